@@ -1,0 +1,32 @@
+# What a build of plug can be told, and the settings that every target of this build shares.
+# As a subproject plug builds its library alone and leaves the parent's settings as they are.
+
+find_package(benchmark QUIET)
+if(PROJECT_IS_TOP_LEVEL AND benchmark_FOUND)
+  set(plug_bench_default ON)
+else()
+  set(plug_bench_default OFF)
+endif()
+
+option(PLUG_BUILD_EXAMPLES "Build the programs in examples/" ${PROJECT_IS_TOP_LEVEL})
+option(PLUG_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(PLUG_BUILD_BENCH "Build the benchmarks (Google Benchmark)" ${plug_bench_default})
+option(PLUG_WERROR "Treat compiler warnings as errors" OFF)
+set(PLUG_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them: address,undefined or thread")
+
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
+  endif()
+  find_program(PLUG_CCACHE ccache)
+  mark_as_advanced(PLUG_CCACHE)
+  if(PLUG_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${PLUG_CCACHE}")
+  endif()
+endif()
+
+if(PLUG_SANITIZE)
+  add_compile_options(-fsanitize=${PLUG_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${PLUG_SANITIZE})
+endif()

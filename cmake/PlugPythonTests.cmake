@@ -1,0 +1,30 @@
+# plug_python_tests(<folder> [<NAME=value>...]): each method of each <folder>/test_*.py, a unittest
+# file, becomes one ctest test, run with the given environment.
+function(plug_python_tests folder)
+  set(environment ${ARGN} PYTHONDONTWRITEBYTECODE=1)
+  set(directory "${CMAKE_CURRENT_SOURCE_DIR}/${folder}")
+  file(GLOB files CONFIGURE_DEPENDS ${folder}/test_*.py)
+  # A method that appears in a file, or in what the files share, is a new test.
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.py)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${sources})
+  foreach(file IN LISTS files)
+    cmake_path(GET file STEM module)
+    execute_process(
+      COMMAND "${CMAKE_COMMAND}" -E env ${environment}
+              "${Python3_EXECUTABLE}" "${PROJECT_SOURCE_DIR}/cmake/list_unittests.py" ${module}
+      WORKING_DIRECTORY "${directory}"
+      OUTPUT_VARIABLE tests
+      COMMAND_ERROR_IS_FATAL ANY)
+    string(REGEX MATCHALL "[^\n]+" tests "${tests}")
+    foreach(test IN LISTS tests)
+      add_test(NAME ${folder}.${test}
+        COMMAND "${Python3_EXECUTABLE}" -m unittest ${test}
+        WORKING_DIRECTORY "${directory}")
+      set_tests_properties(${folder}.${test} PROPERTIES
+        ENVIRONMENT "${environment}"
+        SKIP_REGULAR_EXPRESSION "OK \\(skipped="
+        TIMEOUT 60
+        LABELS ${folder})
+    endforeach()
+  endforeach()
+endfunction()

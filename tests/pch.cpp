@@ -1,0 +1,1 @@
+// Holds no code: compiling it makes the precompiled header that all tests share.

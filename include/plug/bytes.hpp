@@ -1,0 +1,131 @@
+#pragma once
+
+// Bytes: what a call sends and what it receives.
+//
+// Bytes owns; BytesView and MutableBytes are parameters: they point at the caller's memory for the
+// length of a call and are never stored.
+
+#include <concepts>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace plug {
+
+/// Received data, owned. Any byte may occur in it, NUL included.
+using Bytes = std::string;
+
+namespace detail {
+
+template <class T>
+concept ByteSized = sizeof(T) == 1 && std::is_trivially_copyable_v<T> &&
+                    !std::same_as<std::remove_cv_t<T>, bool>;
+
+template <class R>
+concept ByteRange = !std::is_array_v<std::remove_reference_t<R>> && requires(R & range) {
+  { range.size() } -> std::convertible_to<std::size_t>;
+  requires ByteSized<std::remove_pointer_t<decltype(range.data())>>;
+};
+
+template <class T>
+concept CharacterLike = std::same_as < std::remove_cv_t<T>,
+char > || std::same_as<std::remove_cv_t<T>, char8_t>;
+
+template <class R>
+concept WritableByteRange =
+    ByteRange<R> && !std::is_const_v<std::remove_pointer_t<decltype(std::declval<R&>().data())>>;
+
+}  // namespace detail
+
+/// Bytes to send: a pointer and a length, not owned.
+///
+/// Converts from any contiguous range of byte-sized elements (std::string, std::string_view,
+/// std::vector<unsigned char>, std::span<const std::byte>, std::array, arrays of unsigned char or
+/// std::byte) and from a string literal, whose closing NUL is not part of the bytes.
+///
+/// Arrays of char that are not literals are refused at compile time, since nothing tells how much
+/// of them is filled; so are bare pointers. Say which part is meant with std::string_view.
+class BytesView {
+ public:
+  constexpr BytesView() noexcept = default;
+
+  BytesView(const void* data, std::size_t size) noexcept
+      : data_(static_cast<const char*>(data)), size_(size) {}
+
+  template <std::size_t N>
+  consteval BytesView(const char (&literal)[N]) noexcept : data_(literal), size_(N - 1) {}
+
+  template <std::size_t N>
+  BytesView(char (&array)[N]) = delete;
+
+  template <detail::ByteSized T, std::size_t N>
+  requires(!detail::CharacterLike<T>) BytesView(T (&array)[N])
+  noexcept : BytesView(static_cast<const void*>(array), N) {}
+
+  template <class R>
+  requires detail::ByteRange<R> BytesView(R&& range)
+  noexcept(noexcept(range.data()))
+      : BytesView(static_cast<const void*>(range.data()), static_cast<std::size_t>(range.size())) {}
+
+  constexpr const char* data() const noexcept { return data_; }
+  constexpr std::size_t size() const noexcept { return size_; }
+  constexpr bool empty() const noexcept { return size_ == 0; }
+  constexpr const char* begin() const noexcept { return data_; }
+  constexpr const char* end() const noexcept { return data_ + size_; }
+
+  /// The bytes from `offset` on; nothing when `offset` is past the end.
+  constexpr BytesView from(std::size_t offset) const noexcept {
+    BytesView rest;
+    rest.size_ = offset < size_ ? size_ - offset : 0;
+    rest.data_ = data_ + (size_ - rest.size_);
+    return rest;
+  }
+
+  constexpr operator std::string_view() const noexcept { return {data_, size_}; }
+
+ private:
+  const char* data_ = "";
+  std::size_t size_ = 0;
+};
+
+/// Memory to receive into: a pointer and a length, not owned.
+///
+/// Converts from any contiguous range of writable byte-sized elements and from arrays of them. The
+/// range keeps its size: receiving into a std::string overwrites what it has and never grows it.
+class MutableBytes {
+ public:
+  constexpr MutableBytes() noexcept = default;
+
+  MutableBytes(void* data, std::size_t size) noexcept
+      : data_(static_cast<char*>(data)), size_(size) {}
+
+  template <detail::ByteSized T, std::size_t N>
+  requires(!std::is_const_v<T>) MutableBytes(T (&array)[N])
+  noexcept : MutableBytes(static_cast<void*>(array), N) {}
+
+  template <class R>
+  requires detail::WritableByteRange<R> MutableBytes(R&& range)
+  noexcept(noexcept(range.data()))
+      : MutableBytes(static_cast<void*>(range.data()), static_cast<std::size_t>(range.size())) {}
+
+  constexpr char* data() const noexcept { return data_; }
+  constexpr std::size_t size() const noexcept { return size_; }
+  constexpr bool empty() const noexcept { return size_ == 0; }
+  constexpr char* begin() const noexcept { return data_; }
+  constexpr char* end() const noexcept { return data_ + size_; }
+
+  /// The memory from `offset` on; nothing when `offset` is past the end.
+  constexpr MutableBytes from(std::size_t offset) const noexcept {
+    MutableBytes rest;
+    rest.size_ = offset < size_ ? size_ - offset : 0;
+    rest.data_ = data_ + (size_ - rest.size_);
+    return rest;
+  }
+
+ private:
+  char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace plug

@@ -1,0 +1,183 @@
+#pragma once
+
+// Framing: messages over a stream, so that what is sent as one arrives as one.
+//
+// A stream socket carries bytes, not messages: two sends may arrive as one receive and one send as
+// several. A Framer puts the boundaries back.
+//
+//   Framer framer(sock, LengthPrefix{});           // 4 bytes, big-endian, then the message
+//   framer.send("hello");
+//   while (std::optional<Bytes> message = framer.recv()) ...     // nullopt: the peer has finished
+//
+// A header and then raw bytes (JSON, then a file) on the same reader, nothing lost in between:
+//
+//   Framer framer(sock, Delimiter{"\n"});
+//   std::optional<Bytes> header = framer.recv();
+//   framer.copy(size_from(*header), [&](BytesView piece) { file.write(piece.data(), ...); });
+//
+// How a read ends:
+//   a message               its bytes
+//   the end, cleanly        std::nullopt: the stream ended between messages
+//   the end, in a message   IncompleteReadError, with the bytes that did come; they stay buffered
+//   too long                LimitOverrunError; nothing is consumed: read it again with a higher
+//   bound
+//                           (set_limit()), or drop it with skip()
+//   out of time             TimeoutError; what has come stays buffered, the next call goes on with
+//   it
+// Each call has one deadline, made from the socket's time-out, however slowly the peer sends.
+//
+// A Framer refers to the socket's connection, not to the Socket object, which may move; closing the
+// socket ends the Framer's calls with EBADF. Read from the Framer alone once one is made: it may
+// hold bytes that a recv() on the socket would miss (buffered() shows them).
+//
+// Threads. One thread may receive while another sends; two of either need a lock.
+//
+// The names follow Python's asyncio.StreamReader.
+
+#include <plug/bytes.hpp>
+#include <plug/error.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <variant>
+#include <vector>
+
+namespace plug {
+
+class Socket;
+
+namespace detail {
+class SocketState;
+}
+
+enum class ByteOrder { big, little };
+
+/// A message is its length, in a fixed number of bytes, and then its bytes.
+struct LengthPrefix {
+  int width = 4;  ///< 1, 2, 4 or 8 bytes
+  ByteOrder order = ByteOrder::big;
+};
+
+/// As LengthPrefix, with the length as a varint: 7 bits a byte, low bits first, the high bit set on
+/// all bytes but the last, at most 10 bytes (the form of Protocol Buffers).
+struct VarintPrefix {};
+
+/// A message ends at a delimiter, which is not part of it. Of several the one that ends first
+/// counts, and of those that end at the same byte the longest. Sending appends the first of them.
+struct Delimiter {
+  Delimiter(std::string_view delimiter) : delimiters{std::string(delimiter)} {}
+  Delimiter(const char* delimiter) : delimiters{delimiter} {}
+  Delimiter(std::initializer_list<std::string_view> any_of)
+      : delimiters(any_of.begin(), any_of.end()) {}
+
+  std::vector<std::string> delimiters;
+};
+
+/// Every message has the same number of bytes.
+struct FixedSize {
+  std::size_t size;
+};
+
+using Framing = std::variant<LengthPrefix, VarintPrefix, Delimiter, FixedSize>;
+
+/// The stream ended inside a message. Python: asyncio.IncompleteReadError.
+class IncompleteReadError : public EOFError {
+ public:
+  IncompleteReadError(Bytes partial, std::optional<std::uint64_t> expected);
+
+  /// What had come, the length prefix left out.
+  const Bytes& partial() const noexcept { return *partial_; }
+  /// How many bytes the message has; none when not known.
+  std::optional<std::uint64_t> expected() const noexcept { return expected_; }
+
+ private:
+  std::shared_ptr<const Bytes> partial_;
+  std::optional<std::uint64_t> expected_;
+};
+
+/// A message above the reader's bound. Python: asyncio.LimitOverrunError.
+class LimitOverrunError : public ValueError {
+ public:
+  LimitOverrunError(std::uint64_t size, std::size_t limit);
+
+  /// The size that the prefix announces, or, with delimiters, of what has come so far.
+  std::uint64_t size() const noexcept { return size_; }
+  std::size_t limit() const noexcept { return limit_; }
+
+ private:
+  std::uint64_t size_;
+  std::size_t limit_;
+};
+
+class Framer {
+ public:
+  /// The bound of a message, in bytes, unless another is set.
+  static constexpr std::size_t kDefaultLimit = 1 << 20;
+
+  /// Throws ValueError for a framing that cannot be: a width other than 1, 2, 4, 8, no delimiter or
+  /// an empty one, a fixed size of 0 or above the limit.
+  explicit Framer(Socket& sock, Framing framing = LengthPrefix{},
+                  std::size_t limit = kDefaultLimit);
+  Framer(Framer&&) noexcept;
+  Framer& operator=(Framer&&) noexcept;
+  ~Framer();
+
+  std::size_t limit() const noexcept;
+  void set_limit(std::size_t limit) noexcept;
+
+  /// The next message, or nullopt when the stream ended cleanly. The second form reads one message
+  /// in another framing.
+  std::optional<Bytes> recv();
+  std::optional<Bytes> recv(const Framing& framing);
+  std::optional<Bytes> recv(const Framing& framing, std::error_code& error);
+
+  /// Sends a message, framed, with one deadline for all of it. Throws ValueError when the message
+  /// cannot be told in this framing: longer than the prefix can say, holding a delimiter, or not of
+  /// the fixed size. The limit is the reader's and does not apply.
+  void send(BytesView message);
+  void send(BytesView message, const Framing& framing);
+  void send(BytesView message, const Framing& framing, std::error_code& error);
+
+  /// Exactly `size` raw bytes; LimitOverrunError above the limit. IncompleteReadError when the
+  /// stream ends before, even when it ends at once. Python: asyncio.StreamReader.readexactly().
+  Bytes readexactly(std::size_t size);
+  Bytes readexactly(std::size_t size, std::error_code& error);
+
+  /// Fills the buffer with raw bytes. Returns how many there are: fewer only when it fails.
+  std::size_t readinto(MutableBytes buffer);
+  std::size_t readinto(MutableBytes buffer, std::error_code& error);
+
+  /// What is buffered or one receive's worth of raw bytes, at most `size`; empty at the end.
+  Bytes read(std::size_t size);
+  Bytes read(std::size_t size, std::error_code& error);
+
+  /// Hands exactly `size` raw bytes to `sink` piece by piece (up to 64 KiB each), without holding
+  /// them: the limit does not apply. The deadline is per piece, since a file may take any time.
+  /// Returns how many bytes the sink got: fewer only when it fails. What the sink throws leaves the
+  /// call; that piece is then consumed.
+  std::uint64_t copy(std::uint64_t size, const std::function<void(BytesView)>& sink);
+  std::uint64_t copy(std::uint64_t size, const std::function<void(BytesView)>& sink,
+                     std::error_code& error);
+
+  /// Drops the next message, however long, without holding it. False when the stream ended
+  /// cleanly before it. The deadline is per piece.
+  bool skip();
+  bool skip(const Framing& framing);
+  bool skip(const Framing& framing, std::error_code& error);
+
+  /// Received and not yet read.
+  BytesView buffered() const noexcept;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace plug

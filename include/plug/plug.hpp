@@ -1,0 +1,13 @@
+#pragma once
+
+// All of plug.
+
+#include <plug/address.hpp>
+#include <plug/bytes.hpp>
+#include <plug/constants.hpp>
+#include <plug/error.hpp>
+#include <plug/framing.hpp>
+#include <plug/resolve.hpp>
+#include <plug/socket.hpp>
+#include <plug/stream.hpp>
+#include <plug/timeout.hpp>

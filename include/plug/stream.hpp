@@ -1,0 +1,161 @@
+#pragma once
+
+// File: a socket read and written as a file. Made by Socket::makefile().
+//
+//   File file = conn.makefile("rw");
+//   for (std::string& line : file) {
+//     file.write("you said: " + line);
+//     file.flush();
+//   }
+//
+// Modes. 'r' reads (also when neither r nor w is given), 'w' writes, 'b' is binary. Without 'b' the
+// file is text: what is read is decoded from FileOptions::encoding to UTF-8, what is written is
+// UTF-8 and is encoded to it, newlines are translated, and sizes count characters (code points).
+// With 'b' bytes pass as they are and sizes count bytes.
+//
+// Time. Each call has one deadline, made from the socket's time-out when it starts, however many
+// pieces the peer sends. After a call that read ran out of time every later read throws OSError
+// "cannot read from timed out object", as in Python: how much of the stream has gone by is no
+// longer known. Writing goes on.
+//
+// Closing. close(), and the destructor without its errors, flush what was written. The socket's
+// descriptor is closed when the socket and all of its files are: a File does not close a socket
+// that is still open, and outlives the Socket object.
+//
+// Threads. One thread may read while another writes; two readers or two writers need a lock.
+//
+// Python: https://docs.python.org/3/library/socket.html#socket.socket.makefile and the io module.
+
+#include <plug/bytes.hpp>
+
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+namespace plug {
+
+namespace detail {
+class SocketState;
+struct SocketAccess;
+}  // namespace detail
+
+struct FileOptions {
+  /// Buffer size in bytes. Below zero: 8192. Zero, binary only: no buffer; each read is one receive
+  /// and each write one send, which may be partial.
+  int buffering = -1;
+  /// Text only. "utf-8", "ascii" and "latin-1" are built in; any other name goes to iconv(3).
+  std::string encoding = "utf-8";
+  /// Text only: "strict" throws UnicodeDecodeError or UnicodeEncodeError, "replace" puts U+FFFD (or
+  /// '?' when encoding), "ignore" leaves out.
+  std::string errors = "strict";
+  /// Text only. None: "\n", "\r" and "\r\n" all end a line and are read as "\n"; "\n" is written as
+  /// it is.
+  /// "": the same ends, read untranslated. "\n", "\r" or "\r\n": that alone ends a line, and "\n"
+  /// is written as it.
+  std::optional<std::string> newline;
+};
+
+class File {
+ public:
+  class iterator;
+
+  File(File&& other) noexcept;
+  File& operator=(File&& other) noexcept;
+  ~File();
+
+  /// Up to `size` characters or bytes, waiting for all of them; fewer at the end of the stream,
+  /// empty after it. Below zero: everything to the end. Unbuffered: one receive.
+  std::string read(std::ptrdiff_t size = -1);
+  std::string read(std::ptrdiff_t size, std::error_code& error);
+
+  /// Binary only: what is buffered, or the result of one receive; at most `size` bytes.
+  Bytes read1(std::ptrdiff_t size = -1);
+  Bytes read1(std::ptrdiff_t size, std::error_code& error);
+
+  /// Binary only: fills the buffer, or as much of it as the stream has left (unbuffered: with one
+  /// receive). Returns the count.
+  std::size_t readinto(MutableBytes buffer);
+  std::size_t readinto(MutableBytes buffer, std::error_code& error);
+
+  /// One line with its newline; without it at the end of the stream; empty after it. At most `size`
+  /// characters or bytes when size >= 0.
+  std::string readline(std::ptrdiff_t size = -1);
+  std::string readline(std::ptrdiff_t size, std::error_code& error);
+
+  /// The remaining lines, or, when hint > 0, lines until their sizes together reach it.
+  std::vector<std::string> readlines(std::ptrdiff_t hint = -1);
+  std::vector<std::string> readlines(std::ptrdiff_t hint, std::error_code& error);
+
+  /// Iterates over lines, newlines included.
+  iterator begin();
+  std::default_sentinel_t end() const noexcept { return {}; }
+
+  /// Takes all of `data` (text: UTF-8), buffered until flush(), close() or a full buffer. Returns
+  /// the count in characters or bytes. Unbuffered: what one send took.
+  std::size_t write(BytesView data);
+  std::size_t write(BytesView data, std::error_code& error);
+
+  /// Writes each of a range of lines; adds no newlines.
+  template <class Lines>
+  void writelines(const Lines& lines) {
+    for (const auto& line : lines) write(line);
+  }
+
+  /// Sends what is buffered.
+  void flush();
+  void flush(std::error_code& error);
+
+  /// Flushes and closes, even when flushing fails. Idempotent.
+  void close();
+  void close(std::error_code& error);
+  bool closed() const noexcept;
+
+  /// The socket's descriptor; -1 when that is closed. ValueError when this file is.
+  int fileno() const;
+
+  /// ValueError when the file is closed.
+  bool readable() const;
+  bool writable() const;
+  bool seekable() const;
+
+  /// "rb", "wb" or "rwb" for a binary file, as made for a text file.
+  const std::string& mode() const noexcept;
+  /// "utf-8" unless another was asked for; empty for a binary file.
+  const std::string& encoding() const noexcept;
+
+ private:
+  friend struct detail::SocketAccess;
+  class Impl;
+  explicit File(std::unique_ptr<Impl> impl) noexcept;
+  std::unique_ptr<Impl> impl_;
+};
+
+class File::iterator {
+ public:
+  using value_type = std::string;
+  using difference_type = std::ptrdiff_t;
+
+  explicit iterator(File& file) : file_(&file), line_(file.readline()) {}
+  std::string& operator*() noexcept { return line_; }
+  iterator& operator++() {
+    line_ = file_->readline();
+    return *this;
+  }
+  void operator++(int) { ++*this; }
+  friend bool operator==(const iterator& it, std::default_sentinel_t) noexcept {
+    return it.line_.empty();
+  }
+
+ private:
+  File* file_;
+  std::string line_;
+};
+
+inline File::iterator File::begin() { return iterator(*this); }
+
+}  // namespace plug

@@ -1,0 +1,102 @@
+#pragma once
+
+// Timeout: how long a call may wait.
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <iosfwd>
+#include <limits>
+#include <optional>
+#include <string>
+#include <type_traits>
+
+namespace plug {
+
+namespace detail {
+/// Seconds to nanoseconds, rounded up. Throws ValueError (negative, not a number) and
+/// OverflowError (beyond what 64 bits of nanoseconds hold, some 292 years).
+std::int64_t nanoseconds_from_seconds(double seconds);
+std::int64_t nanoseconds_from_seconds(std::int64_t seconds);
+[[noreturn]] void throw_timeout_out_of_range(double seconds);
+}  // namespace detail
+
+/// How long a call may wait: none (std::nullopt: for ever), zero (never wait), or a span of time.
+///
+/// Converts from seconds as any number, from any std::chrono::duration, and from std::nullopt. It
+/// is kept in nanoseconds and rounded up, so that a positive value never becomes zero.
+/// Throws ValueError when negative or not a number, OverflowError when too large to keep.
+/// A value type: copies are independent.
+/// Python: the argument of socket.settimeout().
+class Timeout {
+ public:
+  constexpr Timeout(std::nullopt_t = std::nullopt) noexcept {}
+
+  template <class T>
+  requires(std::integral<T> && !std::same_as<T, bool>) Timeout(T seconds)
+      : nanoseconds_(from_integer(seconds)) {}
+
+  template <std::floating_point T>
+  Timeout(T seconds)
+      : nanoseconds_(detail::nanoseconds_from_seconds(static_cast<double>(seconds))) {}
+
+  template <class Rep, class Period>
+  Timeout(std::chrono::duration<Rep, Period> duration) : nanoseconds_(from_duration(duration)) {}
+
+  Timeout(std::optional<double> seconds)
+      : nanoseconds_(seconds ? detail::nanoseconds_from_seconds(*seconds) : kNone) {}
+
+  /// True when there is no limit (Python's None).
+  constexpr bool is_none() const noexcept { return nanoseconds_ == kNone; }
+
+  /// True when the call may not wait at all.
+  constexpr bool is_zero() const noexcept { return nanoseconds_ == 0; }
+
+  /// The span of time. Only when !is_none().
+  constexpr std::chrono::nanoseconds duration() const noexcept {
+    return std::chrono::nanoseconds(nanoseconds_);
+  }
+
+  /// Seconds as Python's gettimeout() gives them; std::nullopt when there is no limit.
+  std::optional<double> seconds() const noexcept {
+    if (is_none()) return std::nullopt;
+    return static_cast<double>(nanoseconds_) / 1e9;
+  }
+
+  friend constexpr bool operator==(const Timeout&, const Timeout&) noexcept = default;
+
+ private:
+  static constexpr std::int64_t kNone = -1;
+
+  template <class T>
+  static std::int64_t from_integer(T seconds) {
+    if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) {
+      if (seconds > static_cast<T>(std::numeric_limits<std::int64_t>::max()))
+        detail::throw_timeout_out_of_range(static_cast<double>(seconds));
+    }
+    return detail::nanoseconds_from_seconds(static_cast<std::int64_t>(seconds));
+  }
+
+  template <class Rep, class Period>
+  static std::int64_t from_duration(std::chrono::duration<Rep, Period> duration) {
+    using Seconds = std::chrono::duration<double>;
+    const double seconds = std::chrono::duration_cast<Seconds>(duration).count();
+    // Near the limits, and for anything that is no whole number of ticks, seconds decide.
+    if (std::is_floating_point_v<Rep> || !(seconds >= 0) || seconds > 9.2e9)
+      return detail::nanoseconds_from_seconds(seconds);
+    return std::chrono::ceil<std::chrono::nanoseconds>(duration).count();
+  }
+
+  std::int64_t nanoseconds_ = kNone;
+};
+
+/// "None", or seconds as Python prints them ("2.5", "0.0").
+std::string to_string(const Timeout& timeout);
+std::ostream& operator<<(std::ostream& out, const Timeout& timeout);
+
+/// The time-out that new sockets get; none at first. Process-wide, safe from any thread.
+/// Python: socket.getdefaulttimeout(), socket.setdefaulttimeout().
+Timeout getdefaulttimeout() noexcept;
+void setdefaulttimeout(Timeout timeout) noexcept;
+
+}  // namespace plug

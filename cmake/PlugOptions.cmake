@@ -12,7 +12,7 @@ option(PLUG_BUILD_EXAMPLES "Build the programs in examples/" ${PROJECT_IS_TOP_LE
 option(PLUG_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(PLUG_BUILD_BENCH "Build the benchmarks (Google Benchmark)" ${plug_bench_default})
 option(PLUG_WERROR "Treat compiler warnings as errors" OFF)
-set(PLUG_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them: address,undefined or thread")
+set(PLUG_SANITIZE "" CACHE STRING "What -fsanitize= takes: address,undefined or thread")
 
 if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_EXPORT_COMPILE_COMMANDS ON)

@@ -1,0 +1,96 @@
+#pragma once
+
+// What a Socket, its files and its framers share: the descriptor, and how to wait on it.
+
+#include <plug/bytes.hpp>
+#include <plug/constants.hpp>
+#include <plug/socket.hpp>
+#include <plug/stream.hpp>
+#include <plug/timeout.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <system_error>
+
+#include "wait/deadline.hpp"
+#include "wait/descriptor.hpp"
+#include "wait/waiter.hpp"
+
+namespace plug::detail {
+
+/// A transformation between a socket's calls and its descriptor, such as TLS. Counts as Op's
+/// results (wait/waiter.hpp). It performs its own operations on the descriptor.
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  virtual long receive(Descriptor& descriptor, MutableBytes buffer, int flags,
+                       Deadline deadline) = 0;
+  virtual long send(Descriptor& descriptor, BytesView data, int flags, Deadline deadline) = 0;
+  /// Bytes that can be received without the descriptor being ready.
+  virtual std::size_t pending() const noexcept = 0;
+};
+
+class SocketState {
+ public:
+  SocketState(int fd, int socket_family, int socket_type, int socket_proto,
+              Timeout timeout) noexcept
+      : descriptor(fd), family(socket_family), type(socket_type), proto(socket_proto) {
+    set_timeout(timeout);
+  }
+
+  Timeout timeout() const noexcept;
+  void set_timeout(Timeout timeout) noexcept;
+  /// The moment until which a call that begins now may wait.
+  Deadline deadline() const noexcept { return Deadline::after(timeout()); }
+
+  /// The descriptor closes with the last holder: the Socket itself, and each File. The Socket
+  /// counts from the start. Returns -errno when the release closes and that fails.
+  void add_holder() noexcept { holders_.fetch_add(1); }
+  long release_holder() noexcept;
+
+  Descriptor descriptor;
+  const int family;
+  const int type;
+  const int proto;
+  std::atomic<bool> socket_closed{false};  // the Socket itself has been closed
+  std::unique_ptr<Layer> layer;            // null for a plain socket
+
+ private:
+  std::atomic<std::int64_t> timeout_;  // nanoseconds; -1 none
+  std::atomic<int> holders_{1};
+};
+
+struct SocketAccess {
+  static const std::shared_ptr<SocketState>& state(const Socket& sock) noexcept {
+    return sock.state_;
+  }
+  static Socket make(std::shared_ptr<SocketState> state) noexcept {
+    return Socket(std::move(state));
+  }
+  static File make_file(std::shared_ptr<SocketState> state, std::string_view mode,
+                        const FileOptions& options);
+};
+
+/// A result of perform() as an error code; no error when >= 0.
+std::error_code error_from(long result) noexcept;
+
+/// One receive: the count, 0 at the end of the stream.
+std::size_t receive_some(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
+                         std::error_code& error);
+
+/// One send: the count.
+std::size_t send_some(SocketState& state, BytesView data, int flags, Deadline deadline,
+                      std::error_code& error);
+
+/// Sends everything before the deadline; returns how much was sent, all of it unless there is an
+/// error. Empty data makes one empty send.
+std::size_t send_all(SocketState& state, BytesView data, int flags, Deadline deadline,
+                     std::error_code& error);
+
+/// Sends `head`, `body` and `tail`, in that order, as one message where the kernel takes it.
+std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesView tail,
+                     Deadline deadline, std::error_code& error);
+
+}  // namespace plug::detail

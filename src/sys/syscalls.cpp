@@ -1,0 +1,188 @@
+#include "sys/syscalls.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <ctime>
+
+namespace plug::detail::sys {
+
+namespace {
+
+Result result(long value) noexcept { return value < 0 ? -errno : value; }
+
+sockaddr* as_sockaddr(void* address) noexcept { return static_cast<sockaddr*>(address); }
+const sockaddr* as_sockaddr(const void* address) noexcept {
+  return static_cast<const sockaddr*>(address);
+}
+
+static_assert(sizeof(PollEntry) == sizeof(pollfd));
+static_assert(offsetof(PollEntry, events) == offsetof(pollfd, events));
+static_assert(offsetof(PollEntry, revents) == offsetof(pollfd, revents));
+static_assert(kIn == POLLIN && kPriority == POLLPRI && kOut == POLLOUT && kError == POLLERR &&
+              kHangUp == POLLHUP);
+
+static_assert(kDontWait == MSG_DONTWAIT);
+
+std::atomic<std::uint32_t> generation{0};
+
+[[maybe_unused]] const int registered =
+    pthread_atfork(nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
+
+}  // namespace
+
+Result socket(int family, int type, int protocol) noexcept {
+  return result(::socket(family, type | SOCK_CLOEXEC, protocol));
+}
+
+Result socketpair(int family, int type, int protocol, int (&descriptors)[2]) noexcept {
+  return result(::socketpair(family, type | SOCK_CLOEXEC, protocol, descriptors));
+}
+
+Result bind(int fd, const void* address, std::size_t size) noexcept {
+  return result(::bind(fd, as_sockaddr(address), static_cast<socklen_t>(size)));
+}
+
+Result listen(int fd, int backlog) noexcept { return result(::listen(fd, backlog)); }
+
+Result accept(int fd, void* address, std::size_t& size) noexcept {
+  auto length = static_cast<socklen_t>(size);
+  const Result accepted = result(::accept4(fd, as_sockaddr(address), &length, SOCK_CLOEXEC));
+  size = length;
+  return accepted;
+}
+
+Result connect(int fd, const void* address, std::size_t size) noexcept {
+  return result(::connect(fd, as_sockaddr(address), static_cast<socklen_t>(size)));
+}
+
+Result shutdown(int fd, int how) noexcept { return result(::shutdown(fd, how)); }
+
+Result close(int fd) noexcept { return result(::close(fd)); }
+
+Result dup(int fd) noexcept { return result(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+Result recv(int fd, void* data, std::size_t size, int flags) noexcept {
+  return result(::recv(fd, data, size, flags));
+}
+
+Result recvfrom(int fd, void* data, std::size_t size, int flags, void* address,
+                std::size_t& address_size) noexcept {
+  auto length = static_cast<socklen_t>(address_size);
+  const Result received = result(::recvfrom(fd, data, size, flags, as_sockaddr(address), &length));
+  address_size = length;
+  return received;
+}
+
+Result recvmsg(int fd, msghdr& message, int flags) noexcept {
+  return result(::recvmsg(fd, &message, flags));
+}
+
+Result send(int fd, const void* data, std::size_t size, int flags) noexcept {
+  return result(::send(fd, data, size, flags | MSG_NOSIGNAL));
+}
+
+Result sendto(int fd, const void* data, std::size_t size, int flags, const void* address,
+              std::size_t address_size) noexcept {
+  return result(::sendto(fd, data, size, flags | MSG_NOSIGNAL, as_sockaddr(address),
+                         static_cast<socklen_t>(address_size)));
+}
+
+Result sendmsg(int fd, const msghdr& message, int flags) noexcept {
+  return result(::sendmsg(fd, &message, flags | MSG_NOSIGNAL));
+}
+
+Result send_pieces(int fd, const Piece* pieces, std::size_t count, int flags) noexcept {
+  iovec parts[8];
+  count = std::min(count, std::size(parts));
+  for (std::size_t i = 0; i < count; ++i)
+    parts[i] = {const_cast<void*>(pieces[i].data), pieces[i].size};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = count;
+  return sendmsg(fd, message, flags);
+}
+
+Result getsockname(int fd, void* address, std::size_t& size) noexcept {
+  auto length = static_cast<socklen_t>(size);
+  const Result got = result(::getsockname(fd, as_sockaddr(address), &length));
+  size = length;
+  return got;
+}
+
+Result getpeername(int fd, void* address, std::size_t& size) noexcept {
+  auto length = static_cast<socklen_t>(size);
+  const Result got = result(::getpeername(fd, as_sockaddr(address), &length));
+  size = length;
+  return got;
+}
+
+Result getsockopt(int fd, int level, int name, void* value, std::size_t& size) noexcept {
+  auto length = static_cast<socklen_t>(size);
+  const Result got = result(::getsockopt(fd, level, name, value, &length));
+  size = length;
+  return got;
+}
+
+Result setsockopt(int fd, int level, int name, const void* value, std::size_t size) noexcept {
+  return result(::setsockopt(fd, level, name, value, static_cast<socklen_t>(size)));
+}
+
+Result socket_error(int fd, int& error) noexcept {
+  std::size_t size = sizeof error;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, size);
+}
+
+Result set_nonblocking(int fd, bool on) noexcept {
+  int value = on ? 1 : 0;
+  return result(::ioctl(fd, FIONBIO, &value));
+}
+
+Result get_inheritable(int fd) noexcept {
+  const Result flags = result(::fcntl(fd, F_GETFD));
+  return flags < 0 ? flags : (flags & FD_CLOEXEC) == 0;
+}
+
+Result set_inheritable(int fd, bool on) noexcept {
+  return result(::ioctl(fd, on ? FIONCLEX : FIOCLEX));
+}
+
+Result poll(PollEntry* entries, std::size_t count, std::int64_t nanoseconds) noexcept {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  const timespec limit{nanoseconds / kSecond, nanoseconds % kSecond};
+  return result(::ppoll(reinterpret_cast<pollfd*>(entries), count,
+                        nanoseconds < 0 ? nullptr : &limit, nullptr));
+}
+
+Result eventfd() noexcept { return result(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+void eventfd_add(int fd) noexcept {
+  const std::uint64_t one = 1;
+  // The only failure is a full counter, which is ready already.
+  [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
+}
+
+void eventfd_drain(int fd) noexcept {
+  std::uint64_t count = 0;
+  // The only failure is an empty counter, which is drained already.
+  [[maybe_unused]] const auto got = ::read(fd, &count, sizeof count);
+}
+
+std::int64_t monotonic_nanoseconds() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+std::uint32_t fork_generation() noexcept { return generation.load(std::memory_order_relaxed); }
+
+}  // namespace plug::detail::sys

@@ -1,0 +1,106 @@
+#pragma once
+
+// The system calls that plug makes, one function each, without their traps: results are a count (or
+// 0, or a descriptor) when >= 0 and a negative error number otherwise, never errno. Nothing here
+// retries or waits of its own accord.
+//
+// The whole library reaches the system through this folder.
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+struct sockaddr;
+struct msghdr;
+
+namespace plug::detail::sys {
+
+using Result = long;
+
+Result socket(int family, int type, int protocol) noexcept;  // with SOCK_CLOEXEC
+Result socketpair(int family, int type, int protocol, int (&descriptors)[2]) noexcept;
+Result bind(int fd, const void* address, std::size_t size) noexcept;
+Result listen(int fd, int backlog) noexcept;
+/// `size` goes in as the room for the address and comes out as its length. Close-on-exec.
+Result accept(int fd, void* address, std::size_t& size) noexcept;
+Result connect(int fd, const void* address, std::size_t size) noexcept;
+Result shutdown(int fd, int how) noexcept;
+/// Not retried: the descriptor is gone whatever comes back.
+Result close(int fd) noexcept;
+/// A close-on-exec duplicate.
+Result dup(int fd) noexcept;
+
+Result recv(int fd, void* data, std::size_t size, int flags) noexcept;
+Result recvfrom(int fd, void* data, std::size_t size, int flags, void* address,
+                std::size_t& address_size) noexcept;
+Result recvmsg(int fd, msghdr& message, int flags) noexcept;
+inline constexpr int kDontWait = 0x40;  // MSG_DONTWAIT
+/// The sending calls never raise SIGPIPE.
+Result send(int fd, const void* data, std::size_t size, int flags) noexcept;
+Result sendto(int fd, const void* data, std::size_t size, int flags, const void* address,
+              std::size_t address_size) noexcept;
+Result sendmsg(int fd, const msghdr& message, int flags) noexcept;
+
+/// One piece of a gathering write.
+struct Piece {
+  const void* data;
+  std::size_t size;
+};
+/// At most 8 pieces.
+Result send_pieces(int fd, const Piece* pieces, std::size_t count, int flags) noexcept;
+
+Result getsockname(int fd, void* address, std::size_t& size) noexcept;
+Result getpeername(int fd, void* address, std::size_t& size) noexcept;
+Result getsockopt(int fd, int level, int name, void* value, std::size_t& size) noexcept;
+Result setsockopt(int fd, int level, int name, const void* value, std::size_t size) noexcept;
+/// The error pending on a socket (SO_ERROR), which is thereby cleared.
+Result socket_error(int fd, int& error) noexcept;
+Result set_nonblocking(int fd, bool on) noexcept;
+Result get_inheritable(int fd) noexcept;
+Result set_inheritable(int fd, bool on) noexcept;
+
+/// A descriptor to wait for; laid out as the system's pollfd.
+struct PollEntry {
+  int fd;
+  short events;
+  short revents;
+};
+inline constexpr short kIn = 0x001, kPriority = 0x002, kOut = 0x004, kError = 0x008,
+                       kHangUp = 0x010;
+
+/// Waits for `nanoseconds` at most; for ever when negative. The count of ready entries, 0 when the
+/// time ran out.
+Result poll(PollEntry* entries, std::size_t count, std::int64_t nanoseconds) noexcept;
+
+/// A close-on-exec, non-blocking counter to poll; add() makes it ready, drain() makes it not ready.
+Result eventfd() noexcept;
+void eventfd_add(int fd) noexcept;
+void eventfd_drain(int fd) noexcept;
+
+std::int64_t monotonic_nanoseconds() noexcept;
+
+/// Goes up in the child of every fork: what was counted in another generation happened in another
+/// process.
+std::uint32_t fork_generation() noexcept;
+
+/// A descriptor that closes itself. Errors of closing are dropped.
+class OwnFd {
+ public:
+  explicit OwnFd(int fd = -1) noexcept : fd_(fd) {}
+  OwnFd(OwnFd&& other) noexcept : fd_(other.release()) {}
+  OwnFd& operator=(OwnFd&& other) noexcept {
+    OwnFd old(std::exchange(fd_, other.release()));
+    return *this;
+  }
+  ~OwnFd() {
+    if (fd_ >= 0) close(fd_);
+  }
+
+  int get() const noexcept { return fd_; }
+  int release() noexcept { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+}  // namespace plug::detail::sys

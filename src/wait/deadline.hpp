@@ -1,0 +1,47 @@
+#pragma once
+
+#include <plug/timeout.hpp>
+
+#include <cstdint>
+#include <limits>
+
+#include "sys/syscalls.hpp"
+
+namespace plug::detail {
+
+/// A moment until which a call may wait: none, immediate (it may not), or a point of the monotonic
+/// clock.
+class Deadline {
+ public:
+  static constexpr Deadline none() noexcept { return Deadline(kNone); }
+  static constexpr Deadline immediate() noexcept { return Deadline(kImmediate); }
+
+  /// The moment `timeout` from now.
+  static Deadline after(Timeout timeout) noexcept {
+    if (timeout.is_none()) return none();
+    if (timeout.is_zero()) return immediate();
+    const std::int64_t span = timeout.duration().count();
+    const std::int64_t now = sys::monotonic_nanoseconds();
+    return Deadline(span < kNone - now ? now + span : kNone - 1);
+  }
+
+  constexpr bool is_none() const noexcept { return when_ == kNone; }
+  constexpr bool is_immediate() const noexcept { return when_ == kImmediate; }
+
+  /// Nanoseconds that are left: 0 when it has passed, -1 when there is no limit.
+  std::int64_t remaining() const noexcept {
+    if (is_none()) return -1;
+    const std::int64_t now = sys::monotonic_nanoseconds();
+    return when_ > now ? when_ - now : 0;
+  }
+
+ private:
+  static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+  static constexpr std::int64_t kImmediate = std::numeric_limits<std::int64_t>::min();
+
+  explicit constexpr Deadline(std::int64_t when) noexcept : when_(when) {}
+
+  std::int64_t when_;
+};
+
+}  // namespace plug::detail

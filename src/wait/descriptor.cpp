@@ -1,0 +1,113 @@
+#include "wait/descriptor.hpp"
+
+#include <thread>
+
+#include "sys/syscalls.hpp"
+
+namespace plug::detail {
+
+namespace {
+constexpr int kShutBoth = 2;
+}
+
+/// Guards the list of wakers. It is held for a few instructions only, so it spins. A holder of
+/// another generation is a thread of the parent process that does not exist here.
+class Descriptor::ListLock {
+ public:
+  explicit ListLock(Descriptor& descriptor) noexcept : descriptor_(descriptor) {
+    const std::uint32_t generation = sys::fork_generation();
+    const std::uint32_t mine = generation + 1;
+    std::uint32_t seen = 0;
+    while (!descriptor_.lock_.compare_exchange_weak(seen, mine)) {
+      if (seen == mine) {
+        std::this_thread::yield();
+        seen = 0;
+      }
+    }
+    if (descriptor_.list_generation_ != generation) {
+      descriptor_.list_generation_ = generation;
+      descriptor_.wakers_ = nullptr;
+    }
+  }
+  ListLock(const ListLock&) = delete;
+  ListLock& operator=(const ListLock&) = delete;
+  ~ListLock() { descriptor_.lock_.store(0); }
+
+ private:
+  Descriptor& descriptor_;
+};
+
+Descriptor::~Descriptor() { close(); }
+
+std::uint64_t Descriptor::generation() noexcept {
+  return (std::uint64_t{sys::fork_generation()} << 48) & kGenerationMask;
+}
+
+void Descriptor::enter(std::uint64_t units) noexcept {
+  const std::uint64_t before = use_.fetch_add(units);
+  if ((before & kGenerationMask) != generation()) [[unlikely]]
+    enter_after_fork(units);
+}
+
+/// The word was another process's when `units` were added to it: it starts afresh, unless another
+/// thread has done that meanwhile.
+void Descriptor::enter_after_fork(std::uint64_t units) noexcept {
+  const std::uint64_t mine = generation();
+  std::uint64_t seen = use_.load();
+  for (;;) {
+    const bool stale = (seen & kGenerationMask) != mine;
+    const std::uint64_t base = stale ? mine | (seen & kClosed) : seen;
+    if (use_.compare_exchange_weak(seen, base + units)) return;
+  }
+}
+
+void Descriptor::leave(std::uint64_t units) noexcept {
+  const std::uint64_t after = use_.fetch_sub(units) - units;
+  if ((after & kClosed) != 0 && (after & kCountMask) == 0) [[unlikely]] {
+    const int fd = closing_.exchange(-1);
+    if (fd >= 0) sys::close(fd);
+  }
+}
+
+long Descriptor::close() noexcept {
+  const int fd = fd_.exchange(-1);
+  if (fd < 0) return 0;
+  closing_.store(fd);
+  // Counted as an operation itself, so that the number stays taken while it is still used here.
+  enter(kOne);
+  const std::uint64_t before = use_.fetch_or(kClosed);
+  if ((before & kCountMask) == kOne && closing_.exchange(-1) == fd) {
+    leave(kOne);
+    return sys::close(fd);
+  }
+  if ((before & (kCountMask << 24)) != 0) sys::shutdown(fd, kShutBoth);
+  {
+    const ListLock lock(*this);
+    for (Waker* waker = wakers_; waker != nullptr; waker = waker->next) {
+      waker->woken = true;
+      waker->wake(waker->argument);
+    }
+  }
+  leave(kOne);
+  return 0;
+}
+
+bool Descriptor::add(Waker& waker) noexcept {
+  const ListLock lock(*this);
+  if (closed()) return false;
+  waker.next = wakers_;
+  if (wakers_ != nullptr) wakers_->previous = &waker;
+  wakers_ = &waker;
+  return true;
+}
+
+void Descriptor::remove(Waker& waker) noexcept {
+  const ListLock lock(*this);
+  if (waker.next != nullptr) waker.next->previous = waker.previous;
+  if (waker.previous != nullptr)
+    waker.previous->next = waker.next;
+  else if (wakers_ == &waker)
+    wakers_ = waker.next;
+}
+
+}  // namespace plug::detail

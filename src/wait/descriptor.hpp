@@ -1,0 +1,111 @@
+#pragma once
+
+// A descriptor that several threads use and any of them may close.
+//
+// Every operation holds an InFlight while it uses the number. close() marks the descriptor closed,
+// wakes who waits, and the last InFlight to go gives the number back to the system: no operation
+// can run on a number that has been reused.
+//
+// All counts are one atomic word:
+//   bits 0..23   operations in flight
+//   bits 24..47  those of them that sit in an untimed system call, which only a shutdown can wake
+//   bits 48..62  the fork generation that counted: in a forked child the counts are another
+//   process's bit 63       closed
+
+#include <atomic>
+#include <cstdint>
+
+namespace plug::detail {
+
+/// Who waits and how to wake it: what close() calls, once at most, from the closing thread. The
+/// function must not block, nor call back into the Descriptor.
+struct Waker {
+  void (*wake)(void* argument) noexcept;
+  void* argument;
+
+  Waker* next = nullptr;
+  Waker* previous = nullptr;
+  bool woken = false;
+};
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  /// No operation may be in flight.
+  ~Descriptor();
+
+  /// The number; -1 once closed or detached.
+  int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
+
+  /// Closes: 0, or -errno of close(2). With operations in flight these are woken, the last of them
+  /// closes, and the result is 0. Nothing happens when closed already.
+  long close() noexcept;
+
+  /// Forgets the number and returns it. Operations in flight go on.
+  int detach() noexcept { return fd_.exchange(-1); }
+
+  /// Whether close() has begun.
+  bool closed() const noexcept { return (use_.load() & kClosed) != 0; }
+
+  /// Holds the number for the length of one operation.
+  class InFlight {
+   public:
+    /// `untimed`: the operation may sit in a system call that nothing but a shutdown ends.
+    InFlight(Descriptor& descriptor, bool untimed) noexcept
+        : descriptor_(descriptor), units_(untimed ? kOne + kUntimed : kOne) {
+      descriptor_.enter(units_);
+      fd_ = descriptor_.fd();
+    }
+    InFlight(const InFlight&) = delete;
+    InFlight& operator=(const InFlight&) = delete;
+    ~InFlight() { descriptor_.leave(units_); }
+
+    /// -1 when the descriptor is closed.
+    int fd() const noexcept { return fd_; }
+
+    /// Counts the operation as untimed from now on, where it cannot be woken otherwise.
+    void become_untimed() noexcept {
+      if (units_ != kOne) return;
+      descriptor_.enter(kUntimed);
+      units_ += kUntimed;
+    }
+
+   private:
+    Descriptor& descriptor_;
+    std::uint64_t units_;
+    int fd_;
+  };
+
+  /// Has `waker` called when the descriptor closes. False, and nothing to remove, when it is
+  /// closed.
+  bool add(Waker& waker) noexcept;
+  /// After this the waker is not called any more; its `woken` tells whether it was.
+  void remove(Waker& waker) noexcept;
+
+ private:
+  static constexpr std::uint64_t kOne = 1;
+  static constexpr std::uint64_t kUntimed = std::uint64_t{1} << 24;
+  static constexpr std::uint64_t kCountMask = kUntimed - 1;
+  static constexpr std::uint64_t kGeneration = std::uint64_t{1} << 48;
+  static constexpr std::uint64_t kGenerationMask = std::uint64_t{0x7fff} << 48;
+  static constexpr std::uint64_t kClosed = std::uint64_t{1} << 63;
+
+  static std::uint64_t generation() noexcept;
+
+  void enter(std::uint64_t units) noexcept;
+  void enter_after_fork(std::uint64_t units) noexcept;
+  void leave(std::uint64_t units) noexcept;
+
+  class ListLock;
+
+  std::atomic<int> fd_;
+  std::atomic<int> closing_{-1};  // the number, between close() and the last operation's end
+  std::atomic<std::uint64_t> use_{0};
+  std::atomic<std::uint32_t> lock_{0};  // 0, or the generation of its holder + 1
+  std::uint32_t list_generation_ = 0;   // wakers of another generation belong to another process
+  Waker* wakers_ = nullptr;
+};
+
+}  // namespace plug::detail

@@ -1,0 +1,223 @@
+// Waiting as a plain thread does: the system call, and poll(2) where it would block.
+
+#include <atomic>
+#include <cerrno>
+
+#include "wait/waiter.hpp"
+
+namespace plug::detail {
+
+namespace {
+
+thread_local Waiter* current = nullptr;
+
+std::atomic<InterruptFunction> interrupt_function{nullptr};
+
+/// The thread's own eventfd, by which close() in another thread wakes it. Made when it first waits;
+/// after a fork the parent's is left to the parent.
+class WakeEvent {
+ public:
+  /// -1 when the system has no descriptor to spare.
+  int get() noexcept {
+    const std::uint32_t generation = sys::fork_generation();
+    if (event_.get() < 0 || generation_ != generation) {
+      const long made = sys::eventfd();
+      event_ = sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
+      generation_ = generation;
+    }
+    return event_.get();
+  }
+
+ private:
+  sys::OwnFd event_;
+  std::uint32_t generation_ = 0;
+};
+
+thread_local WakeEvent wake_event;
+
+/// Listed with a descriptor for as long as its thread waits for it.
+class Listed {
+ public:
+  Listed(Descriptor& descriptor, int event) noexcept
+      : descriptor_(descriptor), event_(event), waker_{&Listed::wake, this} {
+    listed_ = event >= 0 && descriptor.add(waker_);
+  }
+  Listed(const Listed&) = delete;
+  Listed& operator=(const Listed&) = delete;
+  ~Listed() {
+    if (!listed_) return;
+    descriptor_.remove(waker_);
+    if (waker_.woken) sys::eventfd_drain(event_);
+  }
+
+  bool listed() const noexcept { return listed_; }
+
+ private:
+  static void wake(void* self) noexcept { sys::eventfd_add(static_cast<Listed*>(self)->event_); }
+
+  Descriptor& descriptor_;
+  int event_;
+  Waker waker_;
+  bool listed_;
+};
+
+/// The ready events of `fd`, -EBADF when the descriptor closes, kTimedOut, or -errno.
+long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int events,
+                Deadline deadline) {
+  const int event = wake_event.get();
+  const Listed listed(descriptor, event);
+  if (!listed.listed()) in_flight.become_untimed();
+  if (descriptor.closed()) return -EBADF;
+
+  sys::PollEntry entries[] = {{in_flight.fd(), static_cast<short>(events), 0},
+                              {event, sys::kIn, 0}};
+  for (;;) {
+    const std::int64_t left = deadline.remaining();
+    const long ready = sys::poll(entries, listed.listed() ? 2 : 1, left);
+    if (descriptor.closed()) return -EBADF;
+    if (ready > 0 && entries[0].revents != 0) return entries[0].revents;
+    if (ready == -EINTR) {
+      if (const long stop = interrupted(); stop != 0) return stop;
+    } else if (ready < 0) {
+      return ready;
+    } else if (left == 0) {
+      return kTimedOut;
+    }
+  }
+}
+
+int events_of(const Op& op) noexcept {
+  switch (op.kind) {
+    case Op::Kind::ready:
+      return op.flags;
+    case Op::Kind::receive:
+    case Op::Kind::receive_from:
+    case Op::Kind::accept:
+      return sys::kIn;
+    default:
+      return sys::kOut;
+  }
+}
+
+/// How a connection attempt that is under way ends.
+long finish_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Deadline deadline) {
+  const long ready = wait_ready(descriptor, in_flight, sys::kOut, deadline);
+  if (ready < 0) return ready;
+  int error = 0;
+  const long got = sys::socket_error(in_flight.fd(), error);
+  if (got < 0) return got;
+  return error == EISCONN ? 0 : -error;
+}
+
+long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
+                     Deadline deadline) {
+  const long result = attempt(in_flight.fd(), op);
+  if (result == -EINTR) {
+    if (const long stop = interrupted(); stop != 0) return stop;
+    if (deadline.is_immediate()) return result;
+    return finish_connect(descriptor, in_flight, deadline);
+  }
+  if (result == -EINPROGRESS && !deadline.is_none() && !deadline.is_immediate())
+    return finish_connect(descriptor, in_flight, deadline);
+  return result;
+}
+
+/// Without a deadline the system call itself waits.
+long perform_untimed(Descriptor& descriptor, Op& op) {
+  const Descriptor::InFlight in_flight(descriptor, true);
+  if (in_flight.fd() < 0) return -EBADF;
+  for (;;) {
+    const long result = attempt(in_flight.fd(), op);
+    if (result == -EINTR) {
+      if (const long stop = interrupted(); stop != 0) return stop;
+      if (descriptor.closed()) return -EBADF;
+      continue;
+    }
+    // What close() causes by shutting down looks like the end of the stream, or an error.
+    if (result <= 0 && descriptor.closed()) [[unlikely]]
+      return -EBADF;
+    return result;
+  }
+}
+
+}  // namespace
+
+long interrupted() {
+  const InterruptFunction ask = interrupt_function.load(std::memory_order_acquire);
+  return ask == nullptr ? 0 : -static_cast<long>(ask());
+}
+
+InterruptFunction exchange_interrupt_function(InterruptFunction function) noexcept {
+  return interrupt_function.exchange(function);
+}
+
+Waiter* current_waiter() noexcept { return current; }
+void set_current_waiter(Waiter* waiter) noexcept { current = waiter; }
+
+long attempt(int fd, Op& op) noexcept {
+  switch (op.kind) {
+    case Op::Kind::receive:
+      return sys::recv(fd, op.data, op.size, op.flags);
+    case Op::Kind::receive_from:
+      return sys::recvfrom(fd, op.data, op.size, op.flags, op.address, op.address_size);
+    case Op::Kind::send:
+      return sys::send(fd, op.data, op.size, op.flags);
+    case Op::Kind::send_to:
+      return sys::sendto(fd, op.data, op.size, op.flags, op.address, op.address_size);
+    case Op::Kind::send_pieces:
+      return sys::send_pieces(fd, op.pieces, op.size, op.flags);
+    case Op::Kind::accept:
+      return sys::accept(fd, op.address, op.address_size);
+    case Op::Kind::connect:
+      return sys::connect(fd, op.address, op.address_size);
+    case Op::Kind::ready:
+      break;
+  }
+  return -EINVAL;
+}
+
+long perform(Descriptor& descriptor, Op& op, Deadline deadline) {
+  if (current != nullptr) [[unlikely]]
+    return current->perform(descriptor, op, deadline);
+  if (deadline.is_none() && op.kind != Op::Kind::connect && op.kind != Op::Kind::ready)
+    return perform_untimed(descriptor, op);
+
+  const bool untimed_connect = deadline.is_none() && op.kind == Op::Kind::connect;
+  Descriptor::InFlight in_flight(descriptor, untimed_connect);
+  if (in_flight.fd() < 0) return -EBADF;
+  if (op.kind == Op::Kind::ready) return wait_ready(descriptor, in_flight, events_of(op), deadline);
+  if (op.kind == Op::Kind::connect) {
+    const long result = perform_connect(descriptor, in_flight, op, deadline);
+    return result < 0 && descriptor.closed() ? -EBADF : result;
+  }
+  // The descriptor is in non-blocking mode, unless a duplicate of it has changed that.
+  if (op.kind != Op::Kind::accept) op.flags |= sys::kDontWait;
+  for (;;) {
+    const long result = attempt(in_flight.fd(), op);
+    if (result == -EINTR) {
+      if (const long stop = interrupted(); stop != 0) return stop;
+      if (!deadline.is_immediate() && deadline.remaining() == 0) return kTimedOut;
+    } else if (result != -EAGAIN || deadline.is_immediate()) {
+      return result;
+    } else if (const long ready = wait_ready(descriptor, in_flight, events_of(op), deadline);
+               ready < 0) {
+      return ready;
+    }
+  }
+}
+
+long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
+  if (current != nullptr) [[unlikely]]
+    return current->wait_any(entries, deadline);
+  for (;;) {
+    const std::int64_t left = deadline.remaining();
+    const long ready = sys::poll(entries.data(), entries.size(), left);
+    if (ready == -EINTR) {
+      if (const long stop = interrupted(); stop != 0) return stop;
+    } else if (ready != 0 || left == 0) {
+      return ready;
+    }
+  }
+}
+
+}  // namespace plug::detail

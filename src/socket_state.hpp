@@ -43,7 +43,9 @@ class SocketState {
   Timeout timeout() const noexcept;
   void set_timeout(Timeout timeout) noexcept;
   /// The moment until which a call that begins now may wait.
-  Deadline deadline() const noexcept { return Deadline::after(timeout()); }
+  Deadline deadline() const noexcept {
+    return Deadline::after(timeout_.load(std::memory_order_relaxed));
+  }
 
   /// The descriptor closes with the last holder: the Socket itself, and each File. The Socket
   /// counts from the start. Returns -errno when the release closes and that fails.

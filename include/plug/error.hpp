@@ -44,6 +44,7 @@ namespace plug {
 /// Errors that have no number in the system.
 enum class Errc {
   negative_size = 1,   ///< a count of bytes below zero               -> ValueError
+  negative_fileno,     ///< a descriptor below zero                   -> ValueError
   buffer_too_small,    ///< more bytes asked for than the buffer has  -> ValueError
   bad_option_length,   ///< getsockopt length outside 1..1024         -> OSError
   address_family,      ///< an address that this socket's family cannot use -> OSError

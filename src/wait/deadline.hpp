@@ -1,7 +1,5 @@
 #pragma once
 
-#include <plug/timeout.hpp>
-
 #include <cstdint>
 #include <limits>
 
@@ -16,11 +14,9 @@ class Deadline {
   static constexpr Deadline none() noexcept { return Deadline(kNone); }
   static constexpr Deadline immediate() noexcept { return Deadline(kImmediate); }
 
-  /// The moment `timeout` from now.
-  static Deadline after(Timeout timeout) noexcept {
-    if (timeout.is_none()) return none();
-    if (timeout.is_zero()) return immediate();
-    const std::int64_t span = timeout.duration().count();
+  /// The moment that many nanoseconds from now; none when negative, immediate when 0.
+  static Deadline after(std::int64_t span) noexcept {
+    if (span <= 0) return span < 0 ? none() : immediate();
     const std::int64_t now = sys::monotonic_nanoseconds();
     return Deadline(span < kNone - now ? now + span : kNone - 1);
   }

@@ -1,0 +1,249 @@
+#include <plug/address.hpp>
+#include <plug/error.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <ostream>
+
+#include "address_access.hpp"
+#include "sys/sockaddr.hpp"
+
+namespace plug {
+
+namespace {
+
+using detail::sys::InetFields;
+
+constexpr int kInet = static_cast<int>(AF::INET);
+constexpr int kInet6 = static_cast<int>(AF::INET6);
+
+InetFields inet_fields(const Address& address) {
+  InetFields fields;
+  if (!detail::sys::read_inet(address.bytes(), fields))
+    throw ValueError("not an IPv4 or IPv6 address: " + to_string(address));
+  return fields;
+}
+
+InetFields inet6_fields(const Address& address) {
+  InetFields fields = inet_fields(address);
+  if (fields.family != kInet6) throw ValueError("not an IPv6 address: " + to_string(address));
+  return fields;
+}
+
+void check_port(int port) {
+  if (port < 0 || port > 0xffff)
+    throw OverflowError("port must be 0-65535, not " + std::to_string(port));
+}
+
+void check_host_port(std::string_view host, int port, std::uint32_t flowinfo) {
+  check_port(port);
+  if (flowinfo > 0xfffff)
+    throw OverflowError("flowinfo must be 0-1048575, not " + std::to_string(flowinfo));
+  if (host.find('\0') != std::string_view::npos)
+    throw ValueError("host name must not contain null character: " + detail::bytes_repr(host));
+}
+
+std::string quoted(std::string_view text, bool (*escape)(unsigned char)) {
+  const bool has_single = text.find('\'') != std::string_view::npos;
+  const bool has_double = text.find('"') != std::string_view::npos;
+  const char quote = has_single && !has_double ? '"' : '\'';
+  std::string out(1, quote);
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == quote || c == '\\') {
+      (out += '\\') += c;
+    } else if (c == '\t' || c == '\n' || c == '\r') {
+      (out += '\\') += c == '\t' ? 't' : c == '\n' ? 'n' : 'r';
+    } else if (byte < 0x20 || escape(byte)) {
+      constexpr char kDigits[] = "0123456789abcdef";
+      ((out += "\\x") += kDigits[byte >> 4]) += kDigits[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  return out += quote;
+}
+
+/// Decimal digits alone.
+bool parse_number(std::string_view text, std::uint32_t& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() && !text.empty();
+}
+
+std::string pair_text(std::string_view host, int port) {
+  return "(" + detail::str_repr(host) + ", " + std::to_string(port) + ")";
+}
+
+std::string inet_text(const InetFields& fields) {
+  const std::string host = detail::sys::format_host(fields.family, fields.host);
+  if (fields.family == kInet) return pair_text(host, fields.port);
+  return "('" + host + "', " + std::to_string(fields.port) + ", " +
+         std::to_string(fields.flowinfo) + ", " + std::to_string(fields.scope_id) + ")";
+}
+
+Address inet_address(const InetFields& fields) {
+  Address address;
+  detail::AddressAccess::set_size(
+      address, detail::sys::write_inet(fields, detail::AddressAccess::storage(address)));
+  return address;
+}
+
+}  // namespace
+
+namespace detail {
+
+std::string bytes_repr(std::string_view bytes) {
+  return "b" + quoted(bytes, [](unsigned char c) { return c >= 0x7f; });
+}
+
+std::string str_repr(std::string_view text) {
+  return quoted(text, [](unsigned char c) { return c == 0x7f; });
+}
+
+void AddressAccess::set_size(Address& address, std::size_t size) noexcept {
+  // The kernel reports the length that it wanted, which may be more than there was room for.
+  address.size_ = static_cast<std::uint32_t>(std::min(size, Address::kCapacity));
+}
+
+const Address* AddressAccess::resolve(const AddressLike& like, AF family, Address& found,
+                                      std::error_code& error) {
+  error.clear();
+  if (like.address_ != nullptr) return like.address_;
+  if (like.own_) return &like.own_;
+  if (family != AF::INET && family != AF::INET6 && family != AF::RDS) {
+    error = Errc::address_family;
+    return &found;
+  }
+  InetFields fields;
+  found = resolve_host(like.host_, family == AF::RDS ? AF::INET : family, error);
+  if (error || !sys::read_inet(found.bytes(), fields)) return &found;
+  fields.port = static_cast<std::uint16_t>(like.port_);
+  fields.flowinfo = like.flowinfo_;
+  if (like.scope_id_ != 0) fields.scope_id = like.scope_id_;
+  found = inet_address(fields);
+  return &found;
+}
+
+std::string AddressAccess::text(const AddressLike& like) {
+  if (like.address_ != nullptr) return to_string(*like.address_);
+  if (like.own_) return to_string(like.own_);
+  return pair_text(like.host_, like.port_);
+}
+
+}  // namespace detail
+
+Address Address::from_bytes(BytesView raw) {
+  if (raw.size() < sizeof(std::uint16_t) || raw.size() > kCapacity)
+    throw ValueError("a socket address has 2 to 128 bytes, not " + std::to_string(raw.size()));
+  Address address;
+  std::copy(raw.begin(), raw.end(), address.storage_);
+  address.size_ = static_cast<std::uint32_t>(raw.size());
+  return address;
+}
+
+Address Address::parse(std::string_view text) {
+  const auto fail = [&]() -> Address {
+    throw ValueError("not an address of the form 127.0.0.1:80 or [::1]:80: " +
+                     detail::str_repr(text));
+  };
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || text.find('\0') != std::string_view::npos) return fail();
+  std::string_view host = text.substr(0, colon);
+  std::string_view port_text = text.substr(colon + 1);
+  if (port_text.empty() || port_text.find_first_not_of("0123456789") != std::string_view::npos)
+    return fail();
+
+  InetFields fields;
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+    fields.family = kInet6;
+    if (const std::size_t percent = host.find('%'); percent != std::string_view::npos) {
+      const std::string scope(host.substr(percent + 1));
+      if (!parse_number(scope, fields.scope_id))
+        fields.scope_id = detail::sys::interface_index(scope);
+      if (fields.scope_id == 0 && scope != "0") return fail();
+      host = host.substr(0, percent);
+    }
+  } else {
+    fields.family = kInet;
+  }
+  if (!detail::sys::parse_host(fields.family, std::string(host), fields.host)) return fail();
+  std::uint32_t port = 0;
+  if (!parse_number(port_text, port) || port > 0xffff)
+    throw OverflowError("port must be 0-65535, not " + std::string(port_text));
+  fields.port = static_cast<std::uint16_t>(port);
+  return inet_address(fields);
+}
+
+AF Address::family() const noexcept { return static_cast<AF>(detail::sys::family_of(bytes())); }
+
+std::string Address::host() const {
+  const InetFields fields = inet_fields(*this);
+  return detail::sys::format_host(fields.family, fields.host);
+}
+
+int Address::port() const { return inet_fields(*this).port; }
+std::uint32_t Address::flowinfo() const { return inet6_fields(*this).flowinfo; }
+std::uint32_t Address::scope_id() const { return inet6_fields(*this).scope_id; }
+
+std::string Address::path() const {
+  if (family() != AF::UNIX) throw ValueError("not a Unix address: " + to_string(*this));
+  const std::string_view path = detail::sys::unix_path(bytes());
+  if (path.empty() || path.front() == '\0') return std::string(path);
+  return std::string(path.substr(0, path.find('\0')));
+}
+
+std::string to_string(const Address& address) {
+  if (!address) return "None";
+  InetFields fields;
+  if (detail::sys::read_inet(address.bytes(), fields)) return inet_text(fields);
+  if (address.family() == AF::UNIX) {
+    std::string path = address.path();
+    return !path.empty() && path.front() == '\0' ? detail::bytes_repr(path) : path;
+  }
+  return "(" + std::to_string(static_cast<int>(address.family())) + ", " +
+         detail::bytes_repr(address.bytes().from(sizeof(std::uint16_t))) + ")";
+}
+
+std::ostream& operator<<(std::ostream& out, const Address& address) {
+  return out << to_string(address);
+}
+
+HostPort::HostPort(std::string_view host_, int port_, std::uint32_t flowinfo_,
+                   std::uint32_t scope_id_)
+    : host(host_), port(port_), flowinfo(flowinfo_), scope_id(scope_id_) {
+  check_host_port(host_, port_, flowinfo_);
+}
+
+std::string to_string(const HostPort& address) { return pair_text(address.host, address.port); }
+
+std::ostream& operator<<(std::ostream& out, const HostPort& address) {
+  return out << to_string(address);
+}
+
+UnixAddress::UnixAddress(std::string_view path_) : path(path_) {
+  const bool abstract = !path.empty() && path.front() == '\0';
+  // A path keeps room for its NUL, an abstract name needs none.
+  if (path.size() > detail::sys::kUnixPathCapacity - (abstract ? 0 : 1))
+    throw OSError(Errc::address_too_long,
+                  std::to_string(path.size()) + " bytes, " + detail::bytes_repr(path));
+  if (!abstract && path.find('\0') != std::string::npos)
+    throw ValueError("a Unix path must not contain null character: " + detail::bytes_repr(path));
+}
+
+UnixAddress::operator Address() const {
+  Address address;
+  detail::AddressAccess::set_size(
+      address, detail::sys::write_unix(path, detail::AddressAccess::storage(address)));
+  return address;
+}
+
+AddressLike::AddressLike(std::string_view host, int port, std::uint32_t flowinfo,
+                         std::uint32_t scope_id)
+    : host_(host), port_(port), flowinfo_(flowinfo), scope_id_(scope_id) {
+  check_host_port(host, port, flowinfo);
+}
+
+std::string to_string(const AddressLike& address) { return detail::AddressAccess::text(address); }
+
+}  // namespace plug

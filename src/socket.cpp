@@ -1,0 +1,662 @@
+#include <plug/error.hpp>
+#include <plug/socket.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <ostream>
+
+#include "address_access.hpp"
+#include "scratch.hpp"
+#include "socket_state.hpp"
+#include "sys/sockaddr.hpp"
+
+namespace plug {
+
+namespace {
+
+using detail::AddressAccess;
+using detail::Deadline;
+using detail::Descriptor;
+using detail::error_from;
+using detail::Op;
+using detail::SocketState;
+namespace sys = detail::sys;
+
+constexpr int kTypeFlags = static_cast<int>(SOCK::NONBLOCK | SOCK::CLOEXEC);
+
+/// The state of a socket over `fd`, with the default time-out unless the type says non-blocking.
+/// Null when it fails; `fd` is then still the caller's to close.
+std::shared_ptr<SocketState> make_state(int fd, int family, int type, int proto,
+                                        std::error_code& error) {
+  const bool nonblocking = (type & static_cast<int>(SOCK::NONBLOCK)) != 0;
+  const Timeout timeout = nonblocking ? Timeout(0) : getdefaulttimeout();
+  if (!nonblocking && !timeout.is_none()) {
+    error = error_from(sys::set_nonblocking(fd, true));
+    if (error) return nullptr;
+  }
+  error.clear();
+  return std::make_shared<SocketState>(fd, family, type & ~kTypeFlags, proto, timeout);
+}
+
+/// A moved-from Socket acts as a closed one.
+SocketState& live(const std::shared_ptr<SocketState>& state) {
+  static SocketState closed(-1, 0, 0, 0, std::nullopt);
+  return state ? *state : closed;
+}
+
+/// Runs a system call that does not wait, on the descriptor's number.
+template <class Call>
+long on_descriptor(SocketState& state, Call call) {
+  const Descriptor::InFlight in_flight(state.descriptor, false);
+  return in_flight.fd() < 0 ? -EBADF : call(in_flight.fd());
+}
+
+/// The number of bytes to receive; Errc when it cannot be.
+std::size_t checked_size(std::ptrdiff_t size, std::error_code& error) noexcept {
+  error.clear();
+  if (size >= 0) return static_cast<std::size_t>(size);
+  error = Errc::negative_size;
+  return 0;
+}
+
+/// The part of `buffer` that `size` asks for; all of it for 0.
+MutableBytes checked_part(MutableBytes buffer, std::ptrdiff_t size,
+                          std::error_code& error) noexcept {
+  const std::size_t wanted = checked_size(size, error);
+  if (!error && wanted > buffer.size()) error = Errc::buffer_too_small;
+  return {buffer.data(), wanted == 0 ? buffer.size() : wanted};
+}
+
+std::string sizes_text(std::string_view call, std::ptrdiff_t asked, std::size_t available) {
+  return std::string(call) + ": " + std::to_string(asked) + " of " + std::to_string(available);
+}
+
+std::string option_text(OptionLevel level, OptionName name) {
+  return "level " + std::to_string(int{level}) + ", option " + std::to_string(int{name});
+}
+
+/// An error about an address, which is put into words only when there is one.
+void throw_about(const std::error_code& error, const AddressLike& address) {
+  if (error) [[unlikely]]
+    throw_if(error, to_string(address));
+}
+
+/// recvfrom() into memory: the count, and the sender's address.
+std::pair<std::size_t, Address> receive_from(SocketState& state, MutableBytes buffer, MSG flags,
+                                             std::error_code& error) {
+  std::pair<std::size_t, Address> result{0, {}};
+  Op op{.kind = Op::Kind::receive_from,
+        .flags = static_cast<int>(flags),
+        .data = buffer.data(),
+        .size = buffer.size(),
+        .address = AddressAccess::storage(result.second),
+        .address_size = Address::kCapacity};
+  const long received = detail::perform(state.descriptor, op, state.deadline());
+  error = error_from(received);
+  if (received < 0) return result;
+  result.first = static_cast<std::size_t>(received);
+  AddressAccess::set_size(result.second, op.address_size);
+  return result;
+}
+
+Address name_of(SocketState& state, long (*call)(int, void*, std::size_t&) noexcept,
+                std::error_code& error) {
+  Address address;
+  std::size_t size = Address::kCapacity;
+  const long result =
+      on_descriptor(state, [&](int fd) { return call(fd, AddressAccess::storage(address), size); });
+  error = error_from(result);
+  if (result >= 0) AddressAccess::set_size(address, size);
+  return address;
+}
+
+/// The state of a socket over a descriptor just made, which is closed when that fails.
+std::shared_ptr<SocketState> own(long made, int family, int type, int proto,
+                                 std::error_code& error) {
+  sys::OwnFd owner(static_cast<int>(made));
+  auto state = make_state(owner.get(), family, type, proto, error);
+  if (state) owner.release();
+  return state;
+}
+
+struct Kind {
+  int family = 0;
+  int type = 0;
+  int proto = 0;
+};
+
+/// Reads what kind of socket a descriptor is; -errno when it is none.
+long describe(int fd, Kind& kind) {
+  Address name;
+  std::size_t size = Address::kCapacity;
+  if (const long named = sys::getsockname(fd, AddressAccess::storage(name), size); named < 0)
+    return named;
+  AddressAccess::set_size(name, size);
+  kind.family = static_cast<int>(name.family());
+  const auto read = [fd](SO option, int& value) {
+    std::size_t length = sizeof value;
+    return sys::getsockopt(fd, static_cast<int>(SOL::SOCKET), static_cast<int>(option), &value,
+                           length);
+  };
+  if (const long got = read(SO::TYPE, kind.type); got < 0) return got;
+  return read(SO::PROTOCOL, kind.proto);
+}
+
+std::string kind_text(std::string_view call, AF family, SOCK type, Protocol proto) {
+  return std::string(call) + "(family=" + std::to_string(static_cast<int>(family)) +
+         ", type=" + std::to_string(static_cast<int>(type)) +
+         ", proto=" + std::to_string(int{proto}) + ")";
+}
+
+}  // namespace
+
+Socket::Socket(std::shared_ptr<SocketState> state) noexcept : state_(std::move(state)) {}
+
+Socket::Socket(AF family, SOCK type, Protocol proto) {
+  std::error_code error;
+  *this = Socket(family, type, proto, error);
+  if (error) throw_if(error, kind_text("socket", family, type, proto));
+}
+
+Socket::Socket(AF family, SOCK type, Protocol proto, std::error_code& error) {
+  const long made = sys::socket(static_cast<int>(family), static_cast<int>(type), proto);
+  error = error_from(made);
+  if (made < 0) return;
+  state_ = own(made, static_cast<int>(family), static_cast<int>(type), proto, error);
+}
+
+Socket::Socket(Fileno fileno, std::optional<AF> family, std::optional<SOCK> type,
+               std::optional<Protocol> proto) {
+  std::error_code error;
+  *this = Socket(fileno, family, type, proto, error);
+  if (error) throw_if(error, "fileno " + std::to_string(fileno.value));
+}
+
+Socket::Socket(Fileno fileno, std::optional<AF> family, std::optional<SOCK> type,
+               std::optional<Protocol> proto, std::error_code& error) {
+  if (fileno.value < 0) {
+    error = Errc::negative_fileno;
+    return;
+  }
+  Kind kind;
+  if (const long known = describe(fileno.value, kind); known < 0) {
+    error = error_from(known);
+    return;
+  }
+  state_ = make_state(fileno.value, family ? static_cast<int>(*family) : kind.family,
+                      type ? static_cast<int>(*type) : kind.type, proto ? int{*proto} : kind.proto,
+                      error);
+}
+
+Socket::Socket(Socket&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+
+Socket& Socket::operator=(Socket&& other) noexcept {
+  const Socket old(std::move(*this));
+  state_ = std::exchange(other.state_, nullptr);
+  return *this;
+}
+
+Socket::~Socket() {
+  std::error_code ignored;
+  close(ignored);
+}
+
+// --- naming and connecting ---
+
+void Socket::bind(const AddressLike& address) {
+  std::error_code error;
+  bind(address, error);
+  throw_about(error, address);
+}
+
+void Socket::bind(const AddressLike& address, std::error_code& error) {
+  Address found;
+  const Address* target = AddressAccess::resolve(address, family(), found, error);
+  if (error) return;
+  const BytesView raw = target->bytes();
+  error = error_from(
+      on_descriptor(live(state_), [raw](int fd) { return sys::bind(fd, raw.data(), raw.size()); }));
+}
+
+void Socket::listen(int backlog) {
+  std::error_code error;
+  listen(backlog, error);
+  if (error) throw_if(error, "listen(" + std::to_string(backlog) + ")");
+}
+
+void Socket::listen(int backlog, std::error_code& error) {
+  error = error_from(on_descriptor(
+      live(state_), [backlog](int fd) { return sys::listen(fd, std::max(backlog, 0)); }));
+}
+
+std::pair<Socket, Address> Socket::accept() {
+  std::error_code error;
+  auto accepted = accept(error);
+  if (error) throw_if(error, "accept");
+  return accepted;
+}
+
+std::pair<Socket, Address> Socket::accept(std::error_code& error) {
+  SocketState& state = live(state_);
+  std::pair<Socket, Address> result{Socket(nullptr), Address{}};
+  Op op{.kind = Op::Kind::accept,
+        .address = AddressAccess::storage(result.second),
+        .address_size = Address::kCapacity};
+  const long accepted = detail::perform(state.descriptor, op, state.deadline());
+  error = error_from(accepted);
+  if (accepted < 0) return result;
+  AddressAccess::set_size(result.second, op.address_size);
+  result.first = Socket(own(accepted, state.family, state.type, state.proto, error));
+  return result;
+}
+
+void Socket::connect(const AddressLike& address) {
+  std::error_code error;
+  connect(address, error);
+  throw_about(error, address);
+}
+
+void Socket::connect(const AddressLike& address, std::error_code& error) {
+  SocketState& state = live(state_);
+  const Deadline deadline = state.deadline();
+  Address found;
+  const Address* target = AddressAccess::resolve(address, family(), found, error);
+  if (error) return;
+  Op op{.kind = Op::Kind::connect,
+        .address = const_cast<char*>(target->bytes().data()),
+        .address_size = target->bytes().size()};
+  error = error_from(detail::perform(state.descriptor, op, deadline));
+}
+
+int Socket::connect_ex(const AddressLike& address) {
+  std::error_code error;
+  connect(address, error);
+  if (error == timed_out()) return EAGAIN;
+  if (error && error.category() != std::system_category()) throw_about(error, address);
+  return error.value();
+}
+
+void Socket::shutdown(SHUT how) {
+  std::error_code error;
+  shutdown(how, error);
+  if (error) throw_if(error, "shutdown(" + std::to_string(static_cast<int>(how)) + ")");
+}
+
+void Socket::shutdown(SHUT how, std::error_code& error) {
+  error = error_from(on_descriptor(
+      live(state_), [how](int fd) { return sys::shutdown(fd, static_cast<int>(how)); }));
+}
+
+void Socket::close() {
+  std::error_code error;
+  close(error);
+  if (error) throw_if(error, "close");
+}
+
+void Socket::close(std::error_code& error) {
+  error.clear();
+  if (!state_ || state_->socket_closed.exchange(true)) return;
+  const long closed = state_->release_holder();
+  if (closed < 0 && closed != -ECONNRESET) error = error_from(closed);
+}
+
+int Socket::detach() noexcept {
+  if (!state_) return -1;
+  state_->socket_closed.store(true);
+  return state_->descriptor.detach();
+}
+
+Socket Socket::dup() const {
+  std::error_code error;
+  Socket copy = dup(error);
+  if (error) throw_if(error, "dup of fileno " + std::to_string(fileno()));
+  return copy;
+}
+
+Socket Socket::dup(std::error_code& error) const {
+  SocketState& state = live(state_);
+  const long made = on_descriptor(state, [](int fd) { return sys::dup(fd); });
+  error = error_from(made);
+  if (made < 0) return Socket(nullptr);
+  sys::OwnFd owner(static_cast<int>(made));
+  // The mode of the descriptor itself is shared and stays as it is.
+  auto copy = std::make_shared<SocketState>(owner.get(), state.family, state.type, state.proto,
+                                            state.timeout());
+  owner.release();
+  return Socket(std::move(copy));
+}
+
+// --- receiving ---
+
+Bytes Socket::recv(std::ptrdiff_t size, MSG flags) {
+  std::error_code error;
+  Bytes data = recv(size, flags, error);
+  if (error) [[unlikely]]
+    throw_if(error, "recv(" + std::to_string(size) + ")");
+  return data;
+}
+
+Bytes Socket::recv(std::ptrdiff_t size, MSG flags, std::error_code& error) {
+  const std::size_t wanted = checked_size(size, error);
+  if (error) return {};
+  SocketState& state = live(state_);
+  detail::Scratch scratch(wanted);
+  const std::size_t count = receive_some(state, {scratch.data(), wanted}, static_cast<int>(flags),
+                                         state.deadline(), error);
+  return error ? Bytes() : Bytes(scratch.data(), std::min(count, wanted));
+}
+
+std::size_t Socket::recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags) {
+  std::error_code error;
+  const std::size_t count = recv_into(buffer, size, flags, error);
+  if (error) [[unlikely]]
+    throw_if(error, sizes_text("recv_into", size, buffer.size()));
+  return count;
+}
+
+std::size_t Socket::recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags,
+                              std::error_code& error) {
+  const MutableBytes part = checked_part(buffer, size, error);
+  if (error) return 0;
+  SocketState& state = live(state_);
+  return receive_some(state, part, static_cast<int>(flags), state.deadline(), error);
+}
+
+std::pair<Bytes, Address> Socket::recvfrom(std::ptrdiff_t size, MSG flags) {
+  std::error_code error;
+  auto result = recvfrom(size, flags, error);
+  if (error) [[unlikely]]
+    throw_if(error, "recvfrom(" + std::to_string(size) + ")");
+  return result;
+}
+
+std::pair<Bytes, Address> Socket::recvfrom(std::ptrdiff_t size, MSG flags, std::error_code& error) {
+  const std::size_t wanted = checked_size(size, error);
+  if (error) return {};
+  detail::Scratch scratch(wanted);
+  const auto [count, sender] = receive_from(live(state_), {scratch.data(), wanted}, flags, error);
+  if (error) return {};
+  return {Bytes(scratch.data(), std::min(count, wanted)), sender};
+}
+
+std::pair<std::size_t, Address> Socket::recvfrom_into(MutableBytes buffer, std::ptrdiff_t size,
+                                                      MSG flags) {
+  std::error_code error;
+  const auto result = recvfrom_into(buffer, size, flags, error);
+  if (error) [[unlikely]]
+    throw_if(error, sizes_text("recvfrom_into", size, buffer.size()));
+  return result;
+}
+
+std::pair<std::size_t, Address> Socket::recvfrom_into(MutableBytes buffer, std::ptrdiff_t size,
+                                                      MSG flags, std::error_code& error) {
+  const MutableBytes part = checked_part(buffer, size, error);
+  if (error) return {};
+  return receive_from(live(state_), part, flags, error);
+}
+
+// --- sending ---
+
+std::size_t Socket::send(BytesView data, MSG flags) {
+  std::error_code error;
+  const std::size_t count = send(data, flags, error);
+  if (error) [[unlikely]]
+    throw_if(error, sizes_text("send", 0, data.size()));
+  return count;
+}
+
+std::size_t Socket::send(BytesView data, MSG flags, std::error_code& error) {
+  SocketState& state = live(state_);
+  return send_some(state, data, static_cast<int>(flags), state.deadline(), error);
+}
+
+void Socket::sendall(BytesView data, MSG flags) {
+  std::error_code error;
+  const std::size_t sent = sendall(data, flags, error);
+  if (error) [[unlikely]]
+    throw_if(error, sizes_text("sendall", static_cast<std::ptrdiff_t>(sent), data.size()));
+}
+
+std::size_t Socket::sendall(BytesView data, MSG flags, std::error_code& error) {
+  SocketState& state = live(state_);
+  return send_all(state, data, static_cast<int>(flags), state.deadline(), error);
+}
+
+std::size_t Socket::sendto(BytesView data, const AddressLike& address) {
+  return sendto(data, MSG{}, address);
+}
+
+std::size_t Socket::sendto(BytesView data, MSG flags, const AddressLike& address) {
+  std::error_code error;
+  const std::size_t count = sendto(data, flags, address, error);
+  throw_about(error, address);
+  return count;
+}
+
+std::size_t Socket::sendto(BytesView data, MSG flags, const AddressLike& address,
+                           std::error_code& error) {
+  SocketState& state = live(state_);
+  const Deadline deadline = state.deadline();
+  Address found;
+  const Address* target = AddressAccess::resolve(address, family(), found, error);
+  if (error) return 0;
+  Op op{.kind = Op::Kind::send_to,
+        .flags = static_cast<int>(flags),
+        .data = const_cast<char*>(data.data()),
+        .size = data.size(),
+        .address = const_cast<char*>(target->bytes().data()),
+        .address_size = target->bytes().size()};
+  const long sent = detail::perform(state.descriptor, op, deadline);
+  error = error_from(sent);
+  return sent < 0 ? 0 : static_cast<std::size_t>(sent);
+}
+
+// --- names and options ---
+
+Address Socket::getsockname() const {
+  std::error_code error;
+  const Address name = getsockname(error);
+  if (error) throw_if(error, "getsockname");
+  return name;
+}
+
+Address Socket::getsockname(std::error_code& error) const {
+  return name_of(live(state_), sys::getsockname, error);
+}
+
+Address Socket::getpeername() const {
+  std::error_code error;
+  const Address name = getpeername(error);
+  if (error) throw_if(error, "getpeername");
+  return name;
+}
+
+Address Socket::getpeername(std::error_code& error) const {
+  return name_of(live(state_), sys::getpeername, error);
+}
+
+void Socket::set_integer_option(OptionLevel level, OptionName name, long long value) {
+  if (value < std::numeric_limits<int>::min() || value > std::numeric_limits<int>::max())
+    throw OverflowError(option_text(level, name) + ": " + std::to_string(value) +
+                        " does not fit a C int");
+  std::error_code error;
+  setsockopt(level, name, static_cast<int>(value), error);
+  if (error) throw_if(error, option_text(level, name) + " = " + std::to_string(value));
+}
+
+void Socket::setsockopt(OptionLevel level, OptionName name, BytesView value) {
+  std::error_code error;
+  setsockopt(level, name, value, error);
+  if (error)
+    throw_if(error, option_text(level, name) + ", " + std::to_string(value.size()) + " bytes");
+}
+
+void Socket::setsockopt(OptionLevel level, OptionName name, std::nullopt_t, std::size_t length) {
+  const long result = on_descriptor(
+      live(state_), [=](int fd) { return sys::setsockopt(fd, level, name, nullptr, length); });
+  if (result < 0)
+    throw_if(error_from(result),
+             option_text(level, name) + ", None of " + std::to_string(length) + " bytes");
+}
+
+void Socket::setsockopt(OptionLevel level, OptionName name, int value, std::error_code& error) {
+  setsockopt(level, name, BytesView(&value, sizeof value), error);
+}
+
+void Socket::setsockopt(OptionLevel level, OptionName name, BytesView value,
+                        std::error_code& error) {
+  error = error_from(on_descriptor(live(state_), [=](int fd) {
+    return sys::setsockopt(fd, level, name, value.data(), value.size());
+  }));
+}
+
+int Socket::getsockopt(OptionLevel level, OptionName name) const {
+  std::error_code error;
+  const int value = getsockopt(level, name, error);
+  if (error) throw_if(error, option_text(level, name));
+  return value;
+}
+
+int Socket::getsockopt(OptionLevel level, OptionName name, std::error_code& error) const {
+  int value = 0;
+  std::size_t size = sizeof value;
+  error = error_from(on_descriptor(
+      live(state_), [&](int fd) { return sys::getsockopt(fd, level, name, &value, size); }));
+  return value;
+}
+
+Bytes Socket::getsockopt(OptionLevel level, OptionName name, std::ptrdiff_t length) const {
+  std::error_code error;
+  Bytes value = getsockopt(level, name, length, error);
+  if (error) throw_if(error, option_text(level, name) + ", " + std::to_string(length) + " bytes");
+  return value;
+}
+
+Bytes Socket::getsockopt(OptionLevel level, OptionName name, std::ptrdiff_t length,
+                         std::error_code& error) const {
+  constexpr std::ptrdiff_t kLongest = 1024;
+  if (length < 1 || length > kLongest) {
+    error = Errc::bad_option_length;
+    return {};
+  }
+  Bytes value(static_cast<std::size_t>(length), '\0');
+  std::size_t size = value.size();
+  error = error_from(on_descriptor(
+      live(state_), [&](int fd) { return sys::getsockopt(fd, level, name, value.data(), size); }));
+  value.resize(error ? 0 : std::min(size, value.size()));
+  return value;
+}
+
+// --- waiting ---
+
+void Socket::settimeout(Timeout timeout) {
+  std::error_code error;
+  settimeout(timeout, error);
+  if (error) throw_if(error, "settimeout(" + to_string(timeout) + ")");
+}
+
+void Socket::settimeout(Timeout timeout, std::error_code& error) {
+  SocketState& state = live(state_);
+  error = error_from(
+      on_descriptor(state, [&](int fd) { return sys::set_nonblocking(fd, !timeout.is_none()); }));
+  if (!error) state.set_timeout(timeout);
+}
+
+Timeout Socket::gettimeout() const noexcept { return live(state_).timeout(); }
+
+void Socket::setblocking(bool blocking) {
+  settimeout(blocking ? Timeout(std::nullopt) : Timeout(0));
+}
+
+bool Socket::getblocking() const noexcept { return !gettimeout().is_zero(); }
+
+bool Socket::get_inheritable() const {
+  const long result = on_descriptor(live(state_), sys::get_inheritable);
+  if (result < 0) throw_if(error_from(result), "get_inheritable");
+  return result != 0;
+}
+
+void Socket::set_inheritable(bool inheritable) {
+  const long result =
+      on_descriptor(live(state_), [=](int fd) { return sys::set_inheritable(fd, inheritable); });
+  if (result < 0) throw_if(error_from(result), "set_inheritable");
+}
+
+// --- the rest ---
+
+int Socket::fileno() const noexcept { return live(state_).descriptor.fd(); }
+AF Socket::family() const noexcept { return static_cast<AF>(live(state_).family); }
+SOCK Socket::type() const noexcept { return static_cast<SOCK>(live(state_).type); }
+int Socket::proto() const noexcept { return live(state_).proto; }
+
+File Socket::makefile(std::string_view mode, const FileOptions& options) {
+  if (fileno() < 0) throw_if({EBADF, std::system_category()}, "makefile of a closed socket");
+  return detail::SocketAccess::make_file(state_, mode, options);
+}
+
+std::string to_string(const Socket& sock) {
+  const auto& state = detail::SocketAccess::state(sock);
+  const bool closed = !state || state->socket_closed.load();
+  std::string text = std::string("<plug.Socket") + (closed ? " [closed]" : "") +
+                     " fd=" + std::to_string(sock.fileno()) +
+                     ", family=" + std::to_string(static_cast<int>(sock.family())) +
+                     ", type=" + std::to_string(static_cast<int>(sock.type())) +
+                     ", proto=" + std::to_string(sock.proto());
+  if (!closed) {
+    std::error_code error;
+    const std::string local = to_string(sock.getsockname(error));
+    if (!error && !local.empty()) text += ", laddr=" + local;
+    const std::string peer = to_string(sock.getpeername(error));
+    if (!error && !peer.empty()) text += ", raddr=" + peer;
+  }
+  return text + ">";
+}
+
+std::ostream& operator<<(std::ostream& out, const Socket& sock) { return out << to_string(sock); }
+
+std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto) {
+  std::error_code error;
+  auto pair = socketpair(family, type, proto, error);
+  if (error) throw_if(error, kind_text("socketpair", family, type, proto));
+  return pair;
+}
+
+std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto, std::error_code& error) {
+  const int family_number = static_cast<int>(family);
+  const int type_number = static_cast<int>(type);
+  int made[2] = {-1, -1};
+  error = error_from(sys::socketpair(family_number, type_number, proto, made));
+  std::pair<Socket, Socket> pair{detail::SocketAccess::make(nullptr),
+                                 detail::SocketAccess::make(nullptr)};
+  if (error) return pair;
+  sys::OwnFd second_owner(made[1]);
+  auto first = own(made[0], family_number, type_number, proto, error);
+  if (error) return pair;
+  auto second = own(second_owner.release(), family_number, type_number, proto, error);
+  if (error) return pair;
+  pair.first = detail::SocketAccess::make(std::move(first));
+  pair.second = detail::SocketAccess::make(std::move(second));
+  return pair;
+}
+
+Socket fromfd(int fileno, AF family, SOCK type, Protocol proto) {
+  std::error_code error;
+  Socket sock = fromfd(fileno, family, type, proto, error);
+  if (error) throw_if(error, "fileno " + std::to_string(fileno));
+  return sock;
+}
+
+Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code& error) {
+  const long made = sys::dup(fileno);
+  error = error_from(made);
+  if (made < 0) return detail::SocketAccess::make(nullptr);
+  return detail::SocketAccess::make(
+      own(made, static_cast<int>(family), static_cast<int>(type), proto, error));
+}
+
+InterruptHook set_interrupt_hook(InterruptHook hook) noexcept {
+  return detail::exchange_interrupt_function(hook);
+}
+
+}  // namespace plug

@@ -1,0 +1,152 @@
+#include "sys/sockaddr.hpp"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace plug::detail::sys {
+
+static_assert(sizeof(sockaddr_storage) == Address::kCapacity);
+static_assert(sizeof(sockaddr_un::sun_path) == kUnixPathCapacity);
+static_assert(kEaiSystem == EAI_SYSTEM && kEaiNoName == EAI_NONAME);
+
+int family_of(BytesView address) noexcept {
+  sa_family_t family = AF_UNSPEC;
+  if (address.size() >= sizeof family) std::memcpy(&family, address.data(), sizeof family);
+  return family;
+}
+
+bool read_inet(BytesView address, InetFields& fields) noexcept {
+  fields.family = family_of(address);
+  if (fields.family == AF_INET && address.size() >= sizeof(sockaddr_in)) {
+    sockaddr_in in;
+    std::memcpy(&in, address.data(), sizeof in);
+    std::memcpy(fields.host, &in.sin_addr, sizeof in.sin_addr);
+    fields.port = ntohs(in.sin_port);
+    return true;
+  }
+  if (fields.family == AF_INET6 && address.size() >= sizeof(sockaddr_in6)) {
+    sockaddr_in6 in;
+    std::memcpy(&in, address.data(), sizeof in);
+    std::memcpy(fields.host, &in.sin6_addr, sizeof in.sin6_addr);
+    fields.port = ntohs(in.sin6_port);
+    fields.flowinfo = ntohl(in.sin6_flowinfo);
+    fields.scope_id = in.sin6_scope_id;
+    return true;
+  }
+  return false;
+}
+
+std::size_t write_inet(const InetFields& fields, char* out) noexcept {
+  if (fields.family == AF_INET6) {
+    sockaddr_in6 in{};
+    in.sin6_family = AF_INET6;
+    in.sin6_port = htons(fields.port);
+    in.sin6_flowinfo = htonl(fields.flowinfo);
+    in.sin6_scope_id = fields.scope_id;
+    std::memcpy(&in.sin6_addr, fields.host, sizeof in.sin6_addr);
+    std::memcpy(out, &in, sizeof in);
+    return sizeof in;
+  }
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = htons(fields.port);
+  std::memcpy(&in.sin_addr, fields.host, sizeof in.sin_addr);
+  std::memcpy(out, &in, sizeof in);
+  return sizeof in;
+}
+
+BytesView unix_path(BytesView address) noexcept {
+  return address.from(offsetof(sockaddr_un, sun_path));
+}
+
+std::size_t write_unix(BytesView path, char* out) noexcept {
+  sockaddr_un un{};
+  un.sun_family = AF_UNIX;
+  const std::size_t size = std::min(path.size(), sizeof un.sun_path);
+  std::copy_n(path.data(), size, un.sun_path);
+  // A path in the file system counts its NUL; an abstract name has none.
+  const bool counts_nul = size > 0 && size < sizeof un.sun_path && un.sun_path[0] != '\0';
+  const std::size_t total = offsetof(sockaddr_un, sun_path) + size + (counts_nul ? 1 : 0);
+  std::memcpy(out, &un, total);
+  return total;
+}
+
+bool parse_host(int family, const std::string& text, unsigned char* out) noexcept {
+  if (family != AF_INET && family != AF_INET6) return false;
+  return ::inet_pton(family, text.c_str(), out) == 1;
+}
+
+bool parse_host_loosely(const std::string& text, unsigned char* out) noexcept {
+  in_addr address{};
+  if (::inet_aton(text.c_str(), &address) == 0) return false;
+  std::memcpy(out, &address, sizeof address);
+  return true;
+}
+
+std::string format_host(int family, const unsigned char* host) {
+  char text[INET6_ADDRSTRLEN] = {};
+  if (::inet_ntop(family, host, text, sizeof text) == nullptr) return {};
+  return text;
+}
+
+unsigned interface_index(const std::string& name) noexcept { return if_nametoindex(name.c_str()); }
+
+int getaddrinfo(const char* host, const char* service, int family, int type, int proto, int flags,
+                std::vector<AddrInfo>& answers, int& system_error) {
+  addrinfo hints{};
+  hints.ai_family = family;
+  hints.ai_socktype = type;
+  hints.ai_protocol = proto;
+  hints.ai_flags = flags;
+  addrinfo* list = nullptr;
+  const int failed = ::getaddrinfo(host, service, &hints, &list);
+  if (failed != 0) {
+    system_error = errno;
+    return failed;
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, freeaddrinfo);
+  for (const addrinfo* answer = list; answer != nullptr; answer = answer->ai_next)
+    answers.push_back(
+        {static_cast<AF>(answer->ai_family), static_cast<SOCK>(answer->ai_socktype),
+         answer->ai_protocol, answer->ai_canonname == nullptr ? "" : answer->ai_canonname,
+         Address::from_bytes({static_cast<const void*>(answer->ai_addr), answer->ai_addrlen})});
+  return 0;
+}
+
+const char* eai_text(int number) noexcept { return gai_strerror(number); }
+const char* h_errno_text(int number) noexcept { return hstrerror(number); }
+
+long gethostname(std::string& name) {
+  char text[HOST_NAME_MAX + 1] = {};
+  if (::gethostname(text, sizeof text - 1) != 0) return -errno;
+  name = text;
+  return 0;
+}
+
+int getservbyname(const std::string& service, const char* protocol) {
+  std::vector<char> buffer(1024);
+  for (;;) {
+    servent entry{};
+    servent* found = nullptr;
+    const int failed =
+        getservbyname_r(service.c_str(), protocol, &entry, buffer.data(), buffer.size(), &found);
+    if (failed == ERANGE && buffer.size() < std::size_t{1} << 20) {
+      buffer.resize(buffer.size() * 4);
+      continue;
+    }
+    return found == nullptr ? -1 : ntohs(static_cast<std::uint16_t>(found->s_port));
+  }
+}
+
+}  // namespace plug::detail::sys

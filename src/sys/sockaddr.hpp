@@ -1,0 +1,64 @@
+#pragma once
+
+// The kernel's forms of addresses, their text, and the system's name services.
+
+#include <plug/address.hpp>
+#include <plug/bytes.hpp>
+#include <plug/constants.hpp>
+#include <plug/resolve.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace plug::detail::sys {
+
+inline constexpr std::size_t kUnixPathCapacity = 108;
+
+/// The fields of an IPv4 or IPv6 address. Numbers are in host byte order; `host` holds 4 or 16
+/// bytes in network order.
+struct InetFields {
+  int family = 0;
+  unsigned char host[16] = {};
+  std::uint16_t port = 0;
+  std::uint32_t flowinfo = 0;
+  std::uint32_t scope_id = 0;
+};
+
+int family_of(BytesView address) noexcept;
+
+/// False when `address` is neither IPv4 nor IPv6, or too short.
+bool read_inet(BytesView address, InetFields& fields) noexcept;
+/// Writes the kernel's form; returns its size.
+std::size_t write_inet(const InetFields& fields, char* out) noexcept;
+
+/// The path bytes of a Unix address as the kernel gives them.
+BytesView unix_path(BytesView address) noexcept;
+/// Writes the kernel's form of a path that fits; returns its size.
+std::size_t write_unix(BytesView path, char* out) noexcept;
+
+/// Strict numeric text to network-order bytes (4 or 16). False when it is not such text, or for
+/// another family.
+bool parse_host(int family, const std::string& text, unsigned char* out) noexcept;
+/// As parse_host() for IPv4, with the short forms of inet_aton(3).
+bool parse_host_loosely(const std::string& text, unsigned char* out) noexcept;
+/// 4 or 16 bytes to text.
+std::string format_host(int family, const unsigned char* host);
+
+/// The number of an interface; 0 when there is none of that name.
+unsigned interface_index(const std::string& name) noexcept;
+
+/// Looks up; null pointers mean none. 0, an EAI number, or EAI_SYSTEM with `system_error` set.
+int getaddrinfo(const char* host, const char* service, int family, int type, int proto, int flags,
+                std::vector<AddrInfo>& answers, int& system_error);
+inline constexpr int kEaiSystem = -11, kEaiNoName = -2;
+const char* eai_text(int number) noexcept;
+const char* h_errno_text(int number) noexcept;
+
+/// -errno, or 0.
+long gethostname(std::string& name);
+/// The port, or -1 when it is not known.
+int getservbyname(const std::string& service, const char* protocol);
+
+}  // namespace plug::detail::sys

@@ -1,0 +1,70 @@
+#include <plug/error.hpp>
+#include <plug/timeout.hpp>
+
+#include <atomic>
+#include <charconv>
+#include <cmath>
+#include <ostream>
+
+namespace plug {
+
+namespace {
+
+constexpr double kNanosecondsPerSecond = 1e9;
+
+std::string text_of(double seconds) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, seconds);
+  std::string result(text, end.ptr);
+  if (result.find_first_of(".en") == std::string::npos) result += ".0";
+  return result;
+}
+
+std::atomic<std::int64_t> default_timeout{-1};
+
+}  // namespace
+
+namespace detail {
+
+void throw_timeout_out_of_range(double seconds) {
+  if (std::isnan(seconds)) throw ValueError("Invalid value NaN (not a number) as a time-out");
+  if (seconds < 0) throw ValueError("Timeout value out of range: " + text_of(seconds));
+  throw OverflowError("Timeout value too large: " + text_of(seconds));
+}
+
+std::int64_t nanoseconds_from_seconds(double seconds) {
+  const double nanoseconds = std::ceil(seconds * kNanosecondsPerSecond);
+  // 2^63 as a double is the first value that does not fit.
+  if (!(seconds >= 0) || nanoseconds >= 9223372036854775808.0) throw_timeout_out_of_range(seconds);
+  return static_cast<std::int64_t>(nanoseconds);
+}
+
+std::int64_t nanoseconds_from_seconds(std::int64_t seconds) {
+  constexpr std::int64_t kScale = 1'000'000'000;
+  if (seconds < 0 || seconds > std::numeric_limits<std::int64_t>::max() / kScale)
+    throw_timeout_out_of_range(static_cast<double>(seconds));
+  return seconds * kScale;
+}
+
+}  // namespace detail
+
+std::string to_string(const Timeout& timeout) {
+  const auto seconds = timeout.seconds();
+  return seconds ? text_of(*seconds) : "None";
+}
+
+std::ostream& operator<<(std::ostream& out, const Timeout& timeout) {
+  return out << to_string(timeout);
+}
+
+Timeout getdefaulttimeout() noexcept {
+  const std::int64_t nanoseconds = default_timeout.load();
+  if (nanoseconds < 0) return std::nullopt;
+  return std::chrono::nanoseconds(nanoseconds);
+}
+
+void setdefaulttimeout(Timeout timeout) noexcept {
+  default_timeout.store(timeout.is_none() ? -1 : timeout.duration().count());
+}
+
+}  // namespace plug

@@ -1,0 +1,142 @@
+#include "support/program.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+
+#include <errno.h>
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include "support/text.hpp"
+
+namespace lesson {
+namespace {
+
+Endpoint arguments(int argc, char** argv, const std::string& description, bool server) {
+  Endpoint endpoint;
+  CLI::App app(description);
+  add_endpoint(app, endpoint);
+  if (server) add_once(app, endpoint);
+  parse(app, argc, argv);
+  return endpoint;
+}
+
+}  // namespace
+
+int run(const std::function<void(Stop&)>& body) {
+  Stop stop;
+  try {
+    body(stop);
+  } catch (const std::exception& error) {
+    if (stop.stopped()) return 0;
+    complain(error.what());
+    return 1;
+  }
+  return 0;
+}
+
+int run(const std::function<void()>& body) {
+  for (const int number : {SIGINT, SIGTERM}) std::signal(number, [](int) { _exit(0); });
+  try {
+    body();
+  } catch (const std::exception& error) {
+    complain(error.what());
+    return 1;
+  }
+  return 0;
+}
+
+void complain(std::string_view what) {
+  std::cerr << program_invocation_short_name << ": " + one_line(what) + "\n" << std::flush;
+}
+
+Endpoint server_arguments(int argc, char** argv, const std::string& description) {
+  return arguments(argc, argv, description, true);
+}
+
+Endpoint client_arguments(int argc, char** argv, const std::string& description) {
+  return arguments(argc, argv, description, false);
+}
+
+void add_endpoint(CLI::App& app, Endpoint& endpoint) {
+  app.add_option("HOST", endpoint.host, "an IPv4 or IPv6 address, or a name")->required();
+  app.add_option("PORT", endpoint.port, "a port; 0 lets the system choose one")
+      ->required()
+      ->check(CLI::Range(0, 65535));
+}
+
+void add_once(CLI::App& app, Endpoint& endpoint) {
+  app.add_flag("--once", endpoint.once, "serve one client, then end");
+}
+
+void parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error));
+  }
+}
+
+plug::AddrInfo look_up(const Endpoint& endpoint, plug::SOCK type) {
+  std::optional<std::string_view> host;
+  if (!endpoint.host.empty()) host = endpoint.host;
+  const auto found =
+      plug::getaddrinfo(host, endpoint.port, plug::AF::UNSPEC, type, 0, plug::AI::PASSIVE);
+  for (const plug::AddrInfo& info : found) {
+    if (info.family == plug::AF::INET) return info;
+  }
+  return found.front();
+}
+
+plug::Socket listen_at(const Endpoint& endpoint) {
+  const plug::AddrInfo info = look_up(endpoint, plug::SOCK::STREAM);
+  return plug::create_server(info.sockaddr, {.family = info.family});
+}
+
+void announce(const plug::Socket& sock) {
+  print_line("listening on " + to_string(sock.getsockname()));
+}
+
+void attend(Stop& stop, plug::Socket& conn, const plug::Address& peer,
+            const std::function<void()>& conversation) {
+  const auto watch = stop.watch(conn);
+  print_line(peer, "connected");
+  std::string end = "left";
+  try {
+    conversation();
+  } catch (const std::exception& error) {
+    if (!stop.stopped()) end = error.what();
+  }
+  std::error_code ignored;
+  conn.close(ignored);
+  print_line(peer, end);
+}
+
+void print_line(std::string_view text) { std::cout << one_line(text) + "\n" << std::flush; }
+
+void print_line(const plug::Address& peer, std::string_view text) {
+  print_line(to_string(peer) + ": " + std::string(text));
+}
+
+void for_each_line(EmptyLine policy, const std::function<bool(const std::string&)>& body) {
+  const bool terminal = isatty(STDIN_FILENO) == 1;
+  std::string line;
+  while (true) {
+    if (terminal) std::cout << "> " << std::flush;
+    if (!std::getline(std::cin, line)) {
+      if (terminal) std::cout << std::endl;
+      return;
+    }
+    if (!line.empty()) {
+      if (!body(line)) return;
+    } else if (policy == EmptyLine::ends) {
+      return;
+    } else {
+      print_line("an empty message reaches nobody: say something");
+    }
+  }
+}
+
+}  // namespace lesson

@@ -590,11 +590,6 @@ AF Socket::family() const noexcept { return static_cast<AF>(live(state_).family)
 SOCK Socket::type() const noexcept { return static_cast<SOCK>(live(state_).type); }
 int Socket::proto() const noexcept { return live(state_).proto; }
 
-File Socket::makefile(std::string_view mode, const FileOptions& options) {
-  if (fileno() < 0) throw_if({EBADF, std::system_category()}, "makefile of a closed socket");
-  return detail::SocketAccess::make_file(state_, mode, options);
-}
-
 std::string to_string(const Socket& sock) {
   const auto& state = detail::SocketAccess::state(sock);
   const bool closed = !state || state->socket_closed.load();

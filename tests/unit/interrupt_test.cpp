@@ -1,0 +1,216 @@
+// Signals that arrive during a call (PEP 475).
+
+#include <plug/socket.hpp>
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "support/blocked_thread.hpp"
+
+namespace plug {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+std::atomic<int> handled{0};
+
+/// Interrupts system calls with SIGUSR1: its handler has no SA_RESTART.
+class Interrupt : public testing::Test {
+ protected:
+  void SetUp() override {
+    struct sigaction action {};
+    action.sa_handler = [](int) { ++handled; };
+    ASSERT_EQ(sigaction(SIGUSR1, &action, &before_), 0);
+    handled = 0;
+  }
+  void TearDown() override {
+    set_interrupt_hook(nullptr);
+    EXPECT_EQ(sigaction(SIGUSR1, &before_, nullptr), 0);
+  }
+
+ private:
+  struct sigaction before_ {};
+};
+
+/// A thread that makes one call and can be sent signals.
+class SignalledThread {
+ public:
+  template <class Call>
+  explicit SignalledThread(Call call)
+      : thread_([this, call] {
+          self_ = pthread_self();
+          known_ = true;
+          call();
+        }) {}
+
+  bool wait_until_blocked() { return thread_.wait_until_blocked(); }
+  void join() { thread_.join(); }
+
+  /// Sends a signal and returns when its handler has run.
+  void interrupt() {
+    const int before = handled;
+    ASSERT_TRUE(known_);
+    ASSERT_EQ(pthread_kill(self_, SIGUSR1), 0);
+    while (handled == before) std::this_thread::yield();
+  }
+
+ private:
+  pthread_t self_{};
+  std::atomic<bool> known_{false};
+  BlockedThread thread_;
+};
+
+TEST_F(Interrupt, DoesNotEndABlockingCall) {
+  auto [sock, peer] = socketpair();
+  Bytes received;
+  SignalledThread thread([&, &sock = sock] { received = sock.recv(10); });
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(thread.wait_until_blocked());
+    thread.interrupt();
+  }
+  peer.sendall("hello");
+  thread.join();
+  EXPECT_EQ(received, "hello");
+  EXPECT_EQ(handled, 5);
+}
+
+TEST_F(Interrupt, DoesNotEndAnAccept) {
+  Socket listener = create_server({"127.0.0.1", 0});
+  Address peer;
+  SignalledThread thread([&] { peer = listener.accept().second; });
+  ASSERT_TRUE(thread.wait_until_blocked());
+  thread.interrupt();
+  ASSERT_TRUE(thread.wait_until_blocked());
+  const Socket client = create_connection({"127.0.0.1", listener.getsockname().port()});
+  thread.join();
+  EXPECT_EQ(peer, client.getsockname());
+}
+
+TEST_F(Interrupt, LeavesATimedCallTheTimeThatIsLeft) {
+  auto [sock, peer] = socketpair();
+  sock.settimeout(0.3);
+  std::error_code error;
+  milliseconds taken{};
+  SignalledThread thread([&, &sock = sock] {
+    const auto begun = Clock::now();
+    sock.recv(10, MSG{}, error);
+    taken = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
+  });
+  // Signals all the way: if each began the time afresh the call would not end while they come.
+  while (thread.wait_until_blocked()) thread.interrupt();
+  thread.join();
+  EXPECT_EQ(error, timed_out());
+  EXPECT_GE(taken, milliseconds(300));
+  EXPECT_LT(taken, milliseconds(5000));
+  EXPECT_GT(handled, 0);
+}
+
+TEST_F(Interrupt, DoesNotLoseWhatSendallHasSent) {
+  auto [sock, peer] = socketpair();
+  const std::string data = [] {
+    std::string text;
+    while (text.size() < (8u << 20)) text += std::to_string(text.size()) + ' ';
+    return text;
+  }();
+  SignalledThread thread([&, &sock = sock] { sock.sendall(data); });
+  std::string received;
+  while (received.size() < data.size()) {
+    if (thread.wait_until_blocked()) thread.interrupt();
+    received += peer.recv(1 << 20);
+  }
+  thread.join();
+  EXPECT_EQ(received, data);
+  EXPECT_GT(handled, 3);
+}
+
+TEST_F(Interrupt, EndsTheCallWhenTheHookSaysSo) {
+  set_interrupt_hook([] { return std::errc::operation_canceled; });
+  for (const Timeout timeout : {Timeout(), Timeout(30)}) {
+    auto [sock, peer] = socketpair();
+    sock.settimeout(timeout);
+    std::error_code error;
+    SignalledThread thread([&, &sock = sock] { sock.recv(10, MSG{}, error); });
+    ASSERT_TRUE(thread.wait_until_blocked());
+    thread.interrupt();
+    thread.join();
+    EXPECT_EQ(error, std::error_code(ECANCELED, std::system_category())) << timeout;
+  }
+}
+
+TEST_F(Interrupt, LetsAnExceptionOfTheHookLeaveTheCallAndTheSocketUsable) {
+  set_interrupt_hook([]() -> std::errc { throw std::string("from the hook"); });
+  for (const Timeout timeout : {Timeout(), Timeout(30)}) {
+    auto [sock, peer] = socketpair();
+    sock.settimeout(timeout);
+    std::string caught;
+    SignalledThread thread([&, &sock = sock] {
+      try {
+        sock.recv(10);
+      } catch (const std::string& text) {
+        caught = text;
+      }
+    });
+    ASSERT_TRUE(thread.wait_until_blocked());
+    thread.interrupt();
+    thread.join();
+    EXPECT_EQ(caught, "from the hook") << timeout;
+    peer.sendall("still fine");
+    EXPECT_EQ(sock.recv(100), "still fine");
+  }
+}
+
+TEST_F(Interrupt, HookIsAskedOnceForEachInterruption) {
+  static std::atomic<int> asked{0};
+  asked = 0;
+  set_interrupt_hook([] {
+    ++asked;
+    return std::errc{};
+  });
+  auto [sock, peer] = socketpair();
+  SignalledThread thread([&, &sock = sock] { sock.recv(10); });
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(thread.wait_until_blocked());
+    thread.interrupt();
+    while (asked <= i) std::this_thread::yield();
+  }
+  peer.sendall("x");
+  thread.join();
+  EXPECT_EQ(asked, 3);
+}
+
+TEST_F(Interrupt, OfAConnectWaitsForItInsteadOfConnectingAgain) {
+  Socket listener(AF::INET);
+  listener.bind({"127.0.0.1", 0});
+  listener.listen(0);
+  const Address address = listener.getsockname();
+  std::vector<Socket> fillers;
+  for (bool full = false; !full;) {
+    ASSERT_LT(fillers.size(), 100u);
+    Socket filler(AF::INET);
+    filler.settimeout(0.2);
+    full = filler.connect_ex(address) == EAGAIN;
+    if (!full) fillers.push_back(std::move(filler));
+  }
+  Socket sock(AF::INET);
+  std::error_code error;
+  SignalledThread thread([&] { sock.connect(address, error); });
+  ASSERT_TRUE(thread.wait_until_blocked());
+  thread.interrupt();
+  ASSERT_TRUE(thread.wait_until_blocked());
+  // Room in the queue: the kernel's next attempt (a second or so later) succeeds.
+  for (std::size_t i = 0; i < fillers.size(); ++i) listener.accept();
+  thread.join();
+  EXPECT_FALSE(error) << error.message();
+  EXPECT_EQ(sock.getpeername(), address);
+}
+
+}  // namespace
+}  // namespace plug

@@ -62,7 +62,7 @@ Endpoint client_arguments(int argc, char** argv, const std::string& description)
 
 void add_endpoint(CLI::App& app, Endpoint& endpoint) {
   app.add_option("HOST", endpoint.host, "an IPv4 or IPv6 address, or a name")->required();
-  app.add_option("PORT", endpoint.port, "a port; 0 lets the system choose one")
+  app.add_option("PORT", endpoint.port, "0 to 65535; a server's 0 lets the system choose one")
       ->required()
       ->check(CLI::Range(0, 65535));
 }
@@ -74,8 +74,11 @@ void add_once(CLI::App& app, Endpoint& endpoint) {
 void parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    std::exit(app.exit(help));
   } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
+    complain(error.what());
+    std::exit(1);
   }
 }
 
@@ -112,6 +115,14 @@ void attend(Stop& stop, plug::Socket& conn, const plug::Address& peer,
   std::error_code ignored;
   conn.close(ignored);
   print_line(peer, end);
+}
+
+void talk(const plug::Address& peer, const std::function<void()>& conversation) {
+  try {
+    conversation();
+  } catch (const std::exception& error) {
+    throw std::runtime_error(to_string(peer) + ": " + error.what());
+  }
 }
 
 void print_line(std::string_view text) { std::cout << one_line(text) + "\n" << std::flush; }

@@ -103,7 +103,7 @@ struct Endpoint {
 };
 
 /// Reads HOST PORT (0..65535), and for a server --once. Ends the process when they are wrong, with
-/// a line that names the value and a status other than 0, and after --help.
+/// a line that names the value and status 1, and after --help.
 Endpoint server_arguments(int argc, char** argv, const std::string& description);
 Endpoint client_arguments(int argc, char** argv, const std::string& description);
 
@@ -129,6 +129,10 @@ void announce(const plug::Socket& sock);
 /// and not the server. A signal closes it too.
 void attend(Stop& stop, plug::Socket& conn, const plug::Address& peer,
             const std::function<void()>& conversation);
+
+/// Holds a client's conversation with `peer`, whose address it puts before what `conversation`
+/// throws.
+void talk(const plug::Address& peer, const std::function<void()>& conversation);
 
 // --- lines ---
 

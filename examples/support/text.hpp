@@ -19,6 +19,9 @@ struct Utf8Start {
 /// the beginning of a character, whose rest may still come. Source: RFC 3629.
 Utf8Start utf8_start(std::string_view text) noexcept;
 
+/// Appends a character, which is one that utf8_start() may give.
+void append_utf8(std::string& text, char32_t character);
+
 /// The text with control characters and bytes that are not UTF-8 written as escapes (\n, \x1b), so
 /// that it is one line on any terminal.
 std::string one_line(std::string_view text);

@@ -1,0 +1,26 @@
+// Answers each datagram with "Hello" and the sender's address: "Hello ('127.0.0.1', 40000)".
+//
+// The lesson: datagrams need no connection: recvfrom() says who sent each of them, and sendto()
+// answers.
+
+#include "support/program.hpp"
+
+int main(int argc, char** argv) {
+  constexpr int largest = 65535;
+  const auto endpoint = lesson::server_arguments(argc, argv, "Says hello to each datagram.");
+  return lesson::run([&](lesson::Stop& stop) {
+    const plug::AddrInfo info = lesson::look_up(endpoint, plug::SOCK::DGRAM);
+    plug::Socket sock(info.family, info.type);
+    const auto watch = stop.watch(sock);
+    sock.bind(info.sockaddr);
+    lesson::announce(sock);
+    do {
+      const auto [data, peer] = sock.recvfrom(largest);
+      lesson::print_line(peer, data);
+      // One sender that cannot be answered is no reason to stop serving the others.
+      std::error_code error;
+      sock.sendto("Hello " + to_string(peer), plug::MSG{}, peer, error);
+      if (error) lesson::print_line(peer, error.message());
+    } while (!endpoint.once);
+  });
+}

@@ -1,0 +1,21 @@
+// Connects, prints what the server says until it closes, and ends.
+//
+// The lesson: recv() gives the next piece, not the whole message, and empty bytes at the end.
+
+#include "support/program.hpp"
+
+int main(int argc, char** argv) {
+  const auto endpoint = lesson::client_arguments(argc, argv, "Prints what the server says.");
+  return lesson::run([&] {
+    plug::Socket sock = plug::create_connection({endpoint.host, endpoint.port});
+    lesson::talk(sock.getpeername(), [&] {
+      std::string greeting;
+      constexpr std::size_t longest = 1 << 16;
+      for (plug::Bytes piece = sock.recv(1024); !piece.empty(); piece = sock.recv(1024)) {
+        greeting += piece;
+        if (greeting.size() > longest) throw plug::ValueError("a greeting without an end");
+      }
+      lesson::print_line(greeting);
+    });
+  });
+}

@@ -1,0 +1,97 @@
+// Sends back what comes in upper case; "exit" ends the conversation.
+//
+// The lesson: a chunk may end in the middle of a character. What is incomplete waits for the next
+// chunk; bytes that are not UTF-8 go back as they came.
+//
+// Letters are changed one by one, as the C library's Unicode tables have it. Beside those, the
+// letters below have no single upper-case form and become several. What depends on more than the
+// letter itself is not known here: the combined forms of ancient Greek (U+1F80 and on), Georgian.
+
+#include <algorithm>
+#include <utility>
+
+#include <locale.h>
+#include <wctype.h>
+
+#include "support/program.hpp"
+#include "support/text.hpp"
+
+namespace {
+
+constexpr std::pair<char32_t, std::string_view> kSeveral[] = {
+    {U'ß', "SS"}, {U'ŉ', "ʼN"}, {U'ǰ', "J̌"},   {U'ΐ', "Ϊ́"},   {U'ΰ', "Ϋ́"},  {U'և', "ԵՒ"},
+    {U'ẖ', "H̱"},  {U'ẗ', "T̈"},  {U'ẘ', "W̊"},   {U'ẙ', "Y̊"},   {U'ẚ', "Aʾ"}, {U'ﬀ', "FF"},
+    {U'ﬁ', "FI"}, {U'ﬂ', "FL"}, {U'ﬃ', "FFI"}, {U'ﬄ', "FFL"}, {U'ﬅ', "ST"}, {U'ﬆ', "ST"}};
+
+class UpperCase {
+ public:
+  UpperCase() : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+    if (locale_ == nullptr) throw std::runtime_error("this system has no locale C.UTF-8");
+  }
+  ~UpperCase() { freelocale(locale_); }
+  UpperCase(const UpperCase&) = delete;
+  UpperCase& operator=(const UpperCase&) = delete;
+
+  /// The characters that `chunk` completes, in upper case.
+  std::string operator()(std::string_view chunk) {
+    const std::string text = std::exchange(held_, {}) += chunk;
+    std::string upper;
+    for (std::string_view rest = text; !rest.empty();) {
+      const lesson::Utf8Start start = lesson::utf8_start(rest);
+      const std::string_view piece = rest.substr(0, start.size);
+      if (start.kind == lesson::Utf8Start::whole) {
+        append(upper, start.character);
+      } else {
+        (start.kind == lesson::Utf8Start::incomplete ? held_ : upper) += piece;
+      }
+      rest.remove_prefix(start.size);
+    }
+    return upper;
+  }
+
+  /// The beginning of a character that has not been completed.
+  const std::string& held() const { return held_; }
+
+ private:
+  void append(std::string& upper, char32_t letter) const {
+    const auto several = std::ranges::find(kSeveral, letter, [](auto& row) { return row.first; });
+    if (several != std::end(kSeveral)) {
+      upper += several->second;
+    } else {
+      lesson::append_utf8(upper, towupper_l(static_cast<wint_t>(letter), locale_));
+    }
+  }
+
+  locale_t locale_;
+  std::string held_;
+};
+
+bool says_exit(std::string_view chunk) {
+  while (chunk.ends_with('\n') || chunk.ends_with('\r')) chunk.remove_suffix(1);
+  return chunk == "exit";
+}
+
+void converse(plug::Socket& conn, const plug::Address& peer) {
+  UpperCase upper_case;
+  for (plug::Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096)) {
+    lesson::print_line(peer, data);
+    if (upper_case.held().empty() && says_exit(data)) return;
+    conn.sendall(upper_case(data));
+  }
+  conn.sendall(upper_case.held());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto endpoint = lesson::server_arguments(argc, argv, "Sends back upper case.");
+  return lesson::run([&](lesson::Stop& stop) {
+    plug::Socket server = lesson::listen_at(endpoint);
+    const auto watch = stop.watch(server);
+    lesson::announce(server);
+    do {
+      auto [conn, peer] = server.accept();
+      lesson::attend(stop, conn, peer, [&conn = conn, &peer = peer] { converse(conn, peer); });
+    } while (!endpoint.once);
+  });
+}

@@ -1,0 +1,91 @@
+// Lists and dictionaries as JSON messages, there and back: server and client.
+//
+// The lesson: a Framer keeps messages apart on a stream, each with its length before it (4 bytes,
+// big-endian), whatever is in them and however many are sent one after another. A message that is
+// bad or too long spoils nothing: the next one is found all the same.
+//
+// A dictionary comes back with its keys sorted; JSON gives their order no meaning.
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "support/program.hpp"
+
+namespace {
+
+using Json = nlohmann::json;
+
+/// The value in a message, which comes from anybody: the depth has a bound, since values are
+/// written out by recursion.
+Json read_json(std::string_view message) {
+  constexpr int deepest = 100;
+  return Json::parse(message, [](int depth, Json::parse_event_t, Json&) {
+    if (depth > deepest) throw std::runtime_error("nested deeper than 100 levels");
+    return true;
+  });
+}
+
+std::string answer_to(std::string_view message) {
+  try {
+    return read_json(message).dump();
+  } catch (const std::exception& error) {
+    return Json{{"error", error.what()}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+}
+
+void converse(plug::Socket& conn, const plug::Address& peer) {
+  plug::Framer framer(conn, plug::LengthPrefix{});
+  while (true) {
+    try {
+      const std::optional<plug::Bytes> message = framer.recv();
+      if (!message) return;
+      lesson::print_line(peer, *message);
+      framer.send(answer_to(*message));
+    } catch (const plug::LimitOverrunError& error) {
+      lesson::print_line(peer, error.what());
+      framer.skip();
+      framer.send(Json{{"error", error.what()}}.dump());
+    }
+  }
+}
+
+void serve(const lesson::Endpoint& endpoint, lesson::Stop& stop) {
+  plug::Socket server = lesson::listen_at(endpoint);
+  const auto watch = stop.watch(server);
+  lesson::announce(server);
+  do {
+    auto [conn, peer] = server.accept();
+    lesson::attend(stop, conn, peer, [&conn = conn, &peer = peer] { converse(conn, peer); });
+  } while (!endpoint.once);
+}
+
+void ask(const lesson::Endpoint& endpoint) {
+  plug::Socket sock = plug::create_connection({endpoint.host, endpoint.port});
+  lesson::talk(sock.getpeername(), [&] {
+    plug::Framer framer(sock, plug::LengthPrefix{});
+    lesson::for_each_line(lesson::EmptyLine::asks_again, [&](const std::string& line) {
+      framer.send(line);
+      const std::optional<plug::Bytes> answer = framer.recv();
+      if (!answer) throw plug::EOFError("the server has ended the conversation");
+      lesson::print_line(*answer);
+      return true;
+    });
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string role;
+  lesson::Endpoint endpoint;
+  CLI::App app("Sends JSON there and back; the client reads a value from each line.");
+  app.add_option("ROLE", role, "server or client")
+      ->required()
+      ->check(CLI::IsMember({"server", "client"}));
+  lesson::add_endpoint(app, endpoint);
+  lesson::add_once(app, endpoint);
+  lesson::parse(app, argc, argv);
+
+  if (role == "client") return lesson::run([&] { ask(endpoint); });
+  return lesson::run([&](lesson::Stop& stop) { serve(endpoint, stop); });
+}

@@ -1,0 +1,16 @@
+// Prints the address that this host has on the way to a peer.
+//
+// The lesson: a host has many addresses, and which one a peer sees depends on the way to it.
+// Connecting a datagram socket makes the system choose, and sends nothing.
+
+#include "support/program.hpp"
+
+int main(int argc, char** argv) {
+  const auto peer = lesson::client_arguments(argc, argv, "Prints this host's address to a peer.");
+  return lesson::run([&] {
+    const plug::AddrInfo info = lesson::look_up(peer, plug::SOCK::DGRAM);
+    plug::Socket sock(info.family, info.type);
+    sock.connect(info.sockaddr);
+    lesson::print_line(sock.getsockname().host() + " on the way to " + to_string(info.sockaddr));
+  });
+}

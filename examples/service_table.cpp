@@ -1,0 +1,41 @@
+// Prints the ports of well-known services by name.
+//
+// The lesson: getservbyname() looks a name up in the system's list of services (/etc/services).
+
+#include <iomanip>
+#include <sstream>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "support/program.hpp"
+
+namespace {
+
+struct Row {
+  std::string title;
+  std::string service;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<Row> rows{{"HTTP", "http"},     {"NNTP", "nntp"},    {"FTP", "ftp"},
+                        {"SMTP", "smtp"},     {"POP3", "pop3"},    {"IMAP4", "imap"},
+                        {"Telnet", "telnet"}, {"Gopher", "gopher"}};
+  std::vector<std::string> services;
+  CLI::App app("Prints the TCP ports of services.");
+  app.add_option("SERVICE", services, "names to look up instead of the usual ones");
+  lesson::parse(app, argc, argv);
+  if (!services.empty()) rows.clear();
+  for (const std::string& service : services) rows.push_back({service, service});
+
+  return lesson::run([&] {
+    for (const Row& row : rows) {
+      std::ostringstream line;
+      line << std::left << std::setw(8) << row.title << std::right << std::setw(6)
+           << plug::getservbyname(row.service, "tcp");
+      lesson::print_line(line.str());
+    }
+  });
+}

@@ -1,0 +1,74 @@
+// Prints a socket's time-out before and after setting it, and what running out looks like.
+//
+// The lesson: a new socket waits for ever, one with a time-out ends each call with TimeoutError,
+// and one with zero never waits. Running out harms nothing: the next call gets what has come.
+
+#include <chrono>
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+
+#include "support/program.hpp"
+
+namespace {
+
+void show(const std::string& what, const plug::Socket& sock) {
+  lesson::print_line(what + ": time-out " + to_string(sock.gettimeout()) +
+                     (sock.getblocking() ? ", blocking" : ", non-blocking"));
+}
+
+/// Calls recv(), and says what came of it and how long it took.
+void receive(plug::Socket& sock) {
+  const auto start = std::chrono::steady_clock::now();
+  std::string result;
+  try {
+    result = "'" + sock.recv(1024) + "'";
+  } catch (const plug::TimeoutError& error) {
+    result = "TimeoutError " + std::string(error.what());
+  } catch (const plug::BlockingIOError& error) {
+    result = "BlockingIOError " + std::string(error.what());
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, "%.2f s", took.count());
+  lesson::print_line("recv: " + result + " after " + seconds);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  lesson::Endpoint endpoint;
+  double seconds = 0.25;
+  CLI::App app("Shows what time-outs do, on a connection to itself.");
+  lesson::add_endpoint(app, endpoint);
+  app.add_option("--seconds", seconds, "the time-out to set")
+      ->check(CLI::Range(0.001, 60.0))
+      ->capture_default_str();
+  lesson::parse(app, argc, argv);
+
+  return lesson::run([&] {
+    plug::Socket server = lesson::listen_at(endpoint);
+    lesson::announce(server);
+    plug::Socket sock(server.family());
+    show("a new socket", sock);
+    sock.connect(server.getsockname());
+    plug::Socket peer = server.accept().first;
+
+    sock.settimeout(seconds);
+    show("after settimeout(" + to_string(plug::Timeout(seconds)) + ")", sock);
+    receive(sock);
+    peer.sendall("better late than never");
+    receive(sock);
+
+    sock.settimeout(0);
+    show("after settimeout(0)", sock);
+    receive(sock);
+
+    sock.settimeout(std::nullopt);
+    show("after settimeout(None)", sock);
+
+    plug::setdefaulttimeout(seconds);
+    show("a new socket after setdefaulttimeout(" + to_string(plug::Timeout(seconds)) + ")",
+         plug::Socket());
+  });
+}

@@ -169,8 +169,10 @@ TEST(Close, WakesATimedCallOfAThreadThatGotNoDescriptorToBeWokenBy) {
     for (const int fd : fillers) ::close(fd);
   });
   const bool blocked = thread.wait_until_blocked();
+  const auto closed = Clock::now();
   sock.close();
   thread.join();
+  EXPECT_LT(Clock::now() - closed, kPrompt);
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_TRUE(blocked);
   EXPECT_EQ(error.value(), EBADF);
@@ -251,19 +253,28 @@ TEST(Close, LetsTheThreadThatWasWokenWaitAgainElsewhere) {
   auto [first, first_peer] = socketpair();
   auto [second, second_peer] = socketpair();
   first.settimeout(kLong);
-  second.settimeout(kLong);
+  second.settimeout(0.5);
   std::error_code error;
-  Bytes received;
+  std::error_code second_error;
+  rusage before{}, after{};
   BlockedThread thread([&, &first = first, &second = second] {
     first.recv(10, MSG{}, error);
-    received = second.recv(10);
+    getrusage(RUSAGE_THREAD, &before);
+    second.recv(10, MSG{}, second_error);
+    getrusage(RUSAGE_THREAD, &after);
   });
   ASSERT_TRUE(thread.wait_until_blocked());
   first.close();
-  second_peer.sendall("later");
   thread.join();
   EXPECT_EQ(error.value(), EBADF);
-  EXPECT_EQ(received, "later");
+  EXPECT_EQ(second_error, timed_out());
+  // It slept: a wake-up that is left over would make it spin.
+  const auto microseconds = [](const timeval& time) {
+    return time.tv_sec * 1'000'000 + time.tv_usec;
+  };
+  EXPECT_LT(microseconds(after.ru_utime) + microseconds(after.ru_stime) -
+                microseconds(before.ru_utime) - microseconds(before.ru_stime),
+            100'000);
 }
 
 }  // namespace

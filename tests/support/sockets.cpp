@@ -1,0 +1,28 @@
+#include "support/sockets.hpp"
+
+using plug::AF;
+using plug::Socket;
+
+Socket tcp_listener(const std::string& host) {
+  const AF family = host.find(':') == std::string::npos ? AF::INET : AF::INET6;
+  return plug::create_server({host, 0}, {.family = family});
+}
+
+std::pair<Socket, Socket> tcp_pair(const std::string& host) {
+  Socket listener = tcp_listener(host);
+  Socket client(listener.family());
+  client.connect(listener.getsockname());
+  return {std::move(client), listener.accept().first};
+}
+
+std::string receive_exactly(Socket& sock, std::size_t size) {
+  std::string data;
+  while (data.size() < size) {
+    const plug::Bytes piece = sock.recv(static_cast<std::ptrdiff_t>(size - data.size()));
+    if (piece.empty()) break;
+    data += piece;
+  }
+  return data;
+}
+
+plug::Address refusing_address(const std::string& host) { return tcp_listener(host).getsockname(); }

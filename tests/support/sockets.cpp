@@ -1,5 +1,7 @@
 #include "support/sockets.hpp"
 
+#include "support/process.hpp"
+
 using plug::AF;
 using plug::Socket;
 
@@ -25,4 +27,18 @@ std::string receive_exactly(Socket& sock, std::size_t size) {
   return data;
 }
 
-plug::Address refusing_address(const std::string& host) { return tcp_listener(host).getsockname(); }
+Socket refusing_socket(const std::string& host) {
+  Socket sock(host.find(':') == std::string::npos ? AF::INET : AF::INET6);
+  sock.bind({host, 0});
+  return sock;
+}
+
+int settled_descriptors() {
+  auto [sock, peer] = plug::socketpair();
+  sock.settimeout(1e-9);
+  std::error_code timed_out;
+  sock.recv(1, plug::MSG{}, timed_out);
+  sock.close();
+  peer.close();
+  return count_descriptors();
+}

@@ -14,5 +14,8 @@ std::pair<plug::Socket, plug::Socket> tcp_pair(const std::string& host = "127.0.
 /// Exactly `size` bytes; fewer when the stream ends first.
 std::string receive_exactly(plug::Socket& sock, std::size_t size);
 
-/// An address on which nothing listens: bound once, and free again.
-plug::Address refusing_address(const std::string& host = "127.0.0.1");
+/// A bound socket that does not listen: connecting to it is refused for as long as it lives.
+plug::Socket refusing_socket(const std::string& host = "127.0.0.1");
+
+/// The count of this process's descriptors, once the calling thread has the one that it waits with.
+int settled_descriptors();

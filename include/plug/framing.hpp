@@ -18,21 +18,36 @@
 // How a read ends:
 //   a message               its bytes
 //   the end, cleanly        std::nullopt: the stream ended between messages
-//   the end, in a message   IncompleteReadError, with the bytes that did come; they stay buffered
-//   too long                LimitOverrunError; nothing is consumed: read it again with a higher
-//   bound
-//                           (set_limit()), or drop it with skip()
-//   out of time             TimeoutError; what has come stays buffered, the next call goes on with
-//   it
-// Each call has one deadline, made from the socket's time-out, however slowly the peer sends.
+//   the end, in a message   IncompleteReadError, with the bytes that did come
+//   too long                LimitOverrunError, as soon as that is known: at the prefix, or when
+//                           more than the limit has come without a delimiter. Read it again with
+//                           a higher bound (set_limit()), or drop it with skip()
+//   no length               ValueError: a varint above 64 bits. Where the next message begins is
+//                           not known then
+//   out of time             TimeoutError; BlockingIOError when the time-out is zero
+//   a broken connection     ConnectionResetError, OSError; every later read that needs more than
+//                           is buffered fails in the same way
+// A read that fails consumes nothing: what has come stays buffered, and the same call again goes on
+// with it, or fails again. Only copy() and skip() work in pieces and consume as they go.
+// With an error code the end in a message is Errc::end_in_message, too long
+// Errc::message_too_long, no length Errc::malformed_length. What can never be right (a width of 3,
+// an empty delimiter, a message that its framing cannot tell) throws ValueError in both forms.
 //
-// A Framer refers to the socket's connection, not to the Socket object, which may move; closing the
-// socket ends the Framer's calls with EBADF. Read from the Framer alone once one is made: it may
-// hold bytes that a recv() on the socket would miss (buffered() shows them).
+// Each call has one deadline, made from the socket's time-out, however slowly the peer sends;
+// copy() and skip() have one for each piece.
+//
+// Memory. A Framer holds 16 KiB, and more only while a longer message is incomplete: a small
+// multiple of what has come of it, whatever its prefix announces. Long messages are received
+// straight into the result.
+//
+// A Framer refers to the socket's connection, not to the Socket object, which may move; once the
+// descriptor is closed, calls that need it end with EBADF. Read from the Framer alone once one is
+// made: it may hold bytes that a recv() on the socket would miss (buffered() shows them).
 //
 // Threads. One thread may receive while another sends; two of either need a lock.
 //
-// The names follow Python's asyncio.StreamReader.
+// The names follow Python's asyncio.StreamReader. Other than there, readexactly() has the limit and
+// what came of an incomplete message stays buffered.
 
 #include <plug/bytes.hpp>
 #include <plug/error.hpp>
@@ -66,11 +81,13 @@ struct LengthPrefix {
 };
 
 /// As LengthPrefix, with the length as a varint: 7 bits a byte, low bits first, the high bit set on
-/// all bytes but the last, at most 10 bytes (the form of Protocol Buffers).
+/// all bytes but the last, at most 10 bytes (the form of Protocol Buffers). Read in any length:
+/// 0x80 0x00 is 0, as it is there. Sent in the shortest.
 struct VarintPrefix {};
 
 /// A message ends at a delimiter, which is not part of it. Of several the one that ends first
-/// counts, and of those that end at the same byte the longest. Sending appends the first of them.
+/// counts, and of those that end at the same byte the longest: {"\n", "\r\n"} takes either line
+/// end. Sending appends the first of them.
 struct Delimiter {
   Delimiter(std::string_view delimiter) : delimiters{std::string(delimiter)} {}
   Delimiter(const char* delimiter) : delimiters{delimiter} {}
@@ -92,7 +109,7 @@ class IncompleteReadError : public EOFError {
  public:
   IncompleteReadError(Bytes partial, std::optional<std::uint64_t> expected);
 
-  /// What had come, the length prefix left out.
+  /// What had come, the length prefix left out. Empty for copy() and skip(), which do not hold it.
   const Bytes& partial() const noexcept { return *partial_; }
   /// How many bytes the message has; none when not known.
   std::optional<std::uint64_t> expected() const noexcept { return expected_; }
@@ -132,47 +149,54 @@ class Framer {
   std::size_t limit() const noexcept;
   void set_limit(std::size_t limit) noexcept;
 
-  /// The next message, or nullopt when the stream ended cleanly. The second form reads one message
-  /// in another framing.
+  /// The next message, or nullopt when the stream ended cleanly; with an error code nullopt is also
+  /// a failure. The second form reads one message in another framing.
   std::optional<Bytes> recv();
   std::optional<Bytes> recv(const Framing& framing);
   std::optional<Bytes> recv(const Framing& framing, std::error_code& error);
 
   /// Sends a message, framed, with one deadline for all of it. Throws ValueError when the message
-  /// cannot be told in this framing: longer than the prefix can say, holding a delimiter, or not of
-  /// the fixed size. The limit is the reader's and does not apply.
+  /// cannot be told in this framing: longer than the prefix can say, holding a delimiter (also one
+  /// that its end makes with the delimiter after it), or not of the fixed size. The limit is the
+  /// reader's and does not apply. After a failure part of the message may have gone out: what is
+  /// sent then no longer begins at a boundary.
   void send(BytesView message);
   void send(BytesView message, const Framing& framing);
   void send(BytesView message, const Framing& framing, std::error_code& error);
 
-  /// Exactly `size` raw bytes; LimitOverrunError above the limit. IncompleteReadError when the
-  /// stream ends before, even when it ends at once. Python: asyncio.StreamReader.readexactly().
+  /// Exactly `size` raw bytes; 0 does not wait. LimitOverrunError above the limit.
+  /// IncompleteReadError when the stream ends before, even when it ends at once. Python:
+  /// asyncio.StreamReader.readexactly().
   Bytes readexactly(std::size_t size);
   Bytes readexactly(std::size_t size, std::error_code& error);
 
-  /// Fills the buffer with raw bytes. Returns how many there are: fewer only when it fails.
+  /// Fills the buffer with raw bytes, whatever the limit. Returns its size, or 0 when it fails:
+  /// what came stays buffered, and what the buffer holds is not defined. IncompleteReadError as for
+  /// readexactly().
   std::size_t readinto(MutableBytes buffer);
   std::size_t readinto(MutableBytes buffer, std::error_code& error);
 
-  /// What is buffered or one receive's worth of raw bytes, at most `size`; empty at the end.
+  /// What is buffered, or one receive's worth of raw bytes, at most `size`; empty at the end.
   Bytes read(std::size_t size);
   Bytes read(std::size_t size, std::error_code& error);
 
   /// Hands exactly `size` raw bytes to `sink` piece by piece (up to 64 KiB each), without holding
   /// them: the limit does not apply. The deadline is per piece, since a file may take any time.
   /// Returns how many bytes the sink got: fewer only when it fails. What the sink throws leaves the
-  /// call; that piece is then consumed.
+  /// call; that piece is then consumed. The sink must not use this Framer's reads.
+  /// IncompleteReadError when the stream ends before.
   std::uint64_t copy(std::uint64_t size, const std::function<void(BytesView)>& sink);
   std::uint64_t copy(std::uint64_t size, const std::function<void(BytesView)>& sink,
                      std::error_code& error);
 
   /// Drops the next message, however long, without holding it. False when the stream ended
-  /// cleanly before it. The deadline is per piece.
+  /// cleanly before it. The deadline is per piece. Where it fails in the middle, skip() again goes
+  /// on with the same message, and any other read drops the rest of it first.
   bool skip();
   bool skip(const Framing& framing);
   bool skip(const Framing& framing, std::error_code& error);
 
-  /// Received and not yet read.
+  /// Received and not yet read. Good until the next read.
   BytesView buffered() const noexcept;
 
  private:

@@ -1,0 +1,156 @@
+// A library to preload (LD_PRELOAD) that makes the system as awkward as it may be: calls that take or
+// give only a part, are interrupted, or are not ready after all. A right program notices nothing.
+//
+//   PLUG_FLAKY=PERCENT[,SEED]   how many of a hundred calls are hit; the seed defaults to 1
+//
+// Stream sockets and pipes above descriptor 2 only: a part of a datagram would be another datagram.
+// At exit it writes "flaky: N calls hit" to standard error when PLUG_FLAKY_COUNT is set, so that a run
+// can prove that something was hit.
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+
+namespace {
+
+int percent = 0;
+std::uint64_t seed = 1;
+std::atomic<std::uint64_t> hits{0};
+
+[[gnu::constructor]] void read_settings() {
+  if (const char* text = std::getenv("PLUG_FLAKY")) {
+    unsigned long long given_seed = 1;
+    if (std::sscanf(text, "%d,%llu", &percent, &given_seed) == 2) seed = given_seed;
+  }
+}
+
+[[gnu::destructor]] void report() {
+  if (std::getenv("PLUG_FLAKY_COUNT") != nullptr)
+    dprintf(2, "flaky: %llu calls hit\n", static_cast<unsigned long long>(hits.load()));
+}
+
+/// A number below `limit`; splitmix64, one sequence a thread.
+std::uint64_t below(std::uint64_t limit) {
+  static std::atomic<std::uint64_t> threads{0};
+  thread_local std::uint64_t state = seed + 0x9e3779b97f4a7c15u * ++threads;
+  std::uint64_t z = state += 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return (z ^ (z >> 31)) % limit;
+}
+
+bool hit() {
+  if (percent <= 0 || below(100) >= static_cast<std::uint64_t>(percent)) return false;
+  ++hits;
+  return true;
+}
+
+bool is_stream(int fd) {
+  if (fd <= 2) return false;
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0) return type == SOCK_STREAM;
+  struct stat status {};
+  return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+bool may_not_wait(int fd, int flags) {
+  return (flags & MSG_DONTWAIT) != 0 || (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
+}
+
+/// Whether the call is to fail, with errno set: interrupted, or not ready where it may not wait.
+bool fails(int fd, int flags) {
+  if (fd <= 2 || !hit()) return false;
+  errno = may_not_wait(fd, flags) && below(2) == 0 ? EAGAIN : EINTR;
+  return true;
+}
+
+std::size_t part_of(int fd, std::size_t size) {
+  if (size < 2 || !is_stream(fd) || !hit()) return size;
+  return below(4) == 0 ? 1 : 1 + below(size - 1);
+}
+
+template <class Function>
+Function* real(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+#define REAL(name) static auto* const real_##name = real<decltype(::name)>(#name)
+
+extern "C" {
+
+ssize_t read(int fd, void* data, size_t size) {
+  REAL(read);
+  if (is_stream(fd) && fails(fd, 0)) return -1;
+  return real_read(fd, data, part_of(fd, size));
+}
+
+ssize_t write(int fd, const void* data, size_t size) {
+  REAL(write);
+  if (is_stream(fd) && fails(fd, 0)) return -1;
+  return real_write(fd, data, part_of(fd, size));
+}
+
+ssize_t recv(int fd, void* data, size_t size, int flags) {
+  REAL(recv);
+  if (fails(fd, flags)) return -1;
+  const bool whole = (flags & (MSG_PEEK | MSG_WAITALL)) != 0;
+  return real_recv(fd, data, whole ? size : part_of(fd, size), flags);
+}
+
+ssize_t recvfrom(int fd, void* __restrict data, size_t size, int flags, sockaddr* __restrict address,
+                 socklen_t* __restrict length) {
+  REAL(recvfrom);
+  if (fails(fd, flags)) return -1;
+  return real_recvfrom(fd, data, size, flags, address, length);
+}
+
+ssize_t send(int fd, const void* data, size_t size, int flags) {
+  REAL(send);
+  if (fails(fd, flags)) return -1;
+  return real_send(fd, data, part_of(fd, size), flags);
+}
+
+ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  REAL(sendmsg);
+  if (fails(fd, flags)) return -1;
+  // A part: the first piece alone, or a part of it.
+  msghdr part = *message;
+  iovec first{};
+  if (message->msg_iovlen > 0 && is_stream(fd) && hit()) {
+    first = message->msg_iov[0];
+    first.iov_len = part_of(fd, first.iov_len);
+    part.msg_iov = &first;
+    part.msg_iovlen = 1;
+  }
+  return real_sendmsg(fd, &part, flags);
+}
+
+int accept4(int fd, sockaddr* __restrict address, socklen_t* __restrict length, int flags) {
+  REAL(accept4);
+  if (fails(fd, 0)) return -1;
+  return real_accept4(fd, address, length, flags);
+}
+
+int ppoll(pollfd* entries, nfds_t count, const timespec* limit, const sigset_t* mask) {
+  REAL(ppoll);
+  if (hit()) {
+    errno = EINTR;
+    return -1;
+  }
+  return real_ppoll(entries, count, limit, mask);
+}
+}

@@ -18,9 +18,17 @@
 // "cannot read from timed out object", as in Python: how much of the stream has gone by is no
 // longer known. Writing goes on.
 //
+// Failing. A read that fails takes nothing: what had come for it is there for the next call. On a
+// non-blocking socket that is BlockingIOError, not a short result or Python's None. Of bytes that
+// are not in the encoding those alone are dropped: calls that the text before them satisfies go
+// well, then UnicodeDecodeError tells where in the stream they were, then reading goes on.
+// A flush that fails takes what was sent out of the buffer and keeps the rest.
+// A closed file throws ValueError "I/O operation on closed file."; reading without 'r' and writing
+// without 'w' throw OSError "not readable" and "not writable".
+//
 // Closing. close(), and the destructor without its errors, flush what was written. The socket's
 // descriptor is closed when the socket and all of its files are: a File does not close a socket
-// that is still open, and outlives the Socket object.
+// that is still open, and outlives the Socket object. A moved-from File is closed.
 //
 // Threads. One thread may read while another writes; two readers or two writers need a lock.
 //
@@ -44,19 +52,21 @@ class SocketState;
 struct SocketAccess;
 }  // namespace detail
 
+/// Socket::makefile() throws ValueError for what is not as described here.
 struct FileOptions {
-  /// Buffer size in bytes. Below zero: 8192. Zero, binary only: no buffer; each read is one receive
-  /// and each write one send, which may be partial.
+  /// Buffer size in bytes, of each direction. Below zero: 8192. Zero, binary only: no buffer; each
+  /// read is one receive and each write one send, which may be partial. Text has 64 at least.
   int buffering = -1;
-  /// Text only. "utf-8", "ascii" and "latin-1" are built in; any other name goes to iconv(3).
+  /// Text only. "utf-8", "ascii" and "latin-1" are built in; any other name goes to iconv(3), also
+  /// in Python's spelling ("utf_16", "euc_jp").
   std::string encoding = "utf-8";
   /// Text only: "strict" throws UnicodeDecodeError or UnicodeEncodeError, "replace" puts U+FFFD (or
   /// '?' when encoding), "ignore" leaves out.
   std::string errors = "strict";
   /// Text only. None: "\n", "\r" and "\r\n" all end a line and are read as "\n"; "\n" is written as
-  /// it is.
-  /// "": the same ends, read untranslated. "\n", "\r" or "\r\n": that alone ends a line, and "\n"
-  /// is written as it.
+  /// it is. "": the same ends, read untranslated; "\n" is written as it is. "\n", "\r" or "\r\n":
+  /// that alone ends a line, and "\n" is written as it. Where "\r" may end a line, one at the end
+  /// of what has come is read together with what follows it.
   std::optional<std::string> newline;
 };
 
@@ -69,25 +79,28 @@ class File {
   ~File();
 
   /// Up to `size` characters or bytes, waiting for all of them; fewer at the end of the stream,
-  /// empty after it. Below zero: everything to the end. Unbuffered: one receive.
+  /// empty after it. Below zero: everything to the end, without a bound. Unbuffered: one receive,
+  /// unless to the end.
   std::string read(std::ptrdiff_t size = -1);
   std::string read(std::ptrdiff_t size, std::error_code& error);
 
-  /// Binary only: what is buffered, or the result of one receive; at most `size` bytes.
+  /// Binary only (text: OSError EOPNOTSUPP): what is buffered, or the result of one receive; at
+  /// most `size` bytes, when size >= 0.
   Bytes read1(std::ptrdiff_t size = -1);
   Bytes read1(std::ptrdiff_t size, std::error_code& error);
 
-  /// Binary only: fills the buffer, or as much of it as the stream has left (unbuffered: with one
-  /// receive). Returns the count.
+  /// Binary only (text: OSError EOPNOTSUPP): fills the buffer, or as much of it as the stream has
+  /// left (unbuffered: with one receive). Returns the count.
   std::size_t readinto(MutableBytes buffer);
   std::size_t readinto(MutableBytes buffer, std::error_code& error);
 
   /// One line with its newline; without it at the end of the stream; empty after it. At most `size`
-  /// characters or bytes when size >= 0.
+  /// characters or bytes when size >= 0; without that the peer decides how long a line gets.
   std::string readline(std::ptrdiff_t size = -1);
   std::string readline(std::ptrdiff_t size, std::error_code& error);
 
-  /// The remaining lines, or, when hint > 0, lines until their sizes together reach it.
+  /// The remaining lines, or, when hint > 0, lines until their sizes together exceed it. One
+  /// deadline for all of them.
   std::vector<std::string> readlines(std::ptrdiff_t hint = -1);
   std::vector<std::string> readlines(std::ptrdiff_t hint, std::error_code& error);
 
@@ -97,6 +110,8 @@ class File {
 
   /// Takes all of `data` (text: UTF-8), buffered until flush(), close() or a full buffer. Returns
   /// the count in characters or bytes. Unbuffered: what one send took.
+  /// When sending fails, either nothing of `data` was taken (0 is returned), or it was sent in part
+  /// and the rest is buffered (the whole count is returned): the throwing form does not tell which.
   std::size_t write(BytesView data);
   std::size_t write(BytesView data, std::error_code& error);
 
@@ -125,7 +140,7 @@ class File {
 
   /// "rb", "wb" or "rwb" for a binary file, as made for a text file.
   const std::string& mode() const noexcept;
-  /// "utf-8" unless another was asked for; empty for a binary file.
+  /// As it was asked for; empty for a binary file.
   const std::string& encoding() const noexcept;
 
  private:

@@ -1,0 +1,114 @@
+#pragma once
+
+// The reading side of a File: bytes, and text above them.
+//
+// A call that fails takes nothing: what had come for it is there for the next call. That holds for
+// what the interrupt hook throws as well.
+
+#include <plug/bytes.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "socket_state.hpp"
+#include "stream_text.hpp"
+
+namespace plug::detail {
+
+/// The one deadline of a call, however often it waits; made when it first does.
+class CallDeadline {
+ public:
+  explicit CallDeadline(const SocketState& state) noexcept : state_(state) {}
+
+  Deadline get() noexcept {
+    if (!deadline_) deadline_ = state_.deadline();
+    return *deadline_;
+  }
+
+ private:
+  const SocketState& state_;
+  std::optional<Deadline> deadline_;
+};
+
+class ByteReader {
+ public:
+  /// A capacity of 0 reads without a buffer: each call that can be is one receive.
+  ByteReader(SocketState& state, std::size_t capacity);
+
+  std::string read(std::ptrdiff_t size, CallDeadline& deadline, std::error_code& error);
+  std::string read1(std::ptrdiff_t size, CallDeadline& deadline, std::error_code& error);
+  std::size_t readinto(MutableBytes buffer, CallDeadline& deadline, std::error_code& error);
+  std::string readline(std::ptrdiff_t limit, CallDeadline& deadline, std::error_code& error);
+
+  /// Makes `data` the next to be read.
+  void put_back(std::string_view data);
+
+  std::string_view buffered() const noexcept { return {room_.get() + begin_, end_ - begin_}; }
+  void consume(std::size_t size) noexcept { begin_ += size; }
+
+  /// One receive, added to what is buffered. False at the end of the stream, or with an error.
+  bool receive(CallDeadline& deadline, std::error_code& error);
+
+  /// Whether a call ran out of time, after which nothing more is read.
+  bool poisoned() const noexcept { return poisoned_; }
+
+ private:
+  std::size_t receive_into(MutableBytes buffer, CallDeadline& deadline, std::error_code& error);
+  std::size_t take_into(MutableBytes buffer) noexcept;
+  std::string take(std::size_t size);
+  void gather(std::size_t size);
+  void restore();
+
+  SocketState& state_;
+  const std::size_t capacity_;
+  std::size_t size_;  // of room_: the capacity, or more when more was put back
+  std::unique_ptr<char[]> room_;
+  std::size_t begin_ = 0, end_ = 0;
+  std::string gathered_;  // by the call that is under way, or by one that failed
+  bool poisoned_ = false;
+};
+
+/// Where the text could not be decoded, as UnicodeDecodeError tells it.
+struct DecodeProblem {
+  std::size_t start = 0;  // in the stream
+  std::string bytes;
+  const char* reason = "";
+};
+
+class TextReader {
+ public:
+  TextReader(ByteReader& bytes, const Encoding& encoding, OnError on_error,
+             const std::optional<std::string>& newline);
+
+  std::string read(std::ptrdiff_t size, CallDeadline& deadline, std::error_code& error);
+  std::string readline(std::ptrdiff_t limit, CallDeadline& deadline, std::error_code& error);
+  void put_back(std::string_view text);
+
+  /// What Errc::bad_encoding was about.
+  const DecodeProblem& problem() const noexcept { return problem_; }
+
+ private:
+  std::string_view ready() const noexcept {
+    return std::string_view(text_).substr(begin_, ready_ - begin_);
+  }
+  bool more(CallDeadline& deadline, std::error_code& error);
+  void translate(bool final);
+  std::size_t line_end(std::string_view text, std::size_t from) const noexcept;
+  std::string take(std::size_t size);
+
+  ByteReader& bytes_;
+  Decoder decoder_;
+  const bool translating_;     // "\r\n" and "\r" become "\n"
+  const bool universal_;       // any of the three ends a line
+  const std::string newline_;  // otherwise, what does
+  std::string text_;           // [begin_, ready_) is to be read; behind it may be a held "\r"
+  std::size_t begin_ = 0, ready_ = 0;
+  std::size_t position_ = 0;  // bytes of the stream that have been decoded
+  DecodeProblem problem_;
+};
+
+}  // namespace plug::detail

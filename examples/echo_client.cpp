@@ -12,8 +12,8 @@ int main(int argc, char** argv) {
   constexpr std::size_t part_size = 1 << 15;
   const auto endpoint = lesson::client_arguments(argc, argv, "Sends lines, prints the answers.");
   return lesson::run([&] {
-    plug::Socket sock = plug::create_connection({endpoint.host, endpoint.port});
-    lesson::talk(sock.getpeername(), [&] {
+    plug::Socket sock = plug::create_connection(endpoint.address());
+    lesson::talk(endpoint.address(), [&] {
       plug::Framer answers(sock);
       lesson::for_each_line(lesson::EmptyLine::ends, [&](const std::string& line) {
         std::string answer;

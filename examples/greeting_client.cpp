@@ -7,8 +7,8 @@
 int main(int argc, char** argv) {
   const auto endpoint = lesson::client_arguments(argc, argv, "Prints what the server says.");
   return lesson::run([&] {
-    plug::Socket sock = plug::create_connection({endpoint.host, endpoint.port});
-    lesson::talk(sock.getpeername(), [&] {
+    plug::Socket sock = plug::create_connection(endpoint.address());
+    lesson::talk(endpoint.address(), [&] {
       std::string greeting;
       constexpr std::size_t longest = 1 << 16;
       for (plug::Bytes piece = sock.recv(1024); !piece.empty(); piece = sock.recv(1024)) {

@@ -20,8 +20,8 @@ constexpr std::size_t kStamp = std::string_view("[Thu Sep 15 22:29:12 2016] ").s
 int main(int argc, char** argv) {
   const auto endpoint = lesson::client_arguments(argc, argv, "Sends lines, prints the answers.");
   return lesson::run([&] {
-    plug::Socket sock = plug::create_connection({endpoint.host, endpoint.port});
-    lesson::talk(sock.getpeername(), [&] {
+    plug::Socket sock = plug::create_connection(endpoint.address());
+    lesson::talk(endpoint.address(), [&] {
       plug::Framer answers(sock);
       lesson::for_each_line(lesson::EmptyLine::ends, [&](const std::string& line) {
         for (plug::BytesView rest = line; !rest.empty(); rest = rest.from(kPiece)) {

@@ -10,8 +10,8 @@ int main(int argc, char** argv) {
   constexpr std::size_t longest = 1 << 15;
   const auto endpoint = lesson::client_arguments(argc, argv, "Prints lines in upper case.");
   return lesson::run([&] {
-    plug::Socket sock = plug::create_connection({endpoint.host, endpoint.port});
-    lesson::talk(sock.getpeername(), [&] {
+    plug::Socket sock = plug::create_connection(endpoint.address());
+    lesson::talk(endpoint.address(), [&] {
       plug::File answers = sock.makefile("rb");
       lesson::for_each_line(lesson::EmptyLine::asks_again, [&](const std::string& line) {
         if (line.size() > longest) {

@@ -117,7 +117,7 @@ void attend(Stop& stop, plug::Socket& conn, const plug::Address& peer,
   print_line(peer, end);
 }
 
-void talk(const plug::Address& peer, const std::function<void()>& conversation) {
+void talk(const plug::AddressLike& peer, const std::function<void()>& conversation) {
   try {
     conversation();
   } catch (const std::exception& error) {

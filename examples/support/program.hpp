@@ -100,6 +100,8 @@ struct Endpoint {
   std::string host = "127.0.0.1";
   int port = 0;
   bool once = false;  ///< servers: one client, then the end
+
+  plug::HostPort address() const { return {host, port}; }
 };
 
 /// Reads HOST PORT (0..65535), and for a server --once. Ends the process when they are wrong, with
@@ -132,7 +134,7 @@ void attend(Stop& stop, plug::Socket& conn, const plug::Address& peer,
 
 /// Holds a client's conversation with `peer`, whose address it puts before what `conversation`
 /// throws.
-void talk(const plug::Address& peer, const std::function<void()>& conversation);
+void talk(const plug::AddressLike& peer, const std::function<void()>& conversation);
 
 // --- lines ---
 

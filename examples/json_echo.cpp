@@ -19,8 +19,10 @@ using Json = nlohmann::json;
 /// written out by recursion.
 Json read_json(std::string_view message) {
   constexpr int deepest = 100;
-  return Json::parse(message, [](int depth, Json::parse_event_t, Json&) {
-    if (depth > deepest) throw std::runtime_error("nested deeper than 100 levels");
+  return Json::parse(message, [](int depth, Json::parse_event_t event, Json&) {
+    const bool opens =
+        event == Json::parse_event_t::array_start || event == Json::parse_event_t::object_start;
+    if (opens && depth == deepest) throw std::runtime_error("nested deeper than 100 levels");
     return true;
   });
 }
@@ -60,8 +62,8 @@ void serve(const lesson::Endpoint& endpoint, lesson::Stop& stop) {
 }
 
 void ask(const lesson::Endpoint& endpoint) {
-  plug::Socket sock = plug::create_connection({endpoint.host, endpoint.port});
-  lesson::talk(sock.getpeername(), [&] {
+  plug::Socket sock = plug::create_connection(endpoint.address());
+  lesson::talk(endpoint.address(), [&] {
     plug::Framer framer(sock, plug::LengthPrefix{});
     lesson::for_each_line(lesson::EmptyLine::asks_again, [&](const std::string& line) {
       framer.send(line);

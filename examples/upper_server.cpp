@@ -3,9 +3,9 @@
 // The lesson: a chunk may end in the middle of a character. What is incomplete waits for the next
 // chunk; bytes that are not UTF-8 go back as they came.
 //
-// Letters are changed one by one, as the C library's Unicode tables have it. Beside those, the
-// letters below have no single upper-case form and become several. What depends on more than the
-// letter itself is not known here: the combined forms of ancient Greek (U+1F80 and on), Georgian.
+// Letters change one by one, as the C library's Unicode tables have it; those in the table below
+// have no single upper-case form and become several. Not known here are the combined letters of
+// ancient Greek that become several too (of U+1F50 to U+1FFC): they stay one letter.
 
 #include <algorithm>
 #include <utility>
@@ -18,10 +18,29 @@
 
 namespace {
 
-constexpr std::pair<char32_t, std::string_view> kSeveral[] = {
-    {U'ß', "SS"}, {U'ŉ', "ʼN"}, {U'ǰ', "J̌"},   {U'ΐ', "Ϊ́"},   {U'ΰ', "Ϋ́"},  {U'և', "ԵՒ"},
-    {U'ẖ', "H̱"},  {U'ẗ', "T̈"},  {U'ẘ', "W̊"},   {U'ẙ', "Y̊"},   {U'ẚ', "Aʾ"}, {U'ﬀ', "FF"},
-    {U'ﬁ', "FI"}, {U'ﬂ', "FL"}, {U'ﬃ', "FFI"}, {U'ﬄ', "FFL"}, {U'ﬅ', "ST"}, {U'ﬆ', "ST"}};
+constexpr std::pair<char32_t, std::string_view> kSeveral[] = {{U'ß', "SS"},
+                                                              {U'ŉ', "\u02bcN"},
+                                                              {U'ǰ', "J\u030c"},
+                                                              {U'ΐ', "\u0399\u0308\u0301"},
+                                                              {U'ΰ', "\u03a5\u0308\u0301"},
+                                                              {U'և', "ԵՒ"},
+                                                              {U'ẖ', "H\u0331"},
+                                                              {U'ẗ', "T\u0308"},
+                                                              {U'ẘ', "W\u030a"},
+                                                              {U'ẙ', "Y\u030a"},
+                                                              {U'ẚ', "A\u02be"},
+                                                              {U'ﬀ', "FF"},
+                                                              {U'ﬁ', "FI"},
+                                                              {U'ﬂ', "FL"},
+                                                              {U'ﬃ', "FFI"},
+                                                              {U'ﬄ', "FFL"},
+                                                              {U'ﬅ', "ST"},
+                                                              {U'ﬆ', "ST"},
+                                                              {U'ﬓ', "ՄՆ"},
+                                                              {U'ﬔ', "ՄԵ"},
+                                                              {U'ﬕ', "ՄԻ"},
+                                                              {U'ﬖ', "ՎՆ"},
+                                                              {U'ﬗ', "ՄԽ"}};
 
 class UpperCase {
  public:

@@ -55,7 +55,7 @@ void append_utf8(std::string& text, char32_t character) {
   }
   const int more = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
   // As many high bits as there are bytes, and below them the character's first bits.
-  const char32_t lead = (0xf00u >> more) & 0xffu;
+  const char32_t lead = (0xf00u >> (more + 1)) & 0xffu;
   text += static_cast<char>(lead | character >> (6 * more));
   for (int i = more - 1; i >= 0; --i)
     text += static_cast<char>(0x80u | (character >> (6 * i) & 0x3fu));

@@ -36,19 +36,15 @@ class Program:
         server.line()                      # the next line of standard output
     """
 
-    def __init__(self, name, *arguments, stderr=subprocess.PIPE, **popen):
-        self.process = subprocess.Popen(
-            [path(name), *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            **popen,
-        )
+    def __init__(self, name, *arguments, **popen):
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self.process = subprocess.Popen([path(name), *map(str, arguments)], **pipes | popen)
         self._queues = {}
         self._threads = []
-        self._follow("stdout", self.process.stdout)
-        if self.process.stderr is not None:
-            self._follow("stderr", self.process.stderr)
+        for name in ("stdout", "stderr"):
+            pipe = getattr(self.process, name)
+            if pipe is not None:
+                self._follow(name, pipe)
 
     def _follow(self, name, pipe):
         lines = self._queues[name] = queue.Queue()
@@ -220,6 +216,10 @@ class Peer:
         return self
 
     def __exit__(self, kind, *_):
+        if kind is not None:
+            # The test has failed already, and its client may never come.
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
         self._thread.join(PATIENCE)
         self.sock.close()
         if kind is None:

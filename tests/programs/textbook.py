@@ -1,0 +1,147 @@
+"""The other side of each example program, as a textbook writes it.
+
+A server takes a socket that is bound (and listens) and serves so many clients, one after another.
+A client takes an address and messages and returns the answers.
+"""
+
+import json
+import socket
+import struct
+from time import ctime
+
+from harness import connect
+
+BUFSIZ = 1024
+
+
+def _each_client(sock, clients, converse):
+    for _ in range(clients):
+        conn, _ = sock.accept()
+        with conn:
+            converse(conn)
+
+
+def _answer_chunks(sock, clients, answer):
+    def converse(conn):
+        while data := conn.recv(BUFSIZ):
+            conn.sendall(answer(data))
+
+    _each_client(sock, clients, converse)
+
+
+def _ask(address, messages):
+    with connect(address) as sock:
+        answers = []
+        for message in messages:
+            sock.send(message)
+            answers.append(sock.recv(BUFSIZ))
+        return answers
+
+
+# --- time_echo, echo ---
+
+
+def time_echo_server(sock, clients=1):
+    _answer_chunks(sock, clients, lambda data: b"[%s] %s" % (ctime().encode(), data))
+
+
+def echo_server(sock, clients=1):
+    _answer_chunks(sock, clients, lambda data: data)
+
+
+time_echo_client = echo_client = _ask
+
+
+# --- udp ---
+
+
+def udp_server(sock, datagrams=2):
+    """Returns the senders."""
+    senders = []
+    for _ in range(datagrams):
+        data, address = sock.recvfrom(BUFSIZ)
+        senders.append(address)
+        sock.sendto(f"Hello {address}".encode(), address)
+    return senders
+
+
+def udp_client(address, messages):
+    """The answers, and the address that they should name."""
+    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET,
+                       socket.SOCK_DGRAM) as sock:
+        sock.settimeout(30)
+        answers = []
+        for message in messages:
+            sock.sendto(message, address)
+            answers.append(sock.recvfrom(BUFSIZ)[0])
+        # Bound to every interface, since nothing bound it: the peer sees the loopback address.
+        return answers, (address[0], sock.getsockname()[1], *sock.getsockname()[2:])
+
+
+# --- upper ---
+
+
+def upper_server(sock, clients=1):
+    def converse(conn):
+        while (data := conn.recv(BUFSIZ)) and data != b"exit":
+            conn.sendall(data.decode().upper().encode())
+
+    _each_client(sock, clients, converse)
+
+
+upper_client = _ask
+
+
+# --- greeting ---
+
+
+def greeting_server(sock, clients=1):
+    _each_client(sock, clients, lambda conn: conn.send(b"Thank you for connecting"))
+
+
+def greeting_client(address, messages=()):
+    with connect(address) as sock:
+        return [sock.recv(BUFSIZ)]
+
+
+# --- json_echo: four bytes of length, the highest first, and then the JSON ---
+
+
+def receive_exactly(sock, size):
+    data = b""
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        if not piece:
+            raise EOFError(f"{len(data)} of {size} bytes")
+        data += piece
+    return data
+
+
+def frame(message):
+    return struct.pack("!I", len(message)) + message
+
+
+def receive_frame(sock):
+    (size,) = struct.unpack("!I", receive_exactly(sock, 4))
+    return receive_exactly(sock, size)
+
+
+def json_server(sock, clients=1):
+    def converse(conn):
+        try:
+            while True:
+                value = json.loads(receive_frame(conn))
+                conn.sendall(frame(json.dumps(value).encode()))
+        except EOFError:
+            pass
+
+    _each_client(sock, clients, converse)
+
+
+def json_client(address, values):
+    with connect(address) as sock:
+        answers = []
+        for value in values:
+            sock.sendall(frame(json.dumps(value).encode()))
+            answers.append(json.loads(receive_frame(sock)))
+        return answers

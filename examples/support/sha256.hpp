@@ -1,0 +1,29 @@
+#pragma once
+
+#include <plug/bytes.hpp>
+
+#include <memory>
+#include <string>
+
+struct evp_md_ctx_st;
+
+namespace lesson {
+
+/// The SHA-256 of bytes that come in pieces. Throws std::runtime_error when OpenSSL fails.
+class Sha256 {
+ public:
+  Sha256();
+
+  void update(plug::BytesView piece);
+
+  /// 64 hexadecimal digits, lower case. Ends the computation: no update() after it.
+  std::string hex();
+
+ private:
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const noexcept;
+  };
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
+};
+
+}  // namespace lesson

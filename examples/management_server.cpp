@@ -1,0 +1,55 @@
+// Serves a directory: lists it, lets clients walk about in it, and takes files.
+//
+// The lesson: a header and then raw bytes on one connection. The JSON object says how many bytes
+// follow, exactly so many are taken, and what is refused leaves both sides in step. See
+// management/protocol.hpp for what goes over the wire.
+
+#include <csignal>
+
+#include <CLI/CLI.hpp>
+
+#include "management/directory.hpp"
+#include "management/session.hpp"
+#include "support/loopback.hpp"
+
+int main(int argc, char** argv) {
+  lesson::Endpoint endpoint;
+  bool i_know = false;
+  std::string encoding = "utf-8";
+  double timeout = 300;
+  management::SessionOptions options;
+  CLI::App app("Serves a directory to management clients.");
+  lesson::add_endpoint(app, endpoint);
+  app.add_option("ROOT", options.root, "the directory to serve; clients cannot leave it")
+      ->required();
+  app.add_option("--encoding", encoding, "what clients speak")
+      ->check(CLI::IsMember({"utf-8", "gbk"}))
+      ->capture_default_str();
+  app.add_option("--max-size", options.max_size, "bytes that a file may have")
+      ->capture_default_str();
+  app.add_option("--timeout", timeout, "seconds after which a silent client is left")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
+  lesson::add_i_know(app, i_know);
+  lesson::add_once(app, endpoint);
+  lesson::parse(app, argc, argv);
+  // A file above the limit of this process (RLIMIT_FSIZE) is refused, not the end of the server.
+  std::signal(SIGXFSZ, SIG_IGN);
+
+  return lesson::run([&](lesson::Stop& stop) {
+    options.codec = lesson::Codec(encoding);
+    options.timeout = timeout;
+    static_cast<void>(management::Directory(options.root));
+    plug::Socket server =
+        lesson::listen_on_loopback(endpoint, i_know, "clients write files without a password");
+    const auto watch = stop.watch(server);
+    lesson::announce(server);
+    do {
+      auto [conn, peer] = server.accept();
+      lesson::attend(stop, conn, peer, [&, &conn = conn, &peer = peer] {
+        management::serve_session(conn, options,
+                                  [&](const std::string& line) { lesson::print_line(peer, line); });
+      });
+    } while (!endpoint.once);
+  });
+}

@@ -8,6 +8,7 @@
 #include <iosfwd>
 #include <limits>
 #include <optional>
+#include <ratio>
 #include <string>
 #include <type_traits>
 
@@ -37,8 +38,7 @@ class Timeout {
       : nanoseconds_(from_integer(seconds)) {}
 
   template <std::floating_point T>
-  Timeout(T seconds)
-      : nanoseconds_(detail::nanoseconds_from_seconds(static_cast<double>(seconds))) {}
+  Timeout(T seconds) : nanoseconds_(from_floating(seconds)) {}
 
   template <class Rep, class Period>
   Timeout(std::chrono::duration<Rep, Period> duration) : nanoseconds_(from_duration(duration)) {}
@@ -80,11 +80,31 @@ class Timeout {
   template <class Rep, class Period>
   static std::int64_t from_duration(std::chrono::duration<Rep, Period> duration) {
     using Seconds = std::chrono::duration<double>;
-    const double seconds = std::chrono::duration_cast<Seconds>(duration).count();
-    // Near the limits, and for anything that is no whole number of ticks, seconds decide.
-    if (std::is_floating_point_v<Rep> || !(seconds >= 0) || seconds > 9.2e9)
+    using PerTick = std::ratio_divide<Period, std::nano>;  // nanoseconds
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+    double seconds = std::chrono::duration_cast<Seconds>(duration).count();
+    if (seconds == 0 && duration.count() > 0) seconds = std::numeric_limits<double>::denorm_min();
+    if constexpr (std::integral<Rep> && sizeof(Rep) <= sizeof kMost &&
+                  PerTick::num <= kMost / PerTick::den) {
+      if (duration.count() < 0) detail::throw_timeout_out_of_range(seconds);
+      const auto ticks = static_cast<std::uint64_t>(duration.count());
+      constexpr auto kDen = static_cast<std::uint64_t>(PerTick::den);
+      const auto whole = static_cast<std::int64_t>(ticks / kDen);
+      const auto rest = static_cast<std::int64_t>(ticks % kDen) * PerTick::num;
+      const std::int64_t rest_up = rest / PerTick::den + (rest % PerTick::den != 0 ? 1 : 0);
+      if (whole < 0 || whole > (kMost - rest_up) / PerTick::num)
+        detail::throw_timeout_out_of_range(seconds);
+      return whole * PerTick::num + rest_up;
+    } else {
       return detail::nanoseconds_from_seconds(seconds);
-    return std::chrono::ceil<std::chrono::nanoseconds>(duration).count();
+    }
+  }
+
+  template <std::floating_point T>
+  static std::int64_t from_floating(T seconds) {
+    double rounded = static_cast<double>(seconds);
+    if (rounded == 0 && seconds > 0) rounded = std::numeric_limits<double>::denorm_min();
+    return detail::nanoseconds_from_seconds(rounded);
   }
 
   std::int64_t nanoseconds_ = kNone;

@@ -12,11 +12,15 @@ namespace {
 
 constexpr double kNanosecondsPerSecond = 1e9;
 
+/// As Python's repr(): the fewest digits, and an exponent below 1e-4 and from 1e16 on.
 std::string text_of(double seconds) {
+  const double magnitude = std::fabs(seconds);
+  const bool plain = magnitude == 0 || (magnitude >= 1e-4 && magnitude < 1e16);
   char text[32];
-  const auto end = std::to_chars(text, text + sizeof text, seconds);
+  const auto end = std::to_chars(text, text + sizeof text, seconds,
+                                 plain ? std::chars_format::fixed : std::chars_format::scientific);
   std::string result(text, end.ptr);
-  if (result.find_first_of(".en") == std::string::npos) result += ".0";
+  if (plain && result.find('.') == std::string::npos) result += ".0";
   return result;
 }
 

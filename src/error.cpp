@@ -76,9 +76,15 @@ class HerrorCategory final : public std::error_category {
   std::string message(int value) const override { return detail::sys::h_errno_text(value); }
 };
 
+/// Whether the code's value is an error number of the system's.
+bool is_errno(const std::error_code& code) noexcept {
+  return code.category() == std::system_category() || code.category() == std::generic_category();
+}
+
 /// Whether the code's value is a number that Python shows as the errno attribute.
 bool has_number(const std::error_code& code) noexcept {
-  return code.category() != plug_category() && code.category() != timeout_category();
+  return is_errno(code) || code.category() == gai_category() ||
+         code.category() == herror_category();
 }
 
 std::string with_about(std::string text, std::string_view about) {
@@ -205,7 +211,8 @@ void throw_if(const std::error_code& code, std::string_view about) {
   if (category == timeout_category()) throw TimeoutError(code, about);
   if (category == gai_category()) throw gaierror(code, about);
   if (category == herror_category()) throw herror(code, about);
-  throw_system_error(code, about);
+  if (is_errno(code)) throw_system_error(code, about);
+  throw OSError(code, about);
 }
 
 }  // namespace plug

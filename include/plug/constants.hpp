@@ -321,6 +321,9 @@ class IntOr {
  public:
   constexpr IntOr(int value = 0) noexcept : value_(value) {}
 
+  template <std::floating_point T>
+  IntOr(T) = delete;
+
   template <class E>
   requires(std::same_as<E, Enums> || ...) constexpr IntOr(E value) noexcept
       : value_(static_cast<int>(value)) {}

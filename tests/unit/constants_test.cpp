@@ -1,0 +1,111 @@
+// Without any header of the system: its macros must not be needed to spell these.
+#include <plug/constants.hpp>
+
+#include <gtest/gtest.h>
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
+namespace plug {
+namespace {
+
+template <class E, class Underlying = int>
+constexpr bool kScoped = std::is_enum_v<E> && !std::is_convertible_v<E, Underlying> &&
+                         std::same_as<std::underlying_type_t<E>, Underlying>;
+
+static_assert(kScoped<AF> && kScoped<SOCK> && kScoped<SOL> && kScoped<IPPROTO> && kScoped<SO>);
+static_assert(kScoped<TCP> && kScoped<IP_> && kScoped<IPV6> && kScoped<MSG> && kScoped<SHUT>);
+static_assert(kScoped<AI> && kScoped<NI> && kScoped<EAI> && kScoped<IPPORT>);
+static_assert(kScoped<INADDR, std::uint32_t>);
+static_assert(std::same_as<PF, AF>);
+
+template <class E>
+constexpr bool kOrs = requires(E a) {
+  { a | a } -> std::same_as<E>;
+  { a& a } -> std::same_as<E>;
+  { ~a } -> std::same_as<E>;
+  { a |= a } -> std::same_as<E&>;
+};
+static_assert(kOrs<SOCK> && kOrs<MSG> && kOrs<AI> && kOrs<NI>);
+static_assert(!kOrs<AF> && !kOrs<SO> && !kOrs<SHUT> && !kOrs<IPPROTO> && !kOrs<EAI>);
+template <class A, class B>
+constexpr bool kMixes = requires(A a, B b) {
+  a | b;
+};
+static_assert(!kMixes<MSG, SOCK> && !kMixes<MSG, int> && !kMixes<AI, NI>);
+
+// The wrappers take a number and their own enums, and no other's.
+template <class Wrapper, class... Enums>
+constexpr bool kTakes = (std::is_convertible_v<Enums, Wrapper> && ...);
+template <class Wrapper, class... Enums>
+constexpr bool kRefuses = (!std::is_constructible_v<Wrapper, Enums> && ...);
+static_assert(kTakes<Protocol, int, IPPROTO>);
+static_assert(kRefuses<Protocol, AF, SOCK, SOL, SO, TCP, IP_, IPV6, MSG, SHUT, AI, NI, EAI>);
+static_assert(kTakes<OptionLevel, int, SOL, IPPROTO>);
+static_assert(kRefuses<OptionLevel, AF, SOCK, SO, TCP, IP_, IPV6, MSG, SHUT>);
+static_assert(kTakes<OptionName, int, SO, TCP, IP_, IPV6>);
+static_assert(kRefuses<OptionName, AF, SOCK, SOL, IPPROTO, MSG, SHUT>);
+static_assert(kRefuses<Protocol, const char*, std::nullptr_t, double>);
+static_assert(!std::is_convertible_v<AF, SOCK> && !std::is_convertible_v<int, AF>);
+
+// A system header's unscoped enumeration, such as IPPROTO_TCP's, is a number.
+enum Unscoped { kSeven = 7 };
+static_assert(kTakes<Protocol, Unscoped, long, unsigned, std::uint16_t>);
+
+TEST(Flags, CombineAndSeparate) {
+  constexpr MSG both = MSG::PEEK | MSG::DONTWAIT;
+  static_assert(static_cast<int>(both) == 0x42);
+  EXPECT_EQ(both & MSG::PEEK, MSG::PEEK);
+  EXPECT_EQ(both & ~MSG::PEEK, MSG::DONTWAIT);
+  EXPECT_EQ(both & MSG::OOB, MSG{});
+  AI hints = AI::PASSIVE;
+  hints |= AI::NUMERICHOST;
+  EXPECT_EQ(hints, AI::PASSIVE | AI::NUMERICHOST);
+  EXPECT_EQ(static_cast<int>(SOCK::STREAM | SOCK::NONBLOCK | SOCK::CLOEXEC), 0x80801);
+}
+
+TEST(Wrappers, HoldTheNumber) {
+  EXPECT_EQ(int{Protocol(IPPROTO::UDP)}, 17);
+  EXPECT_EQ(int{Protocol()}, 0);
+  EXPECT_EQ(int{OptionLevel(SOL::SOCKET)}, 1);
+  EXPECT_EQ(int{OptionLevel(IPPROTO::IPV6)}, 41);
+  EXPECT_EQ(int{OptionName(TCP::NODELAY)}, 1);
+  EXPECT_EQ(int{OptionName(IPV6::V6ONLY)}, 26);
+  EXPECT_EQ(int{OptionName(12345)}, 12345);
+}
+
+TEST(Constants, AreSpelledForEveryFamilyOfThem) {
+  // One or two of each; their values are held equal to the system's when the library is compiled.
+  EXPECT_EQ(static_cast<int>(AF::UNSPEC), 0);
+  EXPECT_EQ(static_cast<int>(AF::UNIX), 1);
+  EXPECT_EQ(static_cast<int>(PF::INET), 2);
+  EXPECT_EQ(static_cast<int>(AF::INET6), 10);
+  EXPECT_EQ(static_cast<int>(SOCK::SEQPACKET), 5);
+  EXPECT_EQ(static_cast<int>(SOL::IP_), 0);
+  EXPECT_EQ(static_cast<int>(IPPROTO::IP_), 0);
+  EXPECT_EQ(static_cast<int>(IPPROTO::MPTCP), 262);
+  EXPECT_EQ(static_cast<int>(SO::DEBUG_), 1);
+  EXPECT_EQ(static_cast<int>(SO::ERROR_), 4);
+  EXPECT_EQ(static_cast<int>(SO::REUSEPORT), 15);
+  EXPECT_EQ(static_cast<int>(TCP::KEEPIDLE), 4);
+  EXPECT_EQ(static_cast<int>(IP_::TTL), 2);
+  EXPECT_EQ(static_cast<int>(IPV6::V6ONLY), 26);
+  EXPECT_EQ(static_cast<int>(MSG::EOR_), 0x80);
+  EXPECT_EQ(static_cast<int>(SHUT::RDWR), 2);
+  EXPECT_EQ(static_cast<int>(AI::NUMERICSERV), 0x400);
+  EXPECT_EQ(static_cast<int>(NI::DGRAM), 0x10);
+  EXPECT_EQ(static_cast<int>(EAI::NONAME), -2);
+  EXPECT_EQ(static_cast<std::uint32_t>(INADDR::BROADCAST), 0xffffffffu);
+  EXPECT_EQ(static_cast<std::uint32_t>(INADDR::LOOPBACK), 0x7f000001u);
+  EXPECT_EQ(static_cast<int>(IPPORT::RESERVED), 1024);
+  EXPECT_GT(SOMAXCONN_, 0);
+}
+
+TEST(Constants, WithoutANameAreCasts) {
+  EXPECT_EQ(static_cast<int>(AF{40}), 40);
+  EXPECT_EQ(AF{2}, AF::INET);
+}
+
+}  // namespace
+}  // namespace plug

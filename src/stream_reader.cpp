@@ -90,11 +90,11 @@ std::size_t ByteReader::readinto(MutableBytes buffer, CallDeadline& deadline,
       filled += got;
     }
   } catch (...) {
-    put_back({buffer.data(), filled});
+    prepend({buffer.data(), filled});
     throw;
   }
   if (!error) return filled;
-  put_back({buffer.data(), filled});
+  prepend({buffer.data(), filled});
   return 0;
 }
 
@@ -117,7 +117,7 @@ std::string ByteReader::readline(std::ptrdiff_t limit, CallDeadline& deadline,
   return error ? std::string() : std::exchange(gathered_, {});
 }
 
-void ByteReader::put_back(std::string_view data) {
+void ByteReader::prepend(std::string_view data) {
   if (data.empty()) return;
   if (data.size() > begin_) {
     const std::size_t size = std::max(capacity_, data.size() + buffered().size());
@@ -175,7 +175,7 @@ void ByteReader::gather(std::size_t size) {
 /// Takes up what a failed call has left.
 void ByteReader::restore() {
   if (gathered_.empty()) return;
-  put_back(gathered_);
+  prepend(gathered_);
   gathered_ = {};
 }
 

@@ -45,7 +45,10 @@ class ByteReader {
   std::string readline(std::ptrdiff_t limit, CallDeadline& deadline, std::error_code& error);
 
   /// Makes `data` the next to be read.
-  void put_back(std::string_view data);
+  void put_back(std::string_view data) {
+    restore();
+    prepend(data);
+  }
 
   std::string_view buffered() const noexcept { return {room_.get() + begin_, end_ - begin_}; }
   void consume(std::size_t size) noexcept { begin_ += size; }
@@ -62,6 +65,7 @@ class ByteReader {
   std::string take(std::size_t size);
   void gather(std::size_t size);
   void restore();
+  void prepend(std::string_view data);
 
   SocketState& state_;
   const std::size_t capacity_;

@@ -67,7 +67,7 @@ struct FileOptions {
   /// it is. "": the same ends, read untranslated; "\n" is written as it is. "\n", "\r" or "\r\n":
   /// that alone ends a line, and "\n" is written as it. Where "\r" may end a line, one at the end
   /// of what has come is read together with what follows it.
-  std::optional<std::string> newline;
+  std::optional<std::string> newline = std::nullopt;
 };
 
 class File {

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+/// A peer that does one small thing every five milliseconds for as long as this lives.
+class Drip {
+ public:
+  template <class Step>
+  explicit Drip(Step step)
+      : thread_([this, step = std::move(step)]() mutable {
+          while (!stop_) {
+            step();
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the drip itself
+          }
+        }) {}
+  ~Drip() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};

@@ -1,0 +1,164 @@
+// One deadline for a call of a File, and what a file does after its time ran out.
+
+#include <plug/error.hpp>
+#include <plug/socket.hpp>
+#include <plug/stream.hpp>
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "support/connected_pair.hpp"
+#include "support/drip.hpp"
+#include "support/sockets.hpp"
+
+namespace plug {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr auto kTimeout = milliseconds(150);
+// A loaded machine may wake a thread late; it never may be early.
+constexpr auto kSlack = milliseconds(2000);
+
+void expect_time_out(const std::function<void()>& call) {
+  const auto begun = Clock::now();
+  EXPECT_THROW(call(), TimeoutError);
+  const auto taken = Clock::now() - begun;
+  EXPECT_GE(taken, kTimeout);
+  EXPECT_LT(taken, kTimeout + kSlack);
+}
+
+TEST(AFilesDeadline, IsOneForAReadHoweverThePeerDrips) {
+  using Call = std::function<void(File&)>;
+  char buffer[4000];
+  std::string large(100000, '?');
+  const std::pair<std::string, Call> calls[] = {
+      {"r", [](File& file) { file.read(); }},
+      {"r", [](File& file) { file.read(100000); }},
+      {"r", [](File& file) { file.readline(); }},
+      {"r", [](File& file) { file.readline(100000); }},
+      {"rb", [](File& file) { file.read(); }},
+      {"rb", [](File& file) { file.read(4000); }},
+      {"rb", [](File& file) { file.read(100000); }},
+      {"rb", [](File& file) { file.readline(); }},
+      {"rb", [&](File& file) { file.readinto(buffer); }},
+      {"rb", [&](File& file) { file.readinto(large); }},
+  };
+  for (const auto& [mode, call] : calls) {
+    ConnectedPair pair(tcp_pair());
+    pair.sock.settimeout(kTimeout);
+    File file = pair.sock.makefile(mode);
+    const Drip drip([&] { pair.peer.sendall("x"); });
+    expect_time_out([&, &call = call] { call(file); });
+  }
+}
+
+TEST(AFilesDeadline, IsOneForAllTheLinesOfReadlines) {
+  for (const std::string mode : {"r", "rb"}) {
+    ConnectedPair pair;
+    pair.sock.settimeout(kTimeout);
+    File file = pair.sock.makefile(mode);
+    const Drip drip([&] { pair.peer.sendall("x\n"); });
+    expect_time_out([&] { file.readlines(); });
+  }
+}
+
+TEST(AFilesDeadline, IsOneForAnUnbufferedLine) {
+  ConnectedPair pair;
+  pair.sock.settimeout(kTimeout);
+  File file = pair.sock.makefile("rb", {.buffering = 0});
+  const Drip drip([&] { pair.peer.sendall("x"); });
+  expect_time_out([&] { file.readline(); });
+}
+
+TEST(AFilesDeadline, BeginsAnewWithEachLine) {
+  ConnectedPair pair;
+  pair.sock.settimeout(kTimeout);
+  File file = pair.sock.makefile("r");
+  const Drip drip([&] { pair.peer.sendall("x\n"); });
+  const auto begun = Clock::now();
+  while (Clock::now() - begun < 3 * kTimeout) EXPECT_EQ(file.readline(), "x\n");
+}
+
+TEST(AFilesDeadline, IsOneForAWriteOrAFlushHoweverSlowlyThePeerReads) {
+  for (const std::string mode : {"w", "wb"}) {
+    ConnectedPair pair;
+    pair.sock.settimeout(kTimeout);
+    pair.sock.setsockopt(SOL::SOCKET, SO::SNDBUF, 4096);
+    File file = pair.sock.makefile(mode);
+    const Drip drip([&] {
+      std::error_code nothing;
+      pair.peer.recv(1024, MSG::DONTWAIT, nothing);
+    });
+    const std::string large(16 << 20, 'x');
+    expect_time_out([&] { file.write(large); });
+    expect_time_out([&] { file.flush(); });
+    expect_time_out([&] { file.write("x"); });
+    expect_time_out([&] { file.close(); });
+    EXPECT_TRUE(file.closed());
+  }
+}
+
+TEST(AFileThatRanOutOfTime, ReadsNoMoreButWrites) {
+  char buffer[4];
+  for (const std::string mode : {"rw", "rwb"}) {
+    ConnectedPair pair;
+    pair.sock.settimeout(kTimeout);
+    File file = pair.sock.makefile(mode);
+    pair.peer.sendall("half a li");
+    expect_time_out([&] { file.readline(); });
+    pair.peer.sendall("ne\n");
+    std::error_code error;
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(file.readline(-1, error), "");
+      EXPECT_EQ(error, Errc::poisoned);
+    }
+    file.read(1, error);
+    EXPECT_EQ(error, Errc::poisoned);
+    file.readlines(-1, error);
+    EXPECT_EQ(error, Errc::poisoned);
+    file.readinto(buffer, error);
+    EXPECT_EQ(error, Errc::poisoned);
+    file.read1(1, error);
+    EXPECT_EQ(error, Errc::poisoned);
+    try {
+      file.read();
+      FAIL() << "it read";
+    } catch (const OSError& failure) {
+      EXPECT_STREQ(failure.what(), "cannot read from timed out object");
+      EXPECT_EQ(failure.number(), 0);
+    }
+    file.write("fine");
+    file.flush();
+    EXPECT_EQ(receive_exactly(pair.peer, 4), "fine");
+    // Another file of the same socket knows nothing of it.
+    EXPECT_EQ(pair.sock.makefile("r").readline(), "ne\n");
+  }
+}
+
+TEST(AFileThatWouldHaveBlocked, ReadsOn) {
+  ConnectedPair pair;
+  File file = pair.sock.makefile("r");
+  pair.sock.settimeout(0);
+  EXPECT_THROW(file.readline(), BlockingIOError);
+  pair.peer.sendall("later\n");
+  EXPECT_EQ(file.readline(), "later\n");
+}
+
+TEST(AFileThatRanOutOfTimeWriting, ReadsOn) {
+  ConnectedPair pair;
+  pair.sock.settimeout(kTimeout);
+  File file = pair.sock.makefile("rw");
+  const std::string large(16 << 20, 'x');
+  expect_time_out([&] { file.write(large); });
+  pair.peer.sendall("hello\n");
+  EXPECT_EQ(file.readline(), "hello\n");
+}
+
+}  // namespace
+}  // namespace plug

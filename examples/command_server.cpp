@@ -5,6 +5,8 @@
 // each answer is one message, whatever its length. And whatever a peer controls has a bound: the
 // time that a command takes, and the bytes that it writes.
 
+#include <sstream>
+
 #include <CLI/CLI.hpp>
 
 #include "support/loopback.hpp"
@@ -57,26 +59,28 @@ std::string run_command(const std::string& text, double limit, lesson::Stop& sto
 }
 
 /// The next command as a message; what is too long is answered and dropped. None at the end.
-std::optional<plug::Bytes> receive_message(plug::Framer& framer) {
+std::optional<plug::Bytes> receive_message(plug::Framer& framer, const plug::Address& peer) {
   while (true) {
     try {
       return framer.recv();
     } catch (const plug::LimitOverrunError& error) {
+      lesson::print_line(peer, error.what());
       framer.skip();
       framer.send(std::string("not run: ") + error.what() + "\n");
     }
   }
 }
 
-void converse_framed(plug::Socket& conn,
-                     const std::function<std::string(const std::string&)>& run) {
+using Run = std::function<std::string(const std::string&)>;
+
+void converse_framed(plug::Socket& conn, const plug::Address& peer, const Run& run) {
   plug::Framer framer(conn, plug::LengthPrefix{}, kLongestCommand);
-  while (const std::optional<plug::Bytes> command = receive_message(framer)) {
+  while (const std::optional<plug::Bytes> command = receive_message(framer, peer)) {
     framer.send(run(*command));
   }
 }
 
-void converse_plain(plug::Socket& conn, const std::function<std::string(const std::string&)>& run) {
+void converse_plain(plug::Socket& conn, const Run& run) {
   for (plug::Bytes command = conn.recv(kLongestCommand); !command.empty();
        command = conn.recv(kLongestCommand)) {
     conn.sendall(run(command));
@@ -96,7 +100,7 @@ void serve(const Options& options, lesson::Stop& stop) {
         lesson::print_line(peer, command);
         return run_command(command, options.limit, stop);
       };
-      options.framed ? converse_framed(conn, run) : converse_plain(conn, run);
+      options.framed ? converse_framed(conn, peer, run) : converse_plain(conn, run);
     });
   } while (!options.endpoint.once);
 }

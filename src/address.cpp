@@ -43,6 +43,16 @@ void check_host_port(std::string_view host, int port, std::uint32_t flowinfo) {
     throw ValueError("host name must not contain null character: " + detail::bytes_repr(host));
 }
 
+void check_unix_path(std::string_view path) {
+  const bool abstract = !path.empty() && path.front() == '\0';
+  // A path keeps room for its NUL, an abstract name needs none.
+  if (path.size() > detail::sys::kUnixPathCapacity - (abstract ? 0 : 1))
+    throw OSError(Errc::address_too_long,
+                  std::to_string(path.size()) + " bytes, " + detail::bytes_repr(path));
+  if (!abstract && path.find('\0') != std::string_view::npos)
+    throw ValueError("a Unix path must not contain null character: " + detail::bytes_repr(path));
+}
+
 std::string quoted(std::string_view text, bool (*escape)(unsigned char)) {
   const bool has_single = text.find('\'') != std::string_view::npos;
   const bool has_double = text.find('"') != std::string_view::npos;
@@ -221,17 +231,10 @@ std::ostream& operator<<(std::ostream& out, const HostPort& address) {
   return out << to_string(address);
 }
 
-UnixAddress::UnixAddress(std::string_view path_) : path(path_) {
-  const bool abstract = !path.empty() && path.front() == '\0';
-  // A path keeps room for its NUL, an abstract name needs none.
-  if (path.size() > detail::sys::kUnixPathCapacity - (abstract ? 0 : 1))
-    throw OSError(Errc::address_too_long,
-                  std::to_string(path.size()) + " bytes, " + detail::bytes_repr(path));
-  if (!abstract && path.find('\0') != std::string::npos)
-    throw ValueError("a Unix path must not contain null character: " + detail::bytes_repr(path));
-}
+UnixAddress::UnixAddress(std::string_view path_) : path(path_) { check_unix_path(path); }
 
 UnixAddress::operator Address() const {
+  check_unix_path(path);
   Address address;
   detail::AddressAccess::set_size(
       address, detail::sys::write_unix(path, detail::AddressAccess::storage(address)));

@@ -26,6 +26,8 @@ Socket attempt_connection(const AddrInfo& target, Timeout timeout,
 /// As create_connection(); `tried` becomes the last address that was.
 Socket connect_any(const HostPort& address, Timeout timeout, const std::optional<HostPort>& source,
                    Address& tried, std::error_code& error) {
+  // Throws for a port or a name that cannot be, before the resolver makes something of it.
+  [[maybe_unused]] const AddressLike checked(address);
   const auto targets =
       getaddrinfo(address.host, address.port, AF::UNSPEC, SOCK::STREAM, 0, AI{}, error);
   for (const AddrInfo& target : targets) {

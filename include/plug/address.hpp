@@ -122,6 +122,7 @@ struct UnixAddress {
   /// Throws ValueError for an address of another family.
   explicit UnixAddress(const Address& address) : path(address.path()) {}
 
+  /// Checks the path again, which may have changed since.
   operator Address() const;
 
   std::string path;
@@ -132,11 +133,9 @@ struct UnixAddress {
 class AddressLike {
  public:
   AddressLike(const Address& address) noexcept : address_(&address) {}
-  AddressLike(const HostPort& address) noexcept
-      : host_(address.host),
-        port_(address.port),
-        flowinfo_(address.flowinfo),
-        scope_id_(address.scope_id) {}
+  /// Checks the fields again, which may have changed since.
+  AddressLike(const HostPort& address)
+      : AddressLike(address.host, address.port, address.flowinfo, address.scope_id) {}
   AddressLike(const UnixAddress& address) : own_(address) {}
 
   /// Throws as HostPort's constructor does.

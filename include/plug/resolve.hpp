@@ -23,6 +23,7 @@ class Service {
   Service(std::nullopt_t) noexcept {}
   Service(int port) : text_(std::to_string(port)) {}
   Service(std::string_view name) : text_(name) {}
+  Service(const std::string& name) : text_(name) {}
   Service(const char* name) : text_(name) {}
 
   const std::optional<std::string>& text() const noexcept { return text_; }

@@ -31,7 +31,8 @@ thread_local Allocations allocations;
 
 }  // namespace
 
-// Out of line, or the compiler takes a pointer from one of these to the other for a mistake.
+// Out of line, or the compiler takes a pointer from one of these to the other for a mistake. The
+// forms for arrays are replaced as well, since a sanitizer's do not call these.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations.count;
   allocations.bytes += size;
@@ -39,8 +40,11 @@ thread_local Allocations allocations;
   if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
   throw std::bad_alloc();
 }
+[[gnu::noinline]] void* operator new[](std::size_t size) { return operator new(size); }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace plug {
 namespace {

@@ -54,7 +54,9 @@ class BytesView {
       : data_(static_cast<const char*>(data)), size_(size) {}
 
   template <std::size_t N>
-  consteval BytesView(const char (&literal)[N]) noexcept : data_(literal), size_(N - 1) {}
+  consteval BytesView(const char (&literal)[N]) : data_(literal), size_(N - 1) {
+    if (literal[N - 1] != '\0') throw "no literal: a constant array of char that ends without NUL";
+  }
 
   template <std::size_t N>
   BytesView(char (&array)[N]) = delete;

@@ -1,0 +1,85 @@
+// What the compiler must refuse and no concept can ask for: arguments that are not constant.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "support/process.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace {
+
+using ::testing::HasSubstr;
+
+#ifdef __clang__
+const std::string kCompiler = "clang++";
+#else
+const std::string kCompiler = "g++";
+#endif
+
+/// What the compiler says of these function bodies; messages about the n-th begin with "case-n:".
+std::string complaints(const std::vector<std::string>& bodies) {
+  std::string source = R"(
+      #include <plug/address.hpp>
+      #include <plug/bytes.hpp>
+      #include <plug/constants.hpp>
+      using namespace plug;
+      struct Socket { Socket(AF, SOCK, Protocol = 0); };
+      void take(BytesView);
+      void fill(MutableBytes);
+      void connect(const AddressLike&);
+      char read_one();
+  )";
+  for (std::size_t n = 0; n < bodies.size(); ++n) {
+    const std::string number = std::to_string(n);
+    source += "\n#line 1 \"case-" + number + "\"\nvoid body_" + number + "() { " + bodies[n] + " }";
+  }
+  const TemporaryDirectory directory;
+  const std::string file = directory / "bodies.cpp";
+  std::ofstream(file) << source << "\n";
+  int status = 0;
+  return run_program({"sh", "-c",
+                      kCompiler + " -std=c++20 -fsyntax-only -I'" + source_path("include") + "' '" +
+                          file + "' 2>&1"},
+                     status);
+}
+
+TEST(Compiler, TakesWhatIsCompleteAndTyped) {
+  EXPECT_EQ(complaints({
+                R"(take("abc"); take("a\0b"); take("");)",
+                R"(static constexpr char text[] = "abc"; take(text);)",
+                R"(const unsigned char bytes[] = {1, 2}; take(bytes);)",
+                R"(char room[4]; fill(room);)",
+                R"(connect({"host", 80}); connect({"::1", 80, 0, 1});)",
+                R"(Socket(AF::INET, SOCK::STREAM, IPPROTO::TCP);)",
+            }),
+            "");
+}
+
+TEST(Compiler, RefusesWhatWouldLoseAByteOrSwapAnArgument) {
+  const std::vector<std::string> bodies = {
+      R"(const char run_time[3] = {read_one(), 'b', 'c'}; take(run_time);)",
+      R"(static constexpr char no_nul[3] = {'a', 'b', 'c'}; take(no_nul);)",
+      R"(char room[4]; take(room);)",
+      R"(const char* pointer = "abc"; take(pointer);)",
+      R"(const char constant[4] = "abc"; fill(constant);)",
+      R"(fill("abc");)",
+      R"(Socket(SOCK::STREAM, AF::INET);)",
+      R"(Socket(2, 1);)",
+      R"(Socket(AF::INET, SOCK::STREAM, SOL::SOCKET);)",
+      R"(connect({"host", "80"});)",
+      R"(connect({"host"});)",
+      R"(connect("host");)",
+  };
+  const std::string output = complaints(bodies);
+  for (std::size_t n = 0; n < bodies.size(); ++n) {
+    // Without -W options nothing but an error, or what explains one, is said of a line.
+    EXPECT_THAT(output, HasSubstr("case-" + std::to_string(n) + ":1:")) << bodies[n];
+  }
+  EXPECT_THAT(output, HasSubstr("error:"));
+}
+
+}  // namespace

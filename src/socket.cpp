@@ -82,6 +82,16 @@ void throw_about(const std::error_code& error, const AddressLike& address) {
     throw_if(error, to_string(address));
 }
 
+/// The address that `like` means for this socket. Without a descriptor nothing is looked up.
+const Address* target_of(SocketState& state, const AddressLike& like, Address& found,
+                         std::error_code& error) {
+  if (state.descriptor.fd() < 0) {
+    error = error_from(-EBADF);
+    return &found;
+  }
+  return AddressAccess::resolve(like, static_cast<AF>(state.family), found, error);
+}
+
 /// recvfrom() into memory: the count, and the sender's address.
 std::pair<std::size_t, Address> receive_from(SocketState& state, MutableBytes buffer, MSG flags,
                                              std::error_code& error) {
@@ -211,12 +221,13 @@ void Socket::bind(const AddressLike& address) {
 }
 
 void Socket::bind(const AddressLike& address, std::error_code& error) {
+  SocketState& state = live(state_);
   Address found;
-  const Address* target = AddressAccess::resolve(address, family(), found, error);
+  const Address* target = target_of(state, address, found, error);
   if (error) return;
   const BytesView raw = target->bytes();
   error = error_from(
-      on_descriptor(live(state_), [raw](int fd) { return sys::bind(fd, raw.data(), raw.size()); }));
+      on_descriptor(state, [raw](int fd) { return sys::bind(fd, raw.data(), raw.size()); }));
 }
 
 void Socket::listen(int backlog) {
@@ -261,7 +272,7 @@ void Socket::connect(const AddressLike& address, std::error_code& error) {
   SocketState& state = live(state_);
   const Deadline deadline = state.deadline();
   Address found;
-  const Address* target = AddressAccess::resolve(address, family(), found, error);
+  const Address* target = target_of(state, address, found, error);
   if (error) return;
   Op op{.kind = Op::Kind::connect,
         .address = const_cast<char*>(target->bytes().data()),
@@ -439,7 +450,7 @@ std::size_t Socket::sendto(BytesView data, MSG flags, const AddressLike& address
   SocketState& state = live(state_);
   const Deadline deadline = state.deadline();
   Address found;
-  const Address* target = AddressAccess::resolve(address, family(), found, error);
+  const Address* target = target_of(state, address, found, error);
   if (error) return 0;
   Op op{.kind = Op::Kind::send_to,
         .flags = static_cast<int>(flags),
@@ -646,8 +657,12 @@ Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code&
   const long made = sys::dup(fileno);
   error = error_from(made);
   if (made < 0) return detail::SocketAccess::make(nullptr);
+  sys::OwnFd owner(static_cast<int>(made));
+  Kind kind;
+  error = error_from(describe(owner.get(), kind));
+  if (error) return detail::SocketAccess::make(nullptr);
   return detail::SocketAccess::make(
-      own(made, static_cast<int>(family), static_cast<int>(type), proto, error));
+      own(owner.release(), static_cast<int>(family), static_cast<int>(type), proto, error));
 }
 
 InterruptHook set_interrupt_hook(InterruptHook hook) noexcept {

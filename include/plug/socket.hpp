@@ -5,7 +5,7 @@
 //   Socket server = create_server({"127.0.0.1", 8000});
 //   auto [conn, peer] = server.accept();
 //   conn.settimeout(2.5);
-//   while (Bytes data = conn.recv(4096); !data.empty()) conn.sendall(data);
+//   for (Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096)) conn.sendall(data);
 //
 // Every call that does I/O comes twice: the plain form throws (error.hpp says what); the form whose
 // last parameter is a std::error_code& does not throw for a failed operation, stores the error, and
@@ -239,7 +239,8 @@ std::pair<Socket, Socket> socketpair(AF family = AF::UNIX, SOCK type = SOCK::STR
                                      Protocol proto = 0);
 std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto, std::error_code& error);
 
-/// A socket over a close-on-exec duplicate of `fileno`, which stays the caller's.
+/// A socket over a close-on-exec duplicate of `fileno`, which stays the caller's. Throws OSError
+/// (EBADF, ENOTSOCK) for one that is no socket.
 Socket fromfd(int fileno, AF family, SOCK type, Protocol proto = 0);
 Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code& error);
 

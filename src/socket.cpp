@@ -76,6 +76,10 @@ std::string option_text(OptionLevel level, OptionName name) {
   return "level " + std::to_string(int{level}) + ", option " + std::to_string(int{name});
 }
 
+[[noreturn]] void throw_no_int(OptionLevel level, OptionName name, const std::string& value) {
+  throw OverflowError(option_text(level, name) + ": " + value + " does not fit a C int");
+}
+
 /// An error about an address, which is put into words only when there is one.
 void throw_about(const std::error_code& error, const AddressLike& address) {
   if (error) [[unlikely]]
@@ -489,11 +493,16 @@ Address Socket::getpeername(std::error_code& error) const {
 
 void Socket::set_integer_option(OptionLevel level, OptionName name, long long value) {
   if (value < std::numeric_limits<int>::min() || value > std::numeric_limits<int>::max())
-    throw OverflowError(option_text(level, name) + ": " + std::to_string(value) +
-                        " does not fit a C int");
+    throw_no_int(level, name, std::to_string(value));
   std::error_code error;
   setsockopt(level, name, static_cast<int>(value), error);
   if (error) throw_if(error, option_text(level, name) + " = " + std::to_string(value));
+}
+
+void Socket::set_integer_option(OptionLevel level, OptionName name, unsigned long long value) {
+  if (value > static_cast<unsigned>(std::numeric_limits<int>::max()))
+    throw_no_int(level, name, std::to_string(value));
+  set_integer_option(level, name, static_cast<long long>(value));
 }
 
 void Socket::setsockopt(OptionLevel level, OptionName name, BytesView value) {

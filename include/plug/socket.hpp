@@ -47,6 +47,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 namespace plug {
@@ -173,7 +174,8 @@ class Socket {
   /// are, or (nullopt) to no value with a length.
   template <std::integral T>
   void setsockopt(OptionLevel level, OptionName name, T value) {
-    set_integer_option(level, name, static_cast<long long>(value));
+    using Widest = std::conditional_t<std::is_signed_v<T>, long long, unsigned long long>;
+    set_integer_option(level, name, static_cast<Widest>(value));
   }
   void setsockopt(OptionLevel level, OptionName name, BytesView value);
   void setsockopt(OptionLevel level, OptionName name, std::nullopt_t, std::size_t length);
@@ -222,6 +224,7 @@ class Socket {
 
   Socket(std::shared_ptr<detail::SocketState> state) noexcept;
   void set_integer_option(OptionLevel level, OptionName name, long long value);
+  void set_integer_option(OptionLevel level, OptionName name, unsigned long long value);
 
   std::shared_ptr<detail::SocketState> state_;
 };

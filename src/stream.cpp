@@ -230,9 +230,9 @@ void File::Impl::close(std::error_code& error) {
 
 File detail::SocketAccess::make_file(std::shared_ptr<SocketState> state, std::string_view mode,
                                      const FileOptions& options) {
-  File file(std::make_unique<File::Impl>(state, mode, options));
-  state->add_holder();
-  return file;
+  auto impl = std::make_unique<File::Impl>(std::move(state), mode, options);
+  impl->state->add_holder();
+  return File(std::move(impl));
 }
 
 File::File(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}

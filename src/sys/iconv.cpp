@@ -3,6 +3,7 @@
 #include <iconv.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 namespace plug::detail::sys {
@@ -10,7 +11,7 @@ namespace plug::detail::sys {
 Converter::Converter(const std::string& to, const std::string& from) noexcept
     : handle_(::iconv_open(to.c_str(), from.c_str())) {
   // iconv_open() says no with (iconv_t)-1.
-  if (handle_ == reinterpret_cast<void*>(-1)) handle_ = nullptr;
+  if (reinterpret_cast<std::intptr_t>(handle_) == -1) handle_ = nullptr;
 }
 
 Converter::Converter(Converter&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}

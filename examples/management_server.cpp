@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"utf-8", "gbk"}))
       ->capture_default_str();
   app.add_option("--max-size", options.max_size, "bytes that a file may have")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--timeout", timeout, "seconds after which a silent client is left")
       ->check(CLI::Range(0.001, 1e6))

@@ -198,7 +198,8 @@ class Session {
   /// Takes the bytes of a file. Once the client has been told to send, all of them are read,
   /// whatever becomes of the file.
   void put(const Put& put) {
-    const std::string about = "put " + in_quotes(put.filename) + ", " + std::to_string(put.size);
+    const std::string about =
+        "put " + in_quotes(put.filename) + ", " + std::to_string(put.size) + " bytes";
     std::optional<IncomingFile> file;
     std::optional<Refusal> failure;
     const auto attempt = [&](const auto& step) {
@@ -218,21 +219,25 @@ class Session {
     lesson::Sha256 hash;
     {
       lesson::Progress progress(put.filename, put.size);
-      framer_.copy(put.size, [&](plug::BytesView piece) {
+      std::error_code error;
+      const auto take = [&](plug::BytesView piece) {
         attempt([&] { file->write(piece); });
         if (put.ack) hash.update(piece);
         progress.add(piece.size());
-      });
+      };
+      const std::uint64_t came = framer_.copy(put.size, take, error);
+      if (error) log_(about + ", broken after " + std::to_string(came));
+      plug::throw_if(error);
     }
     attempt([&] { file->keep(); });
 
     if (failure && put.ack) {
       report(*failure);
     } else if (failure) {
-      log_(about + " bytes, failed: " + failure->what());
+      log_(about + ", failed: " + failure->what());
       owed_ = failure;
     } else {
-      log_(about + " bytes");
+      log_(about);
       if (put.ack) {
         conn_.sendall(
             to_wire({{"status", kReceived}, {"received", put.size}, {"sha256", hash.hex()}}));

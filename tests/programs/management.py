@@ -1,0 +1,82 @@
+"""What the tests of the management programs share."""
+
+import hashlib
+import os
+import pathlib
+import tempfile
+import time
+
+import harness
+from harness import Server
+from textbook_management import TextbookClient
+
+GREETING = "欢迎进入管理界面."
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def pattern(size):
+    """Bytes that repeat nowhere near a buffer's size."""
+    return b"".join(i.to_bytes(4, "big") for i in range(size // 4 + 1))[:size]
+
+
+def wait_until_read(sock):
+    """Waits until the other end, a program on this machine, has read all that was sent (IPv4)."""
+
+    def entry(address):
+        host, port = address
+        return f"{int.from_bytes(bytes(map(int, host.split('.'))), 'little'):08X}:{port:04X}"
+
+    wanted = [entry(sock.getpeername()), entry(sock.getsockname())]
+    end = time.monotonic() + harness.PATIENCE
+    while time.monotonic() < end:
+        with open("/proc/net/tcp") as table:
+            for line in table:
+                fields = line.split()
+                if fields[1:3] == wanted and fields[4].endswith(":00000000"):
+                    return
+        os.sched_yield()
+    raise AssertionError("the peer has not read what was sent")
+
+
+def open_files(server):
+    """What a program has open, without what a thread keeps to be woken: that comes with the first
+    wait, which may be any."""
+    folder = f"/proc/{server.pid}/fd"
+    files = (os.readlink(f"{folder}/{number}") for number in os.listdir(folder))
+    return sorted(file for file in files if file != "anon_inode:[eventfd]")
+
+
+class ManagementCase(harness.TestCase):
+    """A test with a directory to serve, and one beside it."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.root = self.folder / "root"
+        self.root.mkdir()
+
+    def server(self, *options, host="127.0.0.1", **popen):
+        return Server("management_server", host, 0, self.root, *options, **popen)
+
+    def tree(self):
+        """Everything in the root: directories as None, links as where they lead, files as bytes."""
+        found = {}
+        for path in self.root.rglob("*"):
+            name = str(path.relative_to(self.root))
+            if path.is_symlink():
+                found[name] = os.readlink(path)
+            else:
+                found[name] = path.read_bytes() if path.is_file() else None
+        return found
+
+    def assert_in_step(self, session):
+        """The next command gets its own answer, and that alone."""
+        self.assertEqual(session.ask("dir").split(":\n")[0][0], ".")
+        self.assertEqual(session.ask_object("in step?")["status"], 400)
+
+    def session(self, server, encoding="utf-8"):
+        return TextbookClient(server.address, encoding)

@@ -87,7 +87,7 @@ struct VarintPrefix {};
 
 /// A message ends at a delimiter, which is not part of it. Of several the one that ends first
 /// counts, and of those that end at the same byte the longest: {"\n", "\r\n"} takes either line
-/// end. Sending appends the first of them.
+/// end. Sending appends the first of them. A NUL needs its length said: Delimiter{"\0"sv}.
 struct Delimiter {
   Delimiter(std::string_view delimiter) : delimiters{std::string(delimiter)} {}
   Delimiter(const char* delimiter) : delimiters{delimiter} {}

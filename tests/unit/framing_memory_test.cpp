@@ -151,6 +151,42 @@ TEST(Memory, GrowsWithWhatHasComeAndNotWithWhatWasAnnounced) {
   }
 }
 
+TEST(Memory, OfALongMessageIsThatOfTheResultAndLittleMore) {
+  const std::size_t size = 4 << 20;
+  ConnectedPair pair;
+  std::thread sender([&] { Framer(pair.peer).send(Bytes(size, 'x')); });
+  Framer framer(pair.sock, LengthPrefix{}, size);
+  allocations = {};
+  EXPECT_EQ(framer.recv()->size(), size);
+  EXPECT_LT(allocations.bytes, 2 * size);
+  sender.join();
+}
+
+TEST(Memory, IsInProportionToTheMessageHoweverManyCallsGatherIt) {
+  const std::size_t size = 2 << 20;
+  const Framing framing = LengthPrefix{};
+  for (const bool readinto : {false, true}) {
+    ConnectedPair pair;
+    pair.sock.settimeout(0);
+    Framer framer(pair.sock, framing, size);
+    Bytes memory(size, '\0');
+    const Bytes piece(size / 256, 'x');
+    if (!readinto) pair.peer.sendall("\0\x20\0\0"s);
+    allocations = {};
+    for (int i = 0; i < 256; ++i) {
+      std::error_code error;
+      if (readinto)
+        framer.readinto(memory, error);
+      else
+        framer.recv(framing, error);
+      ASSERT_EQ(error, std::errc::resource_unavailable_try_again);
+      pair.peer.sendall(piece);
+    }
+    EXPECT_EQ(readinto ? framer.readinto(memory) : framer.recv()->size(), size);
+    EXPECT_LE(allocations.bytes, 6 * size);
+  }
+}
+
 TEST(Memory, OfAMessageThatIsBufferedIsAllocatedOnce) {
   for (const Framing& framing : {Framing(LengthPrefix{}), Framing(Delimiter{"\n"}),
                                  Framing(Delimiter{";", "\n"}), Framing(FixedSize{100})}) {

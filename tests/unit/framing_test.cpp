@@ -18,6 +18,7 @@
 #include "support/connected_pair.hpp"
 
 using namespace std::string_literals;
+using namespace std::string_view_literals;
 
 namespace plug {
 namespace {
@@ -188,6 +189,10 @@ TEST(Delimiter, OfSeveralTheOneThatEndsFirstCountsAndThenTheLongest) {
 TEST(Delimiter, IsFoundWhereItsBeginningIsRepeated) {
   EXPECT_EQ(decode("aaab", Delimiter{"aab"}), std::vector<Bytes>{"a"});
   EXPECT_EQ(decode("xabababc", Delimiter{"ababc"}), std::vector<Bytes>{"xab"});
+}
+
+TEST(Delimiter, MayBeANul) {
+  EXPECT_EQ(decode("a\0b\0\0"s, Delimiter{"\0"sv}), (std::vector<Bytes>{"a", "b", ""}));
 }
 
 TEST(Delimiter, IsFoundAcrossReceives) {
@@ -386,6 +391,18 @@ TEST(Copy, PassesOnWhatTheSinkThrowsAndHasConsumedThatPiece) {
                  Full);
   }
   EXPECT_EQ(framer.recv(), "tail");
+}
+
+TEST(Copy, HandsOutPiecesOf64KiBAtMostAlsoOfWhatIsBuffered) {
+  ConnectedPair pair;
+  pair.sock.settimeout(0);
+  pair.peer.sendall(Bytes(150'000, 'x'));
+  Framer framer(pair.sock);
+  EXPECT_THROW(framer.readexactly(200'000), BlockingIOError);
+  ASSERT_EQ(framer.buffered().size(), 150'000u);
+  std::vector<std::size_t> sizes;
+  framer.copy(140'000, [&](BytesView piece) { sizes.push_back(piece.size()); });
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{65536, 65536, 140'000 - 2 * 65536}));
 }
 
 // --- the bound ---

@@ -1,6 +1,7 @@
 #include "support/program.hpp"
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -137,6 +138,8 @@ void for_each_line(EmptyLine policy, const std::function<bool(const std::string&
   while (true) {
     if (terminal) std::cout << "> " << std::flush;
     if (!std::getline(std::cin, line)) {
+      if (std::ferror(stdin) != 0)
+        plug::throw_if({errno, std::system_category()}, "standard input");
       if (terminal) std::cout << std::endl;
       return;
     }

@@ -142,6 +142,11 @@ Result socket_error(int fd, int& error) noexcept {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, size);
 }
 
+Result get_nonblocking(int fd) noexcept {
+  const Result flags = result(::fcntl(fd, F_GETFL));
+  return flags < 0 ? flags : (flags & O_NONBLOCK) != 0;
+}
+
 Result set_nonblocking(int fd, bool on) noexcept {
   int value = on ? 1 : 0;
   return result(::ioctl(fd, FIONBIO, &value));

@@ -55,6 +55,7 @@ Result getsockopt(int fd, int level, int name, void* value, std::size_t& size) n
 Result setsockopt(int fd, int level, int name, const void* value, std::size_t size) noexcept;
 /// The error pending on a socket (SO_ERROR), which is thereby cleared.
 Result socket_error(int fd, int& error) noexcept;
+Result get_nonblocking(int fd) noexcept;
 Result set_nonblocking(int fd, bool on) noexcept;
 Result get_inheritable(int fd) noexcept;
 Result set_inheritable(int fd, bool on) noexcept;

@@ -190,9 +190,16 @@ long perform(Descriptor& descriptor, Op& op, Deadline deadline) {
     const long result = perform_connect(descriptor, in_flight, op, deadline);
     return result < 0 && descriptor.closed() ? -EBADF : result;
   }
-  // The descriptor is in non-blocking mode, unless a duplicate of it has changed that.
+  // The descriptor is in non-blocking mode, unless a duplicate of it has changed that. Then
+  // accept(), which has no flag against it, would sleep beyond the deadline.
+  const bool wait_first = op.kind == Op::Kind::accept && sys::get_nonblocking(in_flight.fd()) == 0;
   if (op.kind != Op::Kind::accept) op.flags |= sys::kDontWait;
   for (;;) {
+    if (wait_first) {
+      const long ready = wait_ready(descriptor, in_flight, events_of(op), deadline);
+      if (ready == kTimedOut && deadline.is_immediate()) return -EAGAIN;
+      if (ready < 0) return ready;
+    }
     const long result = attempt(in_flight.fd(), op);
     if (result == -EINTR) {
       if (const long stop = interrupted(); stop != 0) return stop;

@@ -1,11 +1,12 @@
-// A library to preload (LD_PRELOAD) that makes the system as awkward as it may be: calls that take or
-// give only a part, are interrupted, or are not ready after all. A right program notices nothing.
+// A library to preload (LD_PRELOAD) that makes the system as awkward as it may be: calls that take
+// or give only a part, are interrupted, or are not ready after all. A right program notices
+// nothing.
 //
 //   PLUG_FLAKY=PERCENT[,SEED]   how many of a hundred calls are hit; the seed defaults to 1
 //
 // Stream sockets and pipes above descriptor 2 only: a part of a datagram would be another datagram.
-// At exit it writes "flaky: N calls hit" to standard error when PLUG_FLAKY_COUNT is set, so that a run
-// can prove that something was hit.
+// At exit it writes "flaky: N calls hit" to standard error when PLUG_FLAKY_COUNT is set, so that a
+// run can prove that something was hit.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -111,8 +112,8 @@ ssize_t recv(int fd, void* data, size_t size, int flags) {
   return real_recv(fd, data, whole ? size : part_of(fd, size), flags);
 }
 
-ssize_t recvfrom(int fd, void* __restrict data, size_t size, int flags, sockaddr* __restrict address,
-                 socklen_t* __restrict length) {
+ssize_t recvfrom(int fd, void* __restrict data, size_t size, int flags,
+                 sockaddr* __restrict address, socklen_t* __restrict length) {
   REAL(recvfrom);
   if (fails(fd, flags)) return -1;
   return real_recvfrom(fd, data, size, flags, address, length);

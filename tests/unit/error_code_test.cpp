@@ -1,0 +1,293 @@
+// The two forms of every call: the one with an error code gives what the throwing one gives.
+
+#include <plug/socket.hpp>
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <functional>
+#include <string>
+#include <tuple>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include "support/sockets.hpp"
+
+namespace plug {
+namespace {
+
+using Error = std::error_code;
+
+/// What the calls are made on: the same for each, made anew for each.
+struct World {
+  World() {
+    std::tie(sock, peer) = tcp_pair();
+    peer.send("data");
+    udp.bind({"127.0.0.1", 0});
+    udp.settimeout(0);
+    udp.sendto("datagram", udp.getsockname());
+    listening = tcp_listener();
+    client.connect(listening.getsockname());
+    closed.close();
+    silent.first.settimeout(1e-3);
+  }
+
+  int port() const { return listening.getsockname().port(); }
+
+  Socket sock, peer, closed, fresh, listening, client;
+  Socket udp{AF::INET, SOCK::DGRAM};
+  Socket refusing = refusing_socket();
+  std::pair<Socket, Socket> silent = socketpair();
+  char room[8] = {};
+};
+
+struct Case {
+  std::string name;
+  std::function<std::string(World&)> throwing;
+  std::function<std::string(World&, Error&)> coded;
+};
+
+std::string text(const Socket& sock) { return sock.fileno() < 0 ? "no socket" : "a socket"; }
+std::string text(const std::pair<Socket, Address>& pair) {
+  return text(pair.first) + " " + std::to_string(static_cast<int>(pair.second.family()));
+}
+std::string text(const std::pair<Socket, Socket>& pair) {
+  return text(pair.first) + " " + text(pair.second);
+}
+std::string text(const std::pair<Bytes, Address>& pair) {
+  return pair.first + " " + std::to_string(static_cast<int>(pair.second.family()));
+}
+std::string text(const std::pair<std::size_t, Address>& pair) {
+  return text({std::to_string(pair.first), pair.second});
+}
+std::string text(const std::string& bytes) { return bytes; }
+std::string text(std::size_t count) { return std::to_string(count); }
+std::string text(int value) { return std::to_string(value); }
+std::string text(const Address& address) {
+  return std::to_string(static_cast<int>(address.family()));
+}
+std::string text(const std::vector<AddrInfo>& answers) { return std::to_string(answers.size()); }
+
+/// One case: the call with what both forms have in common, `error` where the coded form has one.
+#define BOTH(name, call, coded_call)                                                  \
+  Case {                                                                              \
+    name, [](World& w) { return static_cast<void>(w), text(call); },                  \
+        [](World& w, Error& error) { return static_cast<void>(w), text(coded_call); } \
+  }
+#define BOTH_VOID(name, call, coded_call)                                                        \
+  Case {                                                                                         \
+    name, [](World& w) { return static_cast<void>(w), (call), std::string(); },                  \
+        [](World& w, Error& error) { return static_cast<void>(w), (coded_call), std::string(); } \
+  }
+
+const Address kLoopback = Address::parse("127.0.0.1:0");
+
+std::vector<Case> successes() {
+  return {
+      BOTH("socket", Socket(AF::INET, SOCK::STREAM, 0), Socket(AF::INET, SOCK::STREAM, 0, error)),
+      BOTH("fileno", Socket(Fileno{w.sock.dup().detach()}),
+           Socket(Fileno{w.sock.dup().detach()}, {}, {}, {}, error)),
+      BOTH("fromfd", fromfd(w.sock.fileno(), AF::INET, SOCK::STREAM),
+           fromfd(w.sock.fileno(), AF::INET, SOCK::STREAM, 0, error)),
+      BOTH("socketpair", socketpair(), socketpair(AF::UNIX, SOCK::STREAM, 0, error)),
+      BOTH("create_connection", create_connection({"127.0.0.1", w.port()}, 20),
+           create_connection({"127.0.0.1", w.port()}, 20, {}, error)),
+      BOTH("create_server", create_server({"127.0.0.1", 0}),
+           create_server({"127.0.0.1", 0}, {}, error)),
+      BOTH_VOID("bind", w.fresh.bind(kLoopback), w.fresh.bind(kLoopback, error)),
+      BOTH_VOID("listen", w.refusing.listen(3), w.refusing.listen(3, error)),
+      BOTH("accept", w.listening.accept(), w.listening.accept(error)),
+      BOTH_VOID("connect", w.fresh.connect({"127.0.0.1", w.port()}),
+                w.fresh.connect({"127.0.0.1", w.port()}, error)),
+      BOTH_VOID("shutdown", w.sock.shutdown(SHUT::WR), w.sock.shutdown(SHUT::WR, error)),
+      BOTH_VOID("close", w.sock.close(), w.sock.close(error)),
+      BOTH_VOID("close again", w.closed.close(), w.closed.close(error)),
+      BOTH("dup", w.sock.dup(), w.sock.dup(error)),
+      BOTH("recv", w.sock.recv(3), w.sock.recv(3, MSG{}, error)),
+      BOTH("recv flags", w.sock.recv(3, MSG::PEEK), w.sock.recv(3, MSG::PEEK, error)),
+      BOTH("recv_into", w.sock.recv_into(w.room), w.sock.recv_into(w.room, 0, MSG{}, error)),
+      BOTH("recvfrom", w.udp.recvfrom(3), w.udp.recvfrom(3, MSG{}, error)),
+      BOTH("recvfrom stream", w.sock.recvfrom(3), w.sock.recvfrom(3, MSG{}, error)),
+      BOTH("recvfrom_into", w.udp.recvfrom_into(w.room),
+           w.udp.recvfrom_into(w.room, 0, MSG{}, error)),
+      BOTH("send", w.sock.send("abc"), w.sock.send("abc", MSG{}, error)),
+      BOTH("sendall", (w.sock.sendall("abc"), std::size_t{3}), w.sock.sendall("abc", MSG{}, error)),
+      BOTH("sendall nothing", (w.sock.sendall(""), std::size_t{0}),
+           w.sock.sendall("", MSG{}, error)),
+      BOTH("sendto", w.udp.sendto("abc", w.udp.getsockname()),
+           w.udp.sendto("abc", MSG{}, w.udp.getsockname(), error)),
+      BOTH("getsockname", w.sock.getsockname(), w.sock.getsockname(error)),
+      BOTH("getpeername", w.sock.getpeername(), w.sock.getpeername(error)),
+      BOTH_VOID("setsockopt int", w.sock.setsockopt(SOL::SOCKET, SO::KEEPALIVE, 1),
+                w.sock.setsockopt(SOL::SOCKET, SO::KEEPALIVE, 1, error)),
+      BOTH_VOID("setsockopt bytes", w.sock.setsockopt(SOL::SOCKET, SO::LINGER, "12345678"),
+                w.sock.setsockopt(SOL::SOCKET, SO::LINGER, "12345678", error)),
+      BOTH("getsockopt int", w.sock.getsockopt(SOL::SOCKET, SO::TYPE),
+           w.sock.getsockopt(SOL::SOCKET, SO::TYPE, error)),
+      BOTH("getsockopt bytes", w.sock.getsockopt(SOL::SOCKET, SO::TYPE, 4),
+           w.sock.getsockopt(SOL::SOCKET, SO::TYPE, 4, error)),
+      BOTH_VOID("settimeout", w.sock.settimeout(3), w.sock.settimeout(3, error)),
+      BOTH("getaddrinfo", getaddrinfo("127.0.0.1", 80),
+           getaddrinfo("127.0.0.1", 80, AF::UNSPEC, SOCK{}, 0, AI{}, error)),
+  };
+}
+
+std::vector<Case> failures() {
+  return {
+      BOTH("socket", Socket(AF{999}, SOCK::STREAM, 0), Socket(AF{999}, SOCK::STREAM, 0, error)),
+      BOTH("fileno negative", Socket(Fileno{-1}), Socket(Fileno{-1}, {}, {}, {}, error)),
+      BOTH("fileno closed", Socket(Fileno{1 << 20}), Socket(Fileno{1 << 20}, {}, {}, {}, error)),
+      BOTH("fromfd", fromfd(-1, AF::INET, SOCK::STREAM),
+           fromfd(-1, AF::INET, SOCK::STREAM, 0, error)),
+      BOTH("socketpair", socketpair(AF::INET6), socketpair(AF::INET6, SOCK::STREAM, 0, error)),
+      BOTH("create_connection refused",
+           create_connection({"127.0.0.1", w.refusing.getsockname().port()}, 20),
+           create_connection({"127.0.0.1", w.refusing.getsockname().port()}, 20, {}, error)),
+      BOTH("create_connection name", create_connection({"no-such-host.invalid", 1}, 20),
+           create_connection({"no-such-host.invalid", 1}, 20, {}, error)),
+      BOTH("create_server", create_server(w.listening.getsockname()),
+           create_server(w.listening.getsockname(), {}, error)),
+      BOTH_VOID("bind used", w.fresh.bind(w.listening.getsockname()),
+                w.fresh.bind(w.listening.getsockname(), error)),
+      BOTH_VOID("bind closed", w.closed.bind(kLoopback), w.closed.bind(kLoopback, error)),
+      BOTH_VOID("bind name", w.fresh.bind({"no-such-host.invalid", 1}),
+                w.fresh.bind({"no-such-host.invalid", 1}, error)),
+      BOTH_VOID("bind family", w.silent.first.bind({"127.0.0.1", 1}),
+                w.silent.first.bind({"127.0.0.1", 1}, error)),
+      BOTH_VOID("listen", w.udp.listen(3), w.udp.listen(3, error)),
+      BOTH("accept not listening", w.fresh.accept(), w.fresh.accept(error)),
+      BOTH("accept closed", w.closed.accept(), w.closed.accept(error)),
+      BOTH_VOID("connect refused", w.fresh.connect(w.refusing.getsockname()),
+                w.fresh.connect(w.refusing.getsockname(), error)),
+      BOTH_VOID("connect name", w.fresh.connect({"no-such-host.invalid", 1}),
+                w.fresh.connect({"no-such-host.invalid", 1}, error)),
+      BOTH_VOID("shutdown", w.fresh.shutdown(SHUT::WR), w.fresh.shutdown(SHUT::WR, error)),
+      BOTH("dup", w.closed.dup(), w.closed.dup(error)),
+      BOTH("recv negative", w.sock.recv(-1), w.sock.recv(-1, MSG{}, error)),
+      BOTH("recv time-out", w.silent.first.recv(3), w.silent.first.recv(3, MSG{}, error)),
+      BOTH("recv would block", w.sock.recv(9, MSG::OOB | MSG::DONTWAIT),
+           w.sock.recv(9, MSG::OOB | MSG::DONTWAIT, error)),
+      BOTH("recv closed", w.closed.recv(3), w.closed.recv(3, MSG{}, error)),
+      BOTH("recv_into small", w.sock.recv_into(w.room, 9),
+           w.sock.recv_into(w.room, 9, MSG{}, error)),
+      BOTH("recv_into time-out", w.silent.first.recv_into(w.room),
+           w.silent.first.recv_into(w.room, 0, MSG{}, error)),
+      BOTH("recvfrom negative", w.udp.recvfrom(-1), w.udp.recvfrom(-1, MSG{}, error)),
+      BOTH("recvfrom closed", w.closed.recvfrom(3), w.closed.recvfrom(3, MSG{}, error)),
+      BOTH("recvfrom_into small", w.udp.recvfrom_into(w.room, 9),
+           w.udp.recvfrom_into(w.room, 9, MSG{}, error)),
+      BOTH("recvfrom_into time-out", w.silent.first.recvfrom_into(w.room),
+           w.silent.first.recvfrom_into(w.room, 0, MSG{}, error)),
+      BOTH("send", w.fresh.send("abc"), w.fresh.send("abc", MSG{}, error)),
+      BOTH("sendall", (w.fresh.sendall("abc"), std::size_t{3}),
+           w.fresh.sendall("abc", MSG{}, error)),
+      BOTH("sendto name", w.udp.sendto("abc", {"no-such-host.invalid", 1}),
+           w.udp.sendto("abc", MSG{}, {"no-such-host.invalid", 1}, error)),
+      BOTH("sendto family", w.udp.sendto("abc", Address::parse("[::1]:1")),
+           w.udp.sendto("abc", MSG{}, Address::parse("[::1]:1"), error)),
+      BOTH("getsockname", w.closed.getsockname(), w.closed.getsockname(error)),
+      BOTH("getpeername", w.fresh.getpeername(), w.fresh.getpeername(error)),
+      BOTH_VOID("setsockopt int", w.sock.setsockopt(SOL::SOCKET, 9999, 1),
+                w.sock.setsockopt(SOL::SOCKET, 9999, 1, error)),
+      BOTH_VOID("setsockopt bytes", w.sock.setsockopt(SOL::SOCKET, SO::LINGER, "123"),
+                w.sock.setsockopt(SOL::SOCKET, SO::LINGER, "123", error)),
+      BOTH("getsockopt int", w.sock.getsockopt(SOL::SOCKET, 9999),
+           w.sock.getsockopt(SOL::SOCKET, 9999, error)),
+      BOTH("getsockopt bytes", w.sock.getsockopt(SOL::SOCKET, SO::TYPE, 0),
+           w.sock.getsockopt(SOL::SOCKET, SO::TYPE, 0, error)),
+      BOTH_VOID("settimeout", w.closed.settimeout(3), w.closed.settimeout(3, error)),
+      BOTH("getaddrinfo", getaddrinfo("no-such-host.invalid", 80),
+           getaddrinfo("no-such-host.invalid", 80, AF::UNSPEC, SOCK{}, 0, AI{}, error)),
+  };
+}
+
+TEST(ErrorCodeForm, GivesTheSameResultAndClearsTheError) {
+  for (const Case& test : successes()) {
+    World first;
+    World second;
+    const std::string expected = test.throwing(first);
+    Error error = std::make_error_code(std::errc::io_error);
+    std::string result;
+    EXPECT_NO_THROW(result = test.coded(second, error)) << test.name;
+    EXPECT_EQ(result, expected) << test.name;
+    EXPECT_FALSE(error) << test.name << ": " << error.message();
+  }
+}
+
+TEST(ErrorCodeForm, StoresWhatTheOtherThrowsAndDoesNotThrow) {
+  for (const Case& test : failures()) {
+    World first;
+    World second;
+    std::string thrown_type;
+    std::string thrown_text;
+    try {
+      test.throwing(first);
+    } catch (const std::exception& exception) {
+      thrown_type = typeid(exception).name();
+      thrown_text = exception.what();
+    }
+    EXPECT_NE(thrown_type, "") << test.name << " did not throw";
+
+    Error error;
+    EXPECT_NO_THROW(test.coded(second, error)) << test.name;
+    EXPECT_TRUE(error) << test.name;
+    try {
+      throw_if(error);
+    } catch (const std::exception& exception) {
+      EXPECT_EQ(typeid(exception).name(), thrown_type) << test.name;
+      const std::string plain = exception.what();
+      // Either form says Python's text; the throwing one may add what it was about.
+      EXPECT_TRUE(thrown_text == plain || thrown_text.rfind(plain + ": ", 0) == 0)
+          << test.name << ": " << thrown_text << " / " << plain;
+    }
+  }
+}
+
+TEST(ErrorCodeForm, ReturnsNothingWhereNothingWasDone) {
+  for (const Case& test : failures()) {
+    World world;
+    Error error;
+    const std::string result = test.coded(world, error);
+    EXPECT_TRUE(result == "" || result == "0" || result == " 0" || result == "0 0" ||
+                result == "no socket" || result == "no socket 0" || result == "no socket no socket")
+        << test.name << ": " << result;
+  }
+}
+
+TEST(ErrorCodeForm, LeavesNoDescriptorBehind) {
+  for (const auto& cases : {successes(), failures()}) {
+    for (const Case& test : cases) {
+      const int before = settled_descriptors();
+      {
+        World first;
+        World second;
+        Error error;
+        test.coded(first, error);
+        try {
+          test.throwing(second);
+        } catch (const std::exception&) {
+          // What is left behind is asked below.
+        }
+      }
+      EXPECT_EQ(settled_descriptors(), before) << test.name;
+    }
+  }
+}
+
+TEST(ThrowingForm, TellsWhatItWasAbout) {
+  for (const Case& test : failures()) {
+    World world;
+    Error error;
+    World other;
+    test.coded(other, error);
+    try {
+      test.throwing(world);
+    } catch (const std::exception& exception) {
+      EXPECT_GT(std::string(exception.what()).size(), error.message().size() + 2) << test.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace plug

@@ -526,24 +526,27 @@ std::future<std::string> read_all(Socket& peer) {
 
 TEST(Writing, ThatFailsLosesNothingAndRepeatsNothing) {
   for (const std::string mode : {"w", "wb"}) {
-    for (const Timeout timeout : {Timeout(0), Timeout(0.05)}) {
-      Pair pair;
-      pair.sock.settimeout(timeout);
-      File file = pair.sock.makefile(mode);
-      std::error_code error;
-      const int taken = fill(file, error);
-      EXPECT_EQ(error,
-                timeout.is_zero() ? std::error_code(EAGAIN, std::system_category()) : timed_out());
-      EXPECT_GT(taken, 1000);
-      file.flush(error);
-      EXPECT_TRUE(error);
-      EXPECT_THROW(file.flush(), OSError);
+    // The larger buffer goes out in part.
+    for (const int buffering : {-1, 1 << 20}) {
+      for (const Timeout timeout : {Timeout(0), Timeout(0.05)}) {
+        Pair pair;
+        pair.sock.settimeout(timeout);
+        File file = pair.sock.makefile(mode, {.buffering = buffering});
+        std::error_code error;
+        const int taken = fill(file, error);
+        EXPECT_EQ(error,
+                  timeout.is_zero() ? std::error_code(EAGAIN, std::system_category()) : timed_out());
+        EXPECT_GT(taken, 1000);
+        file.flush(error);
+        EXPECT_TRUE(error);
+        EXPECT_THROW(file.flush(), OSError);
 
-      std::future<std::string> read = read_all(pair.peer);
-      pair.sock.settimeout(30);
-      file.close();
-      pair.sock.close();
-      EXPECT_EQ(read.get(), numbered_lines(taken));
+        std::future<std::string> read = read_all(pair.peer);
+        pair.sock.settimeout(30);
+        file.close();
+        pair.sock.close();
+        EXPECT_TRUE(read.get() == numbered_lines(taken));
+      }
     }
   }
 }

@@ -79,16 +79,19 @@ TEST(MalformedText, StopsOnlyTheCallsThatReachItAndReadingGoesOnBehindIt) {
   EXPECT_TRUE(file.readlines(-1, error).empty());
   EXPECT_EQ(error, Errc::bad_encoding);
   EXPECT_EQ(file.read(), "four\n");
+  EXPECT_EQ(file.read(), "");
 }
 
 TEST(MalformedText, IsToldByItsPlaceInTheStreamHoweverItCame) {
   for (const SOCK type : {SOCK::STREAM, SOCK::SEQPACKET}) {
     ConnectedPair pair(socketpair(AF::UNIX, type));
-    for (const char byte : "a\r\nä\xf0\x9f\x98z"s) pair.peer.send(std::string(1, byte));
+    for (const char byte : "a\r\nä\xf0\x9f\x98z\xff"s) pair.peer.send(std::string(1, byte));
     pair.peer.shutdown(SHUT::WR);
     File file = pair.sock.makefile("r");
     EXPECT_EQ(message_of<UnicodeDecodeError>([&] { file.read(); }),
               "'utf-8' codec can't decode bytes in position 5-7: invalid continuation byte");
+    EXPECT_EQ(message_of<UnicodeDecodeError>([&] { file.read(); }),
+              "'utf-8' codec can't decode byte 0xff in position 9: invalid start byte");
     EXPECT_EQ(file.read(), "a\näz");
   }
 }

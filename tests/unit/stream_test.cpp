@@ -534,8 +534,8 @@ TEST(Writing, ThatFailsLosesNothingAndRepeatsNothing) {
         File file = pair.sock.makefile(mode, {.buffering = buffering});
         std::error_code error;
         const int taken = fill(file, error);
-        EXPECT_EQ(error,
-                  timeout.is_zero() ? std::error_code(EAGAIN, std::system_category()) : timed_out());
+        EXPECT_EQ(error, timeout.is_zero() ? std::error_code(EAGAIN, std::system_category())
+                                           : timed_out());
         EXPECT_GT(taken, 1000);
         file.flush(error);
         EXPECT_TRUE(error);

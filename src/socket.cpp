@@ -40,9 +40,14 @@ std::shared_ptr<SocketState> make_state(int fd, int family, int type, int proto,
 }
 
 /// A moved-from Socket acts as a closed one.
-SocketState& live(const std::shared_ptr<SocketState>& state) {
+SocketState& moved_from() {
   static SocketState closed(-1, 0, 0, 0, std::nullopt);
-  return state ? *state : closed;
+  return closed;
+}
+inline SocketState& live(const std::shared_ptr<SocketState>& state) {
+  if (state) [[likely]]
+    return *state;
+  return moved_from();
 }
 
 /// Runs a system call that does not wait, on the descriptor's number.
@@ -54,7 +59,8 @@ long on_descriptor(SocketState& state, Call call) {
 
 /// The number of bytes to receive; Errc when it cannot be.
 std::size_t checked_size(std::ptrdiff_t size, std::error_code& error) noexcept {
-  error.clear();
+  if (error) [[unlikely]]
+    error.clear();
   if (size >= 0) return static_cast<std::size_t>(size);
   error = Errc::negative_size;
   return 0;

@@ -24,46 +24,14 @@ std::error_code error_from(long result) noexcept {
   return {static_cast<int>(-result), std::system_category()};
 }
 
-namespace {
-
-/// Splits a result into a count and an error.
-std::size_t count_of(long result, std::error_code& error) noexcept {
-  if (result >= 0) [[likely]] {
-    error.clear();
-    return static_cast<std::size_t>(result);
-  }
-  error = error_from(result);
-  return 0;
+std::size_t receive_through(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
+                            std::error_code& error) {
+  return count_of(state.layer->receive(state.descriptor, buffer, flags, deadline), error);
 }
 
-}  // namespace
-
-std::size_t receive_some(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
+std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline deadline,
                          std::error_code& error) {
-  if (state.layer) [[unlikely]]
-    return count_of(state.layer->receive(state.descriptor, buffer, flags, deadline), error);
-  Op op{.kind = Op::Kind::receive, .flags = flags, .data = buffer.data(), .size = buffer.size()};
-  return count_of(perform(state.descriptor, op, deadline), error);
-}
-
-std::size_t send_some(SocketState& state, BytesView data, int flags, Deadline deadline,
-                      std::error_code& error) {
-  if (state.layer) [[unlikely]]
-    return count_of(state.layer->send(state.descriptor, data, flags, deadline), error);
-  Op op{.kind = Op::Kind::send,
-        .flags = flags,
-        .data = const_cast<char*>(data.data()),
-        .size = data.size()};
-  return count_of(perform(state.descriptor, op, deadline), error);
-}
-
-std::size_t send_all(SocketState& state, BytesView data, int flags, Deadline deadline,
-                     std::error_code& error) {
-  std::size_t sent = 0;
-  do {
-    sent += send_some(state, data.from(sent), flags, deadline, error);
-  } while (!error && sent < data.size());
-  return sent;
+  return count_of(state.layer->send(state.descriptor, data, flags, deadline), error);
 }
 
 std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesView tail,

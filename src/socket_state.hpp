@@ -78,18 +78,54 @@ struct SocketAccess {
 /// A result of perform() as an error code; no error when >= 0.
 std::error_code error_from(long result) noexcept;
 
-/// One receive: the count, 0 at the end of the stream.
-std::size_t receive_some(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
+/// Splits a result into a count and an error.
+inline std::size_t count_of(long result, std::error_code& error) noexcept {
+  if (result >= 0) [[likely]] {
+    if (error) [[unlikely]]
+      error.clear();
+    return static_cast<std::size_t>(result);
+  }
+  error = error_from(result);
+  return 0;
+}
+
+/// receive_some() and send_some() where there is a layer.
+std::size_t receive_through(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
+                            std::error_code& error);
+std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline deadline,
                          std::error_code& error);
 
+/// One receive: the count, 0 at the end of the stream.
+inline std::size_t receive_some(SocketState& state, MutableBytes buffer, int flags,
+                                Deadline deadline, std::error_code& error) {
+  if (state.layer) [[unlikely]]
+    return receive_through(state, buffer, flags, deadline, error);
+  Op op{.kind = Op::Kind::receive, .flags = flags, .data = buffer.data(), .size = buffer.size()};
+  return count_of(perform(state.descriptor, op, deadline), error);
+}
+
 /// One send: the count.
-std::size_t send_some(SocketState& state, BytesView data, int flags, Deadline deadline,
-                      std::error_code& error);
+inline std::size_t send_some(SocketState& state, BytesView data, int flags, Deadline deadline,
+                             std::error_code& error) {
+  if (state.layer) [[unlikely]]
+    return send_through(state, data, flags, deadline, error);
+  Op op{.kind = Op::Kind::send,
+        .flags = flags,
+        .data = const_cast<char*>(data.data()),
+        .size = data.size()};
+  return count_of(perform(state.descriptor, op, deadline), error);
+}
 
 /// Sends everything before the deadline; returns how much was sent, all of it unless there is an
 /// error. Empty data makes one empty send.
-std::size_t send_all(SocketState& state, BytesView data, int flags, Deadline deadline,
-                     std::error_code& error);
+inline std::size_t send_all(SocketState& state, BytesView data, int flags, Deadline deadline,
+                            std::error_code& error) {
+  std::size_t sent = 0;
+  do {
+    sent += send_some(state, data.from(sent), flags, deadline, error);
+  } while (!error && sent < data.size());
+  return sent;
+}
 
 /// Sends `head`, `body` and `tail`, in that order, as one message where the kernel takes it.
 std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesView tail,

@@ -10,20 +10,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <ctime>
+#include <limits>
+
+#include "sys/transfer.hpp"
 
 namespace plug::detail::sys {
 
 namespace {
-
-Result result(long value) noexcept { return value < 0 ? -errno : value; }
-
-sockaddr* as_sockaddr(void* address) noexcept { return static_cast<sockaddr*>(address); }
-const sockaddr* as_sockaddr(const void* address) noexcept {
-  return static_cast<const sockaddr*>(address);
-}
 
 static_assert(sizeof(PollEntry) == sizeof(pollfd));
 static_assert(offsetof(PollEntry, events) == offsetof(pollfd, events));
@@ -33,10 +28,8 @@ static_assert(kIn == POLLIN && kPriority == POLLPRI && kOut == POLLOUT && kError
 
 static_assert(kDontWait == MSG_DONTWAIT);
 
-std::atomic<std::uint32_t> generation{0};
-
 [[maybe_unused]] const int registered =
-    pthread_atfork(nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
+    pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
 
 }  // namespace
 
@@ -71,30 +64,8 @@ Result close(int fd) noexcept { return result(::close(fd)); }
 
 Result dup(int fd) noexcept { return result(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
-Result recv(int fd, void* data, std::size_t size, int flags) noexcept {
-  return result(::recv(fd, data, size, flags));
-}
-
-Result recvfrom(int fd, void* data, std::size_t size, int flags, void* address,
-                std::size_t& address_size) noexcept {
-  auto length = static_cast<socklen_t>(address_size);
-  const Result received = result(::recvfrom(fd, data, size, flags, as_sockaddr(address), &length));
-  address_size = length;
-  return received;
-}
-
 Result recvmsg(int fd, msghdr& message, int flags) noexcept {
   return result(::recvmsg(fd, &message, flags));
-}
-
-Result send(int fd, const void* data, std::size_t size, int flags) noexcept {
-  return result(::send(fd, data, size, flags | MSG_NOSIGNAL));
-}
-
-Result sendto(int fd, const void* data, std::size_t size, int flags, const void* address,
-              std::size_t address_size) noexcept {
-  return result(::sendto(fd, data, size, flags | MSG_NOSIGNAL, as_sockaddr(address),
-                         static_cast<socklen_t>(address_size)));
 }
 
 Result sendmsg(int fd, const msghdr& message, int flags) noexcept {
@@ -142,11 +113,6 @@ Result socket_error(int fd, int& error) noexcept {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, size);
 }
 
-Result get_nonblocking(int fd) noexcept {
-  const Result flags = result(::fcntl(fd, F_GETFL));
-  return flags < 0 ? flags : (flags & O_NONBLOCK) != 0;
-}
-
 Result set_nonblocking(int fd, bool on) noexcept {
   int value = on ? 1 : 0;
   return result(::ioctl(fd, FIONBIO, &value));
@@ -162,10 +128,18 @@ Result set_inheritable(int fd, bool on) noexcept {
 }
 
 Result poll(PollEntry* entries, std::size_t count, std::int64_t nanoseconds) noexcept {
-  constexpr std::int64_t kSecond = 1'000'000'000;
-  const timespec limit{nanoseconds / kSecond, nanoseconds % kSecond};
-  return result(::ppoll(reinterpret_cast<pollfd*>(entries), count,
-                        nanoseconds < 0 ? nullptr : &limit, nullptr));
+  constexpr std::int64_t kMillisecond = 1'000'000;
+  auto* const list = reinterpret_cast<pollfd*>(entries);
+  // poll() does not write back what is left and is the cheaper by far; ppoll() waits for the last
+  // part of a millisecond.
+  if (nanoseconds < 0) return result(::poll(list, count, -1));
+  if (nanoseconds >= kMillisecond) {
+    constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+    return result(
+        ::poll(list, count, static_cast<int>(std::min(nanoseconds / kMillisecond, kMost))));
+  }
+  const timespec limit{0, nanoseconds};
+  return result(::ppoll(list, count, &limit, nullptr));
 }
 
 Result eventfd() noexcept { return result(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
@@ -187,7 +161,5 @@ std::int64_t monotonic_nanoseconds() noexcept {
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
-
-std::uint32_t fork_generation() noexcept { return generation.load(std::memory_order_relaxed); }
 
 }  // namespace plug::detail::sys

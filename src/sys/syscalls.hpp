@@ -6,6 +6,7 @@
 //
 // The whole library reaches the system through this folder.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -30,15 +31,10 @@ Result close(int fd) noexcept;
 /// A close-on-exec duplicate.
 Result dup(int fd) noexcept;
 
-Result recv(int fd, void* data, std::size_t size, int flags) noexcept;
-Result recvfrom(int fd, void* data, std::size_t size, int flags, void* address,
-                std::size_t& address_size) noexcept;
+// recv, recvfrom, send and sendto are in sys/transfer.hpp.
 Result recvmsg(int fd, msghdr& message, int flags) noexcept;
 inline constexpr int kDontWait = 0x40;  // MSG_DONTWAIT
 /// The sending calls never raise SIGPIPE.
-Result send(int fd, const void* data, std::size_t size, int flags) noexcept;
-Result sendto(int fd, const void* data, std::size_t size, int flags, const void* address,
-              std::size_t address_size) noexcept;
 Result sendmsg(int fd, const msghdr& message, int flags) noexcept;
 
 /// One piece of a gathering write.
@@ -55,7 +51,6 @@ Result getsockopt(int fd, int level, int name, void* value, std::size_t& size) n
 Result setsockopt(int fd, int level, int name, const void* value, std::size_t size) noexcept;
 /// The error pending on a socket (SO_ERROR), which is thereby cleared.
 Result socket_error(int fd, int& error) noexcept;
-Result get_nonblocking(int fd) noexcept;
 Result set_nonblocking(int fd, bool on) noexcept;
 Result get_inheritable(int fd) noexcept;
 Result set_inheritable(int fd, bool on) noexcept;
@@ -69,8 +64,8 @@ struct PollEntry {
 inline constexpr short kIn = 0x001, kPriority = 0x002, kOut = 0x004, kError = 0x008,
                        kHangUp = 0x010;
 
-/// Waits for `nanoseconds` at most; for ever when negative. The count of ready entries, 0 when the
-/// time ran out.
+/// Waits for `nanoseconds` at most, or less by up to a millisecond; for ever when negative. The
+/// count of ready entries, 0 when none was ready: whoever has a deadline asks what is left of it.
 Result poll(PollEntry* entries, std::size_t count, std::int64_t nanoseconds) noexcept;
 
 /// A close-on-exec, non-blocking counter to poll; add() makes it ready, drain() makes it not ready.
@@ -80,9 +75,13 @@ void eventfd_drain(int fd) noexcept;
 
 std::int64_t monotonic_nanoseconds() noexcept;
 
+inline std::atomic<std::uint32_t> fork_count{0};
+
 /// Goes up in the child of every fork: what was counted in another generation happened in another
 /// process.
-std::uint32_t fork_generation() noexcept;
+inline std::uint32_t fork_generation() noexcept {
+  return fork_count.load(std::memory_order_relaxed);
+}
 
 /// A descriptor that closes itself. Errors of closing are dropped.
 class OwnFd {

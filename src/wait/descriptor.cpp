@@ -2,8 +2,6 @@
 
 #include <thread>
 
-#include "sys/syscalls.hpp"
-
 namespace plug::detail {
 
 namespace {
@@ -31,23 +29,13 @@ class Descriptor::ListLock {
   }
   ListLock(const ListLock&) = delete;
   ListLock& operator=(const ListLock&) = delete;
-  ~ListLock() { descriptor_.lock_.store(0); }
+  ~ListLock() { descriptor_.lock_.store(0, std::memory_order_release); }
 
  private:
   Descriptor& descriptor_;
 };
 
 Descriptor::~Descriptor() { close(); }
-
-std::uint64_t Descriptor::generation() noexcept {
-  return (std::uint64_t{sys::fork_generation()} << 48) & kGenerationMask;
-}
-
-void Descriptor::enter(std::uint64_t units) noexcept {
-  const std::uint64_t before = use_.fetch_add(units);
-  if ((before & kGenerationMask) != generation()) [[unlikely]]
-    enter_after_fork(units);
-}
 
 /// The word was another process's when `units` were added to it: it starts afresh, unless another
 /// thread has done that meanwhile.
@@ -61,12 +49,11 @@ void Descriptor::enter_after_fork(std::uint64_t units) noexcept {
   }
 }
 
-void Descriptor::leave(std::uint64_t units) noexcept {
-  const std::uint64_t after = use_.fetch_sub(units) - units;
-  if ((after & kClosed) != 0 && (after & kCountMask) == 0) [[unlikely]] {
-    const int fd = closing_.exchange(-1);
-    if (fd >= 0) sys::close(fd);
-  }
+/// The last operation on a closed descriptor gives the number back.
+void Descriptor::leave_closed(std::uint64_t use) noexcept {
+  if ((use & kCountMask) != 0) return;
+  const int fd = closing_.exchange(-1);
+  if (fd >= 0) sys::close(fd);
 }
 
 long Descriptor::close() noexcept {

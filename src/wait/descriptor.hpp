@@ -15,6 +15,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "sys/syscalls.hpp"
+
 namespace plug::detail {
 
 /// Who waits and how to wake it: what close() calls, once at most, from the closing thread. The
@@ -92,11 +94,23 @@ class Descriptor {
   static constexpr std::uint64_t kGenerationMask = std::uint64_t{0x7fff} << 48;
   static constexpr std::uint64_t kClosed = std::uint64_t{1} << 63;
 
-  static std::uint64_t generation() noexcept;
+  static std::uint64_t generation() noexcept {
+    return (std::uint64_t{sys::fork_generation()} << 48) & kGenerationMask;
+  }
 
-  void enter(std::uint64_t units) noexcept;
+  void enter(std::uint64_t units) noexcept {
+    const std::uint64_t before = use_.fetch_add(units);
+    if ((before & kGenerationMask) != generation()) [[unlikely]]
+      enter_after_fork(units);
+  }
   void enter_after_fork(std::uint64_t units) noexcept;
-  void leave(std::uint64_t units) noexcept;
+
+  void leave(std::uint64_t units) noexcept {
+    const std::uint64_t after = use_.fetch_sub(units) - units;
+    if ((after & kClosed) != 0) [[unlikely]]
+      leave_closed(after);
+  }
+  void leave_closed(std::uint64_t use) noexcept;
 
   class ListLock;
 

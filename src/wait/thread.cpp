@@ -7,9 +7,9 @@
 
 namespace plug::detail {
 
-namespace {
+constinit thread_local Waiter* thread_waiter = nullptr;
 
-thread_local Waiter* current = nullptr;
+namespace {
 
 std::atomic<InterruptFunction> interrupt_function{nullptr};
 
@@ -122,24 +122,6 @@ long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op
   return result;
 }
 
-/// Without a deadline the system call itself waits.
-long perform_untimed(Descriptor& descriptor, Op& op) {
-  const Descriptor::InFlight in_flight(descriptor, true);
-  if (in_flight.fd() < 0) return -EBADF;
-  for (;;) {
-    const long result = attempt(in_flight.fd(), op);
-    if (result == -EINTR) {
-      if (const long stop = interrupted(); stop != 0) return stop;
-      if (descriptor.closed()) return -EBADF;
-      continue;
-    }
-    // What close() causes by shutting down looks like the end of the stream, or an error.
-    if (result <= 0 && descriptor.closed()) [[unlikely]]
-      return -EBADF;
-    return result;
-  }
-}
-
 }  // namespace
 
 long interrupted() {
@@ -151,71 +133,47 @@ InterruptFunction exchange_interrupt_function(InterruptFunction function) noexce
   return interrupt_function.exchange(function);
 }
 
-Waiter* current_waiter() noexcept { return current; }
-void set_current_waiter(Waiter* waiter) noexcept { current = waiter; }
-
-long attempt(int fd, Op& op) noexcept {
-  switch (op.kind) {
-    case Op::Kind::receive:
-      return sys::recv(fd, op.data, op.size, op.flags);
-    case Op::Kind::receive_from:
-      return sys::recvfrom(fd, op.data, op.size, op.flags, op.address, op.address_size);
-    case Op::Kind::send:
-      return sys::send(fd, op.data, op.size, op.flags);
-    case Op::Kind::send_to:
-      return sys::sendto(fd, op.data, op.size, op.flags, op.address, op.address_size);
-    case Op::Kind::send_pieces:
-      return sys::send_pieces(fd, op.pieces, op.size, op.flags);
-    case Op::Kind::accept:
-      return sys::accept(fd, op.address, op.address_size);
-    case Op::Kind::connect:
-      return sys::connect(fd, op.address, op.address_size);
-    case Op::Kind::ready:
-      break;
-  }
-  return -EINVAL;
-}
-
-long perform(Descriptor& descriptor, Op& op, Deadline deadline) {
-  if (current != nullptr) [[unlikely]]
-    return current->perform(descriptor, op, deadline);
-  if (deadline.is_none() && op.kind != Op::Kind::connect && op.kind != Op::Kind::ready)
-    return perform_untimed(descriptor, op);
-
-  const bool untimed_connect = deadline.is_none() && op.kind == Op::Kind::connect;
-  Descriptor::InFlight in_flight(descriptor, untimed_connect);
+long perform_other(Descriptor& descriptor, Op& op, Deadline deadline) {
+  Descriptor::InFlight in_flight(descriptor, deadline.is_none() && op.kind != Op::Kind::ready);
   if (in_flight.fd() < 0) return -EBADF;
   if (op.kind == Op::Kind::ready) return wait_ready(descriptor, in_flight, events_of(op), deadline);
   if (op.kind == Op::Kind::connect) {
     const long result = perform_connect(descriptor, in_flight, op, deadline);
     return result < 0 && descriptor.closed() ? -EBADF : result;
   }
-  // The descriptor is in non-blocking mode, unless a duplicate of it has changed that. Then
-  // accept(), which has no flag against it, would sleep beyond the deadline.
-  const bool wait_first = op.kind == Op::Kind::accept && sys::get_nonblocking(in_flight.fd()) == 0;
-  if (op.kind != Op::Kind::accept) op.flags |= sys::kDontWait;
-  for (;;) {
-    if (wait_first) {
-      const long ready = wait_ready(descriptor, in_flight, events_of(op), deadline);
-      if (ready == kTimedOut && deadline.is_immediate()) return -EAGAIN;
-      if (ready < 0) return ready;
-    }
-    const long result = attempt(in_flight.fd(), op);
+  // accept() has no flag against sleeping, and a duplicate may have switched the descriptor to
+  // blocking mode: with a deadline it waits for a connection before it asks for one.
+  const bool wait_first = !deadline.is_none();
+  const long result = wait_first ? -EAGAIN : attempt(in_flight.fd(), op);
+  return perform_again(descriptor, in_flight, op, deadline, result, wait_first);
+}
+
+long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
+                   Deadline deadline, long result, bool wait_first) {
+  for (;; result = attempt(in_flight.fd(), op)) {
+    bool wait = wait_first;
     if (result == -EINTR) {
       if (const long stop = interrupted(); stop != 0) return stop;
+      if (descriptor.closed()) return -EBADF;
       if (!deadline.is_immediate() && deadline.remaining() == 0) return kTimedOut;
-    } else if (result != -EAGAIN || deadline.is_immediate()) {
+    } else if (deadline.is_none()) {
+      // What close() causes by shutting down looks like the end of the stream, or an error.
+      return result <= 0 && descriptor.closed() ? -EBADF : result;
+    } else if (result != -EAGAIN || (deadline.is_immediate() && !wait_first)) {
       return result;
-    } else if (const long ready = wait_ready(descriptor, in_flight, events_of(op), deadline);
-               ready < 0) {
-      return ready;
+    } else {
+      wait = true;
     }
+    if (!wait) continue;
+    const long ready = wait_ready(descriptor, in_flight, events_of(op), deadline);
+    if (ready == kTimedOut && deadline.is_immediate()) return -EAGAIN;
+    if (ready < 0) return ready;
   }
 }
 
 long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
-  if (current != nullptr) [[unlikely]]
-    return current->wait_any(entries, deadline);
+  if (thread_waiter != nullptr) [[unlikely]]
+    return thread_waiter->wait_any(entries, deadline);
   for (;;) {
     const std::int64_t left = deadline.remaining();
     const long ready = sys::poll(entries.data(), entries.size(), left);

@@ -21,12 +21,14 @@
 //  5. Buffers belong to the caller and are not touched once perform() has returned or thrown.
 //  6. An exception may come out of interrupted() and passes through.
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <system_error>
 
 #include "sys/syscalls.hpp"
+#include "sys/transfer.hpp"
 #include "wait/deadline.hpp"
 #include "wait/descriptor.hpp"
 
@@ -69,15 +71,68 @@ class Waiter {
 };
 
 /// The calling thread's waiter; null on a plain thread.
-Waiter* current_waiter() noexcept;
-void set_current_waiter(Waiter* waiter) noexcept;
+extern constinit thread_local Waiter* thread_waiter;
+inline Waiter* current_waiter() noexcept { return thread_waiter; }
+inline void set_current_waiter(Waiter* waiter) noexcept { thread_waiter = waiter; }
 
-/// Performs an operation with the calling thread's waiter, or as a plain thread.
-long perform(Descriptor& descriptor, Op& op, Deadline deadline);
 long wait_any(std::span<sys::PollEntry> entries, Deadline deadline);
 
+/// attempt() of an operation whose kind the compiler knows.
+inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {
+  switch (kind) {
+    case Op::Kind::receive:
+      return sys::recv(fd, op.data, op.size, op.flags);
+    case Op::Kind::receive_from:
+      return sys::recvfrom(fd, op.data, op.size, op.flags, op.address, op.address_size);
+    case Op::Kind::send:
+      return sys::send(fd, op.data, op.size, op.flags);
+    case Op::Kind::send_to:
+      return sys::sendto(fd, op.data, op.size, op.flags, op.address, op.address_size);
+    case Op::Kind::send_pieces:
+      return sys::send_pieces(fd, op.pieces, op.size, op.flags);
+    case Op::Kind::accept:
+      return sys::accept(fd, op.address, op.address_size);
+    case Op::Kind::connect:
+      return sys::connect(fd, op.address, op.address_size);
+    case Op::Kind::ready:
+      break;
+  }
+  return -EINVAL;
+}
+
 /// The plain system call of an operation, once; `fd` is the descriptor's. Not for Kind::ready.
-long attempt(int fd, Op& op) noexcept;
+inline long attempt(int fd, Op& op) noexcept { return attempt(op.kind, fd, op); }
+
+/// perform() on a plain thread of the operations that do not move data: accept, connect, ready.
+long perform_other(Descriptor& descriptor, Op& op, Deadline deadline);
+
+/// What is left of perform() on a plain thread when the first attempt gave `result`, no count above
+/// zero. `wait_first`: each attempt has to wait until the descriptor is ready.
+long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
+                   Deadline deadline, long result, bool wait_first = false);
+
+/// Performs an operation with the calling thread's waiter, or as a plain thread.
+///
+/// Inline as far as the first attempt, so that the system call returns straight into the caller: a
+/// system call that waits makes the processor forget who called whom, and each return after it is
+/// mispredicted.
+[[gnu::always_inline]] inline long perform(Descriptor& descriptor, Op& op, Deadline deadline) {
+  // Read before the atomic operations, so that the compiler knows it beyond them.
+  const Op::Kind kind = op.kind;
+  if (thread_waiter != nullptr) [[unlikely]]
+    return thread_waiter->perform(descriptor, op, deadline);
+  if (kind == Op::Kind::accept || kind == Op::Kind::connect || kind == Op::Kind::ready)
+    return perform_other(descriptor, op, deadline);
+  Descriptor::InFlight in_flight(descriptor, deadline.is_none());
+  if (in_flight.fd() < 0) [[unlikely]]
+    return -EBADF;
+  // With a deadline the descriptor is in non-blocking mode, unless a duplicate has changed that.
+  if (!deadline.is_none()) op.flags |= sys::kDontWait;
+  const long result = attempt(kind, in_flight.fd(), op);
+  if (result > 0) [[likely]]
+    return result;
+  return perform_again(descriptor, in_flight, op, deadline, result);
+}
 
 /// Asks the interrupt hook: 0 to go on, -errno to end the call. May throw.
 long interrupted();

@@ -146,6 +146,15 @@ int accept4(int fd, sockaddr* __restrict address, socklen_t* __restrict length, 
   return real_accept4(fd, address, length, flags);
 }
 
+int poll(pollfd* entries, nfds_t count, int limit) {
+  REAL(poll);
+  if (hit()) {
+    errno = EINTR;
+    return -1;
+  }
+  return real_poll(entries, count, limit);
+}
+
 int ppoll(pollfd* entries, nfds_t count, const timespec* limit, const sigset_t* mask) {
   REAL(ppoll);
   if (hit()) {

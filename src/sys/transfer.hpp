@@ -1,0 +1,43 @@
+#pragma once
+
+// The system calls that move data, as syscalls.hpp has the others. They are inline, so that the
+// system call returns into whoever asked for it; see perform() in wait/waiter.hpp.
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "sys/syscalls.hpp"
+
+namespace plug::detail::sys {
+
+inline Result result(long value) noexcept { return value < 0 ? -errno : value; }
+
+inline sockaddr* as_sockaddr(void* address) noexcept { return static_cast<sockaddr*>(address); }
+inline const sockaddr* as_sockaddr(const void* address) noexcept {
+  return static_cast<const sockaddr*>(address);
+}
+
+inline Result recv(int fd, void* data, std::size_t size, int flags) noexcept {
+  return result(::recv(fd, data, size, flags));
+}
+
+inline Result recvfrom(int fd, void* data, std::size_t size, int flags, void* address,
+                       std::size_t& address_size) noexcept {
+  auto length = static_cast<socklen_t>(address_size);
+  const Result received = result(::recvfrom(fd, data, size, flags, as_sockaddr(address), &length));
+  address_size = length;
+  return received;
+}
+
+inline Result send(int fd, const void* data, std::size_t size, int flags) noexcept {
+  return result(::send(fd, data, size, flags | MSG_NOSIGNAL));
+}
+
+inline Result sendto(int fd, const void* data, std::size_t size, int flags, const void* address,
+                     std::size_t address_size) noexcept {
+  return result(::sendto(fd, data, size, flags | MSG_NOSIGNAL, as_sockaddr(address),
+                         static_cast<socklen_t>(address_size)));
+}
+
+}  // namespace plug::detail::sys

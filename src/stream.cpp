@@ -235,6 +235,11 @@ File detail::SocketAccess::make_file(std::shared_ptr<SocketState> state, std::st
   return File(std::move(impl));
 }
 
+File Socket::makefile(std::string_view mode, const FileOptions& options) {
+  if (fileno() < 0) throw_if({EBADF, std::system_category()}, "makefile of a closed socket");
+  return detail::SocketAccess::make_file(state_, mode, options);
+}
+
 File::File(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 File::File(File&& other) noexcept = default;
 

@@ -56,7 +56,7 @@ Address resolve_host(std::string_view host, AF family, std::error_code& error) {
   InetFields fields;
   fields.family = static_cast<int>(family);
   if (host.empty()) return inet_address(fields);
-  if (host == "<broadcast>") {
+  if (host == "<broadcast>" || host == "255.255.255.255") {
     if (family != AF::INET) {
       error = Errc::address_family;
       return {};

@@ -43,7 +43,8 @@ int number_of_gaierror(Body body) {
   return 0;
 }
 
-constexpr std::string_view kNoSuchHost = "no-such-host.invalid";
+// A space keeps the name away from name servers.
+constexpr std::string_view kNoSuchHost = "no such host";
 const std::string kNul("a\0b", 3);
 
 TEST(Getaddrinfo, OfANumberIsThatNumberForEveryType) {
@@ -103,7 +104,7 @@ TEST(Getaddrinfo, GivesTheCanonicalNameInTheFirstAnswerAlone) {
 TEST(Getaddrinfo, OfANameThatIsNotFoundIsAGaierrorNamingHostAndPort) {
   const auto look_up = [] { getaddrinfo(kNoSuchHost, 80); };
   EXPECT_THAT(text_of_error<gaierror>(look_up),
-              AllOf(StartsWith("[Errno -"), HasSubstr("'no-such-host.invalid'"), HasSubstr("80")));
+              AllOf(StartsWith("[Errno -"), HasSubstr("'no such host'"), HasSubstr("80")));
   EXPECT_LT(number_of_gaierror(look_up), 0);
 }
 
@@ -151,7 +152,7 @@ TEST(Gethostbyname, KnowsTheEmptyNameBroadcastAndNumbers) {
 
 TEST(Gethostbyname, OfANameThatIsNotFoundIsAGaierrorNamingIt) {
   EXPECT_THAT(text_of_error<gaierror>([] { gethostbyname(kNoSuchHost); }),
-              HasSubstr("'no-such-host.invalid'"));
+              HasSubstr("'no such host'"));
   EXPECT_THROW(gethostbyname("::1"), gaierror);
   EXPECT_THROW(gethostbyname(kNul), ValueError);
   EXPECT_THROW(gethostbyname(std::string_view("127.0.0.1\0", 10)), ValueError);

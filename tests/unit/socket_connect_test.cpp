@@ -169,7 +169,7 @@ TEST(Bind, LooksNamesUpInTheSocketsOwnFamily) {
   Socket sock;
   sock.bind({"localhost", 0});
   EXPECT_EQ(sock.getsockname().host(), "127.0.0.1");
-  EXPECT_THROW(sock.bind({"no-such-host.invalid", 0}), gaierror);
+  EXPECT_THROW(sock.bind({"no such host", 0}), gaierror);
   EXPECT_THROW(Socket(AF::INET6).bind({"127.0.0.1", 0}), gaierror);
   EXPECT_THROW(Socket(AF::INET).bind({"::1", 0}), gaierror);
 }
@@ -253,7 +253,7 @@ TEST(Connect, LooksNamesUp) {
   Socket client;
   client.connect({"localhost", listener.getsockname().port()});
   EXPECT_EQ(client.getpeername(), listener.getsockname());
-  EXPECT_THROW(Socket().connect({"no-such-host.invalid", 80}), gaierror);
+  EXPECT_THROW(Socket().connect({"no such host", 80}), gaierror);
 }
 
 TEST(Connect, RunsOutOfTimeWhereNobodyAnswers) {
@@ -336,7 +336,7 @@ TEST(ConnectEx, ReturnsTheNumberOfEveryOutcome) {
 }
 
 TEST(ConnectEx, StillThrowsWhatIsNoResultOfConnecting) {
-  EXPECT_THROW(Socket().connect_ex({"no-such-host.invalid", 80}), gaierror);
+  EXPECT_THROW(Socket().connect_ex({"no such host", 80}), gaierror);
   EXPECT_THROW(Socket(AF::UNIX).connect_ex({"127.0.0.1", 80}), OSError);
 }
 
@@ -356,10 +356,10 @@ TEST(CreateConnection, LooksTheHostUpAndNamesItWhenItIsNotFound) {
   EXPECT_EQ(create_connection({"localhost", listener.getsockname().port()}).getpeername(),
             listener.getsockname());
   try {
-    create_connection({"no-such-host.invalid", 80});
+    create_connection({"no such host", 80});
     ADD_FAILURE();
   } catch (const gaierror& error) {
-    EXPECT_THAT(error.what(), HasSubstr("('no-such-host.invalid', 80)"));
+    EXPECT_THAT(error.what(), HasSubstr("('no such host', 80)"));
   }
 }
 
@@ -510,7 +510,7 @@ TEST(CreateServer, OfIpv6TakesIpv4OnlyWhenItIsDualStack) {
 TEST(CreateServer, RefusesDualStackOfAnotherFamily) {
   const int before = count_descriptors();
   EXPECT_THROW(create_server({"127.0.0.1", 0}, {.dualstack_ipv6 = true}), ValueError);
-  EXPECT_THROW(create_server({"no-such-host.invalid", 0}), gaierror);
+  EXPECT_THROW(create_server({"no such host", 0}), gaierror);
   EXPECT_THROW(create_server({"192.0.2.1", 0}), OSError);
   EXPECT_EQ(count_descriptors(), before);
 }

@@ -431,7 +431,7 @@ TEST(Sendto, LooksNamesUpAndTakesFlags) {
   EXPECT_EQ(receiver.recv(100), "by number");
   EXPECT_EQ(receiver.recv(100), "by name");
   EXPECT_EQ(receiver.recv(100), "flagged");
-  EXPECT_THROW(sender.sendto("x", {"no-such-host.invalid", 1}), gaierror);
+  EXPECT_THROW(sender.sendto("x", {"no such host", 1}), gaierror);
   EXPECT_THROW(Socket(AF::UNIX, SOCK::DGRAM).sendto("x", {"127.0.0.1", 1}), OSError);
 }
 

@@ -13,7 +13,7 @@ import harness
 import textbook
 from harness import Peer, Server, run
 from test_small_clients import LineClientRules
-from test_small_servers import ServerRules
+from test_small_servers import ConversationRules
 
 
 def textbook_answer(command):
@@ -60,7 +60,7 @@ def wait_until_gone(pid):
         os.sched_yield()
 
 
-class CommandServer(ServerRules, harness.TestCase):
+class CommandServer(ConversationRules, harness.TestCase):
     # The rules start servers on every kind of address.
     program = ("command_server", "--i-know")
 

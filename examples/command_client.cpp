@@ -42,7 +42,7 @@ class Printer {
 };
 
 void ask(const Options& options) {
-  plug::Socket sock = plug::create_connection({options.endpoint.host, options.endpoint.port});
+  plug::Socket sock = plug::create_connection(options.endpoint.address());
   sock.settimeout(options.timeout);
   lesson::talk(sock.getpeername(), [&] {
     plug::Framer framer(sock, plug::LengthPrefix{}, kLongestAnswer);

@@ -302,7 +302,7 @@ int main(int argc, char** argv) {
   bool failed = false;
   const int status = lesson::run([&] {
     const lesson::Codec codec(encoding);
-    plug::Socket sock = plug::create_connection({endpoint.host, endpoint.port}, timeout);
+    plug::Socket sock = plug::create_connection(endpoint.address(), timeout);
     lesson::talk(sock.getpeername(), [&] {
       Client client(sock, codec, pause);
       client.greet();

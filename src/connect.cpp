@@ -14,8 +14,8 @@ namespace {
 Socket closed_socket() { return detail::SocketAccess::make(nullptr); }
 
 /// Makes, binds and connects one attempt; a closed socket when it fails.
-Socket attempt_connection(const AddrInfo& target, Timeout timeout,
-                          const std::optional<HostPort>& source, std::error_code& error) {
+Socket attempt_connection(const AddrInfo& target, Timeout timeout, const HostPort* source,
+                          std::error_code& error) {
   Socket sock(target.family, target.type, target.proto, error);
   if (!error) sock.settimeout(timeout, error);
   if (!error && source) sock.bind(*source, error);
@@ -24,8 +24,8 @@ Socket attempt_connection(const AddrInfo& target, Timeout timeout,
 }
 
 /// As create_connection(); `tried` becomes the last address that was.
-Socket connect_any(const HostPort& address, Timeout timeout, const std::optional<HostPort>& source,
-                   Address& tried, std::error_code& error) {
+Socket connect_any(const HostPort& address, Timeout timeout, const HostPort* source, Address& tried,
+                   std::error_code& error) {
   // Throws for a port or a name that cannot be, before the resolver makes something of it.
   [[maybe_unused]] const AddressLike checked(address);
   const auto targets =
@@ -38,14 +38,7 @@ Socket connect_any(const HostPort& address, Timeout timeout, const std::optional
   return closed_socket();
 }
 
-}  // namespace
-
-Socket create_connection(const HostPort& address) {
-  return create_connection(address, getdefaulttimeout());
-}
-
-Socket create_connection(const HostPort& address, Timeout timeout,
-                         const std::optional<HostPort>& source) {
+Socket connect_or_throw(const HostPort& address, Timeout timeout, const HostPort* source) {
   Address tried;
   std::error_code error;
   Socket sock = connect_any(address, timeout, source, tried, error);
@@ -53,10 +46,29 @@ Socket create_connection(const HostPort& address, Timeout timeout,
   return sock;
 }
 
+const HostPort* pointer_to(const std::optional<HostPort>& address) {
+  return address ? &*address : nullptr;
+}
+
+}  // namespace
+
+Socket create_connection(const HostPort& address) {
+  return connect_or_throw(address, getdefaulttimeout(), nullptr);
+}
+
+Socket create_connection(const HostPort& address, Timeout timeout) {
+  return connect_or_throw(address, timeout, nullptr);
+}
+
+Socket create_connection(const HostPort& address, Timeout timeout,
+                         const std::optional<HostPort>& source) {
+  return connect_or_throw(address, timeout, pointer_to(source));
+}
+
 Socket create_connection(const HostPort& address, Timeout timeout,
                          const std::optional<HostPort>& source, std::error_code& error) {
   Address tried;
-  return connect_any(address, timeout, source, tried, error);
+  return connect_any(address, timeout, pointer_to(source), tried, error);
 }
 
 Socket create_server(const AddressLike& address, const ServerOptions& options) {

@@ -252,8 +252,9 @@ Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code&
 /// and stays the new socket's time-out. `source` is bound first when given. Python:
 /// socket.create_connection().
 Socket create_connection(const HostPort& address);
+Socket create_connection(const HostPort& address, Timeout timeout);
 Socket create_connection(const HostPort& address, Timeout timeout,
-                         const std::optional<HostPort>& source = {});
+                         const std::optional<HostPort>& source);
 Socket create_connection(const HostPort& address, Timeout timeout,
                          const std::optional<HostPort>& source, std::error_code& error);
 

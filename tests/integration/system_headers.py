@@ -112,6 +112,9 @@ def macros(text, *options):
     return set(re.findall(r"^#define (\w+)", output, re.M))
 
 
+unfinished = []  # headers that the preprocessor cannot finish
+
+
 def definitions(headers, *options):
     """Each macro that any of the headers defines, with the lines that define it.
 
@@ -125,15 +128,15 @@ def definitions(headers, *options):
         lines = re.findall(r"^#define ((\w+).*)", result.stdout, re.M)
         return lines, result.stderr
 
-    rest, alone = list(headers), []
+    rest = [header for header in headers if header not in unfinished]
     while True:
         lines, complaints = collect(rest)
         fatal = complaints.find("fatal error")
         if fatal < 0:
             break
         line = int(re.findall(r"<stdin>:(\d+)", complaints[:fatal])[-1])
-        alone.append(rest.pop(line - 1))
-    for header in alone:
+        unfinished.append(rest.pop(line - 1))
+    for header in unfinished:
         lines += collect([header])[0]
     for definition, name in lines:
         defined.setdefault(name, set()).add(definition)

@@ -567,7 +567,7 @@ TEST(PythonParity, OfUnixAddresses) {
                                     abstract + std::string("\0x\0", 3),
                                     abstract + "'\"\\\t\n\r",
                                     abstract + "\x01\x7f"};
-  for (const std::size_t size : {106, 107, 108, 109, 200}) {
+  for (const std::size_t size : {106u, 107u, 108u, 109u, 200u}) {
     names.push_back(base + std::string(size - base.size(), 'p'));
     names.push_back(abstract + std::string(size - abstract.size(), 'n'));
   }

@@ -112,7 +112,7 @@ TEST(Timeout, BelowZeroIsAValueErrorThatNamesTheValue) {
   EXPECT_THAT(text_of_error<ValueError>([] { Timeout(-1ns); }), HasSubstr("-1e-09"));
   EXPECT_THAT(text_of_error<ValueError>([] { Timeout(std::optional<double>(-1)); }),
               HasSubstr("-1"));
-  EXPECT_THAT(text_of_error<ValueError>([] { Timeout(std::chrono::hours::min()); }),
+  EXPECT_THAT(text_of_error<ValueError>([] { Timeout{std::chrono::hours::min()}; }),
               HasSubstr("Timeout value out of range"));
 }
 
@@ -127,12 +127,12 @@ TEST(Timeout, BeyondTheClockIsAnOverflowErrorThatNamesTheValue) {
   EXPECT_THAT(text_of_error<OverflowError>([] { Timeout(10'000'000'000); }),
               HasSubstr("10000000000.0"));
   EXPECT_THROW(Timeout(1e300), OverflowError);
-  EXPECT_THROW(Timeout(std::numeric_limits<double>::infinity()), OverflowError);
-  EXPECT_THROW(Timeout(std::numeric_limits<long double>::max()), OverflowError);
-  EXPECT_THROW(Timeout(std::numeric_limits<std::int64_t>::max()), OverflowError);
-  EXPECT_THROW(Timeout(std::numeric_limits<std::uint64_t>::max()), OverflowError);
+  EXPECT_THROW(Timeout{std::numeric_limits<double>::infinity()}, OverflowError);
+  EXPECT_THROW(Timeout{std::numeric_limits<long double>::max()}, OverflowError);
+  EXPECT_THROW(Timeout{std::numeric_limits<std::int64_t>::max()}, OverflowError);
+  EXPECT_THROW(Timeout{std::numeric_limits<std::uint64_t>::max()}, OverflowError);
   EXPECT_THROW(Timeout(std::uint64_t{1} << 63), OverflowError);
-  EXPECT_THROW(Timeout(std::chrono::hours::max()), OverflowError);
+  EXPECT_THROW(Timeout{std::chrono::hours::max()}, OverflowError);
   EXPECT_THROW(Timeout(duration<double>(1e30)), OverflowError);
   EXPECT_THROW(Timeout(std::chrono::years(300)), OverflowError);
 }

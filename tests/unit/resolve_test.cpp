@@ -46,6 +46,7 @@ int number_of_gaierror(Body body) {
 // A space keeps the name away from name servers.
 constexpr std::string_view kNoSuchHost = "no such host";
 const std::string kNul("a\0b", 3);
+const Bytes kLoopback6("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
 
 TEST(Getaddrinfo, OfANumberIsThatNumberForEveryType) {
   const auto answers = getaddrinfo("127.0.0.1", 80);
@@ -263,7 +264,7 @@ TEST(InetNtoa, TakesFourBytesAndNoOtherNumber) {
 
 TEST(InetPton, ReadsBothFamiliesStrictly) {
   EXPECT_EQ(inet_pton(AF::INET, "127.0.0.1"), Bytes("\x7f\0\0\1", 4));
-  EXPECT_EQ(inet_pton(AF::INET6, "::1"), Bytes(15, '\0') + '\1');
+  EXPECT_EQ(inet_pton(AF::INET6, "::1"), kLoopback6);
   EXPECT_EQ(inet_pton(AF::INET6, "::ffff:1.2.3.4"), Bytes(10, '\0') + Bytes("\xff\xff\1\2\3\4", 6));
   for (const std::string text : {"", "127.1", "127.0.0.1 ", "256.0.0.1", "::1", "0x7f.0.0.1"}) {
     EXPECT_THAT(text_of_error<OSError>([&] { inet_pton(AF::INET, text); }),
@@ -286,7 +287,7 @@ TEST(InetPton, OfAnotherFamilyIsEafnosupport) {
 
 TEST(InetNtop, PrintsBothFamiliesAndRefusesOtherLengths) {
   EXPECT_EQ(inet_ntop(AF::INET, "\x7f\0\0\1"), "127.0.0.1");
-  EXPECT_EQ(inet_ntop(AF::INET6, Bytes(15, '\0') + '\1'), "::1");
+  EXPECT_EQ(inet_ntop(AF::INET6, kLoopback6), "::1");
   EXPECT_THAT(text_of_error<ValueError>([] { inet_ntop(AF::INET, "abc"); }),
               AllOf(StartsWith("invalid length of packed IP address string"), HasSubstr("3")));
   EXPECT_THROW(inet_ntop(AF::INET6, "abcd"), ValueError);

@@ -1,6 +1,7 @@
 #include "management/directory.hpp"
 
 #include <algorithm>
+#include <climits>
 #include <cstdio>
 #include <memory>
 #include <random>
@@ -8,7 +9,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/stat.h>
 
 #include "management/protocol.hpp"

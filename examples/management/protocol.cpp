@@ -89,7 +89,10 @@ Json parse(const std::string& text) {
 
 }  // namespace
 
-std::string in_quotes(std::string_view text) { return "'" + shortened(text) + "'"; }
+std::string in_quotes(std::string_view text) {
+  std::string result = "'";
+  return result.append(shortened(text)).append("'");
+}
 
 std::string to_wire(const Json& object) {
   std::string text = "{";

@@ -213,7 +213,7 @@ class Session {
     };
 
     attempt([&] { file.emplace(directory_, put.filename); });
-    if (failure) throw *failure;
+    if (failure) throw Refusal(*failure);
     conn_.sendall(to_wire({{"status", kReady}}));
 
     lesson::Sha256 hash;

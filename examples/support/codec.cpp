@@ -1,6 +1,7 @@
 #include "support/codec.hpp"
 
-#include <errno.h>
+#include <cerrno>
+
 #include <iconv.h>
 
 #include <plug/error.hpp>
@@ -50,8 +51,8 @@ class Converter {
 }  // namespace
 
 Codec::Codec(std::string_view encoding) : encoding_(encoding) {
-  Converter(kUtf8, encoding_.c_str());
-  Converter(encoding_.c_str(), kUtf8);
+  const Converter from(kUtf8, encoding_.c_str());
+  const Converter to(encoding_.c_str(), kUtf8);
 }
 
 Codec::Decoded Codec::decode(std::string_view bytes) const {

@@ -5,11 +5,11 @@
 
 #include <plug/error.hpp>
 
+#include <cerrno>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
-#include <errno.h>
 #include <unistd.h>
 
 namespace lesson {

@@ -30,7 +30,7 @@ std::string human_size(double bytes) {
   return text;
 }
 
-Progress::Progress(std::string label, std::uint64_t total)
+Progress::Progress(std::string_view label, std::uint64_t total)
     : label_(one_line(label)),
       total_(total),
       terminal_(isatty(STDERR_FILENO) == 1),
@@ -58,17 +58,18 @@ void Progress::draw(Clock::time_point now) {
   const double seconds = std::chrono::duration<double>(now - began_).count();
   char percent[16];
   std::snprintf(percent, sizeof percent, " %3.0f%% ", part * 100);
-  std::string figures = " " + human_size(done) + " of " + human_size(static_cast<double>(total_));
+  std::string figures = human_size(done) + " of " + human_size(static_cast<double>(total_));
   if (seconds > 0) figures += ", " + human_size(done / seconds) + "/s";
 
-  constexpr std::size_t kFrame = 3;  // the bar's brackets, and a column left free at the end
+  // The bar's brackets, the space behind it, and a column left free at the end.
+  constexpr std::size_t kFrame = 4;
   const std::size_t width = terminal_width();
   const std::size_t used = label_.size() + sizeof " 100% " - 1 + figures.size() + kFrame;
   const std::size_t bar = std::min<std::size_t>(width > used ? width - used : 0, 40);
   const auto full = static_cast<std::size_t>(part * static_cast<double>(bar));
   // The rest of the line is cleared, since the one before may have been longer.
   std::cerr << "\r" + label_ + percent + "[" + std::string(full, '#') +
-                   std::string(bar - full, ' ') + "]" + figures + "\x1b[K"
+                   std::string(bar - full, ' ') + "] " + figures + "\x1b[K"
             << std::flush;
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace lesson {
 
@@ -13,7 +14,7 @@ std::string human_size(double bytes);
 /// terminal. Drawn at most ten times a second; its line is ended when it goes.
 class Progress {
  public:
-  Progress(std::string label, std::uint64_t total);
+  Progress(std::string_view label, std::uint64_t total);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

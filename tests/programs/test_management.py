@@ -174,7 +174,7 @@ class Put(ManagementCase):
             session.begin_put("a", 6, ack=True)
             session.sock.sendall(b"new")
             wait_until_read(session.sock)
-            self.assertEqual(self.tree(), {"a": b"old"})
+            self.assertEqual(self.tree()["a"], b"old")
             session.sock.sendall(b"est")
             self.assertEqual(session.answer()["status"], 226)
             self.assertEqual(self.tree(), {"a": b"newest"})
@@ -305,6 +305,10 @@ class BrokenTransfers(ManagementCase):
                     self.assert_nothing_left()
 
     def test_even_a_server_that_is_killed_leaves_no_file(self):
+        try:
+            os.close(os.open(self.root, os.O_TMPFILE | os.O_WRONLY))
+        except OSError as error:
+            self.skipTest(f"this file system has no files without a name: {error}")
         with self.server() as server, self.break_transfer(server):
             server.stop(signal.SIGKILL)
             self.assert_nothing_left()

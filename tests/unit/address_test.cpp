@@ -16,6 +16,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "address_access.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace plug {
@@ -194,6 +195,7 @@ TEST(AddressText, OfAnUnknownFamilyIsItsNumberAndItsBytes) {
   const Address unknown = Address::from_bytes("\x63\0a'\\\n\xff\0");
   EXPECT_EQ(to_string(unknown), "(99, b\"a'\\\\\\n\\xff\\x00\")");
   EXPECT_EQ(to_string(Address::from_bytes("\x63\0")), "(99, b'')");
+  EXPECT_EQ(to_string(Address::from_bytes("\x63\0\x1f \x7e\x7f")), "(99, b'\\x1f ~\\x7f')");
 }
 
 TEST(AddressText, OfAUnixAddressIsThePathAsItIs) {
@@ -317,6 +319,18 @@ TEST(HostPortLimits, AreCheckedAgainWhenAFieldWasChangedSince) {
   EXPECT_THROW(create_connection(HostPort("127.0.0.1", 80), 1, port), OverflowError);
   EXPECT_THROW(create_connection(port, 1, {}, error), OverflowError);
   EXPECT_THROW(create_server(port), OverflowError);
+}
+
+TEST(HostPortFields, ReachTheKernelsFormInNetworkOrder) {
+  const HostPort pair("fe80::1", 80, 0x12345, 7);
+  Address found;
+  std::error_code error;
+  const Address* address =
+      detail::AddressAccess::resolve(AddressLike(pair), AF::INET6, found, error);
+  ASSERT_FALSE(error);
+  EXPECT_EQ(std::string_view(address->bytes()).substr(2, 6),
+            std::string_view("\0\x50\0\1\x23\x45", 6));
+  EXPECT_EQ(to_string(*address), "('fe80::1', 80, 74565, 7)");
 }
 
 TEST(HostPortText, IsThePairAsPythonPrintsIt) {

@@ -1,6 +1,5 @@
 #include "support/program.hpp"
 
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -39,14 +38,10 @@ int run(const std::function<void(Stop&)>& body) {
 }
 
 int run(const std::function<void()>& body) {
-  for (const int number : {SIGINT, SIGTERM}) std::signal(number, [](int) { _exit(0); });
-  try {
+  return run([&](Stop& stop) {
+    const auto watch = stop.watch([] { _exit(0); });
     body();
-  } catch (const std::exception& error) {
-    complain(error.what());
-    return 1;
-  }
-  return 0;
+  });
 }
 
 void complain(std::string_view what) {

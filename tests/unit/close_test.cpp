@@ -86,7 +86,7 @@ TEST_P(ClosingWakes, TheCallEndsWithEbadfPromptly) {
   auto [sock, other] = waiting.make();
   if (timed) sock.settimeout(kLong);
   std::error_code error;
-  BlockedThread thread([&, &sock = sock] { waiting.call(sock, error); });
+  BlockedThread thread([&, &waiting = waiting, &sock = sock] { waiting.call(sock, error); });
   ASSERT_TRUE(thread.wait_until_blocked());
   const auto closed = Clock::now();
   sock.close();

@@ -1,30 +1,9 @@
-"""Runs the cases that python_parity_test.cpp writes to the file named, with Python's socket module.
-
-A case is a line of fields, hexadecimal, separated by spaces: the operation and its arguments. Each
-is answered by one line: "ok TEXT" or "error CLASS ERRNO TEXT", the text in hexadecimal.
-"""
+"""What parity_socket_test.cpp asks of Python's socket module."""
 
 import os
 import socket
-import sys
 
-
-def number(text):
-    return int(text, 0)
-
-
-def bare(sock, text):
-    """A text with what differs from run to run taken out."""
-    try:
-        port = sock.getsockname()[1]
-        text = text.replace(f", {port}", ", PORT")
-    except (OSError, IndexError, TypeError):
-        pass
-    return text.replace(f"fd={sock.fileno()},", "fd=FD,").replace("<socket.socket", "<plug.Socket")
-
-
-def make(family, kind, proto="0"):
-    return socket.socket(number(family), number(kind), number(proto))
+from parity import bare, make, number
 
 
 def unix_name(name):
@@ -213,17 +192,3 @@ OPERATIONS = {
     "fileno": fileno,
     "bad_fileno": bad_fileno,
 }
-
-
-def answer(line):
-    operation, *arguments = (bytes.fromhex(field[1:]).decode() for field in line.split())
-    try:
-        return "ok " + OPERATIONS[operation](*arguments).encode().hex()
-    except (OSError, ValueError, OverflowError, TypeError) as error:
-        text = str(error).encode().hex()
-        return f"error {type(error).__name__} {getattr(error, 'errno', None) or 0} {text}"
-
-
-with open(sys.argv[1], encoding="ascii") as cases:
-    for case in cases:
-        print(answer(case))

@@ -2,88 +2,31 @@
 
 #include <plug/plug.hpp>
 
-#include <cxxabi.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <map>
 #include <optional>
 #include <random>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <typeinfo>
 #include <utility>
 #include <vector>
 
-#include "support/process.hpp"
+#include "support/parity.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace plug {
 namespace {
 
-/// An operation and its arguments, as python_parity.py names them.
-using Case = std::vector<std::string>;
-
-struct Outcome {
-  bool ok = false;
-  std::string type;  // of the error
-  int number = 0;    // of the error
-  std::string text;  // the result, or of the error
-};
-
-std::string hex(BytesView bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    (text += kDigits[byte >> 4]) += kDigits[byte & 15];
-  }
-  return text;
-}
-
-std::string unhex(const std::string& text) {
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2)
-    bytes += static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
-  return bytes;
-}
-
-std::string describe(const Case& test) {
-  std::string text;
-  for (const std::string& field : test) text += (text.empty() ? "" : ", ") + field;
-  return text;
-}
+using namespace parity;
 
 // --- plug's side ---
-
-int number(const std::string& text) { return static_cast<int>(std::stol(text, nullptr, 0)); }
-std::int64_t wide(const std::string& text) { return std::stoll(text, nullptr, 0); }
-
-Socket make(const std::string& family, const std::string& kind, const std::string& proto = "0") {
-  return Socket(AF{number(family)}, SOCK{number(kind)}, number(proto));
-}
-
-void replace(std::string& text, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
-    text.replace(at, from.size(), to);
-}
-
-std::string bare(const Socket& sock, std::string text) {
-  std::error_code error;
-  const Address name = sock.getsockname(error);
-  if (!error && (name.family() == AF::INET || name.family() == AF::INET6))
-    replace(text, ", " + std::to_string(name.port()), ", PORT");
-  replace(text, "fd=" + std::to_string(sock.fileno()) + ",", "fd=FD,");
-  return text;
-}
 
 std::string bind_pair(const Case& c) {
   Socket sock = make(c[1], c[2]);
@@ -125,8 +68,6 @@ std::string text_of(const Case& c) {
   if (c[3] == "closed") sock.close();
   return bare(sock, to_string(sock));
 }
-
-std::string truth(bool value) { return value ? "True" : "False"; }
 
 std::string timeout(const Case& c) {
   Socket sock;
@@ -217,8 +158,8 @@ std::string fileno(const Case& c) {
          std::to_string(static_cast<int>(sock.type())) + " " + std::to_string(sock.proto());
 }
 
-std::string run(const Case& c) {
-  static const std::map<std::string, std::function<std::string(const Case&)>> table = {
+const Operations& operations() {
+  static const Operations table = {
       {"bind", bind_pair},
       {"bind_unix", bind_unix},
       {"unix_sender", unix_sender},
@@ -271,112 +212,10 @@ std::string run(const Case& c) {
       {"fileno", fileno},
       {"bad_fileno", [](const Case& k) { return to_string(Socket(Fileno{number(k[1])})); }},
   };
-  return table.at(c[0])(c);
+  return table;
 }
 
-Outcome plugs(const Case& test) {
-  const auto name_of = [](const std::exception& error) {
-    int status = 0;
-    char* name = abi::__cxa_demangle(typeid(error).name(), nullptr, nullptr, &status);
-    std::string text = name;
-    std::free(name);
-    return text.substr(text.rfind(':') + 1);
-  };
-  try {
-    return {true, {}, 0, run(test)};
-  } catch (const OSError& error) {
-    return {false, name_of(error), error.number(), error.what()};
-  } catch (const std::exception& error) {
-    return {false, name_of(error), 0, error.what()};
-  }
-}
-
-// --- Python's side ---
-
-std::vector<Outcome> pythons(const std::vector<Case>& cases) {
-  const TemporaryDirectory directory;
-  {
-    std::ofstream file(directory / "cases");
-    for (const Case& test : cases) {
-      std::string line;
-      for (const std::string& field : test) line += (line.empty() ? "x" : " x") + hex(field);
-      file << line << "\n";
-    }
-  }
-  int status = 0;
-  std::istringstream output(run_program(
-      {"python3", source_path("tests/integration/python_parity.py"), directory / "cases"}, status));
-  if (status != 0) throw std::runtime_error("python3 ended with " + std::to_string(status));
-  std::vector<Outcome> outcomes;
-  for (std::string line; std::getline(output, line);) {
-    std::istringstream fields(line);
-    std::string kind;
-    std::string text;
-    Outcome outcome;
-    fields >> kind;
-    outcome.ok = kind == "ok";
-    if (!outcome.ok) fields >> outcome.type >> outcome.number;
-    fields >> text;
-    outcome.text = unhex(text);
-    outcomes.push_back(outcome);
-  }
-  return outcomes;
-}
-
-// --- the comparison ---
-
-/// Texts that plug words in its own way, naming the value, where Python's do not; the class and the
-/// number are the same all the same. Each with the beginning that plug has instead.
-std::string expected_text(const Outcome& python) {
-  const std::pair<std::string, std::string> reworded[] = {
-      {"illegal IP address string passed to inet_aton", "illegal IP address"},
-      {"illegal IP address string passed to inet_pton", "illegal IP address"},
-      {"packed IP wrong length for inet_ntoa", "illegal IP address"},
-      {"bind(): port must be 0-65535.", "port must be 0-65535"},
-      {"bind(): flowinfo must be 0-1048575.", "flowinfo must be 0-1048575"},
-      {"negative buffersize in recv", "negative buffersize"},
-      {"negative buffersize in recv_into", "negative buffersize"},
-      {"nbytes is greater than the length of the buffer", "buffer too small for requested bytes"},
-      {"timestamp too large to convert to C _PyTime_t", "Timeout value too large"},
-      {"timeout doesn't fit into C timeval", "Timeout value too large"},
-      {"timestamp out of range for platform time_t", "Timeout value too large"},
-  };
-  for (const auto& [from, to] : reworded)
-    if (python.text == from) return to;
-  // Numbers that do not fit: Python names the C type that they met first.
-  for (const std::string about : {"integer", "unsigned int", " int ", "int larger than"})
-    if (python.type == "OverflowError" && python.text.find(about) != std::string::npos) return "";
-  return python.text;
-}
-
-/// What is different; empty when nothing is.
-std::string difference(const Outcome& python, const Outcome& plug) {
-  if (python.ok != plug.ok) return "one fails";
-  if (python.ok) return python.text == plug.text ? "" : "the result";
-  if (python.type != plug.type) return "the class of the error";
-  if (python.number != plug.number) return "the number of the error";
-  const std::string expected = expected_text(python);
-  // Python's text, and what it was about.
-  return plug.text.rfind(expected, 0) == 0 ? "" : "the text of the error";
-}
-
-std::string text(const Outcome& outcome) {
-  return outcome.ok ? outcome.text
-                    : outcome.type + "(" + std::to_string(outcome.number) + "): " + outcome.text;
-}
-
-/// Runs all cases on both sides. Not fewer than `least` of them, so that a table that lost its
-/// cases is noticed, and some of each end.
-void expect_parity(const std::vector<Case>& cases, std::size_t least) {
-  ASSERT_GE(cases.size(), least);
-  const std::vector<Outcome> python = pythons(cases);
-  ASSERT_EQ(python.size(), cases.size());
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    const Outcome plug = plugs(cases[i]);
-    EXPECT_EQ(difference(python[i], plug), "")
-        << describe(cases[i]) << "\n  python: " << text(python[i]) << "\n  plug:   " << text(plug);
-  }
-}
+// --- the cases ---
 
 const std::string kInet = "2", kInet6 = "10", kUnix = "1", kStream = "1", kDatagram = "2";
 
@@ -471,7 +310,7 @@ TEST(PythonParity, OfPackedAddresses) {
     cases.push_back({"inet_pton", family, "1.2.3.4"});
     cases.push_back({"inet_ntop", family, "01020304"});
   }
-  expect_parity(cases, 350);
+  expect_parity(operations(), "parity_socket.py", cases, 350);
 }
 
 TEST(PythonParity, OfByteOrder) {
@@ -494,7 +333,7 @@ TEST(PythonParity, OfByteOrder) {
   for (int i = 0; i < 20; ++i) values.push_back(std::to_string(random() & 0xffffffff));
   for (const std::string function : {"htons", "ntohs", "htonl", "ntohl"})
     for (const std::string& value : values) cases.push_back({function, value});
-  expect_parity(cases, 200);
+  expect_parity(operations(), "parity_socket.py", cases, 200);
 }
 
 TEST(PythonParity, OfTimeouts) {
@@ -517,13 +356,13 @@ TEST(PythonParity, OfTimeouts) {
     cases.push_back({"timeout", value});
     cases.push_back({"default_timeout", value});
   }
-  expect_parity(cases, 200);
+  expect_parity(operations(), "parity_socket.py", cases, 200);
 }
 
 TEST(PythonParity, OfErrorsByNumber) {
   std::vector<Case> cases;
   for (int value = 1; value <= 140; ++value) cases.push_back({"os_error", std::to_string(value)});
-  expect_parity(cases, 140);
+  expect_parity(operations(), "parity_socket.py", cases, 140);
 }
 
 TEST(PythonParity, OfBoundAddresses) {
@@ -547,7 +386,7 @@ TEST(PythonParity, OfBoundAddresses) {
   for (const std::string flow : {"0", "1", "5", "1048575", "1048576"})
     for (const std::string scope : {"0", "1", "4294967295"})
       cases.push_back({"bind", kInet6, kDatagram, "::1", "0", flow, scope});
-  expect_parity(cases, 100);
+  expect_parity(operations(), "parity_socket.py", cases, 100);
 }
 
 TEST(PythonParity, OfUnixAddresses) {
@@ -577,7 +416,7 @@ TEST(PythonParity, OfUnixAddresses) {
     if (name != "/nonexistent/x" && name.size() < 108) cases.push_back({"unix_sender", name});
   }
   cases.push_back({"unix_sender", ""});
-  expect_parity(cases, 60);
+  expect_parity(operations(), "parity_socket.py", cases, 60);
 }
 
 TEST(PythonParity, OfResolverAnswers) {
@@ -613,7 +452,7 @@ TEST(PythonParity, OfResolverAnswers) {
     for (const std::string protocol : {"tcp", "udp", "sctp", "no-such"})
       cases.push_back({"getservbyname", service, protocol});
   }
-  expect_parity(cases, 400);
+  expect_parity(operations(), "parity_socket.py", cases, 400);
 }
 
 TEST(PythonParity, OfTheTextOfSockets) {
@@ -629,7 +468,7 @@ TEST(PythonParity, OfTheTextOfSockets) {
   cases.push_back({"text", kInet, kStream, "listening", "127.0.0.1"});
   cases.push_back({"text", kInet6, kStream, "listening", "::1"});
   cases.push_back({"text", kUnix, "5", "listening", "parity-" + std::to_string(::getpid())});
-  expect_parity(cases, 25);
+  expect_parity(operations(), "parity_socket.py", cases, 25);
 }
 
 TEST(PythonParity, OfOptions) {
@@ -661,7 +500,7 @@ TEST(PythonParity, OfOptions) {
       for (const std::string length : {"0", "4"})
         cases.push_back({"set_none", family, kind, "1", option, length});
   }
-  expect_parity(cases, 1000);
+  expect_parity(operations(), "parity_socket.py", cases, 1000);
 }
 
 TEST(PythonParity, OfCallsThatFailOrDoNotWait) {
@@ -693,7 +532,7 @@ TEST(PythonParity, OfCallsThatFailOrDoNotWait) {
   cases.push_back({"connect_ex", "1", "/nonexistent/x"});
   cases.push_back({"connect_ex", "1", "/etc/hosts"});
   cases.push_back({"connect_ex", "1", "/"});
-  expect_parity(cases, 250);
+  expect_parity(operations(), "parity_socket.py", cases, 250);
 }
 
 }  // namespace

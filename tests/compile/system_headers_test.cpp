@@ -11,7 +11,7 @@ namespace {
 void expect_peace(const std::string& part) {
   int status = 0;
   const std::string output = run_program(
-      {"python3", source_path("tests/integration/system_headers.py"), source_path("include"), part},
+      {"python3", source_path("tests/compile/system_headers.py"), source_path("include"), part},
       status);
   if (status == 77) GTEST_SKIP() << "no " << part << " here";
   EXPECT_EQ(status, 0) << output;

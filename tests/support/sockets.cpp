@@ -1,5 +1,7 @@
 #include "support/sockets.hpp"
 
+#include <cerrno>
+
 #include "support/process.hpp"
 
 using plug::AF;
@@ -31,6 +33,23 @@ Socket refusing_socket(const std::string& host) {
   Socket sock(host.find(':') == std::string::npos ? AF::INET : AF::INET6);
   sock.bind({host, 0});
   return sock;
+}
+
+FullListener::FullListener() {
+  listener_.bind({"127.0.0.1", 0});
+  listener_.listen(0);
+  for (;;) {
+    Socket client;
+    client.settimeout(0.05);
+    const int number = client.connect_ex(address());
+    if (number == EAGAIN) break;
+    if (number != 0) throw plug::OSError({number, std::system_category()});
+    queued_.push_back(std::move(client));
+  }
+}
+
+void FullListener::accept_all() {
+  for (std::size_t i = 0; i < queued_.size(); ++i) listener_.accept();
 }
 
 int settled_descriptors() {

@@ -17,24 +17,13 @@
 #include <vector>
 
 #include "address_access.hpp"
+#include "support/errors.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace plug {
 namespace {
 
 using ::testing::HasSubstr;
-
-template <class Error, class Body>
-std::string text_of_error(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("another error: ") + error.what();
-  }
-  return "no error";
-}
 
 Address v4(std::string_view host, int port) {
   return Address::parse(std::string(host) + ":" + std::to_string(port));

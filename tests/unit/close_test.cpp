@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "support/blocked_thread.hpp"
+#include "support/sockets.hpp"
 #include "wait/descriptor.hpp"
 
 namespace plug {
@@ -26,12 +27,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kLong = std::chrono::seconds(30);
 constexpr auto kPrompt = std::chrono::seconds(10);
-
-std::pair<Socket, Socket> tcp_pair() {
-  Socket listener = create_server({"127.0.0.1", 0});
-  Socket client = create_connection({"127.0.0.1", listener.getsockname().port()});
-  return {std::move(client), listener.accept().first};
-}
 
 /// One blocking call and the socket that it is made on.
 struct Waiting {
@@ -49,8 +44,8 @@ void send_much(Socket& sock, std::error_code& error) {
 
 std::vector<Waiting> waiting_calls() {
   return {
-      {"TcpRecv", receive, tcp_pair},
-      {"TcpSendall", send_much, tcp_pair},
+      {"TcpRecv", receive, [] { return tcp_pair(); }},
+      {"TcpSendall", send_much, [] { return tcp_pair(); }},
       {"TcpAccept", accept_one,
        [] {
          return std::pair(create_server({"127.0.0.1", 0}), Socket(AF::INET));
@@ -103,25 +98,13 @@ INSTANTIATE_TEST_SUITE_P(Calls, ClosingWakes,
                                   (std::get<1>(test.param) ? "Timed" : "Untimed");
                          });
 
-// A listener whose queue is full leaves the next connect waiting for an answer.
 TEST(Close, WakesAConnectThatWaits) {
-  Socket listener(AF::INET);
-  listener.bind({"127.0.0.1", 0});
-  listener.listen(0);
-  const Address address = listener.getsockname();
-  std::vector<Socket> fillers;
-  for (bool full = false; !full;) {
-    ASSERT_LT(fillers.size(), 100u);
-    Socket filler(AF::INET);
-    filler.settimeout(0.2);
-    full = filler.connect_ex(address) == EAGAIN;
-    fillers.push_back(std::move(filler));
-  }
+  const FullListener listener;
   for (const Timeout timeout : {Timeout(), Timeout(kLong)}) {
     Socket sock(AF::INET);
     sock.settimeout(timeout);
     std::error_code error;
-    BlockedThread thread([&] { sock.connect(address, error); });
+    BlockedThread thread([&] { sock.connect(listener.address(), error); });
     ASSERT_TRUE(thread.wait_until_blocked());
     sock.close();
     thread.join();

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "support/connected_pair.hpp"
+#include "support/errors.hpp"
 
 using namespace std::string_literals;
 using namespace std::string_view_literals;
@@ -57,16 +58,6 @@ Bytes encode(BytesView message, const Framing& framing) {
   ConnectedPair pair;
   Framer(pair.sock, framing).send(message);
   return pair.peer.recv(1 << 16);
-}
-
-template <class Call>
-std::string value_error(Call call) {
-  try {
-    call();
-  } catch (const ValueError& error) {
-    return error.what();
-  }
-  return "nothing thrown";
 }
 
 std::string repeated(std::size_t size) {
@@ -172,7 +163,8 @@ TEST(Varint, AboveSixtyFourBitsIsMalformedAndStaysBuffered) {
       EXPECT_EQ(error, Errc::malformed_length);
       EXPECT_THROW(framer.recv(), ValueError);
     }
-    EXPECT_THAT(value_error([&] { framer.recv(); }), HasSubstr("length prefix: b'\\x"));
+    EXPECT_THAT(text_of_error<ValueError>([&] { framer.recv(); }),
+                HasSubstr("length prefix: b'\\x"));
     EXPECT_EQ(framer.readexactly(prefix.size() + 3), prefix + "abc");
   }
 }
@@ -253,7 +245,7 @@ TEST(Framer, RefusesFramingsThatCannotBe) {
     EXPECT_THROW(framer.send("", framing), ValueError);
     EXPECT_THROW(framer.send("", framing, error), ValueError);
   }
-  EXPECT_THAT(value_error([&] { framer.recv(LengthPrefix{3}); }), HasSubstr("not 3"));
+  EXPECT_THAT(text_of_error<ValueError>([&] { framer.recv(LengthPrefix{3}); }), HasSubstr("not 3"));
   EXPECT_THROW(Framer(pair.sock, FixedSize{11}, 10), ValueError);
   EXPECT_NO_THROW(Framer(pair.sock, FixedSize{10}, 10));
 }
@@ -279,7 +271,8 @@ TEST(Framer, RefusesToSendWhatAReaderWouldNotTakeForTheMessage) {
       {"", FixedSize{1}, "0 bytes: this framing takes 1 byte"},
   };
   for (const Case& each : cases) {
-    EXPECT_THAT(value_error([&] { framer.send(each.message, each.framing); }), HasSubstr(each.why));
+    EXPECT_THAT(text_of_error<ValueError>([&] { framer.send(each.message, each.framing); }),
+                HasSubstr(each.why));
     EXPECT_THROW(framer.send(each.message, each.framing, error), ValueError);
   }
   framer.send("x\r", Delimiter{"\r\n"});

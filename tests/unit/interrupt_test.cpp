@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "support/blocked_thread.hpp"
+#include "support/sockets.hpp"
 
 namespace plug {
 namespace {
@@ -187,29 +188,18 @@ TEST_F(Interrupt, HookIsAskedOnceForEachInterruption) {
 }
 
 TEST_F(Interrupt, OfAConnectWaitsForItInsteadOfConnectingAgain) {
-  Socket listener(AF::INET);
-  listener.bind({"127.0.0.1", 0});
-  listener.listen(0);
-  const Address address = listener.getsockname();
-  std::vector<Socket> fillers;
-  for (bool full = false; !full;) {
-    ASSERT_LT(fillers.size(), 100u);
-    Socket filler(AF::INET);
-    filler.settimeout(0.2);
-    full = filler.connect_ex(address) == EAGAIN;
-    if (!full) fillers.push_back(std::move(filler));
-  }
+  FullListener listener;
   Socket sock(AF::INET);
   std::error_code error;
-  SignalledThread thread([&] { sock.connect(address, error); });
+  SignalledThread thread([&] { sock.connect(listener.address(), error); });
   ASSERT_TRUE(thread.wait_until_blocked());
   thread.interrupt();
   ASSERT_TRUE(thread.wait_until_blocked());
   // Room in the queue: the kernel's next attempt (a second or so later) succeeds.
-  for (std::size_t i = 0; i < fillers.size(); ++i) listener.accept();
+  listener.accept_all();
   thread.join();
   EXPECT_FALSE(error) << error.message();
-  EXPECT_EQ(sock.getpeername(), address);
+  EXPECT_EQ(sock.getpeername(), listener.address());
 }
 
 }  // namespace

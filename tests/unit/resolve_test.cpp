@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "support/errors.hpp"
 #include "support/sockets.hpp"
 
 namespace plug {
@@ -20,28 +21,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-template <class Error, class Body>
-std::string text_of_error(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("another error: ") + error.what();
-  }
-  return "no error";
-}
-
-template <class Body>
-int number_of_gaierror(Body body) {
-  try {
-    body();
-  } catch (const gaierror& error) {
-    return error.number();
-  }
-  return 0;
-}
 
 // A space keeps the name away from name servers.
 constexpr std::string_view kNoSuchHost = "no such host";
@@ -106,13 +85,13 @@ TEST(Getaddrinfo, OfANameThatIsNotFoundIsAGaierrorNamingHostAndPort) {
   const auto look_up = [] { getaddrinfo(kNoSuchHost, 80); };
   EXPECT_THAT(text_of_error<gaierror>(look_up),
               AllOf(StartsWith("[Errno -"), HasSubstr("'no such host'"), HasSubstr("80")));
-  EXPECT_LT(number_of_gaierror(look_up), 0);
+  EXPECT_LT(number_of_error<gaierror>(look_up), 0);
 }
 
 TEST(Getaddrinfo, KeepsTheResolversNumbers) {
   const auto number = [](std::optional<std::string_view> host, const Service& service, AF family,
                          SOCK type, AI flags) {
-    return number_of_gaierror([&] { getaddrinfo(host, service, family, type, 0, flags); });
+    return number_of_error<gaierror>([&] { getaddrinfo(host, service, family, type, 0, flags); });
   };
   EXPECT_EQ(number("localhost", 80, AF::INET, SOCK{}, AI::NUMERICHOST),
             static_cast<int>(EAI::NONAME));

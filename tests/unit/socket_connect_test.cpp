@@ -43,29 +43,6 @@ Failure failure_of(Body body) {
   return {};
 }
 
-/// A listener whose queue is full: who connects next is not answered.
-class FullListener {
- public:
-  FullListener() {
-    listener_.bind({"127.0.0.1", 0});
-    listener_.listen(0);
-    for (;;) {
-      Socket client;
-      client.settimeout(0.05);
-      const int number = client.connect_ex(address());
-      if (number == EAGAIN) break;
-      if (number != 0) throw OSError({number, std::system_category()});
-      queued_.push_back(std::move(client));
-    }
-  }
-
-  Address address() const { return listener_.getsockname(); }
-
- private:
-  Socket listener_;
-  std::vector<Socket> queued_;
-};
-
 /// A listener of each stream-like family, and the client that goes with it.
 struct Family {
   std::string name;

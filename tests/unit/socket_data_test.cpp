@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "support/blocked_thread.hpp"
+#include "support/errors.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"
 #include "support/temporary_directory.hpp"
@@ -27,26 +28,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-template <class Body>
-int number_of_error(Body body) {
-  try {
-    body();
-  } catch (const OSError& error) {
-    return error.number();
-  }
-  return -1;
-}
-
-template <class Body>
-std::string text_of_value_error(Body body) {
-  try {
-    body();
-  } catch (const ValueError& error) {
-    return error.what();
-  }
-  return "no ValueError";
-}
 
 /// A datagram socket on a free port of a loopback address.
 Socket udp(const std::string& host = "127.0.0.1") {
@@ -223,11 +204,11 @@ TEST(ReceiveSizes, BelowZeroAreValueErrorsThatNameThem) {
   char room[4];
   Socket& reader = sock;
   constexpr std::ptrdiff_t kLeast = std::numeric_limits<std::ptrdiff_t>::min();
-  EXPECT_EQ(text_of_value_error([&] { reader.recv(-1); }), "negative buffersize: recv(-1)");
-  EXPECT_THAT(text_of_value_error([&] { reader.recvfrom(-7); }), HasSubstr("recvfrom(-7)"));
-  EXPECT_THAT(text_of_value_error([&] { reader.recv_into(room, -1); }),
+  EXPECT_EQ(text_of_error<ValueError>([&] { reader.recv(-1); }), "negative buffersize: recv(-1)");
+  EXPECT_THAT(text_of_error<ValueError>([&] { reader.recvfrom(-7); }), HasSubstr("recvfrom(-7)"));
+  EXPECT_THAT(text_of_error<ValueError>([&] { reader.recv_into(room, -1); }),
               AllOf(HasSubstr("negative buffersize"), HasSubstr("-1 of 4")));
-  EXPECT_THAT(text_of_value_error([&] { reader.recvfrom_into(room, kLeast); }),
+  EXPECT_THAT(text_of_error<ValueError>([&] { reader.recvfrom_into(room, kLeast); }),
               HasSubstr("negative buffersize"));
   EXPECT_EQ(reader.recv(10), "x");
 }
@@ -237,10 +218,11 @@ TEST(ReceiveSizes, AboveTheBufferAreValueErrorsThatNameBoth) {
   peer.send("x");
   char room[4];
   Socket& reader = sock;
-  EXPECT_EQ(text_of_value_error([&] { reader.recv_into(room, 5); }),
+  EXPECT_EQ(text_of_error<ValueError>([&] { reader.recv_into(room, 5); }),
             "buffer too small for requested bytes: recv_into: 5 of 4");
-  EXPECT_THAT(text_of_value_error([&] { reader.recvfrom_into(room, 5); }), HasSubstr("5 of 4"));
-  EXPECT_THAT(text_of_value_error([&] { reader.recv_into(MutableBytes(), 1); }),
+  EXPECT_THAT(text_of_error<ValueError>([&] { reader.recvfrom_into(room, 5); }),
+              HasSubstr("5 of 4"));
+  EXPECT_THAT(text_of_error<ValueError>([&] { reader.recv_into(MutableBytes(), 1); }),
               HasSubstr("1 of 0"));
   EXPECT_EQ(reader.recv(10), "x");
 }

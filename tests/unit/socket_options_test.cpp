@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/errors.hpp"
 #include "support/sockets.hpp"
 
 namespace plug {
@@ -20,18 +21,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-template <class Error, class Body>
-std::string text_of_error(Body body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("another error: ") + error.what();
-  }
-  return "no error";
-}
 
 Bytes raw(int value) { return Bytes(reinterpret_cast<const char*>(&value), sizeof value); }
 

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/errors.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"
 #include "support/temporary_directory.hpp"
@@ -40,16 +41,6 @@ static_assert(std::is_same_v<SocketType, Socket>);
 bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 bool closes_on_exec(int fd) { return (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0; }
 bool nonblocking(const Socket& sock) { return (::fcntl(sock.fileno(), F_GETFL) & O_NONBLOCK) != 0; }
-
-template <class Body>
-int number_of_error(Body body) {
-  try {
-    body();
-  } catch (const OSError& error) {
-    return error.number();
-  }
-  return -1;
-}
 
 /// A raw descriptor that closes itself.
 struct Raw {

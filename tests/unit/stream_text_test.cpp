@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "support/connected_pair.hpp"
+#include "support/errors.hpp"
 
 namespace plug {
 namespace {
@@ -32,16 +33,6 @@ std::string encoded(std::string_view text, const FileOptions& options) {
   file.write(text);
   file.close();
   return pair.peer.makefile("rb").read();
-}
-
-template <class Error, class Call>
-std::string message_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no such error";
 }
 
 TEST(Text, ComesWholeWhenItsCharactersComeInPieces) {
@@ -88,9 +79,9 @@ TEST(MalformedText, IsToldByItsPlaceInTheStreamHoweverItCame) {
     for (const char byte : "a\r\nä\xf0\x9f\x98z\xff"s) pair.peer.send(std::string(1, byte));
     pair.peer.shutdown(SHUT::WR);
     File file = pair.sock.makefile("r");
-    EXPECT_EQ(message_of<UnicodeDecodeError>([&] { file.read(); }),
+    EXPECT_EQ(text_of_error<UnicodeDecodeError>([&] { file.read(); }),
               "'utf-8' codec can't decode bytes in position 5-7: invalid continuation byte");
-    EXPECT_EQ(message_of<UnicodeDecodeError>([&] { file.read(); }),
+    EXPECT_EQ(text_of_error<UnicodeDecodeError>([&] { file.read(); }),
               "'utf-8' codec can't decode byte 0xff in position 9: invalid start byte");
     EXPECT_EQ(file.read(), "a\näz");
   }
@@ -100,9 +91,9 @@ TEST(MalformedText, OfIconvIsRefusedReplacedOrIgnored) {
   const std::string bad =
       "a\xff"
       "b\xd6\xd0\xc4";
-  EXPECT_EQ(message_of<UnicodeDecodeError>([&] { decoded(bad, {.encoding = "gbk"}); }),
+  EXPECT_EQ(text_of_error<UnicodeDecodeError>([&] { decoded(bad, {.encoding = "gbk"}); }),
             "'gbk' codec can't decode byte 0xff in position 1: illegal multibyte sequence");
-  EXPECT_EQ(message_of<UnicodeDecodeError>([&] { decoded(bad.substr(2), {.encoding = "gbk"}); }),
+  EXPECT_EQ(text_of_error<UnicodeDecodeError>([&] { decoded(bad.substr(2), {.encoding = "gbk"}); }),
             "'gbk' codec can't decode byte 0xc4 in position 3: incomplete multibyte sequence");
   EXPECT_EQ(decoded(bad, {.encoding = "gbk", .errors = "replace"}), "a�b中�");
   EXPECT_EQ(decoded(bad, {.encoding = "gbk", .errors = "ignore"}), "ab中");
@@ -116,7 +107,7 @@ TEST(TextToWrite, ThatIsNotUtf8IsRefusedReplacedOrIgnored) {
   const std::string bad = "ok\xff\xe2\x82!";
   ConnectedPair pair;
   File file = pair.sock.makefile("w");
-  EXPECT_EQ(message_of<UnicodeEncodeError>([&] { file.write(bad); }),
+  EXPECT_EQ(text_of_error<UnicodeEncodeError>([&] { file.write(bad); }),
             "text to write is not UTF-8: byte 0xff in position 2: invalid start byte");
   EXPECT_THROW(file.write("\xed\xa0\x80"), UnicodeEncodeError);
   std::error_code error;

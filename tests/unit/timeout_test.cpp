@@ -17,6 +17,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "support/errors.hpp"
 #include "support/sockets.hpp"
 
 namespace plug {
@@ -27,18 +28,6 @@ using std::chrono::duration;
 using ::testing::HasSubstr;
 
 std::int64_t nanoseconds(Timeout timeout) { return timeout.duration().count(); }
-
-template <class Error>
-std::string text_of_error(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("another error: ") + error.what();
-  }
-  return "no error";
-}
 
 static_assert(std::is_nothrow_default_constructible_v<Timeout>);
 static_assert(std::is_convertible_v<int, Timeout> && std::is_convertible_v<double, Timeout>);

@@ -116,6 +116,7 @@ class Framer::Impl {
   bool need(std::size_t count, Clock& clock, std::error_code& error);
   void receive_all(MutableBytes room, std::size_t& filled, Clock& clock, std::error_code& error);
 
+  std::optional<Announced> buffered_prefix(const Framing& in) const noexcept;
   std::optional<Announced> announced(const Framing& in, Clock& clock, std::error_code& error);
   Bytes take(Announced message, Clock& clock, std::error_code& error);
   Bytes take_long(Announced message, Clock& clock, std::error_code& error);
@@ -254,24 +255,35 @@ void Framer::Impl::raise(const std::error_code& error) const {
 
 // --- messages ---
 
+/// What precedes a message, where that is buffered and the message is not delimited.
+inline std::optional<Announced> Framer::Impl::buffered_prefix(const Framing& in) const noexcept {
+  if (const auto* prefix = std::get_if<LengthPrefix>(&in)) {
+    const auto width = static_cast<std::size_t>(prefix->width);
+    if (used() >= width) return Announced{width, detail::decode_length(data(), *prefix)};
+  } else if (const auto* fixed = std::get_if<FixedSize>(&in)) {
+    if (used() > 0) return Announced{0, fixed->size};
+  } else if (std::holds_alternative<VarintPrefix>(in)) {
+    const detail::Varint varint = detail::decode_varint(view());
+    if (varint.size > 0) return Announced{varint.size, varint.value};
+  }
+  return std::nullopt;
+}
+
 /// Receives what precedes a message. Nothing without an error: the stream ended cleanly.
 std::optional<Announced> Framer::Impl::announced(const Framing& in, Clock& clock,
                                                  std::error_code& error) {
-  if (const auto* prefix = std::get_if<LengthPrefix>(&in)) {
-    const auto width = static_cast<std::size_t>(prefix->width);
-    if (need(width, clock, error)) return Announced{width, detail::decode_length(data(), *prefix)};
-  } else if (const auto* fixed = std::get_if<FixedSize>(&in)) {
-    if (need(1, clock, error)) return Announced{0, fixed->size};
-  } else {
-    do {
-      const detail::Varint varint = detail::decode_varint(view());
-      if (varint.size > 0) return Announced{varint.size, varint.value};
-      if (varint.malformed) {
-        error = Errc::malformed_length;
-        return std::nullopt;
-      }
-    } while (receive_more(detail::kMaxVarint, clock, error) > 0);
-  }
+  std::size_t most = detail::kMaxVarint;
+  if (const auto* prefix = std::get_if<LengthPrefix>(&in))
+    most = static_cast<std::size_t>(prefix->width);
+  else if (std::holds_alternative<FixedSize>(in))
+    most = 1;
+  do {
+    if (const auto prefix = buffered_prefix(in)) return prefix;
+    if (used() >= most) {
+      error = Errc::malformed_length;
+      return std::nullopt;
+    }
+  } while (receive_more(most, clock, error) > 0);
   if (!error && used() > 0) fail_ended(error, used(), std::nullopt);
   return std::nullopt;
 }
@@ -329,14 +341,14 @@ Bytes Framer::Impl::take_long(Announced message, Clock& clock, std::error_code& 
 std::optional<Bytes> Framer::Impl::take_delimited(const std::vector<std::string>& delimiters,
                                                   Clock& clock, std::error_code& error) {
   if (scanned_ > 0 && scanned_for_ != delimiters) scanned_ = 0;
-  const std::size_t longest = detail::longest(delimiters);
   for (;;) {
     const auto match = detail::find_delimiter(view(), scanned_, delimiters);
     if (match && match->begin <= limit) {
-      Bytes result(data(), match->begin);
+      std::optional<Bytes> result(std::in_place, data(), match->begin);
       consume(match->end);
       return result;
     }
+    const std::size_t longest = detail::longest(delimiters);
     if (scanned_for_ != delimiters) scanned_for_ = delimiters;
     scanned_ = match ? match->end - 1 : used();
     // Without a match the last bytes may be the beginning of one.
@@ -354,11 +366,18 @@ std::optional<Bytes> Framer::Impl::take_delimited(const std::vector<std::string>
 // --- calls ---
 
 std::optional<Bytes> Framer::Impl::recv(const Framing& in, std::error_code& error) {
-  error.clear();
+  if (error) error.clear();
   Clock clock(*state, Clock::Span::call);
-  if (!finish_drop(clock, error)) return std::nullopt;
+  if (dropping() && !finish_drop(clock, error)) return std::nullopt;
   if (const auto* delimiter = std::get_if<Delimiter>(&in))
     return take_delimited(delimiter->delimiters, clock, error);
+  if (const auto message = buffered_prefix(in);
+      message && message->size <= limit && message->size <= used() - message->prefix) [[likely]] {
+    const auto size = static_cast<std::size_t>(message->size);
+    std::optional<Bytes> result(std::in_place, data() + message->prefix, size);
+    consume(message->prefix + size);
+    return result;
+  }
   const auto message = announced(in, clock, error);
   if (!message) return std::nullopt;
   Bytes result = take(*message, clock, error);
@@ -471,8 +490,7 @@ bool Framer::Impl::skip(const Framing& in, std::error_code& error) {
 
 /// Drops the rest of the message that skip() has begun with, if there is one.
 bool Framer::Impl::finish_drop(Clock& clock, std::error_code& error) {
-  if (!dropping()) [[likely]]
-    return true;
+  if (!dropping()) return true;
   return drop_until_.empty() ? drop_counted(clock, error) : drop_delimited(clock, error);
 }
 

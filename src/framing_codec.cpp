@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bitset>
+#include <cstring>
 
 #include "address_access.hpp"
 
@@ -42,15 +43,6 @@ Head encode_length(std::uint64_t size, const LengthPrefix& prefix) {
   return head;
 }
 
-std::uint64_t decode_length(const char* bytes, const LengthPrefix& prefix) noexcept {
-  std::uint64_t size = 0;
-  for (int i = 0; i < prefix.width; ++i) {
-    const int at = prefix.order == ByteOrder::big ? i : prefix.width - 1 - i;
-    size = size << 8 | static_cast<unsigned char>(bytes[at]);
-  }
-  return size;
-}
-
 Head encode_varint(std::uint64_t size) noexcept {
   Head head;
   for (; size >= 0x80; size >>= 7)
@@ -83,12 +75,16 @@ std::size_t longest(const std::vector<std::string>& delimiters) noexcept {
   return size;
 }
 
-std::optional<Match> find_delimiter(std::string_view bytes, std::size_t from,
-                                    const std::vector<std::string>& delimiters) noexcept {
+std::optional<Match> find_any_delimiter(std::string_view bytes, std::size_t from,
+                                        const std::vector<std::string>& delimiters) noexcept {
   const auto ending_at = [&](std::size_t end) {
     std::size_t size = 0;
-    for (const std::string& one : delimiters)
-      if (one.size() > size && bytes.substr(0, end).ends_with(one)) size = one.size();
+    for (const std::string& one : delimiters) {
+      const std::size_t rest = one.size() - 1;
+      if (one.size() > size && one.size() <= end && one[rest] == bytes[end - 1] &&
+          (rest == 0 || std::memcmp(bytes.data() + (end - one.size()), one.data(), rest) == 0))
+        size = one.size();
+    }
     return size;
   };
 

@@ -98,8 +98,8 @@ std::size_t ByteReader::readinto(MutableBytes buffer, CallDeadline& deadline,
   return 0;
 }
 
-std::string ByteReader::readline(std::ptrdiff_t limit, CallDeadline& deadline,
-                                 std::error_code& error) {
+std::string ByteReader::gather_line(std::ptrdiff_t limit, CallDeadline& deadline,
+                                    std::error_code& error) {
   restore();
   const std::size_t most = at_most(limit);
   for (;;) {
@@ -201,8 +201,8 @@ std::string TextReader::read(std::ptrdiff_t size, CallDeadline& deadline, std::e
   return error ? std::string() : take(extent.bytes);
 }
 
-std::string TextReader::readline(std::ptrdiff_t limit, CallDeadline& deadline,
-                                 std::error_code& error) {
+std::string TextReader::decode_line(std::ptrdiff_t limit, CallDeadline& deadline,
+                                    std::error_code& error) {
   const std::size_t most = at_most(limit);
   Extent extent;             // of the line so far; counted only when the limit may be near
   std::size_t searched = 0;  // no line ends before this

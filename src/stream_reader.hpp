@@ -7,7 +7,9 @@
 
 #include <plug/bytes.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,7 +44,19 @@ class ByteReader {
   std::string read(std::ptrdiff_t size, CallDeadline& deadline, std::error_code& error);
   std::string read1(std::ptrdiff_t size, CallDeadline& deadline, std::error_code& error);
   std::size_t readinto(MutableBytes buffer, CallDeadline& deadline, std::error_code& error);
-  std::string readline(std::ptrdiff_t limit, CallDeadline& deadline, std::error_code& error);
+  std::string readline(std::ptrdiff_t limit, CallDeadline& deadline, std::error_code& error) {
+    // Nothing is gathered where the call before this went well.
+    if (gathered_.empty() && begin_ != end_) [[likely]] {
+      const char* const line = room_.get() + begin_;
+      const std::size_t most = std::min(end_ - begin_, static_cast<std::size_t>(limit));
+      if (const void* const newline = std::memchr(line, '\n', most)) {
+        const auto size = static_cast<std::size_t>(static_cast<const char*>(newline) + 1 - line);
+        begin_ += size;
+        return {line, size};
+      }
+    }
+    return gather_line(limit, deadline, error);
+  }
 
   /// Makes `data` the next to be read.
   void put_back(std::string_view data) {
@@ -60,6 +74,7 @@ class ByteReader {
   bool poisoned() const noexcept { return poisoned_; }
 
  private:
+  std::string gather_line(std::ptrdiff_t limit, CallDeadline& deadline, std::error_code& error);
   std::size_t receive_into(MutableBytes buffer, CallDeadline& deadline, std::error_code& error);
   std::size_t take_into(MutableBytes buffer) noexcept;
   std::string take(std::size_t size);
@@ -89,7 +104,17 @@ class TextReader {
              const std::optional<std::string>& newline);
 
   std::string read(std::ptrdiff_t size, CallDeadline& deadline, std::error_code& error);
-  std::string readline(std::ptrdiff_t limit, CallDeadline& deadline, std::error_code& error);
+  std::string readline(std::ptrdiff_t limit, CallDeadline& deadline, std::error_code& error) {
+    if (limit < 0 && newline_.size() == 1) [[likely]] {
+      const char* const line = text_.data() + begin_;
+      if (const void* const newline = std::memchr(line, newline_[0], ready_ - begin_)) {
+        const auto size = static_cast<std::size_t>(static_cast<const char*>(newline) + 1 - line);
+        begin_ += size;
+        return {line, size};
+      }
+    }
+    return decode_line(limit, deadline, error);
+  }
   void put_back(std::string_view text);
 
   /// What Errc::bad_encoding was about.
@@ -99,6 +124,7 @@ class TextReader {
   std::string_view ready() const noexcept {
     return std::string_view(text_).substr(begin_, ready_ - begin_);
   }
+  std::string decode_line(std::ptrdiff_t limit, CallDeadline& deadline, std::error_code& error);
   bool more(CallDeadline& deadline, std::error_code& error);
   void translate(bool final);
   std::size_t line_end(std::string_view text, std::size_t from) const noexcept;

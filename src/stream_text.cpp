@@ -48,11 +48,11 @@ bool is_continuation(char c) noexcept { return (static_cast<unsigned char>(c) & 
 
 /// The first byte at or behind `p` that is not ASCII.
 const char* skip_ascii(const char* p, const char* end) noexcept {
-  while (end - p >= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, p, sizeof word);
-    if ((word & 0x8080808080808080U) != 0) break;
-    p += 8;
+  while (end - p >= 32) {
+    std::uint64_t words[4];
+    std::memcpy(words, p, sizeof words);
+    if (((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080U) != 0) break;
+    p += sizeof words;
   }
   while (p != end && static_cast<unsigned char>(*p) < 0x80) ++p;
   return p;

@@ -4,12 +4,11 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <string>
-#include <thread>
 
+#include "support/drip.hpp"
 #include "wait/waiter.hpp"
 
 namespace plug {
@@ -30,27 +29,6 @@ void expect_time_out(Call call) {
   EXPECT_GE(taken, kTimeout);
   EXPECT_LT(taken, kTimeout + kSlack);
 }
-
-/// A peer that does one small thing every few milliseconds until it is told to stop.
-class Drip {
- public:
-  template <class Step>
-  explicit Drip(Step step)
-      : thread_([this, step] {
-          while (!stop_) {
-            step();
-            std::this_thread::sleep_for(milliseconds(5));  // the drip itself
-          }
-        }) {}
-  ~Drip() {
-    stop_ = true;
-    thread_.join();
-  }
-
- private:
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
 
 TEST(Deadline, EndsEveryWaitingCallAtTheTimeoutAndNotBefore) {
   auto [sock, peer] = socketpair();

@@ -24,6 +24,7 @@
 
 #include "support/blocked_thread.hpp"
 #include "support/connected_pair.hpp"
+#include "support/drip.hpp"
 #include "support/sockets.hpp"
 
 using namespace std::string_literals;
@@ -72,27 +73,13 @@ void expect_time_out(Call call) {
   EXPECT_LT(taken, kTimeout + kSlack);
 }
 
-/// Sends the bytes of a text one by one, every few milliseconds, over and over; gives up after some
-/// ten seconds.
-class Drip {
- public:
-  Drip(Socket& sock, std::string text)
-      : thread_([this, &sock, text = std::move(text)] {
-          for (std::size_t i = 0; !stop_ && i < 2000; ++i) {
-            std::error_code ignored;
-            sock.send({&text[i % text.size()], 1}, MSG::DONTWAIT, ignored);
-            std::this_thread::sleep_for(milliseconds(5));  // the drip itself
-          }
-        }) {}
-  ~Drip() {
-    stop_ = true;
-    thread_.join();
-  }
-
- private:
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
+/// What a Drip does to send the bytes of a text one by one, over and over.
+auto bytes_of(std::string text, Socket& sock) {
+  return [&sock, text = std::move(text), at = std::size_t{0}]() mutable {
+    std::error_code ignored;
+    sock.send({&text[at++ % text.size()], 1}, MSG::DONTWAIT, ignored);
+  };
+}
 
 void reset(Socket& sock) {
   const std::array<int, 2> linger = {1, 0};  // closing throws away and resets
@@ -211,7 +198,7 @@ TEST(Time, IsOneDeadlineForACallHoweverThePeerDrips) {
     ConnectedPair pair;
     pair.sock.settimeout(kTimeout);
     Framer framer(pair.sock, each.framing);
-    const Drip drip(pair.peer, each.drip);
+    const Drip drip(bytes_of(each.drip, pair.peer));
     expect_time_out([&] { framer.recv(); });
     EXPECT_GT(framer.buffered().size(), 1u);
     const std::size_t before = framer.buffered().size();
@@ -224,7 +211,7 @@ TEST(Time, IsOneDeadlineForRawReadsToo) {
   ConnectedPair pair;
   pair.sock.settimeout(kTimeout);
   Framer framer(pair.sock);
-  const Drip drip(pair.peer, "x");
+  const Drip drip(bytes_of("x", pair.peer));
   std::vector<char> memory(1 << 20);
   expect_time_out([&] { framer.readexactly(1000); });
   expect_time_out([&] { framer.readexactly(100'000); });
@@ -265,7 +252,7 @@ TEST(Time, IsPerPieceForCopyAndSkip) {
   Framer framer(pair.sock, FixedSize{60});
   const auto begun = Clock::now();
   {
-    const Drip drip(pair.peer, "x");
+    const Drip drip(bytes_of("x", pair.peer));
     Bytes copied;
     EXPECT_EQ(framer.copy(60, [&](BytesView piece) { copied += piece; }), 60u);
     EXPECT_EQ(copied, Bytes(60, 'x'));

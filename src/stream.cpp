@@ -112,15 +112,16 @@ class File::Impl {
 
   /// Whether a call may begin; the error otherwise.
   static bool is_open(const Impl* impl, std::error_code& error) {
-    error.clear();
-    if (impl == nullptr || impl->closed) error = Errc::closed_file;
+    if (error) error.clear();
+    if (impl == nullptr || impl->closed) [[unlikely]]
+      error = Errc::closed_file;
     return !error;
   }
   static bool may_read(const Impl* impl, std::error_code& error) {
     if (!is_open(impl, error)) return false;
-    if (!impl->bytes)
+    if (!impl->bytes) [[unlikely]]
       error = Errc::not_readable;
-    else if (impl->bytes->poisoned())
+    else if (impl->bytes->poisoned()) [[unlikely]]
       error = Errc::poisoned;
     return !error;
   }
@@ -133,16 +134,15 @@ class File::Impl {
     return !error;
   }
 
+  static void raise(const Impl* impl, const std::error_code& error);
+
   /// The throwing forms: a call with an error code, and what that becomes.
   template <class Call>
   static auto reading(const Impl* impl, Call call) {
     std::error_code error;
     auto result = call(error);
-    if (error == Errc::bad_encoding) {
-      const detail::DecodeProblem& problem = impl->text->problem();
-      throw UnicodeDecodeError(impl->codec, problem.start, problem.reason, problem.bytes);
-    }
-    throw_if(error);
+    if (error) [[unlikely]]
+      raise(impl, error);
     return result;
   }
 
@@ -179,16 +179,24 @@ File::Impl::Impl(std::shared_ptr<detail::SocketState> socket_state, std::string_
   if (asked.writing) writer.emplace(*state, capacity);
   if (asked.binary) return;
 
-  check_newline(options.newline);
+  check_newline(options.newline_);
   const detail::Encoding spoken(options.encoding);
   const detail::OnError on_error = detail::error_handler(options.errors);
   encoding = options.encoding;
   codec = spoken.name;
-  if (asked.reading) text.emplace(*bytes, spoken, on_error, options.newline);
+  if (asked.reading) text.emplace(*bytes, spoken, on_error, options.newline_);
   if (asked.writing) {
-    const std::string newline = options.newline.value_or("");
+    const std::string newline = options.newline_.value_or("");
     encoder.emplace(spoken, on_error, newline.empty() ? "\n" : newline);
   }
+}
+
+void File::Impl::raise(const Impl* impl, const std::error_code& error) {
+  if (error == Errc::bad_encoding) {
+    const detail::DecodeProblem& problem = impl->text->problem();
+    throw UnicodeDecodeError(impl->codec, problem.start, problem.reason, problem.bytes);
+  }
+  throw_if(error);
 }
 
 void File::Impl::put_back(const std::vector<std::string>& lines) {
@@ -236,8 +244,9 @@ File detail::SocketAccess::make_file(std::shared_ptr<SocketState> state, std::st
 }
 
 File Socket::makefile(std::string_view mode, const FileOptions& options) {
-  if (fileno() < 0) throw_if({EBADF, std::system_category()}, "makefile of a closed socket");
-  return detail::SocketAccess::make_file(state_, mode, options);
+  // A moved-from Socket has none: as a closed one.
+  auto state = state_ ? state_ : std::make_shared<detail::SocketState>(-1, 0, 0, 0, std::nullopt);
+  return detail::SocketAccess::make_file(std::move(state), mode, options);
 }
 
 File::File(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}

@@ -216,7 +216,8 @@ class Socket {
   SOCK type() const noexcept;
   int proto() const noexcept;
 
-  /// The socket as a buffered file; mode is any of r, w and b. See stream.hpp.
+  /// The socket as a buffered file; mode is any of r, w and b. See stream.hpp. A closed socket's
+  /// file fails with EBADF when it first needs the descriptor.
   File makefile(std::string_view mode = "r", const FileOptions& options = {});
 
  private:

@@ -66,8 +66,8 @@ struct FileOptions {
   /// Text only. None: "\n", "\r" and "\r\n" all end a line and are read as "\n"; "\n" is written as
   /// it is. "": the same ends, read untranslated; "\n" is written as it is. "\n", "\r" or "\r\n":
   /// that alone ends a line, and "\n" is written as it. Where "\r" may end a line, one at the end
-  /// of what has come is read together with what follows it.
-  std::optional<std::string> newline = std::nullopt;
+  /// of what has come is read together with what follows it. (<term.h> has a macro "newline".)
+  std::optional<std::string> newline_ = std::nullopt;
 };
 
 class File {
@@ -117,8 +117,8 @@ class File {
 
   /// Writes each of a range of lines; adds no newlines.
   template <class Lines>
-  void writelines(const Lines& lines) {
-    for (const auto& line : lines) write(line);
+  void writelines(const Lines& range) {
+    for (const auto& line : range) write(line);
   }
 
   /// Sends what is buffered.

@@ -22,10 +22,6 @@ COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 CONFIGURATIONS = [(f"-std={std}", opt) for std in ("c++20", "gnu++20") for opt in ("-O0", "-O2")]
 FOLDERS = ["", "sys", "net", "netinet", "arpa", "linux", "asm", "asm-generic", "rpc", "rdma"]
 
-# Takes words for itself that Python's names need: "lines", "newline". Included after plug it harms
-# nothing but a file that goes on to use FileOptions::newline.
-AFTER_PLUG_ONLY = {"term.h"}
-
 # Compiled with plug whatever their macros are; those that a machine lacks are left out.
 IMPORTANT = """
     arpa/ftp.h arpa/inet.h arpa/nameser.h arpa/telnet.h assert.h curses.h errno.h fcntl.h grp.h
@@ -181,8 +177,7 @@ def sources_that_break(name, headers, *options):
         header
         for header in headers
         for root in search_path()
-        if header not in AFTER_PLUG_ONLY
-        and (root / header).is_file()
+        if (root / header).is_file()
         and pattern.search((root / header).read_text(errors="replace"))
         and compiles(include_all([header]), *options)
         and not compiles(include_all([header, "plug/plug.hpp"]), *options)

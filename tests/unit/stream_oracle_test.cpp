@@ -75,7 +75,7 @@ std::vector<Case> ask_python(const std::string& what, int seed, int count) {
       std::string newline;
       fields >> now.mode >> now.options.buffering >> newline >> now.options.errors >>
           now.options.encoding;
-      if (newline != "none") now.options.newline = from_hex(newline);
+      if (newline != "none") now.options.newline_ = from_hex(newline);
     } else if (kind == "chunk") {
       std::string data;
       fields >> data;

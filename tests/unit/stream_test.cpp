@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "support/connected_pair.hpp"
+#include "support/errors.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"
 #include "wait/waiter.hpp"
@@ -64,8 +65,8 @@ TEST(Makefile, RefusesWhatPythonRefusesAndSaysWhat) {
   EXPECT_EQ(refusal("rt", {}), "invalid mode 'rt' (only r, w, b allowed)");
   EXPECT_EQ(refusal("r+", {}), "invalid mode 'r+' (only r, w, b allowed)");
   EXPECT_EQ(refusal("r", {.buffering = 0}), "unbuffered streams must be binary");
-  EXPECT_EQ(refusal("r", {.newline = "x"}), "illegal newline value: x");
-  EXPECT_EQ(refusal("r", {.newline = "\n\n"}), "illegal newline value: \n\n");
+  EXPECT_EQ(refusal("r", {.newline_ = "x"}), "illegal newline value: x");
+  EXPECT_EQ(refusal("r", {.newline_ = "\n\n"}), "illegal newline value: \n\n");
   EXPECT_EQ(refusal("r", {.errors = "loud"}), "unknown error handler name 'loud'");
   for (const std::string encoding : {"klingon", "", "gbk//IGNORE", "utf-8,x"})
     EXPECT_EQ(refusal("r", {.encoding = encoding}), "unknown encoding: " + encoding);
@@ -83,10 +84,27 @@ TEST(Makefile, ThatFailsLeavesTheSocketAsItWas) {
   EXPECT_EQ(count_descriptors(), before);
 }
 
-TEST(Makefile, OfAClosedSocketThrows) {
-  Pair pair;
-  pair.sock.close();
-  EXPECT_THROW(pair.sock.makefile("r"), OSError);
+TEST(Makefile, OfAClosedSocketGivesAFileThatFailsWhenItNeedsTheDescriptor) {
+  const int before = settled_descriptors();
+  {
+    Pair pair;
+    const Socket taken = std::move(pair.peer);
+    pair.sock.close();
+    for (Socket* const sock : {&pair.sock, &pair.peer}) {
+      File reader = sock->makefile("r");
+      EXPECT_EQ(reader.fileno(), -1);
+      EXPECT_EQ(number_of_error([&] { reader.read(1); }), EBADF);
+      EXPECT_EQ(number_of_error([&] { reader.readline(); }), EBADF);
+      reader.close();
+      File writer = sock->makefile("w");
+      EXPECT_EQ(writer.write("x"), 1u);
+      EXPECT_EQ(number_of_error([&] { writer.flush(); }), EBADF);
+      EXPECT_EQ(number_of_error([&] { writer.close(); }), EBADF);
+      EXPECT_TRUE(writer.closed());
+    }
+    EXPECT_EQ(pair.sock.fileno(), -1);
+  }
+  EXPECT_EQ(count_descriptors(), before);
 }
 
 TEST(File, TellsItsModeAndWhatItCanDo) {

@@ -115,8 +115,8 @@ void AddressAccess::set_size(Address& address, std::size_t size) noexcept {
   address.size_ = static_cast<std::uint32_t>(std::min(size, Address::kCapacity));
 }
 
-const Address* AddressAccess::resolve(const AddressLike& like, AF family, Address& found,
-                                      std::error_code& error) {
+const Address* AddressAccess::resolve(const AddressLike& like, AF family, Deadline deadline,
+                                      Address& found, std::error_code& error) {
   error.clear();
   if (like.address_ != nullptr) return like.address_;
   if (like.own_) return &like.own_;
@@ -125,7 +125,7 @@ const Address* AddressAccess::resolve(const AddressLike& like, AF family, Addres
     return &found;
   }
   InetFields fields;
-  found = resolve_host(like.host_, family == AF::RDS ? AF::INET : family, error);
+  found = resolve_host(like.host_, family == AF::RDS ? AF::INET : family, deadline, error);
   if (error || !sys::read_inet(found.bytes(), fields)) return &found;
   fields.port = static_cast<std::uint16_t>(like.port_);
   fields.flowinfo = like.flowinfo_;

@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 
-#include "sys/sockaddr.hpp"
+#include "sys/netdb.hpp"
 
 namespace plug {
 
@@ -26,7 +26,7 @@ const char* message_of(Errc error) noexcept {
     case Errc::embedded_nul:
       return "embedded null character";
     case Errc::bad_packed_address:
-      return "illegal IP address";
+      return "packed IP wrong length for inet_ntoa";
     case Errc::no_such_name:
       return "service/proto not found";
     case Errc::poisoned:
@@ -45,6 +45,20 @@ const char* message_of(Errc error) noexcept {
       return "malformed length prefix";
     case Errc::bad_encoding:
       return "invalid text in this encoding";
+    case Errc::bad_inet_aton:
+      return "illegal IP address string passed to inet_aton";
+    case Errc::bad_inet_pton:
+      return "illegal IP address string passed to inet_pton";
+    case Errc::no_such_port:
+      return "port/proto not found";
+    case Errc::no_such_protocol:
+      return "protocol not found";
+    case Errc::no_such_interface:
+      return "no interface with this name";
+    case Errc::several_addresses:
+      return "wildcard resolved to multiple address";
+    case Errc::no_addresses:
+      return "getaddrinfo returns an empty list";
   }
   return "unknown error of plug";
 }

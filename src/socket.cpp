@@ -92,14 +92,18 @@ void throw_about(const std::error_code& error, const AddressLike& address) {
     throw_if(error, to_string(address));
 }
 
-/// The address that `like` means for this socket. Without a descriptor nothing is looked up.
-const Address* target_of(SocketState& state, const AddressLike& like, Address& found,
-                         std::error_code& error) {
+/// The address that `like` means for this socket, looked up until the deadline. Without a
+/// descriptor nothing is looked up. As in Python, a socket that does not wait waits for names all
+/// the same.
+const Address* target_of(SocketState& state, const AddressLike& like, Deadline deadline,
+                         Address& found, std::error_code& error) {
   if (state.descriptor.fd() < 0) {
     error = error_from(-EBADF);
     return &found;
   }
-  return AddressAccess::resolve(like, static_cast<AF>(state.family), found, error);
+  return AddressAccess::resolve(like, static_cast<AF>(state.family),
+                                deadline.is_immediate() ? Deadline::none() : deadline, found,
+                                error);
 }
 
 /// recvfrom() into memory: the count, and the sender's address.
@@ -233,7 +237,7 @@ void Socket::bind(const AddressLike& address) {
 void Socket::bind(const AddressLike& address, std::error_code& error) {
   SocketState& state = live(state_);
   Address found;
-  const Address* target = target_of(state, address, found, error);
+  const Address* target = target_of(state, address, state.deadline(), found, error);
   if (error) return;
   const BytesView raw = target->bytes();
   error = error_from(
@@ -282,7 +286,7 @@ void Socket::connect(const AddressLike& address, std::error_code& error) {
   SocketState& state = live(state_);
   const Deadline deadline = state.deadline();
   Address found;
-  const Address* target = target_of(state, address, found, error);
+  const Address* target = target_of(state, address, deadline, found, error);
   if (error) return;
   Op op{.kind = Op::Kind::connect,
         .address = const_cast<char*>(target->bytes().data()),
@@ -460,7 +464,7 @@ std::size_t Socket::sendto(BytesView data, MSG flags, const AddressLike& address
   SocketState& state = live(state_);
   const Deadline deadline = state.deadline();
   Address found;
-  const Address* target = target_of(state, address, found, error);
+  const Address* target = target_of(state, address, deadline, found, error);
   if (error) return 0;
   Op op{.kind = Op::Kind::send_to,
         .flags = static_cast<int>(flags),

@@ -50,8 +50,8 @@ enum class Errc {
   address_family,      ///< an address that this socket's family cannot use -> OSError
   address_too_long,    ///< a Unix path that the kernel's form cannot hold  -> OSError
   embedded_nul,        ///< a NUL inside a name                       -> ValueError
-  bad_packed_address,  ///< packed or text IP address is malformed    -> OSError
-  no_such_name,        ///< a service or protocol that is not known   -> OSError
+  bad_packed_address,  ///< a packed IP address of a wrong length     -> OSError
+  no_such_name,        ///< a service that is not known               -> OSError
   poisoned,            ///< reading a file after its time-out         -> OSError
   closed_file,         ///< an operation on a closed file             -> ValueError
   not_readable,        ///< reading a file made without 'r'           -> OSError
@@ -60,6 +60,13 @@ enum class Errc {
   message_too_long,    ///< a message above the reader's bound        -> LimitOverrunError
   malformed_length,    ///< a length prefix that no number fits       -> ValueError
   bad_encoding,        ///< bytes that are not in the named encoding  -> UnicodeDecodeError
+  bad_inet_aton,       ///< text that inet_aton() does not take       -> OSError
+  bad_inet_pton,       ///< text that inet_pton() does not take       -> OSError
+  no_such_port,        ///< a port that no service has                -> OSError
+  no_such_protocol,    ///< a protocol that is not known              -> OSError
+  no_such_interface,   ///< an interface that is not there            -> OSError
+  several_addresses,   ///< one address asked for where there are more -> OSError
+  no_addresses,        ///< a name that has been found, without any   -> OSError
 };
 
 const std::error_category& plug_category() noexcept;

@@ -2,23 +2,18 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
-#include <memory>
 
 namespace plug::detail::sys {
 
 static_assert(sizeof(sockaddr_storage) == Address::kCapacity);
 static_assert(sizeof(sockaddr_un::sun_path) == kUnixPathCapacity);
-static_assert(kEaiSystem == EAI_SYSTEM && kEaiNoName == EAI_NONAME);
 
 int family_of(BytesView address) noexcept {
   sa_family_t family = AF_UNSPEC;
@@ -101,52 +96,5 @@ std::string format_host(int family, const unsigned char* host) {
 }
 
 unsigned interface_index(const std::string& name) noexcept { return if_nametoindex(name.c_str()); }
-
-int getaddrinfo(const char* host, const char* service, int family, int type, int proto, int flags,
-                std::vector<AddrInfo>& answers, int& system_error) {
-  addrinfo hints{};
-  hints.ai_family = family;
-  hints.ai_socktype = type;
-  hints.ai_protocol = proto;
-  hints.ai_flags = flags;
-  addrinfo* list = nullptr;
-  const int failed = ::getaddrinfo(host, service, &hints, &list);
-  if (failed != 0) {
-    system_error = errno;
-    return failed;
-  }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, freeaddrinfo);
-  for (const addrinfo* answer = list; answer != nullptr; answer = answer->ai_next)
-    answers.push_back(
-        {static_cast<AF>(answer->ai_family), static_cast<SOCK>(answer->ai_socktype),
-         answer->ai_protocol, answer->ai_canonname == nullptr ? "" : answer->ai_canonname,
-         Address::from_bytes({static_cast<const void*>(answer->ai_addr), answer->ai_addrlen})});
-  return 0;
-}
-
-const char* eai_text(int number) noexcept { return gai_strerror(number); }
-const char* h_errno_text(int number) noexcept { return hstrerror(number); }
-
-long gethostname(std::string& name) {
-  char text[HOST_NAME_MAX + 1] = {};
-  if (::gethostname(text, sizeof text - 1) != 0) return -errno;
-  name = text;
-  return 0;
-}
-
-int getservbyname(const std::string& service, const char* protocol) {
-  std::vector<char> buffer(1024);
-  for (;;) {
-    servent entry{};
-    servent* found = nullptr;
-    const int failed =
-        getservbyname_r(service.c_str(), protocol, &entry, buffer.data(), buffer.size(), &found);
-    if (failed == ERANGE && buffer.size() < std::size_t{1} << 20) {
-      buffer.resize(buffer.size() * 4);
-      continue;
-    }
-    return found == nullptr ? -1 : ntohs(static_cast<std::uint16_t>(found->s_port));
-  }
-}
 
 }  // namespace plug::detail::sys

@@ -1,16 +1,14 @@
 #pragma once
 
-// The kernel's forms of addresses, their text, and the system's name services.
+// The kernel's forms of addresses, and their text.
 
 #include <plug/address.hpp>
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
-#include <plug/resolve.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
 namespace plug::detail::sys {
 
@@ -48,17 +46,5 @@ std::string format_host(int family, const unsigned char* host);
 
 /// The number of an interface; 0 when there is none of that name.
 unsigned interface_index(const std::string& name) noexcept;
-
-/// Looks up; null pointers mean none. 0, an EAI number, or EAI_SYSTEM with `system_error` set.
-int getaddrinfo(const char* host, const char* service, int family, int type, int proto, int flags,
-                std::vector<AddrInfo>& answers, int& system_error);
-inline constexpr int kEaiSystem = -11, kEaiNoName = -2;
-const char* eai_text(int number) noexcept;
-const char* h_errno_text(int number) noexcept;
-
-/// -errno, or 0.
-long gethostname(std::string& name);
-/// The port, or -1 when it is not known.
-int getservbyname(const std::string& service, const char* protocol);
 
 }  // namespace plug::detail::sys

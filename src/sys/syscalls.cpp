@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include <cerrno>
 #include <ctime>
 #include <limits>
+#include <new>
 
 #include "sys/transfer.hpp"
 
@@ -113,6 +115,12 @@ Result socket_error(int fd, int& error) noexcept {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, size);
 }
 
+bool is_listening(int fd) noexcept {
+  int listening = 1;
+  std::size_t size = sizeof listening;
+  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, size) < 0 || listening != 0;
+}
+
 Result set_nonblocking(int fd, bool on) noexcept {
   int value = on ? 1 : 0;
   return result(::ioctl(fd, FIONBIO, &value));
@@ -154,6 +162,35 @@ void eventfd_drain(int fd) noexcept {
   std::uint64_t count = 0;
   // The only failure is an empty counter, which is drained already.
   [[maybe_unused]] const auto got = ::read(fd, &count, sizeof count);
+}
+
+Result start_thread(void (*main)(void*) noexcept, void* argument) noexcept {
+  struct Start {
+    void (*main)(void*) noexcept;
+    void* argument;
+  };
+  auto* const start = new (std::nothrow) Start{main, argument};
+  if (start == nullptr) return -ENOMEM;
+  const auto run = [](void* given) -> void* {
+    const Start begin = *static_cast<Start*>(given);
+    delete static_cast<Start*>(given);
+    begin.main(begin.argument);
+    return nullptr;
+  };
+  // The thread begins with the mask of whoever makes it.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread{};
+  const int failed = ::pthread_create(&thread, nullptr, run, start);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (failed != 0) {
+    delete start;
+    return -failed;
+  }
+  ::pthread_detach(thread);
+  return 0;
 }
 
 std::int64_t monotonic_nanoseconds() noexcept {

@@ -51,6 +51,8 @@ Result getsockopt(int fd, int level, int name, void* value, std::size_t& size) n
 Result setsockopt(int fd, int level, int name, const void* value, std::size_t size) noexcept;
 /// The error pending on a socket (SO_ERROR), which is thereby cleared.
 Result socket_error(int fd, int& error) noexcept;
+/// Whether accept() would wait for a connection (SO_ACCEPTCONN); true where that cannot be told.
+bool is_listening(int fd) noexcept;
 Result set_nonblocking(int fd, bool on) noexcept;
 Result get_inheritable(int fd) noexcept;
 Result set_inheritable(int fd, bool on) noexcept;
@@ -72,6 +74,9 @@ Result poll(PollEntry* entries, std::size_t count, std::int64_t nanoseconds) noe
 Result eventfd() noexcept;
 void eventfd_add(int fd) noexcept;
 void eventfd_drain(int fd) noexcept;
+
+/// A detached thread that takes no signals. -errno when there can be none.
+Result start_thread(void (*main)(void* argument) noexcept, void* argument) noexcept;
 
 std::int64_t monotonic_nanoseconds() noexcept;
 

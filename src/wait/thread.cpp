@@ -166,7 +166,12 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
     }
     if (!wait) continue;
     const long ready = wait_ready(descriptor, in_flight, events_of(op), deadline);
-    if (ready == kTimedOut && deadline.is_immediate()) return -EAGAIN;
+    if (ready == kTimedOut && deadline.is_immediate()) {
+      // What does not listen says so at once; what does has no connection.
+      if (op.kind == Op::Kind::accept && !sys::is_listening(in_flight.fd()))
+        return attempt(in_flight.fd(), op);
+      return -EAGAIN;
+    }
     if (ready < 0) return ready;
   }
 }

@@ -181,7 +181,10 @@ TEST(Errc, ThrowsThePythonClassOfEach) {
       {Errc::embedded_nul, typeid(ValueError)},     {Errc::bad_packed_address, typeid(OSError)},
       {Errc::no_such_name, typeid(OSError)},        {Errc::poisoned, typeid(OSError)},
       {Errc::closed_file, typeid(ValueError)},      {Errc::not_readable, typeid(OSError)},
-      {Errc::not_writable, typeid(OSError)},
+      {Errc::not_writable, typeid(OSError)},        {Errc::bad_inet_aton, typeid(OSError)},
+      {Errc::bad_inet_pton, typeid(OSError)},       {Errc::no_such_port, typeid(OSError)},
+      {Errc::no_such_protocol, typeid(OSError)},    {Errc::no_such_interface, typeid(OSError)},
+      {Errc::several_addresses, typeid(OSError)},   {Errc::no_addresses, typeid(OSError)},
   };
   for (const auto& [error, type] : table) {
     const Thrown thrown = thrown_by(error, "the value");
@@ -193,7 +196,7 @@ TEST(Errc, ThrowsThePythonClassOfEach) {
 
 TEST(Errc, HasATextForEachAndOneForNone) {
   std::vector<std::string> texts;
-  for (int value = 1; value <= static_cast<int>(Errc::bad_encoding); ++value) {
+  for (int value = 1; value <= static_cast<int>(Errc::no_addresses); ++value) {
     const std::string text = make_error_code(static_cast<Errc>(value)).message();
     EXPECT_THAT(texts, ::testing::Not(::testing::Contains(text)));
     EXPECT_THAT(text, ::testing::Not(HasSubstr("unknown")));

@@ -1,0 +1,44 @@
+#pragma once
+
+// Look-ups that end in time. Without a deadline, on a plain thread, libc is called directly;
+// otherwise a helper thread calls it (wait/offload.hpp). The definitions are in resolve.cpp.
+
+#include <plug/resolve.hpp>
+#include <plug/timeout.hpp>
+
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "socket_state.hpp"
+#include "sys/netdb.hpp"
+#include "wait/offload.hpp"
+#include "wait/waiter.hpp"
+
+namespace plug::detail {
+
+inline Deadline deadline_of(Timeout timeout) noexcept {
+  return timeout.is_none() ? Deadline::none() : Deadline::after(timeout.duration().count());
+}
+
+/// What `call` returns; nothing when that did not come before the deadline, or cannot. `call` holds
+/// copies of all that it uses.
+template <class Call>
+std::optional<std::invoke_result_t<Call&>> off_thread(Call call, Deadline deadline,
+                                                      std::error_code& error) {
+  error.clear();
+  if (deadline.is_none() && current_waiter() == nullptr) return call();
+  long ended = 0;
+  auto result = call_offloaded(std::move(call), deadline, ended);
+  error = error_from(ended);
+  return result;
+}
+
+/// getaddrinfo(3). Numbers never wait; names do, until the deadline, and are out of time at once
+/// when it is immediate.
+std::vector<AddrInfo> look_up(const sys::AddressQuery& query, Deadline deadline,
+                              std::error_code& error);
+
+}  // namespace plug::detail

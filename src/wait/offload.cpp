@@ -1,0 +1,115 @@
+#include "wait/offload.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+#include "wait/waiter.hpp"
+
+namespace plug::detail {
+
+/// The helper threads of one process and their work. The threads of a process that forked do not
+/// exist in the child, whatever they held.
+class Helpers {
+ public:
+  Helpers(std::uint32_t generation, Helpers* parents) noexcept
+      : generation_(generation), parents_(parents) {}
+
+  /// Those of this process.
+  static Helpers& current();
+
+  /// 0, or -errno when there is no thread to do it.
+  long submit(std::shared_ptr<Job> job, int event);
+
+  /// Nobody waits for the job any more.
+  void withdraw(const std::shared_ptr<Job>& job) noexcept;
+
+ private:
+  static void main(void* self) noexcept { static_cast<Helpers*>(self)->serve(); }
+  void serve() noexcept;
+
+  const std::uint32_t generation_;
+  // Kept in sight of whoever looks for leaks.
+  [[maybe_unused]] Helpers* const parents_;
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::deque<std::shared_ptr<Job>> queue_;
+  std::size_t threads_ = 0;
+  std::size_t busy_ = 0;  // of the threads
+};
+
+Helpers& Helpers::current() {
+  static constinit std::atomic<Helpers*> latest{nullptr};
+  const std::uint32_t generation = sys::fork_generation();
+  Helpers* seen = latest.load(std::memory_order_acquire);
+  if (seen != nullptr && seen->generation_ == generation) return *seen;
+  auto made = std::make_unique<Helpers>(generation, seen);
+  if (latest.compare_exchange_strong(seen, made.get())) return *made.release();
+  return *seen;
+}
+
+long Helpers::submit(std::shared_ptr<Job> job, int event) {
+  const std::lock_guard lock(mutex_);
+  job->event_ = event;
+  queue_.push_back(std::move(job));
+  if (threads_ - busy_ < queue_.size() && threads_ < kMostHelpers) {
+    const long started = sys::start_thread(&Helpers::main, this);
+    if (started == 0) {
+      ++threads_;
+    } else if (threads_ == 0) {
+      queue_.pop_back();
+      return started;
+    }
+  }
+  work_.notify_one();
+  return 0;
+}
+
+void Helpers::withdraw(const std::shared_ptr<Job>& job) noexcept {
+  if (generation_ != sys::fork_generation()) return;
+  const std::lock_guard lock(mutex_);
+  job->event_ = -1;
+  if (const auto at = std::find(queue_.begin(), queue_.end(), job); at != queue_.end())
+    queue_.erase(at);
+}
+
+void Helpers::serve() noexcept {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (!work_.wait_for(lock, kHelperIdle, [this] { return !queue_.empty(); })) break;
+    std::shared_ptr<Job> job = std::move(queue_.front());
+    queue_.pop_front();
+    ++busy_;
+    lock.unlock();
+    job->run();
+    lock.lock();
+    --busy_;
+    if (job->event_ >= 0) sys::eventfd_add(job->event_);
+    lock.unlock();
+    job.reset();
+    lock.lock();
+  }
+  --threads_;
+}
+
+long offload(std::shared_ptr<Job> job, Deadline deadline) {
+  const long made = sys::eventfd();
+  if (made < 0) return made;
+  const sys::OwnFd event(static_cast<int>(made));
+  Helpers& helpers = Helpers::current();
+  if (const long failed = helpers.submit(job, event.get()); failed < 0) return failed;
+
+  struct Withdrawal {
+    ~Withdrawal() { helpers.withdraw(job); }
+    Helpers& helpers;
+    const std::shared_ptr<Job>& job;
+  } const withdrawal{helpers, job};
+  sys::PollEntry entry{event.get(), sys::kIn, 0};
+  const long ready = wait_any({&entry, 1}, deadline);
+  return ready > 0 ? 0 : ready == 0 ? kTimedOut : ready;
+}
+
+}  // namespace plug::detail

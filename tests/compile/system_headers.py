@@ -20,10 +20,12 @@ import sys
 INCLUDE = pathlib.Path(sys.argv[1]).resolve()
 COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 CONFIGURATIONS = [(f"-std={std}", opt) for std in ("c++20", "gnu++20") for opt in ("-O0", "-O2")]
-FOLDERS = ["", "sys", "net", "netinet", "arpa", "linux", "asm", "asm-generic", "rpc", "rdma"]
+FOLDERS = ["", "sys", "net", "netinet", "arpa", "linux", "asm", "asm-generic", "rpc", "rdma",
+           "bluetooth"]
 
 # Compiled with plug whatever their macros are; those that a machine lacks are left out.
 IMPORTANT = """
+    bluetooth/bluetooth.h bluetooth/hci.h bluetooth/l2cap.h bluetooth/rfcomm.h bluetooth/sco.h
     arpa/ftp.h arpa/inet.h arpa/nameser.h arpa/telnet.h assert.h curses.h errno.h fcntl.h grp.h
     ifaddrs.h limits.h math.h net/ethernet.h net/if.h net/if_arp.h net/route.h netdb.h
     netinet/icmp6.h netinet/if_ether.h netinet/in.h netinet/ip.h netinet/ip6.h netinet/ip_icmp.h
@@ -32,9 +34,10 @@ IMPORTANT = """
     sys/mman.h sys/param.h sys/poll.h sys/prctl.h sys/resource.h sys/select.h sys/sendfile.h
     sys/signalfd.h sys/socket.h sys/stat.h sys/syscall.h sys/sysmacros.h sys/time.h sys/timerfd.h
     sys/types.h sys/uio.h sys/un.h sys/wait.h syslog.h termios.h time.h unistd.h wchar.h zlib.h
-    linux/can.h linux/can/bcm.h linux/can/isotp.h linux/can/raw.h linux/errqueue.h linux/filter.h
-    linux/if_alg.h linux/if_packet.h linux/net_tstamp.h linux/netlink.h linux/rtnetlink.h
-    linux/sockios.h linux/tipc.h linux/tls.h linux/vm_sockets.h
+    linux/can.h linux/can/bcm.h linux/can/isotp.h linux/can/j1939.h linux/can/raw.h
+    linux/errqueue.h linux/filter.h linux/if_alg.h linux/if_packet.h linux/net_tstamp.h linux/netlink.h
+    linux/qrtr.h linux/rds.h linux/rtnetlink.h linux/sctp.h linux/sockios.h linux/tipc.h linux/tls.h
+    linux/vm_sockets.h
 """.split()
 
 # What a user may write with every one of them included.
@@ -46,6 +49,10 @@ int use() {
   sock.setsockopt(IPPROTO::TCP, TCP::NODELAY, true);
   sock.setsockopt(IPPROTO::IP_, IP_::TTL, 4);
   sock.setsockopt(IPPROTO::IPV6, IPV6::V6ONLY, 1);
+  sock.setsockopt(SOL::CAN_RAW_, CAN::RAW_FD_FRAMES, 1);
+  Socket(AF::PACKET, SOCK::RAW).setsockopt(SOL::PACKET, PACKET::ADD_MEMBERSHIP, "x");
+  Socket(AF::BLUETOOTH, SOCK::SEQPACKET, BTPROTO::L2CAP).setsockopt(SOL::BLUETOOTH, BT::SECURITY, 1);
+  Socket(AF::NETLINK, SOCK::RAW, NETLINK::ROUTE).setsockopt(SOL::ALG, ALG::SET_KEY, "key");
   sock.shutdown(SHUT::WR);
   sock.connect({"localhost", htons_(1) + ntohs_(2)});
   sock.sendall("x", MSG::DONTWAIT | MSG::EOR_);

@@ -1,5 +1,6 @@
 // Without any header of the system: its macros must not be needed to spell these.
 #include <plug/constants.hpp>
+#include <plug/family_constants.hpp>
 
 #include <gtest/gtest.h>
 
@@ -17,7 +18,18 @@ constexpr bool kScoped = std::is_enum_v<E> && !std::is_convertible_v<E, Underlyi
 static_assert(kScoped<AF> && kScoped<SOCK> && kScoped<SOL> && kScoped<IPPROTO> && kScoped<SO>);
 static_assert(kScoped<TCP> && kScoped<IP_> && kScoped<IPV6> && kScoped<MSG> && kScoped<SHUT>);
 static_assert(kScoped<AI> && kScoped<NI> && kScoped<EAI> && kScoped<IPPORT>);
+static_assert(kScoped<SCM> && kScoped<SOF> && kScoped<UDP> && kScoped<UDPLITE> && kScoped<MCAST>);
 static_assert(kScoped<INADDR, std::uint32_t>);
+static_assert(kScoped<NETLINK> && kScoped<PACKET> && kScoped<TIPC> && kScoped<ALG> && kScoped<RDS>);
+static_assert(kScoped<SCTP> && kScoped<IOCTL> && kScoped<CANFD> && kScoped<BTPROTO> && kScoped<BT>);
+static_assert(kScoped<HCI> && kScoped<L2CAP> && kScoped<RFCOMM> && kScoped<SCO>);
+static_assert(kScoped<CAN, std::uint32_t> && kScoped<J1939, std::uint32_t>);
+static_assert(kScoped<VMADDR, std::uint32_t> && kScoped<VM, std::uint32_t>);
+static_assert(kScoped<QRTR, std::uint32_t>);
+static_assert(kScoped<ETH, std::uint16_t> && kScoped<ETHERTYPE, std::uint16_t>);
+static_assert(std::same_as<AddressFamily, AF> && std::same_as<SocketKind, SOCK>);
+static_assert(std::same_as<MsgFlag, MSG> && std::same_as<AddressInfo, AI>);
+static_assert(has_ipv6);
 static_assert(std::same_as<PF, AF>);
 
 template <class E>
@@ -27,7 +39,7 @@ constexpr bool kOrs = requires(E a) {
   { ~a } -> std::same_as<E>;
   { a |= a } -> std::same_as<E&>;
 };
-static_assert(kOrs<SOCK> && kOrs<MSG> && kOrs<AI> && kOrs<NI>);
+static_assert(kOrs<SOCK> && kOrs<MSG> && kOrs<AI> && kOrs<NI> && kOrs<SOF>);
 static_assert(!kOrs<AF> && !kOrs<SO> && !kOrs<SHUT> && !kOrs<IPPROTO> && !kOrs<EAI>);
 template <class A, class B>
 constexpr bool kMixes = requires(A a, B b) {
@@ -46,6 +58,12 @@ static_assert(kTakes<OptionLevel, int, SOL, IPPROTO>);
 static_assert(kRefuses<OptionLevel, AF, SOCK, SO, TCP, IP_, IPV6, MSG, SHUT>);
 static_assert(kTakes<OptionName, int, SO, TCP, IP_, IPV6>);
 static_assert(kRefuses<OptionName, AF, SOCK, SOL, IPPROTO, MSG, SHUT>);
+static_assert(kTakes<Protocol, CAN, NETLINK, BTPROTO>);
+static_assert(kRefuses<Protocol, ETH, PACKET, TIPC, ALG, BT, HCI, J1939, VMADDR>);
+static_assert(kRefuses<OptionLevel, CAN, NETLINK, PACKET, BTPROTO, BT, TIPC, ALG, SCM, UDP>);
+static_assert(kTakes<OptionName, CAN, NETLINK, PACKET, TIPC, ALG, RDS, SCTP, BT, HCI, L2CAP>);
+static_assert(kTakes<OptionName, RFCOMM, SCO, UDP, UDPLITE, MCAST>);
+static_assert(kRefuses<OptionName, BTPROTO, ETH, J1939, VMADDR, QRTR, SCM, SOF, INADDR>);
 static_assert(kRefuses<Protocol, const char*, std::nullptr_t, double>);
 static_assert(!std::is_convertible_v<AF, SOCK> && !std::is_convertible_v<int, AF>);
 
@@ -100,6 +118,13 @@ TEST(Constants, AreSpelledForEveryFamilyOfThem) {
   EXPECT_EQ(static_cast<std::uint32_t>(INADDR::LOOPBACK), 0x7f000001u);
   EXPECT_EQ(static_cast<int>(IPPORT::RESERVED), 1024);
   EXPECT_GT(SOMAXCONN_, 0);
+}
+
+TEST(Constants, OfCanCombineWithAnIdentifier) {
+  constexpr std::uint32_t id = 0x12345 | CAN::EFF_FLAG;
+  static_assert(id == 0x80012345u);
+  EXPECT_EQ(id & CAN::EFF_MASK, 0x12345u);
+  EXPECT_EQ(static_cast<std::uint32_t>(VMADDR::CID_ANY), 0xffffffffu);
 }
 
 TEST(Constants, WithoutANameAreCasts) {

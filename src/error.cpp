@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "sys/netdb.hpp"
 
@@ -112,6 +113,18 @@ std::string text_of(const std::error_code& code, std::string_view about) {
   return with_about(text + code.message(), about);
 }
 
+std::string group_text(std::string_view message, const std::vector<OSError>& exceptions) {
+  std::string text(message);
+  text += " (" + std::to_string(exceptions.size()) +
+          (exceptions.size() == 1 ? " sub-exception)" : " sub-exceptions)");
+  const char* separator = ": ";
+  for (const OSError& exception : exceptions) {
+    (text += separator) += exception.what();
+    separator = "; ";
+  }
+  return text;
+}
+
 [[noreturn]] void throw_plug_error(Errc error, std::string_view about) {
   switch (error) {
     case Errc::negative_size:
@@ -201,6 +214,10 @@ OSError::OSError(std::error_code code, std::string_view about)
     : std::system_error(code), text_(text_of(code, about)) {}
 
 int OSError::number() const noexcept { return has_number(code()) ? code().value() : 0; }
+
+ExceptionGroup::ExceptionGroup(std::string_view message, std::vector<OSError> exceptions)
+    : std::runtime_error(group_text(message, exceptions)),
+      exceptions_(std::make_shared<const std::vector<OSError>>(std::move(exceptions))) {}
 
 UnicodeDecodeError::UnicodeDecodeError(std::string_view encoding, std::size_t start,
                                        std::string_view reason, std::string_view bad_bytes)

@@ -684,6 +684,30 @@ Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code&
       own(owner.release(), static_cast<int>(family), static_cast<int>(type), proto, error));
 }
 
+void close(Fileno fileno) {
+  std::error_code error;
+  close(fileno, error);
+  if (error) throw_if(error, "fileno " + std::to_string(fileno.value));
+}
+
+void close(Fileno fileno, std::error_code& error) {
+  const long closed = sys::close(fileno.value);
+  error = closed == -ECONNRESET ? std::error_code() : error_from(closed);
+}
+
+int dup(Fileno fileno) {
+  std::error_code error;
+  const int copy = dup(fileno, error);
+  if (error) throw_if(error, "fileno " + std::to_string(fileno.value));
+  return copy;
+}
+
+int dup(Fileno fileno, std::error_code& error) {
+  const long copy = sys::dup(fileno.value);
+  error = error_from(copy);
+  return copy < 0 ? -1 : static_cast<int>(copy);
+}
+
 InterruptHook set_interrupt_hook(InterruptHook hook) noexcept {
   return detail::exchange_interrupt_function(hook);
 }

@@ -29,15 +29,17 @@
 //    ├ IsADirectoryError EISDIR, NotADirectoryError ENOTDIR
 //    ├ PermissionError EACCES EPERM, ProcessLookupError ESRCH
 //    ├ TimeoutError          a time-out of ours, or ETIMEDOUT
-//    ├ gaierror, herror
+//    ├ gaierror, herror                        ExceptionGroup (std::runtime_error)
 //
 // Python: https://docs.python.org/3/library/exceptions.html#os-exceptions (PEP 3151)
 
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 namespace plug {
 
@@ -205,6 +207,20 @@ class gaierror : public OSError {
 class herror : public OSError {
  public:
   using OSError::OSError;
+};
+
+/// Several failures of one call. what() is the message, how many there are, and the text of each.
+/// Copies share what they hold and do not throw. Python's ExceptionGroup.
+class ExceptionGroup : public std::runtime_error {
+ public:
+  ExceptionGroup(std::string_view message, std::vector<OSError> exceptions);
+
+  /// In the order in which they happened, as plain OSErrors: throw_if(e.code()) throws the class
+  /// that belongs to each.
+  const std::vector<OSError>& exceptions() const noexcept { return *exceptions_; }
+
+ private:
+  std::shared_ptr<const std::vector<OSError>> exceptions_;
 };
 
 /// Throws the class that belongs to `code`; `about` names the value or address concerned. The one

@@ -39,6 +39,7 @@
 #include <plug/stream.hpp>
 #include <plug/timeout.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <iosfwd>
@@ -248,16 +249,59 @@ std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto, std::
 Socket fromfd(int fileno, AF family, SOCK type, Protocol proto = 0);
 Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code& error);
 
+/// Closes a descriptor that is nobody's, without the error ECONNRESET. Python: socket.close().
+void close(Fileno fileno);
+void close(Fileno fileno, std::error_code& error);
+
+/// A close-on-exec duplicate of a descriptor, the caller's to close. Python: socket.dup().
+int dup(Fileno fileno);
+int dup(Fileno fileno, std::error_code& error);
+
+/// What RFC 8305 recommends between two attempts to connect.
+inline constexpr std::chrono::milliseconds kHappyEyeballsDelay{250};
+
+/// What create_connection() takes beside the address. Python: the arguments of
+/// socket.create_connection(), and of asyncio's for those of happy eyeballs.
+struct ConnectOptions {
+  /// Of the look-up, then of each attempt; it stays the new socket's.
+  Timeout timeout = getdefaulttimeout();
+  /// Bound before connecting; looked up in each attempt's own family.
+  std::optional<HostPort> source{};
+  /// Whether to throw what each attempt failed with, in an ExceptionGroup, instead of the last.
+  bool all_errors = false;
+  /// None: an attempt begins when the one before has failed. Otherwise it begins after this delay
+  /// as well; the first connection that is made wins, and the other attempts are given up.
+  Timeout happy_eyeballs_delay = std::nullopt;
+  /// Above zero the addresses take turns by family, after that many of the first family. By default
+  /// 1 with happy_eyeballs_delay and 0 without. Throws ValueError below zero.
+  std::optional<int> interleave{};
+};
+
 /// Connects a stream to a host and port: looks the host up, tries each address in order, and throws
-/// the last error when none answers. `timeout` (the default time-out when absent) is per attempt
-/// and stays the new socket's time-out. `source` is bound first when given. Python:
-/// socket.create_connection().
+/// the last error, naming the address, when none answers. A look-up out of time is TimeoutError
+/// naming the host, one without an address OSError. `timeout` (the default time-out when absent) is
+/// for the look-up and for each attempt, and stays the new socket's time-out; with zero the look-up
+/// takes its time, as in Python, and the attempts do not wait. `source` is bound first when given,
+/// and named by the error when that fails. All arguments are checked before anything is looked up.
+///
+///   create_connection({"example.org", 80}, {.timeout = 5, .all_errors = true,
+///                                           .happy_eyeballs_delay = kHappyEyeballsDelay});
+///
+/// Python: socket.create_connection(); RFC 8305.
 Socket create_connection(const HostPort& address);
 Socket create_connection(const HostPort& address, Timeout timeout);
 Socket create_connection(const HostPort& address, Timeout timeout,
                          const std::optional<HostPort>& source);
 Socket create_connection(const HostPort& address, Timeout timeout,
                          const std::optional<HostPort>& source, std::error_code& error);
+Socket create_connection(const HostPort& address, const ConnectOptions& options);
+/// The error is the last attempt's, with all_errors too.
+Socket create_connection(const HostPort& address, const ConnectOptions& options,
+                         std::error_code& error);
+
+/// Whether one TCP socket can serve IPv4 and IPv6 here, which is tried. Python:
+/// socket.has_dualstack_ipv6().
+bool has_dualstack_ipv6();
 
 /// What create_server() takes beside the address.
 struct ServerOptions {
@@ -269,8 +313,8 @@ struct ServerOptions {
 
 /// A bound and listening TCP socket, with SO_REUSEADDR set, so that a restarted server gets its
 /// port back at once. An AF::INET6 one takes IPv6 alone unless dualstack_ipv6. Throws ValueError
-/// when dualstack_ipv6 is asked of another family; OSError, naming the address. Python:
-/// socket.create_server().
+/// when dualstack_ipv6 is asked of another family, or of a system without it; OSError, naming the
+/// address. Python: socket.create_server().
 Socket create_server(const AddressLike& address, const ServerOptions& options = {});
 Socket create_server(const AddressLike& address, const ServerOptions& options,
                      std::error_code& error);

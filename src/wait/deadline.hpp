@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <limits>
 
@@ -23,6 +24,9 @@ class Deadline {
 
   constexpr bool is_none() const noexcept { return when_ == kNone; }
   constexpr bool is_immediate() const noexcept { return when_ == kImmediate; }
+
+  /// The earlier is the less.
+  friend constexpr auto operator<=>(const Deadline&, const Deadline&) noexcept = default;
 
   /// Nanoseconds that are left: 0 when it has passed, -1 when there is no limit.
   std::int64_t remaining() const noexcept {

@@ -5,18 +5,16 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "support/namespaces.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"
 #include "support/temporary_directory.hpp"
@@ -381,18 +379,9 @@ TEST(CreateConnection, BindsTheSourceFirst) {
   EXPECT_EQ(settled_descriptors(), before);
 }
 
-/// Runs `body` in a process of its own whose /etc/hosts is `hosts`. 77 when the system forbids it.
+/// Runs `body` in a process of its own whose /etc/hosts is `hosts`.
 int run_with_hosts(const std::string& hosts, const std::function<int()>& body) {
-  const TemporaryDirectory directory;
-  std::ofstream(directory / "hosts") << hosts;
-  return run_in_child([&] {
-    const auto uid = std::to_string(::getuid());
-    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return 77;
-    std::ofstream("/proc/self/uid_map") << "0 " + uid + " 1\n";
-    if (::mount((directory / "hosts").c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr) != 0)
-      return 77;
-    return body();
-  });
+  return run_in_namespaces({{"/etc/hosts", hosts}}, false, body);
 }
 
 TEST(CreateConnection, TriesTheAddressesInTurnUntilOneAnswers) {
@@ -410,7 +399,7 @@ TEST(CreateConnection, TriesTheAddressesInTurnUntilOneAnswers) {
       listener.close();
       return settled_descriptors() == before - 1 ? 0 : 3;
     });
-    if (status == 77) GTEST_SKIP() << "no namespaces here";
+    if (status == kNoNamespaces) GTEST_SKIP() << "no namespaces here";
     EXPECT_EQ(status, 0) << host;
   }
 }
@@ -427,7 +416,7 @@ TEST(CreateConnection, ThrowsTheLastErrorWhenNoAddressAnswers) {
       return 2;
     return settled_descriptors() == before ? 0 : 3;
   });
-  if (status == 77) GTEST_SKIP() << "no namespaces here";
+  if (status == kNoNamespaces) GTEST_SKIP() << "no namespaces here";
   EXPECT_EQ(status, 0);
 }
 

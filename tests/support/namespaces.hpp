@@ -1,0 +1,14 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+/// What run_in_namespaces() gives when the system forbids it.
+inline constexpr int kNoNamespaces = 77;
+
+/// Runs `body` in a process of its own that sees `files` (path and contents) in place of the
+/// system's, and, on request, a network of its own with nothing in it but the loopback interface.
+/// Gives the status as run_in_child() does. Nothing of it is left behind.
+int run_in_namespaces(const std::map<std::string, std::string>& files, bool own_network,
+                      const std::function<int()>& body);

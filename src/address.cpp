@@ -241,6 +241,12 @@ UnixAddress::operator Address() const {
   return address;
 }
 
+std::string to_string(const UnixAddress& address) { return to_string(Address(address)); }
+
+std::ostream& operator<<(std::ostream& out, const UnixAddress& address) {
+  return out << to_string(address);
+}
+
 AddressLike::AddressLike(std::string_view host, int port, std::uint32_t flowinfo,
                          std::uint32_t scope_id)
     : host_(host), port_(port), flowinfo_(flowinfo), scope_id_(scope_id) {

@@ -128,6 +128,10 @@ struct UnixAddress {
   std::string path;
 };
 
+/// As Address prints it.
+std::string to_string(const UnixAddress& address);
+std::ostream& operator<<(std::ostream& out, const UnixAddress& address);
+
 /// What a call takes for an address: an Address, a {host, port} pair, a HostPort, or any of the
 /// typed addresses. A parameter type: it points at its argument and is never stored.
 class AddressLike {

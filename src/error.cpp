@@ -38,6 +38,18 @@ const char* message_of(Errc error) noexcept {
       return "not readable";
     case Errc::not_writable:
       return "not writable";
+    case Errc::control_length:
+      return "CMSG_LEN() argument out of range";
+    case Errc::ancillary_size:
+      return "invalid ancillary data buffer length";
+    case Errc::ancillary_overflow:
+      return "too much ancillary data";
+    case Errc::not_a_stream:
+      return "only SOCK_STREAM type sockets are supported";
+    case Errc::not_blocking:
+      return "non-blocking sockets are not supported";
+    case Errc::count_not_positive:
+      return "count must be a positive integer";
     case Errc::end_in_message:
       return "the stream ended inside a message";
     case Errc::message_too_long:
@@ -135,7 +147,13 @@ std::string group_text(std::string_view message, const std::vector<OSError>& exc
     case Errc::message_too_long:
     case Errc::malformed_length:
     case Errc::bad_encoding:
+    case Errc::ancillary_size:
+    case Errc::not_a_stream:
+    case Errc::not_blocking:
+    case Errc::count_not_positive:
       throw ValueError(with_about(message_of(error), about));
+    case Errc::control_length:
+      throw OverflowError(with_about(message_of(error), about));
     case Errc::end_in_message:
       throw EOFError(with_about(message_of(error), about));
     default:

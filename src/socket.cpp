@@ -8,6 +8,7 @@
 
 #include "address_access.hpp"
 #include "scratch.hpp"
+#include "socket_calls.hpp"
 #include "socket_state.hpp"
 #include "sys/sockaddr.hpp"
 
@@ -16,11 +17,15 @@ namespace plug {
 namespace {
 
 using detail::AddressAccess;
+using detail::checked_size;
 using detail::Deadline;
-using detail::Descriptor;
 using detail::error_from;
+using detail::live;
+using detail::on_descriptor;
 using detail::Op;
 using detail::SocketState;
+using detail::target_of;
+using detail::throw_about;
 namespace sys = detail::sys;
 
 constexpr int kTypeFlags = static_cast<int>(SOCK::NONBLOCK | SOCK::CLOEXEC);
@@ -37,33 +42,6 @@ std::shared_ptr<SocketState> make_state(int fd, int family, int type, int proto,
   }
   error.clear();
   return std::make_shared<SocketState>(fd, family, type & ~kTypeFlags, proto, timeout);
-}
-
-/// A moved-from Socket acts as a closed one.
-SocketState& moved_from() {
-  static SocketState closed(-1, 0, 0, 0, std::nullopt);
-  return closed;
-}
-inline SocketState& live(const std::shared_ptr<SocketState>& state) {
-  if (state) [[likely]]
-    return *state;
-  return moved_from();
-}
-
-/// Runs a system call that does not wait, on the descriptor's number.
-template <class Call>
-long on_descriptor(SocketState& state, Call call) {
-  const Descriptor::InFlight in_flight(state.descriptor, false);
-  return in_flight.fd() < 0 ? -EBADF : call(in_flight.fd());
-}
-
-/// The number of bytes to receive; Errc when it cannot be.
-std::size_t checked_size(std::ptrdiff_t size, std::error_code& error) noexcept {
-  if (error) [[unlikely]]
-    error.clear();
-  if (size >= 0) return static_cast<std::size_t>(size);
-  error = Errc::negative_size;
-  return 0;
 }
 
 /// The part of `buffer` that `size` asks for; all of it for 0.
@@ -84,26 +62,6 @@ std::string option_text(OptionLevel level, OptionName name) {
 
 [[noreturn]] void throw_no_int(OptionLevel level, OptionName name, const std::string& value) {
   throw OverflowError(option_text(level, name) + ": " + value + " does not fit a C int");
-}
-
-/// An error about an address, which is put into words only when there is one.
-void throw_about(const std::error_code& error, const AddressLike& address) {
-  if (error) [[unlikely]]
-    throw_if(error, to_string(address));
-}
-
-/// The address that `like` means for this socket, looked up until the deadline. Without a
-/// descriptor nothing is looked up. As in Python, a socket that does not wait waits for names all
-/// the same.
-const Address* target_of(SocketState& state, const AddressLike& like, Deadline deadline,
-                         Address& found, std::error_code& error) {
-  if (state.descriptor.fd() < 0) {
-    error = error_from(-EBADF);
-    return &found;
-  }
-  return AddressAccess::resolve(like, static_cast<AF>(state.family),
-                                deadline.is_immediate() ? Deadline::none() : deadline, found,
-                                error);
 }
 
 /// recvfrom() into memory: the count, and the sender's address.
@@ -684,6 +642,19 @@ Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code&
       own(owner.release(), static_cast<int>(family), static_cast<int>(type), proto, error));
 }
 
+OwnedFd dup(Fileno fileno) {
+  std::error_code error;
+  OwnedFd copy = dup(fileno, error);
+  if (error) throw_if(error, "fileno " + std::to_string(fileno.value));
+  return copy;
+}
+
+OwnedFd dup(Fileno fileno, std::error_code& error) {
+  const long made = sys::dup(fileno.value);
+  error = error_from(made);
+  return OwnedFd(static_cast<int>(made));
+}
+
 void close(Fileno fileno) {
   std::error_code error;
   close(fileno, error);
@@ -692,20 +663,7 @@ void close(Fileno fileno) {
 
 void close(Fileno fileno, std::error_code& error) {
   const long closed = sys::close(fileno.value);
-  error = closed == -ECONNRESET ? std::error_code() : error_from(closed);
-}
-
-int dup(Fileno fileno) {
-  std::error_code error;
-  const int copy = dup(fileno, error);
-  if (error) throw_if(error, "fileno " + std::to_string(fileno.value));
-  return copy;
-}
-
-int dup(Fileno fileno, std::error_code& error) {
-  const long copy = sys::dup(fileno.value);
-  error = error_from(copy);
-  return copy < 0 ? -1 : static_cast<int>(copy);
+  error = error_from(closed == -ECONNRESET ? 0 : closed);
 }
 
 InterruptHook set_interrupt_hook(InterruptHook hook) noexcept {

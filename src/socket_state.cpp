@@ -54,9 +54,10 @@ std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesVi
     for (const BytesView part : {head, body, tail}) {
       const BytesView rest = part.from(skipped);
       skipped -= part.size() - rest.size();
-      if (!rest.empty()) pieces[count++] = {rest.data(), rest.size()};
+      if (!rest.empty()) pieces[count++] = {const_cast<char*>(rest.data()), rest.size()};
     }
-    Op op{.kind = Op::Kind::send_pieces, .size = count, .pieces = pieces};
+    sys::Message message{.pieces = pieces, .count = count};
+    Op op{.kind = Op::Kind::send_message, .data = &message};
     sent += count_of(perform(state.descriptor, op, deadline), error);
   } while (!error && sent < total);
   return sent;

@@ -611,6 +611,7 @@ inline constexpr unsigned kFlags = 1;     // or-able
 inline constexpr unsigned kProtocol = 2;  // the protocol of a socket
 inline constexpr unsigned kLevel = 4;     // the level of an option
 inline constexpr unsigned kOption = 8;    // the name of an option
+inline constexpr unsigned kControl = 16;  // the type of a control message, as options are
 
 /// The roles of an enum, or-ed. An enum that is not listed has none.
 template <class E>
@@ -629,6 +630,8 @@ template <>
 inline constexpr unsigned kRoles<IPPROTO> = kProtocol | kLevel;
 template <>
 inline constexpr unsigned kRoles<SOL> = kLevel;
+template <>
+inline constexpr unsigned kRoles<SCM> = kControl;
 template <>
 inline constexpr unsigned kRoles<SO> = kOption;
 template <>

@@ -58,6 +58,12 @@ enum class Errc {
   closed_file,         ///< an operation on a closed file             -> ValueError
   not_readable,        ///< reading a file made without 'r'           -> OSError
   not_writable,        ///< writing a file made without 'w'           -> OSError
+  control_length,      ///< a count of control bytes out of range     -> OverflowError
+  ancillary_size,      ///< room for ancillary data out of range      -> ValueError
+  ancillary_overflow,  ///< more ancillary data than a call can take  -> OSError
+  not_a_stream,        ///< sendfile() on another kind of socket      -> ValueError
+  not_blocking,        ///< sendfile() with a time-out of zero        -> ValueError
+  count_not_positive,  ///< sendfile() of less than one byte          -> ValueError
   end_in_message,      ///< the stream ended inside a message         -> IncompleteReadError
   message_too_long,    ///< a message above the reader's bound        -> LimitOverrunError
   malformed_length,    ///< a length prefix that no number fits       -> ValueError

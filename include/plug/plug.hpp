@@ -3,6 +3,7 @@
 // All of plug.
 
 #include <plug/address.hpp>
+#include <plug/ancillary.hpp>
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
 #include <plug/error.hpp>

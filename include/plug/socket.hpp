@@ -32,6 +32,7 @@
 // Python: https://docs.python.org/3/library/socket.html#socket-objects
 
 #include <plug/address.hpp>
+#include <plug/ancillary.hpp>
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
 #include <plug/error.hpp>
@@ -42,6 +43,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <iosfwd>
 #include <memory>
 #include <optional>
@@ -147,6 +149,21 @@ class Socket {
   std::pair<std::size_t, Address> recvfrom_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags,
                                                 std::error_code& error);
 
+  /// Receives up to `size` bytes and, in room for `ancsize` bytes (the sum of the CMSG_SPACE_() of
+  /// what is expected), ancillary data (ancillary.hpp). Descriptors that arrive are inheritable
+  /// unless `flags` have MSG::CMSG_CLOEXEC; without room for them the kernel closes them. Throws
+  /// ValueError when size < 0, or ancsize < 0 or beyond a C int. recvmsg(2).
+  ReceivedMessage recvmsg(std::ptrdiff_t size, std::ptrdiff_t ancsize = 0, MSG flags = MSG{});
+  ReceivedMessage recvmsg(std::ptrdiff_t size, std::ptrdiff_t ancsize, MSG flags,
+                          std::error_code& error);
+
+  /// As recvmsg(), into the caller's memory: sock.recvmsg_into({header, body}). More than 1024
+  /// buffers are OSError EMSGSIZE.
+  ReceivedInto recvmsg_into(const MutableBuffers& buffers, std::ptrdiff_t ancsize = 0,
+                            MSG flags = MSG{});
+  ReceivedInto recvmsg_into(const MutableBuffers& buffers, std::ptrdiff_t ancsize, MSG flags,
+                            std::error_code& error);
+
   // --- sending ---
 
   /// Sends what fits now and returns how much that was: on a stream it may be less than all.
@@ -162,6 +179,25 @@ class Socket {
   std::size_t sendto(BytesView data, const AddressLike& address);
   std::size_t sendto(BytesView data, MSG flags, const AddressLike& address);
   std::size_t sendto(BytesView data, MSG flags, const AddressLike& address, std::error_code& error);
+
+  /// Sends the bytes of all `buffers` as one message, with ancillary data (ancillary.hpp) beside
+  /// them; on a stream it may send less than all of the bytes. To an address, unless that is not
+  /// there (Address{}). Returns the count of bytes. Throws OSError: EMSGSIZE for more than 1024
+  /// buffers, "too much ancillary data" for more than a C int counts. sendmsg(2).
+  std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata = {},
+                      MSG flags = MSG{});
+  std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata, MSG flags,
+                      std::error_code& error);
+  std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata, MSG flags,
+                      const AddressLike& address);
+  std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata, MSG flags,
+                      const AddressLike& address, std::error_code& error);
+
+  /// Sends data to the kernel's cryptography, on what accept() of an AF::ALG socket gave: `op` is
+  /// ALG::OP_ENCRYPT or ALG::OP_DECRYPT (family_constants.hpp).
+  std::size_t sendmsg_afalg(ALG op, const Buffers& buffers = {}, const AfalgOptions& options = {});
+  std::size_t sendmsg_afalg(ALG op, const Buffers& buffers, const AfalgOptions& options,
+                            std::error_code& error);
 
   // --- names and options ---
 
@@ -249,13 +285,14 @@ std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto, std::
 Socket fromfd(int fileno, AF family, SOCK type, Protocol proto = 0);
 Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code& error);
 
-/// Closes a descriptor that is nobody's, without the error ECONNRESET. Python: socket.close().
+/// A close-on-exec duplicate of any descriptor. Python: socket.dup().
+OwnedFd dup(Fileno fileno);
+OwnedFd dup(Fileno fileno, std::error_code& error);
+
+/// Closes a descriptor that no object owns. ECONNRESET is no error; nothing is tried again, since
+/// the descriptor is gone whatever is reported. Python: socket.close().
 void close(Fileno fileno);
 void close(Fileno fileno, std::error_code& error);
-
-/// A close-on-exec duplicate of a descriptor, the caller's to close. Python: socket.dup().
-int dup(Fileno fileno);
-int dup(Fileno fileno, std::error_code& error);
 
 /// What RFC 8305 recommends between two attempts to connect.
 inline constexpr std::chrono::milliseconds kHappyEyeballsDelay{250};

@@ -1,11 +1,13 @@
 #include "sys/syscalls.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@
 #include <limits>
 #include <new>
 
+#include "sys/control.hpp"
 #include "sys/transfer.hpp"
 
 namespace plug::detail::sys {
@@ -29,6 +32,71 @@ static_assert(kIn == POLLIN && kPriority == POLLPRI && kOut == POLLOUT && kError
               kHangUp == POLLHUP);
 
 static_assert(kDontWait == MSG_DONTWAIT);
+
+static_assert(sizeof(Piece) == sizeof(iovec));
+static_assert(offsetof(Piece, data) == offsetof(iovec, iov_base));
+static_assert(offsetof(Piece, size) == offsetof(iovec, iov_len));
+static_assert(sizeof(Message) == sizeof(msghdr));
+static_assert(offsetof(Message, address) == offsetof(msghdr, msg_name));
+static_assert(offsetof(Message, address_size) == offsetof(msghdr, msg_namelen));
+static_assert(offsetof(Message, pieces) == offsetof(msghdr, msg_iov));
+static_assert(offsetof(Message, count) == offsetof(msghdr, msg_iovlen));
+static_assert(offsetof(Message, control) == offsetof(msghdr, msg_control));
+static_assert(offsetof(Message, control_size) == offsetof(msghdr, msg_controllen));
+static_assert(offsetof(Message, flags) == offsetof(msghdr, msg_flags));
+
+static_assert(sizeof(ControlHeader) == sizeof(cmsghdr) &&
+              alignof(ControlHeader) == alignof(cmsghdr));
+static_assert(offsetof(ControlHeader, size) == offsetof(cmsghdr, cmsg_len));
+static_assert(offsetof(ControlHeader, level) == offsetof(cmsghdr, cmsg_level));
+static_assert(offsetof(ControlHeader, type) == offsetof(cmsghdr, cmsg_type));
+static_assert(sizeof(ControlHeader) == CMSG_LEN(0) && control_padded(1) == CMSG_ALIGN(1));
+static_assert(sizeof(UserCredentials) == sizeof(ucred));
+static_assert(offsetof(UserCredentials, pid) == offsetof(ucred, pid));
+static_assert(offsetof(UserCredentials, uid) == offsetof(ucred, uid));
+static_assert(offsetof(UserCredentials, gid) == offsetof(ucred, gid));
+static_assert(sizeof(PacketInfo4) == sizeof(in_pktinfo));
+static_assert(offsetof(PacketInfo4, interface_index) == offsetof(in_pktinfo, ipi_ifindex));
+static_assert(offsetof(PacketInfo4, local) == offsetof(in_pktinfo, ipi_spec_dst));
+static_assert(offsetof(PacketInfo4, destination) == offsetof(in_pktinfo, ipi_addr));
+static_assert(sizeof(PacketInfo6) == sizeof(in6_pktinfo));
+static_assert(offsetof(PacketInfo6, local) == offsetof(in6_pktinfo, ipi6_addr));
+static_assert(offsetof(PacketInfo6, interface_index) == offsetof(in6_pktinfo, ipi6_ifindex));
+static_assert(sizeof(TimePair) == sizeof(timespec) && sizeof(TimePair) == sizeof(timeval));
+
+/// Keeps SIGPIPE away while it lives, for the calls that have no flag against it: the thread blocks
+/// the signal, and takes away the one that its own call has raised.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() noexcept {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    blocked_ =
+        pthread_sigmask(SIG_BLOCK, &pipe_, &before_) != 0 || sigismember(&before_, SIGPIPE) == 1;
+    pending_ = blocked_ && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+  ~WithoutSigpipe() {
+    if (!blocked_) pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+  /// The result of the call, which has raised no signal when all of `size` was sent.
+  Result ended(Result result, std::size_t size) noexcept {
+    const bool complete = result >= 0 && static_cast<std::size_t>(result) == size;
+    const timespec now{};
+    while (!complete && !pending_ && sigtimedwait(&pipe_, nullptr, &now) < 0 && errno == EINTR) {
+    }
+    return result;
+  }
+
+ private:
+  sigset_t pipe_;
+  sigset_t before_;
+  bool blocked_;
+  bool pending_;
+};
 
 [[maybe_unused]] const int registered =
     pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
@@ -66,23 +134,29 @@ Result close(int fd) noexcept { return result(::close(fd)); }
 
 Result dup(int fd) noexcept { return result(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
-Result recvmsg(int fd, msghdr& message, int flags) noexcept {
-  return result(::recvmsg(fd, &message, flags));
+Result sendfile(int fd, int file, std::int64_t& offset, std::size_t size) noexcept {
+  static_assert(sizeof offset == sizeof(off_t));
+  WithoutSigpipe guard;
+  return guard.ended(result(::sendfile(fd, file, reinterpret_cast<off_t*>(&offset), size)), size);
 }
 
-Result sendmsg(int fd, const msghdr& message, int flags) noexcept {
-  return result(::sendmsg(fd, &message, flags | MSG_NOSIGNAL));
+Result splice(int fd, int pipe, std::size_t size) noexcept {
+  WithoutSigpipe guard;
+  return guard.ended(result(::splice(pipe, nullptr, fd, nullptr, size, SPLICE_F_NONBLOCK)), size);
 }
 
-Result send_pieces(int fd, const Piece* pieces, std::size_t count, int flags) noexcept {
-  iovec parts[8];
-  count = std::min(count, std::size(parts));
-  for (std::size_t i = 0; i < count; ++i)
-    parts[i] = {const_cast<void*>(pieces[i].data), pieces[i].size};
-  msghdr message{};
-  message.msg_iov = parts;
-  message.msg_iovlen = count;
-  return sendmsg(fd, message, flags);
+Result read(int file, void* data, std::size_t size) noexcept {
+  return result(::read(file, data, size));
+}
+
+Result pread(int file, void* data, std::size_t size, std::int64_t offset) noexcept {
+  return result(::pread(file, data, size, offset));
+}
+
+Result tell(int file) noexcept { return result(::lseek(file, 0, SEEK_CUR)); }
+
+Result seek(int file, std::int64_t offset) noexcept {
+  return result(::lseek(file, offset, SEEK_SET));
 }
 
 Result getsockname(int fd, void* address, std::size_t& size) noexcept {
@@ -124,6 +198,11 @@ bool is_listening(int fd) noexcept {
 Result set_nonblocking(int fd, bool on) noexcept {
   int value = on ? 1 : 0;
   return result(::ioctl(fd, FIONBIO, &value));
+}
+
+Result get_nonblocking(int fd) noexcept {
+  const Result flags = result(::fcntl(fd, F_GETFL));
+  return flags < 0 ? flags : (flags & O_NONBLOCK) != 0;
 }
 
 Result get_inheritable(int fd) noexcept {

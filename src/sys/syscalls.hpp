@@ -12,7 +12,6 @@
 #include <utility>
 
 struct sockaddr;
-struct msghdr;
 
 namespace plug::detail::sys {
 
@@ -31,19 +30,37 @@ Result close(int fd) noexcept;
 /// A close-on-exec duplicate.
 Result dup(int fd) noexcept;
 
-// recv, recvfrom, send and sendto are in sys/transfer.hpp.
-Result recvmsg(int fd, msghdr& message, int flags) noexcept;
+// recv, recvfrom, recvmsg, send, sendto and sendmsg are in sys/transfer.hpp.
 inline constexpr int kDontWait = 0x40;  // MSG_DONTWAIT
-/// The sending calls never raise SIGPIPE.
-Result sendmsg(int fd, const msghdr& message, int flags) noexcept;
 
-/// One piece of a gathering write.
+/// One piece of memory of a message; laid out as the system's iovec. Only receiving writes to it.
 struct Piece {
-  const void* data;
+  void* data;
   std::size_t size;
 };
-/// At most 8 pieces.
-Result send_pieces(int fd, const Piece* pieces, std::size_t count, int flags) noexcept;
+
+/// What sendmsg() and recvmsg() take; laid out as the system's msghdr. Receiving replaces the sizes
+/// of the address and of the control data, and the flags.
+struct Message {
+  void* address = nullptr;
+  std::uint32_t address_size = 0;
+  Piece* pieces = nullptr;
+  std::size_t count = 0;
+  void* control = nullptr;
+  std::size_t control_size = 0;
+  int flags = 0;
+};
+
+/// Sends up to `size` bytes of a file from `offset` on, which goes up by what was sent.
+Result sendfile(int fd, int file, std::int64_t& offset, std::size_t size) noexcept;
+/// Moves up to `size` bytes from a pipe to a socket, without waiting for the pipe: -EAGAIN when
+/// nothing is in it, or when the socket would block; -EINVAL when `pipe` is none.
+Result splice(int fd, int pipe, std::size_t size) noexcept;
+Result read(int file, void* data, std::size_t size) noexcept;
+Result pread(int file, void* data, std::size_t size, std::int64_t offset) noexcept;
+/// The position of a file, or what sets it; -ESPIPE where there is none.
+Result tell(int file) noexcept;
+Result seek(int file, std::int64_t offset) noexcept;
 
 Result getsockname(int fd, void* address, std::size_t& size) noexcept;
 Result getpeername(int fd, void* address, std::size_t& size) noexcept;
@@ -54,6 +71,7 @@ Result socket_error(int fd, int& error) noexcept;
 /// Whether accept() would wait for a connection (SO_ACCEPTCONN); true where that cannot be told.
 bool is_listening(int fd) noexcept;
 Result set_nonblocking(int fd, bool on) noexcept;
+Result get_nonblocking(int fd) noexcept;
 Result get_inheritable(int fd) noexcept;
 Result set_inheritable(int fd, bool on) noexcept;
 

@@ -1,7 +1,8 @@
 #pragma once
 
 // The system calls that move data, as syscalls.hpp has the others. They are inline, so that the
-// system call returns into whoever asked for it; see perform() in wait/waiter.hpp.
+// system call returns into whoever asked for it; see perform() in wait/waiter.hpp. Those that send
+// never raise SIGPIPE.
 
 #include <sys/socket.h>
 
@@ -38,6 +39,14 @@ inline Result sendto(int fd, const void* data, std::size_t size, int flags, cons
                      std::size_t address_size) noexcept {
   return result(::sendto(fd, data, size, flags | MSG_NOSIGNAL, as_sockaddr(address),
                          static_cast<socklen_t>(address_size)));
+}
+
+inline Result recvmsg(int fd, Message& message, int flags) noexcept {
+  return result(::recvmsg(fd, reinterpret_cast<msghdr*>(&message), flags));
+}
+
+inline Result sendmsg(int fd, const Message& message, int flags) noexcept {
+  return result(::sendmsg(fd, reinterpret_cast<const msghdr*>(&message), flags | MSG_NOSIGNAL));
 }
 
 }  // namespace plug::detail::sys

@@ -62,15 +62,14 @@ class Listed {
 };
 
 /// The ready events of `fd`, -EBADF when the descriptor closes, kTimedOut, or -errno.
-long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int events,
+long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd, int events,
                 Deadline deadline) {
   const int event = wake_event.get();
   const Listed listed(descriptor, event);
   if (!listed.listed()) in_flight.become_untimed();
   if (descriptor.closed()) return -EBADF;
 
-  sys::PollEntry entries[] = {{in_flight.fd(), static_cast<short>(events), 0},
-                              {event, sys::kIn, 0}};
+  sys::PollEntry entries[] = {{fd, static_cast<short>(events), 0}, {event, sys::kIn, 0}};
   for (;;) {
     const std::int64_t left = deadline.remaining();
     const long ready = sys::poll(entries, listed.listed() ? 2 : 1, left);
@@ -92,6 +91,7 @@ int events_of(const Op& op) noexcept {
       return op.flags;
     case Op::Kind::receive:
     case Op::Kind::receive_from:
+    case Op::Kind::receive_message:
     case Op::Kind::accept:
       return sys::kIn;
     default:
@@ -101,7 +101,7 @@ int events_of(const Op& op) noexcept {
 
 /// How a connection attempt that is under way ends.
 long finish_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Deadline deadline) {
-  const long ready = wait_ready(descriptor, in_flight, sys::kOut, deadline);
+  const long ready = wait_ready(descriptor, in_flight, in_flight.fd(), sys::kOut, deadline);
   if (ready < 0) return ready;
   int error = 0;
   const long got = sys::socket_error(in_flight.fd(), error);
@@ -136,7 +136,9 @@ InterruptFunction exchange_interrupt_function(InterruptFunction function) noexce
 long perform_other(Descriptor& descriptor, Op& op, Deadline deadline) {
   Descriptor::InFlight in_flight(descriptor, deadline.is_none() && op.kind != Op::Kind::ready);
   if (in_flight.fd() < 0) return -EBADF;
-  if (op.kind == Op::Kind::ready) return wait_ready(descriptor, in_flight, events_of(op), deadline);
+  if (op.kind == Op::Kind::ready)
+    return wait_ready(descriptor, in_flight, op.file < 0 ? in_flight.fd() : op.file, events_of(op),
+                      deadline);
   if (op.kind == Op::Kind::connect) {
     const long result = perform_connect(descriptor, in_flight, op, deadline);
     return result < 0 && descriptor.closed() ? -EBADF : result;
@@ -165,7 +167,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
       wait = true;
     }
     if (!wait) continue;
-    const long ready = wait_ready(descriptor, in_flight, events_of(op), deadline);
+    const long ready = wait_ready(descriptor, in_flight, in_flight.fd(), events_of(op), deadline);
     if (ready == kTimedOut && deadline.is_immediate()) {
       // What does not listen says so at once; what does has no connection.
       if (op.kind == Op::Kind::accept && !sys::is_listening(in_flight.fd()))

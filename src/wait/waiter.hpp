@@ -39,14 +39,17 @@ inline constexpr long kTimedOut = -4096;  // below every -errno
 /// One operation on a descriptor, with its arguments. The buffers are the caller's.
 struct Op {
   enum class Kind : std::uint8_t {
-    receive,       ///< recv(data, size, flags)
-    receive_from,  ///< recvfrom(data, size, flags) into address, address_size
-    send,          ///< send(data, size, flags)
-    send_to,       ///< sendto(data, size, flags) to address, address_size
-    send_pieces,   ///< sendmsg(pieces, size of them, flags)
-    accept,        ///< accept4() into address, address_size
-    connect,       ///< connect() to address, address_size
-    ready,         ///< nothing but waiting for `flags` (kIn, kOut); gives the ready events
+    receive,          ///< recv(data, size, flags)
+    receive_from,     ///< recvfrom(data, size, flags) into address, address_size
+    receive_message,  ///< recvmsg(data: a sys::Message, flags)
+    send,             ///< send(data, size, flags)
+    send_to,          ///< sendto(data, size, flags) to address, address_size
+    send_message,     ///< sendmsg(data: a sys::Message, flags)
+    send_file,        ///< sendfile(file, data: the offset, an int64_t, size)
+    send_pipe,        ///< splice(file, size); -EAGAIN also when the pipe is empty
+    accept,           ///< accept4() into address, address_size
+    connect,          ///< connect() to address, address_size
+    ready,            ///< nothing but waiting for `flags` (kIn, kOut); gives the ready events
   };
 
   Kind kind;
@@ -55,7 +58,9 @@ struct Op {
   std::size_t size = 0;
   void* address = nullptr;
   std::size_t address_size = 0;
-  const sys::Piece* pieces = nullptr;
+  /// Another descriptor: what send_file and send_pipe read from. `ready` waits for it instead of
+  /// the operation's own, whose close() ends the wait all the same.
+  int file = -1;
 };
 
 class Waiter {
@@ -88,8 +93,14 @@ inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {
       return sys::send(fd, op.data, op.size, op.flags);
     case Op::Kind::send_to:
       return sys::sendto(fd, op.data, op.size, op.flags, op.address, op.address_size);
-    case Op::Kind::send_pieces:
-      return sys::send_pieces(fd, op.pieces, op.size, op.flags);
+    case Op::Kind::receive_message:
+      return sys::recvmsg(fd, *static_cast<sys::Message*>(op.data), op.flags);
+    case Op::Kind::send_message:
+      return sys::sendmsg(fd, *static_cast<sys::Message*>(op.data), op.flags);
+    case Op::Kind::send_file:
+      return sys::sendfile(fd, op.file, *static_cast<std::int64_t*>(op.data), op.size);
+    case Op::Kind::send_pipe:
+      return sys::splice(fd, op.file, op.size);
     case Op::Kind::accept:
       return sys::accept(fd, op.address, op.address_size);
     case Op::Kind::connect:

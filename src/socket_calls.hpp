@@ -1,0 +1,65 @@
+#pragma once
+
+// What the bodies of Socket's calls share.
+
+#include <plug/address.hpp>
+#include <plug/error.hpp>
+
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <system_error>
+
+#include "address_access.hpp"
+#include "socket_state.hpp"
+
+namespace plug::detail {
+
+/// A moved-from Socket acts as a closed one.
+inline SocketState& moved_from() {
+  static SocketState closed(-1, 0, 0, 0, std::nullopt);
+  return closed;
+}
+inline SocketState& live(const std::shared_ptr<SocketState>& state) {
+  if (state) [[likely]]
+    return *state;
+  return moved_from();
+}
+
+/// Runs a system call that does not wait, on the descriptor's number.
+template <class Call>
+long on_descriptor(SocketState& state, Call call) {
+  const Descriptor::InFlight in_flight(state.descriptor, false);
+  return in_flight.fd() < 0 ? -EBADF : call(in_flight.fd());
+}
+
+/// The number of bytes to receive; Errc when it cannot be.
+inline std::size_t checked_size(std::ptrdiff_t size, std::error_code& error) noexcept {
+  if (error) [[unlikely]]
+    error.clear();
+  if (size >= 0) return static_cast<std::size_t>(size);
+  error = Errc::negative_size;
+  return 0;
+}
+
+/// An error about an address, which is put into words only when there is one.
+inline void throw_about(const std::error_code& error, const AddressLike& address) {
+  if (error) [[unlikely]]
+    throw_if(error, to_string(address));
+}
+
+/// The address that `like` means for this socket, looked up until the deadline. Without a
+/// descriptor nothing is looked up. As in Python, a socket that does not wait waits for names all
+/// the same.
+inline const Address* target_of(SocketState& state, const AddressLike& like, Deadline deadline,
+                                Address& found, std::error_code& error) {
+  if (state.descriptor.fd() < 0) {
+    error = error_from(-EBADF);
+    return &found;
+  }
+  return AddressAccess::resolve(like, static_cast<AF>(state.family),
+                                deadline.is_immediate() ? Deadline::none() : deadline, found,
+                                error);
+}
+
+}  // namespace plug::detail

@@ -199,6 +199,23 @@ class Socket {
   std::size_t sendmsg_afalg(ALG op, const Buffers& buffers, const AfalgOptions& options,
                             std::error_code& error);
 
+  /// Sends a file, from `offset` on, up to its end or `count` bytes, and returns how many that
+  /// were; the form with an error code also says so when it fails. The kernel moves the bytes
+  /// (sendfile(2), splice(2) from a pipe); where it cannot, they are read and sent. The time-out is
+  /// for each wait, not for the whole. The descriptor stays the caller's; its position is
+  /// offset + sent afterwards, also after an error, when anything was sent. What cannot be
+  /// positioned, such as a pipe, is sent from where it is; bytes read from it that could not be
+  /// sent are lost, except for those of a pipe.
+  ///
+  /// Throws ValueError unless this is a stream socket, with a time-out other than zero, count > 0
+  /// and fileno >= 0; OSError as send() does, and for the file (EISDIR, EBADF, ESPIPE, EINVAL for
+  /// an offset below zero). Unlike Python's, sends what is not a regular file too, which has no
+  /// size.
+  std::int64_t sendfile(int fileno, std::int64_t offset = 0,
+                        std::optional<std::int64_t> count = {});
+  std::int64_t sendfile(int fileno, std::int64_t offset, std::optional<std::int64_t> count,
+                        std::error_code& error);
+
   // --- names and options ---
 
   /// The address of this end, or of the other (OSError ENOTCONN when there is none).

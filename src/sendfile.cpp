@@ -1,0 +1,209 @@
+#include <plug/error.hpp>
+#include <plug/socket.hpp>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "scratch.hpp"
+#include "socket_calls.hpp"
+#include "socket_state.hpp"
+
+namespace plug {
+
+namespace {
+
+using detail::Deadline;
+using detail::error_from;
+using detail::Op;
+using detail::SocketState;
+namespace sys = detail::sys;
+
+/// Whether the kernel's error says that it cannot move this file's bytes by itself.
+bool is_refusal(long result) noexcept {
+  switch (-result) {
+    case EINVAL:
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case EOVERFLOW:
+    case EPERM:
+    case ESPIPE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// One sendfile(): what has been sent of which file, and how.
+class Transfer {
+ public:
+  Transfer(SocketState& state, int file, std::int64_t offset, std::optional<std::int64_t> count)
+      : state_(state), file_(file), begin_(offset), count_(count) {}
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+  /// The file stands behind what was sent, also when an exception passes.
+  ~Transfer() {
+    if (positioned_ && sent_ > 0) sys::seek(file_, begin_ + sent_);
+  }
+
+  std::int64_t sent() const noexcept { return sent_; }
+
+  /// Sends until the end of the file or the count: 0, or what failed.
+  long run() {
+    const long position = sys::tell(file_);
+    if (position < 0 && position != -ESPIPE) return position;
+    positioned_ = position >= 0;
+    if (begin_ < 0) return -EINVAL;
+    if (begin_ > 0 && !positioned_) return -ESPIPE;
+    long result = may_sleep_past_deadline() ? -EINVAL : positioned_ ? run_file() : run_pipe();
+    if (sent_ == 0 && is_refusal(result)) result = run_copy();
+    return result;
+  }
+
+ private:
+  static constexpr std::int64_t kBlock = std::int64_t{1} << 30;
+  static constexpr std::size_t kCopied = std::size_t{1} << 16;
+
+  /// The kernel's moving has no flag against sleeping: with a time-out it needs a descriptor in
+  /// non-blocking mode, which a duplicate may have changed. It knows nothing of layers at all.
+  bool may_sleep_past_deadline() {
+    if (state_.layer) return true;
+    return !state_.deadline().is_none() && detail::on_descriptor(state_, sys::get_nonblocking) == 0;
+  }
+
+  /// What to ask for next; 0 when the count has been sent.
+  std::size_t next() const noexcept {
+    return static_cast<std::size_t>(count_ ? std::min(*count_ - sent_, kBlock) : kBlock);
+  }
+
+  /// Each wait has the time-out for itself.
+  long wait_writable() {
+    Op op{.kind = Op::Kind::ready, .flags = sys::kOut};
+    return detail::perform(state_.descriptor, op, state_.deadline());
+  }
+  long wait_readable() {
+    Op op{.kind = Op::Kind::ready, .flags = sys::kIn, .file = file_};
+    return detail::perform(state_.descriptor, op, state_.deadline());
+  }
+
+  long run_file() {
+    std::int64_t offset = begin_;
+    while (const std::size_t size = next()) {
+      Op op{.kind = Op::Kind::send_file, .data = &offset, .size = size, .file = file_};
+      long result = detail::perform(state_.descriptor, op, state_.deadline());
+      // Without a time-out, on a descriptor that a duplicate made non-blocking.
+      if (result == -EAGAIN) {
+        if (result = wait_writable(); result >= 0) continue;
+      }
+      if (result <= 0) return result;
+      sent_ += result;
+    }
+    return 0;
+  }
+
+  long run_pipe() {
+    while (const std::size_t size = next()) {
+      // Would-block may mean either side, so the waiting is done here.
+      const bool blocking = state_.deadline().is_none();
+      Op op{.kind = Op::Kind::send_pipe, .size = size, .file = file_};
+      long result = detail::perform(state_.descriptor, op,
+                                    blocking ? Deadline::none() : Deadline::immediate());
+      if (result == -EAGAIN) {
+        result = wait_readable();
+        if (result >= 0) result = wait_writable();
+        if (result >= 0) continue;
+      }
+      if (result <= 0) return result;
+      sent_ += result;
+    }
+    return 0;
+  }
+
+  long run_copy() {
+    detail::Scratch scratch(kCopied);
+    while (const std::size_t size = next()) {
+      const long got = read_some(scratch.data(), std::min(size, kCopied));
+      if (got <= 0) return got;
+      if (const long failed = send_whole({scratch.data(), static_cast<std::size_t>(got)});
+          failed < 0)
+        return failed;
+    }
+    return 0;
+  }
+
+  long read_some(char* data, std::size_t size) {
+    for (;;) {
+      long result = 0;
+      if (positioned_) {
+        result = sys::pread(file_, data, size, begin_ + sent_);
+      } else if (result = wait_readable(); result >= 0) {
+        result = sys::read(file_, data, size);
+      }
+      if (result == -EINTR) {
+        if (const long stop = detail::interrupted(); stop != 0) return stop;
+      } else if (result != -EAGAIN || positioned_) {
+        return result;
+      }
+    }
+  }
+
+  long send_whole(BytesView data) {
+    while (!data.empty()) {
+      long result = send_some(data);
+      if (result == -EAGAIN) {
+        if (result = wait_writable(); result >= 0) continue;
+      }
+      if (result < 0) return result;
+      data = data.from(static_cast<std::size_t>(result));
+      sent_ += result;
+    }
+    return 0;
+  }
+
+  long send_some(BytesView data) {
+    if (state_.layer) return state_.layer->send(state_.descriptor, data, 0, state_.deadline());
+    Op op{.kind = Op::Kind::send, .data = const_cast<char*>(data.data()), .size = data.size()};
+    return detail::perform(state_.descriptor, op, state_.deadline());
+  }
+
+  SocketState& state_;
+  int file_;
+  std::int64_t begin_;
+  std::optional<std::int64_t> count_;
+  std::int64_t sent_ = 0;
+  bool positioned_ = false;  // it has a position, which pread() can do without
+};
+
+}  // namespace
+
+std::int64_t Socket::sendfile(int fileno, std::int64_t offset, std::optional<std::int64_t> count) {
+  std::error_code error;
+  const std::int64_t sent = sendfile(fileno, offset, count, error);
+  if (error)
+    throw_if(error, "sendfile of fileno " + std::to_string(fileno) + ", offset " +
+                        std::to_string(offset) +
+                        (count ? ", count " + std::to_string(*count) : std::string()) + ", sent " +
+                        std::to_string(sent));
+  return sent;
+}
+
+std::int64_t Socket::sendfile(int fileno, std::int64_t offset, std::optional<std::int64_t> count,
+                              std::error_code& error) {
+  SocketState& state = detail::live(state_);
+  error.clear();
+  if (state.descriptor.fd() < 0)
+    error = error_from(-EBADF);
+  else if (state.type != static_cast<int>(SOCK::STREAM))
+    error = Errc::not_a_stream;
+  else if (count && *count <= 0)
+    error = Errc::count_not_positive;
+  else if (state.timeout().is_zero())
+    error = Errc::not_blocking;
+  else if (fileno < 0)
+    error = Errc::negative_fileno;
+  if (error) return 0;
+  Transfer transfer(state, fileno, offset, count);
+  error = error_from(transfer.run());
+  return transfer.sent();
+}
+
+}  // namespace plug

@@ -96,6 +96,8 @@ std::string expected_text(const Outcome& python) {
   const std::pair<std::string, std::string> reworded[] = {
       {"bind(): port must be 0-65535.", "port must be 0-65535"},
       {"bind(): flowinfo must be 0-1048575.", "flowinfo must be 0-1048575"},
+      {"IPv4 sockaddr must be 2 tuple", "address family mismatched"},
+      {"getnameinfo(): flowinfo must be 0-1048575.", "flowinfo must be 0-1048575"},
       {"negative buffersize in recv", "negative buffersize"},
       {"negative buffersize in recv_into", "negative buffersize"},
       {"nbytes is greater than the length of the buffer", "buffer too small for requested bytes"},

@@ -36,6 +36,15 @@ struct Waiting {
 };
 
 void receive(Socket& sock, std::error_code& error) { sock.recv(100, MSG{}, error); }
+void receive_message(Socket& sock, std::error_code& error) { sock.recvmsg(9, 99, MSG{}, error); }
+void receive_into(Socket& sock, std::error_code& error) {
+  char room[9];
+  sock.recvmsg_into({room}, 0, MSG{}, error);
+}
+void send_messages(Socket& sock, std::error_code& error) {
+  const std::string megabyte(1 << 20, 'x');
+  for (error.clear(); !error;) sock.sendmsg({megabyte, megabyte}, {}, MSG{}, error);
+}
 void accept_one(Socket& sock, std::error_code& error) { sock.accept(error); }
 void send_much(Socket& sock, std::error_code& error) {
   const std::string megabytes(64 << 20, 'x');
@@ -46,6 +55,11 @@ std::vector<Waiting> waiting_calls() {
   return {
       {"TcpRecv", receive, [] { return tcp_pair(); }},
       {"TcpSendall", send_much, [] { return tcp_pair(); }},
+      {"TcpRecvmsg", receive_message, [] { return tcp_pair(); }},
+      {"TcpSendmsg", send_messages, [] { return tcp_pair(); }},
+      {"UnixStreamRecvmsgInto", receive_into, [] { return socketpair(); }},
+      {"UnixDatagramRecvmsg", receive_message, [] { return socketpair(AF::UNIX, SOCK::DGRAM); }},
+      {"UnixStreamSendmsg", send_messages, [] { return socketpair(); }},
       {"TcpAccept", accept_one,
        [] {
          return std::pair(create_server({"127.0.0.1", 0}), Socket(AF::INET));

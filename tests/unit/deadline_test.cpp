@@ -38,8 +38,13 @@ TEST(Deadline, EndsEveryWaitingCallAtTheTimeoutAndNotBefore) {
   expect_time_out([&, &sock = sock] { sock.recv_into(buffer); });
   expect_time_out([&, &sock = sock] { sock.recvfrom(1); });
   expect_time_out([&, &sock = sock] { sock.recvfrom_into(buffer); });
+  expect_time_out([&, &sock = sock] { sock.recvmsg(1, 100); });
+  expect_time_out([&, &sock = sock] { sock.recvmsg_into({buffer}); });
+  expect_time_out([&, &sock = sock] { recv_fds(sock, 1, 1); });
   const std::string large(16 << 20, 'x');
   expect_time_out([&, &sock = sock] { sock.sendall(large); });
+  expect_time_out([&, &sock = sock] { sock.sendmsg({large}); });
+  expect_time_out([&, &sock = sock] { send_fds(sock, {large}, {0}); });
   expect_time_out([&, &sock = sock] { sock.send("more"); });
   Socket listener = create_server({"127.0.0.1", 0});
   listener.settimeout(kTimeout);

@@ -1,7 +1,9 @@
 // The two forms of every call: the one with an error code gives what the throwing one gives.
 
+#include <plug/family_constants.hpp>
 #include <plug/socket.hpp>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -31,6 +33,8 @@ struct World {
     client.connect(listening.getsockname());
     closed.close();
     silent.first.settimeout(1e-3);
+    silent.second.settimeout(1);
+    silent.first.send("quiet");
   }
 
   int port() const { return listening.getsockname().port(); }
@@ -39,6 +43,7 @@ struct World {
   Socket udp{AF::INET, SOCK::DGRAM};
   Socket refusing = refusing_socket();
   std::pair<Socket, Socket> silent = socketpair();
+  OwnedFd file{::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)};
   char room[8] = {};
 };
 
@@ -61,6 +66,11 @@ std::string text(const std::pair<Bytes, Address>& pair) {
 std::string text(const std::pair<std::size_t, Address>& pair) {
   return text({std::to_string(pair.first), pair.second});
 }
+std::string text(const ReceivedMessage& message) { return text({message.data, message.address}); }
+std::string text(const ReceivedInto& message) { return text({message.count, message.address}); }
+std::string text(const ReceivedFds& message) { return text({message.data, message.address}); }
+std::string text(const OwnedFd& fd) { return fd ? "a descriptor" : ""; }
+std::string text(std::int64_t count) { return std::to_string(count); }
 std::string text(const std::string& bytes) { return bytes; }
 std::string text(std::size_t count) { return std::to_string(count); }
 std::string text(int value) { return std::to_string(value); }
@@ -117,6 +127,25 @@ std::vector<Case> successes() {
            w.sock.sendall("", MSG{}, error)),
       BOTH("sendto", w.udp.sendto("abc", w.udp.getsockname()),
            w.udp.sendto("abc", MSG{}, w.udp.getsockname(), error)),
+      BOTH("recvmsg", w.udp.recvmsg(3), w.udp.recvmsg(3, 0, MSG{}, error)),
+      BOTH("recvmsg ancsize", w.sock.recvmsg(3, 100), w.sock.recvmsg(3, 100, MSG{}, error)),
+      BOTH("recvmsg_into", w.sock.recvmsg_into({w.room}),
+           w.sock.recvmsg_into({w.room}, 0, MSG{}, error)),
+      BOTH("recv_fds", recv_fds(w.silent.second, 3, 1),
+           recv_fds(w.silent.second, 3, 1, MSG{}, error)),
+      BOTH("sendmsg", w.sock.sendmsg({"abc", "d"}), w.sock.sendmsg({"abc", "d"}, {}, MSG{}, error)),
+      BOTH("sendmsg address", w.udp.sendmsg({"abc"}, {}, MSG{}, w.udp.getsockname()),
+           w.udp.sendmsg({"abc"}, {}, MSG{}, w.udp.getsockname(), error)),
+      BOTH("send_fds", send_fds(w.silent.first, {"abc"}, {0}),
+           send_fds(w.silent.first, {"abc"}, {0}, MSG{}, error)),
+      BOTH("send_fds address", send_fds(w.silent.first, {"abc"}, {0}, MSG{}, Address()),
+           send_fds(w.silent.first, {"abc"}, {0}, MSG{}, Address(), error)),
+      BOTH("sendfile", w.sock.sendfile(w.file.fileno(), 1, 2),
+           w.sock.sendfile(w.file.fileno(), 1, 2, error)),
+      BOTH("dup of fileno", dup(Fileno{0}), dup(Fileno{0}, error)),
+      BOTH_VOID("close of fileno", close(Fileno{w.file.detach()}),
+                close(Fileno{w.file.detach()}, error)),
+      BOTH_VOID("close of OwnedFd", w.file.close(), w.file.close(error)),
       BOTH("getsockname", w.sock.getsockname(), w.sock.getsockname(error)),
       BOTH("getpeername", w.sock.getpeername(), w.sock.getpeername(error)),
       BOTH_VOID("setsockopt int", w.sock.setsockopt(SOL::SOCKET, SO::KEEPALIVE, 1),
@@ -186,6 +215,36 @@ std::vector<Case> failures() {
            w.udp.sendto("abc", MSG{}, {"no such host", 1}, error)),
       BOTH("sendto family", w.udp.sendto("abc", Address::parse("[::1]:1")),
            w.udp.sendto("abc", MSG{}, Address::parse("[::1]:1"), error)),
+      BOTH("recvmsg negative", w.sock.recvmsg(-1), w.sock.recvmsg(-1, 0, MSG{}, error)),
+      BOTH("recvmsg ancsize", w.sock.recvmsg(1, -1), w.sock.recvmsg(1, -1, MSG{}, error)),
+      BOTH("recvmsg time-out", w.silent.first.recvmsg(1),
+           w.silent.first.recvmsg(1, 0, MSG{}, error)),
+      BOTH("recvmsg closed", w.closed.recvmsg(1), w.closed.recvmsg(1, 0, MSG{}, error)),
+      BOTH("recvmsg_into ancsize", w.sock.recvmsg_into({w.room}, 1L << 40),
+           w.sock.recvmsg_into({w.room}, 1L << 40, MSG{}, error)),
+      BOTH("recvmsg_into time-out", w.silent.first.recvmsg_into({w.room}),
+           w.silent.first.recvmsg_into({w.room}, 0, MSG{}, error)),
+      BOTH("recv_fds negative", recv_fds(w.sock, 3, -1), recv_fds(w.sock, 3, -1, MSG{}, error)),
+      BOTH("recv_fds time-out", recv_fds(w.silent.first, 3, 1),
+           recv_fds(w.silent.first, 3, 1, MSG{}, error)),
+      BOTH("sendmsg", w.fresh.sendmsg({"abc"}), w.fresh.sendmsg({"abc"}, {}, MSG{}, error)),
+      BOTH("sendmsg name", w.udp.sendmsg({"abc"}, {}, MSG{}, {"no such host", 1}),
+           w.udp.sendmsg({"abc"}, {}, MSG{}, {"no such host", 1}, error)),
+      BOTH("send_fds", send_fds(w.silent.first, {"abc"}, {-1}),
+           send_fds(w.silent.first, {"abc"}, {-1}, MSG{}, error)),
+      BOTH("sendmsg_afalg", w.udp.sendmsg_afalg(ALG::OP_ENCRYPT),
+           w.udp.sendmsg_afalg(ALG::OP_ENCRYPT, {}, {}, error)),
+      BOTH("sendfile", w.fresh.sendfile(w.file.fileno()),
+           w.fresh.sendfile(w.file.fileno(), 0, std::nullopt, error)),
+      BOTH("sendfile file", w.sock.sendfile(1 << 20),
+           w.sock.sendfile(1 << 20, 0, std::nullopt, error)),
+      BOTH("sendfile count", w.sock.sendfile(w.file.fileno(), 0, 0),
+           w.sock.sendfile(w.file.fileno(), 0, 0, error)),
+      BOTH("sendfile datagram", w.udp.sendfile(w.file.fileno()),
+           w.udp.sendfile(w.file.fileno(), 0, std::nullopt, error)),
+      BOTH("dup of fileno", dup(Fileno{-1}), dup(Fileno{-1}, error)),
+      BOTH_VOID("close of fileno", close(Fileno{-1}), close(Fileno{-1}, error)),
+      BOTH_VOID("close of OwnedFd", OwnedFd(1 << 20).close(), OwnedFd(1 << 20).close(error)),
       BOTH("getsockname", w.closed.getsockname(), w.closed.getsockname(error)),
       BOTH("getpeername", w.fresh.getpeername(), w.fresh.getpeername(error)),
       BOTH_VOID("setsockopt int", w.sock.setsockopt(SOL::SOCKET, 9999, 1),

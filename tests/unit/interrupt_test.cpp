@@ -83,6 +83,23 @@ TEST_F(Interrupt, DoesNotEndABlockingCall) {
   EXPECT_EQ(handled, 5);
 }
 
+TEST_F(Interrupt, DoesNotEndAMessageAndItsDescriptors) {
+  for (const Timeout timeout : {Timeout(), Timeout(30)}) {
+    auto [sock, peer] = socketpair();
+    sock.settimeout(timeout);
+    ReceivedFds received;
+    SignalledThread thread([&, &sock = sock] { received = recv_fds(sock, 10, 1); });
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(thread.wait_until_blocked());
+      thread.interrupt();
+    }
+    send_fds(peer, {"hel", "lo"}, {0});
+    thread.join();
+    EXPECT_EQ(received.data, "hello");
+    EXPECT_EQ(received.fds.size(), 1u);
+  }
+}
+
 TEST_F(Interrupt, DoesNotEndAnAccept) {
   Socket listener = create_server({"127.0.0.1", 0});
   Address peer;

@@ -566,7 +566,9 @@ ReceivedFds recv_fds(Socket& sock, std::ptrdiff_t bufsize, std::ptrdiff_t maxfds
       sock.recvmsg(bufsize, static_cast<std::ptrdiff_t>(room), flags | MSG::CMSG_CLOEXEC, error);
   if (error) return {};
   std::vector<OwnedFd> fds = received.ancdata.take_fds();
-  return {std::move(received.data), std::move(fds), received.flags, received.address};
+  // The kernel repeats this one.
+  const MSG unasked = ~flags & MSG::CMSG_CLOEXEC;
+  return {std::move(received.data), std::move(fds), received.flags & ~unasked, received.address};
 }
 
 }  // namespace plug

@@ -100,6 +100,7 @@ std::string expected_text(const Outcome& python) {
       {"getnameinfo(): flowinfo must be 0-1048575.", "flowinfo must be 0-1048575"},
       {"negative buffersize in recv", "negative buffersize"},
       {"negative buffersize in recv_into", "negative buffersize"},
+      {"negative buffer size in recvmsg()", "negative buffersize"},
       {"nbytes is greater than the length of the buffer", "buffer too small for requested bytes"},
       {"timestamp too large to convert to C _PyTime_t", "Timeout value too large"},
       {"timeout doesn't fit into C timeval", "Timeout value too large"},

@@ -2,7 +2,6 @@
 #include <plug/error.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <ostream>
 
 #include "address_access.hpp"
@@ -74,12 +73,6 @@ std::string quoted(std::string_view text, bool (*escape)(unsigned char)) {
   return out += quote;
 }
 
-/// Decimal digits alone.
-bool parse_number(std::string_view text, std::uint32_t& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size() && !text.empty();
-}
-
 std::string pair_text(std::string_view host, int port) {
   return "(" + detail::str_repr(host) + ", " + std::to_string(port) + ")";
 }
@@ -89,13 +82,6 @@ std::string inet_text(const InetFields& fields) {
   if (fields.family == kInet) return pair_text(host, fields.port);
   return "('" + host + "', " + std::to_string(fields.port) + ", " +
          std::to_string(fields.flowinfo) + ", " + std::to_string(fields.scope_id) + ")";
-}
-
-Address inet_address(const InetFields& fields) {
-  Address address;
-  detail::AddressAccess::set_size(
-      address, detail::sys::write_inet(fields, detail::AddressAccess::storage(address)));
-  return address;
 }
 
 }  // namespace
@@ -110,16 +96,20 @@ std::string str_repr(std::string_view text) {
   return quoted(text, [](unsigned char c) { return c == 0x7f; });
 }
 
-void AddressAccess::set_size(Address& address, std::size_t size) noexcept {
-  // The kernel reports the length that it wanted, which may be more than there was room for.
-  address.size_ = static_cast<std::uint32_t>(std::min(size, Address::kCapacity));
+Address inet_address(const sys::InetFields& fields) {
+  Address address;
+  AddressAccess::set_size(address, sys::write_inet(fields, AddressAccess::storage(address)));
+  return address;
 }
 
 const Address* AddressAccess::resolve(const AddressLike& like, AF family, Deadline deadline,
                                       Address& found, std::error_code& error) {
   error.clear();
   if (like.address_ != nullptr) return like.address_;
-  if (like.own_) return &like.own_;
+  if (like.typed_ != nullptr) {
+    found = like.form_->address(like.typed_, error);
+    return &found;
+  }
   if (family != AF::INET && family != AF::INET6 && family != AF::RDS) {
     error = Errc::address_family;
     return &found;
@@ -136,7 +126,7 @@ const Address* AddressAccess::resolve(const AddressLike& like, AF family, Deadli
 
 std::string AddressAccess::text(const AddressLike& like) {
   if (like.address_ != nullptr) return to_string(*like.address_);
-  if (like.own_) return to_string(like.own_);
+  if (like.typed_ != nullptr) return like.form_->text(like.typed_);
   return pair_text(like.host_, like.port_);
 }
 
@@ -147,42 +137,8 @@ Address Address::from_bytes(BytesView raw) {
     throw ValueError("a socket address has 2 to 128 bytes, not " + std::to_string(raw.size()));
   Address address;
   std::copy(raw.begin(), raw.end(), address.storage_);
-  address.size_ = static_cast<std::uint32_t>(raw.size());
+  address.size_ = static_cast<std::uint16_t>(raw.size());
   return address;
-}
-
-Address Address::parse(std::string_view text) {
-  const auto fail = [&]() -> Address {
-    throw ValueError("not an address of the form 127.0.0.1:80 or [::1]:80: " +
-                     detail::str_repr(text));
-  };
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || text.find('\0') != std::string_view::npos) return fail();
-  std::string_view host = text.substr(0, colon);
-  std::string_view port_text = text.substr(colon + 1);
-  if (port_text.empty() || port_text.find_first_not_of("0123456789") != std::string_view::npos)
-    return fail();
-
-  InetFields fields;
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-    fields.family = kInet6;
-    if (const std::size_t percent = host.find('%'); percent != std::string_view::npos) {
-      const std::string scope(host.substr(percent + 1));
-      if (!parse_number(scope, fields.scope_id))
-        fields.scope_id = detail::sys::interface_index(scope);
-      if (fields.scope_id == 0 && scope != "0") return fail();
-      host = host.substr(0, percent);
-    }
-  } else {
-    fields.family = kInet;
-  }
-  if (!detail::sys::parse_host(fields.family, std::string(host), fields.host)) return fail();
-  std::uint32_t port = 0;
-  if (!parse_number(port_text, port) || port > 0xffff)
-    throw OverflowError("port must be 0-65535, not " + std::string(port_text));
-  fields.port = static_cast<std::uint16_t>(port);
-  return inet_address(fields);
 }
 
 AF Address::family() const noexcept { return static_cast<AF>(detail::sys::family_of(bytes())); }
@@ -211,6 +167,7 @@ std::string to_string(const Address& address) {
     std::string path = address.path();
     return !path.empty() && path.front() == '\0' ? detail::bytes_repr(path) : path;
   }
+  if (const auto typed = detail::typed_text(address)) return *typed;
   return "(" + std::to_string(static_cast<int>(address.family())) + ", " +
          detail::bytes_repr(address.bytes().from(sizeof(std::uint16_t))) + ")";
 }
@@ -239,12 +196,6 @@ UnixAddress::operator Address() const {
   detail::AddressAccess::set_size(
       address, detail::sys::write_unix(path, detail::AddressAccess::storage(address)));
   return address;
-}
-
-std::string to_string(const UnixAddress& address) { return to_string(Address(address)); }
-
-std::ostream& operator<<(std::ostream& out, const UnixAddress& address) {
-  return out << to_string(address);
 }
 
 AddressLike::AddressLike(std::string_view host, int port, std::uint32_t flowinfo,

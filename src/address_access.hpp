@@ -4,18 +4,26 @@
 
 #include <plug/address.hpp>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 
+#include "sys/sockaddr.hpp"
 #include "wait/deadline.hpp"
 
 namespace plug::detail {
 
 struct AddressAccess {
-  /// The memory of an address for the kernel to write to, kCapacity bytes, and then its size.
+  /// The memory of an address for the kernel to write to, kCapacity bytes, and then its size and
+  /// the protocol of its socket.
   static char* storage(Address& address) noexcept { return address.storage_; }
-  static void set_size(Address& address, std::size_t size) noexcept;
+  static void set_size(Address& address, std::size_t size, int protocol = 0) noexcept {
+    // The kernel reports the length that it wanted, which may be more than there was room for.
+    address.size_ = static_cast<std::uint16_t>(std::min(size, Address::kCapacity));
+    address.protocol_ = static_cast<std::uint16_t>(protocol);
+  }
 
   /// The address that `like` means for a socket of `family`; looked up when it is a host, until the
   /// deadline. May point into `like` or to `found`.
@@ -26,9 +34,16 @@ struct AddressAccess {
   static std::string text(const AddressLike& like);
 };
 
+/// An IPv4 or IPv6 address of its fields.
+Address inet_address(const sys::InetFields& fields);
+
 /// The first address of a host in a family (AF::INET or AF::INET6), port 0. Numbers are read
 /// without the resolver, which looks names up until the deadline; "" is every interface.
 Address resolve_host(std::string_view host, AF family, Deadline deadline, std::error_code& error);
+
+/// The text of an address whose family has a typed address in families.hpp; nothing for others and
+/// for bytes that are too few.
+std::optional<std::string> typed_text(const Address& address);
 
 /// Text in quotes as Python's repr() gives it for bytes ("b'\\x00a'") and for str, whose characters
 /// are taken to be printable from U+0080 on.

@@ -144,9 +144,7 @@ Address host_address(AF family, const unsigned char* host) {
   sys::InetFields fields;
   fields.family = static_cast<int>(family);
   std::memcpy(fields.host, host, family == AF::INET ? 4 : 16);
-  Address address;
-  AddressAccess::set_size(address, sys::write_inet(fields, AddressAccess::storage(address)));
-  return address;
+  return detail::inet_address(fields);
 }
 
 Timestamp moment(std::int64_t seconds, std::int64_t nanoseconds) noexcept {
@@ -460,7 +458,7 @@ ReceivedInto receive_message(SocketState& state, Pieces& pieces, char* control,
   received.ancdata = detail::AncillaryAccess::make(std::move(items));
   received.count = static_cast<std::size_t>(result);
   received.flags = static_cast<MSG>(message.flags);
-  AddressAccess::set_size(received.address, message.address_size);
+  AddressAccess::set_size(received.address, message.address_size, state.proto);
   return received;
 }
 

@@ -72,6 +72,10 @@ const char* message_of(Errc error) noexcept {
       return "wildcard resolved to multiple address";
     case Errc::no_addresses:
       return "getaddrinfo returns an empty list";
+    case Errc::interface_too_long:
+      return "AF_CAN interface name too long";
+    case Errc::bad_bluetooth:
+      return "bad bluetooth address";
   }
   return "unknown error of plug";
 }

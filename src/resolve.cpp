@@ -57,11 +57,6 @@ std::string protocol_text(std::string_view protocol) {
 
 const char* null_if_empty(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
-Address inet_address(const InetFields& fields) {
-  char raw[Address::kCapacity];
-  return Address::from_bytes({raw, detail::sys::write_inet(fields, raw)});
-}
-
 bool is_broadcast(std::string_view host) {
   return host == "<broadcast>" || host == "255.255.255.255";
 }
@@ -227,7 +222,7 @@ std::pair<std::string, std::string> getnameinfo(const HostPort& given, NI flags,
   detail::sys::read_inet(address.bytes(), fields);
   fields.flowinfo = given.flowinfo;
   fields.scope_id = given.scope_id;
-  return getnameinfo(inet_address(fields), flags, error);
+  return getnameinfo(detail::inet_address(fields), flags, error);
 }
 
 std::pair<std::string, std::string> getnameinfo(const HostPort& address, NI flags) {
@@ -359,8 +354,8 @@ std::vector<std::pair<int, std::string>> if_nameindex() {
 
 int if_nametoindex(std::string_view name) {
   check_name(name);
-  const unsigned index = detail::sys::interface_index(std::string(name));
-  if (index == 0) throw_if(Errc::no_such_interface, str_repr(name));
+  const long index = detail::sys::interface_index(std::string(name));
+  if (index < 0) throw_if(Errc::no_such_interface, str_repr(name));
   return static_cast<int>(index);
 }
 

@@ -78,7 +78,7 @@ std::pair<std::size_t, Address> receive_from(SocketState& state, MutableBytes bu
   error = error_from(received);
   if (received < 0) return result;
   result.first = static_cast<std::size_t>(received);
-  AddressAccess::set_size(result.second, op.address_size);
+  AddressAccess::set_size(result.second, op.address_size, state.proto);
   return result;
 }
 
@@ -89,7 +89,7 @@ Address name_of(SocketState& state, long (*call)(int, void*, std::size_t&) noexc
   const long result =
       on_descriptor(state, [&](int fd) { return call(fd, AddressAccess::storage(address), size); });
   error = error_from(result);
-  if (result >= 0) AddressAccess::set_size(address, size);
+  if (result >= 0) AddressAccess::set_size(address, size, state.proto);
   return address;
 }
 
@@ -229,7 +229,7 @@ std::pair<Socket, Address> Socket::accept(std::error_code& error) {
   const long accepted = detail::perform(state.descriptor, op, state.deadline());
   error = error_from(accepted);
   if (accepted < 0) return result;
-  AddressAccess::set_size(result.second, op.address_size);
+  AddressAccess::set_size(result.second, op.address_size, state.proto);
   result.first = Socket(own(accepted, state.family, state.type, state.proto, error));
   return result;
 }

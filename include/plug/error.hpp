@@ -75,6 +75,8 @@ enum class Errc {
   no_such_interface,   ///< an interface that is not there            -> OSError
   several_addresses,   ///< one address asked for where there are more -> OSError
   no_addresses,        ///< a name that has been found, without any   -> OSError
+  interface_too_long,  ///< a name that no interface of CAN can have  -> OSError
+  bad_bluetooth,       ///< text that is no address of Bluetooth      -> OSError
 };
 
 const std::error_category& plug_category() noexcept;

@@ -7,6 +7,7 @@
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
 #include <plug/error.hpp>
+#include <plug/families.hpp>
 #include <plug/family_constants.hpp>
 #include <plug/framing.hpp>
 #include <plug/resolve.hpp>

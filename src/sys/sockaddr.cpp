@@ -95,6 +95,9 @@ std::string format_host(int family, const unsigned char* host) {
   return text;
 }
 
-unsigned interface_index(const std::string& name) noexcept { return if_nametoindex(name.c_str()); }
+long interface_index(const std::string& name) noexcept {
+  const unsigned index = if_nametoindex(name.c_str());
+  return index == 0 ? -errno : static_cast<long>(index);
+}
 
 }  // namespace plug::detail::sys

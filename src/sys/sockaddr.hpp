@@ -44,7 +44,7 @@ bool parse_host_loosely(const std::string& text, unsigned char* out) noexcept;
 /// 4 or 16 bytes to text.
 std::string format_host(int family, const unsigned char* host);
 
-/// The number of an interface; 0 when there is none of that name.
-unsigned interface_index(const std::string& name) noexcept;
+/// The number of an interface, or -errno: ENODEV when there is none of that name.
+long interface_index(const std::string& name) noexcept;
 
 }  // namespace plug::detail::sys

@@ -116,7 +116,7 @@ const Operations& name_operations() {
       {"create_server", server},
       {"create_server in use", server_in_use},
       {"create_connection", connection},
-      {"dup", [](const Case& c) { return std::to_string(dup(Fileno{number(c[1])})); }},
+      {"dup", [](const Case& c) { return std::to_string(dup(Fileno{number(c[1])}).fileno()); }},
       {"close", [](const Case& c) { return close(Fileno{number(c[1])}), "closed"; }},
   };
   return table;

@@ -161,7 +161,8 @@ def culprits(macro_definitions, *options):
         library |= set(re.findall(r"#include <(\w+)>", (INCLUDE / header).read_text()))
     rest, found = set(macro_definitions), set()
     while True:
-        text = include_all(sorted(library))
+        # A header may ask for what only newer libraries have.
+        text = "".join(f"#if __has_include(<{name}>)\n#include <{name}>\n#endif\n" for name in sorted(library))
         for definition in sorted(rest):
             text += f"#undef {name_of(definition)}\n#define {definition}\n"
         text += include_all(plug_headers())

@@ -32,11 +32,12 @@ Field checked(Number number, std::string_view name) {
 
 void check_no_nul(std::string_view text) {
   if (text.find('\0') != std::string_view::npos)
-    throw ValueError("embedded null byte: " + detail::bytes_repr(text));
+    throw ValueError("embedded null character: " + detail::bytes_repr(text));
 }
 
 void check_can_interface(std::string_view name) {
-  check_no_nul(name);
+  if (name.find('\0') != std::string_view::npos)
+    throw ValueError("embedded null byte: " + detail::bytes_repr(name));
   if (name.size() >= sys::kInterfaceCapacity)
     throw OSError(Errc::interface_too_long, str_repr(name));
 }

@@ -95,6 +95,7 @@ std::vector<Outcome> pythons(const std::string& python_file, const std::vector<C
 std::string expected_text(const Outcome& python) {
   const std::pair<std::string, std::string> reworded[] = {
       {"bind(): port must be 0-65535.", "port must be 0-65535"},
+      {"bind(): proto must be 0-65535.", "proto must be 0-65535"},
       {"bind(): flowinfo must be 0-1048575.", "flowinfo must be 0-1048575"},
       {"IPv4 sockaddr must be 2 tuple", "address family mismatched"},
       {"getnameinfo(): flowinfo must be 0-1048575.", "flowinfo must be 0-1048575"},

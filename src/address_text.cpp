@@ -305,7 +305,12 @@ std::string Address::text() const {
   } else if (family() == AF::UNIX) {
     text = unix_text(path());
   } else {
-    detail::sys::visit(*this, [&text](const auto& typed) { text = text_of(typed); });
+    detail::sys::visit(*this, [&](const auto& typed) {
+      // One that is gone must not be read back as every interface.
+      if constexpr (requires { typed.interface; })
+        if (typed.interface.empty() && detail::sys::interface_of(*this) != 0) return;
+      text = text_of(typed);
+    });
   }
   if (!text.empty()) return text;
   return joined("raw", static_cast<std::uint64_t>(family()),

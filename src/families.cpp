@@ -146,8 +146,8 @@ std::string text_of(const NetlinkAddress& a) { return tuple(a.pid, a.groups); }
 std::string text_of(const VsockAddress& a) { return tuple(a.cid, a.port); }
 std::string text_of(const TipcAddress& a) {
   const std::uint32_t v3 = TIPC{a.addr_type} == TIPC::ADDR_NAME ? a.v2 : a.v3;
-  // Python prints the scope's sign as an unsigned number's.
-  const auto scope = static_cast<std::uint32_t>(static_cast<std::int8_t>(a.scope));
+  // It has a sign in the kernel's form, and none where Python prints it.
+  const std::uint32_t scope = a.scope < 0x80 ? a.scope : 0xffffff00u | a.scope;
   return tuple(a.addr_type, a.v1, a.v2, v3, scope);
 }
 std::string text_of(const AlgAddress& a) { return tuple(a.type, a.name, a.feat, a.mask); }

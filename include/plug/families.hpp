@@ -14,7 +14,8 @@
 //
 // Where an interface is named, the conversion to Address asks the system for its number: throws
 // OSError ENODEV when there is none of that name, as the call does that the address is given to.
-// to_address() is the same without throwing.
+// to_address() is the same without throwing. The other way round an interface that is gone reads as
+// empty, as in Python.
 //
 // AF::RDS takes {host, port} pairs of IPv4.
 //

@@ -143,6 +143,14 @@ bool parse_device(std::string_view text, BluetoothDevice& device) noexcept {
   return false;
 }
 
+int interface_of(const Address& address) noexcept {
+  sockaddr_can can;
+  if (load(address, AF::CAN, kCanSize, can)) return can.can_ifindex;
+  sockaddr_ll packet;
+  if (load(address, AF::PACKET, offsetof(sockaddr_ll, sll_addr), packet)) return packet.sll_ifindex;
+  return 0;
+}
+
 // --- CAN ---
 
 template <>

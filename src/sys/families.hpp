@@ -42,6 +42,10 @@ std::optional<HciAddress> read(const Address& address);
 template <>
 std::optional<ScoAddress> read(const Address& address);
 
+/// The number of the interface in an address that one of the types with an interface can read; 0 is
+/// every interface.
+int interface_of(const Address& address) noexcept;
+
 /// Calls `use` with the typed address that an address is one of, if any.
 template <class Use>
 void visit(const Address& address, Use use);

@@ -305,6 +305,15 @@ TEST(BluetoothForm, IsAsLargeAsTheSystems) {
   EXPECT_EQ(Address(ScoAddress(BDADDR::ANY)).bytes().size(), sizeof(::sockaddr_sco));
 }
 
+TEST(BluetoothForm, OfAProtocolWithoutATypeIsItsBytes) {
+  ::sockaddr_rc form{};
+  form.rc_family = AF_BLUETOOTH;
+  form.rc_channel = 1;
+  EXPECT_EQ(to_string(address_of(form, BTPROTO_ISO)),
+            "(31, b'\\x00\\x00\\x00\\x00\\x00\\x00\\x01\\x00')");
+  EXPECT_THROW(RfcommAddress(address_of(form, BTPROTO_ISO)), ValueError);
+}
+
 TEST(BluetoothText, ShowsWhatIsBeyondTheOldFormsOnlyWhereItMatters) {
   EXPECT_EQ(to_string(L2capAddress(BDADDR::ANY, 1, 5)), "('00:00:00:00:00:00', 1)");
   EXPECT_EQ(to_string(L2capAddress(BDADDR::ANY, 1, 5, BDADDR::LE_RANDOM)),
@@ -544,6 +553,17 @@ TEST(FamilyText, OfWhatNoShortFormSaysIsRaw) {
   EXPECT_THAT(six.text(), StartsWith("raw:10:"));
   EXPECT_EQ(Address::parse(six.text()), six);
   EXPECT_EQ(Address().text(), "");
+}
+
+TEST(FamilyText, OfAnInterfaceThatIsGoneIsRaw) {
+  const Address gone = address_of(can_form(1234567), CAN_RAW);
+  EXPECT_EQ(to_string(gone), "('',)");
+  EXPECT_THAT(gone.text(), StartsWith("raw:29:"));
+  EXPECT_EQ(Address::parse(gone.text()), gone);
+  sockaddr_ll packet{};
+  packet.sll_family = AF_PACKET;
+  packet.sll_ifindex = 1234567;
+  EXPECT_EQ(Address::parse(address_of(packet).text()), address_of(packet));
 }
 
 TEST(FamilyText, ThatIsNoneIsRefusedAndNamed) {

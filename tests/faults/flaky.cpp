@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -138,6 +139,25 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags) {
     part.msg_iovlen = 1;
   }
   return real_sendmsg(fd, &part, flags);
+}
+
+ssize_t recvmsg(int fd, msghdr* message, int flags) {
+  REAL(recvmsg);
+  if (fails(fd, flags)) return -1;
+  return real_recvmsg(fd, message, flags);
+}
+
+ssize_t sendfile(int fd, int file, off_t* offset, size_t size) {
+  REAL(sendfile);
+  if (fails(fd, 0)) return -1;
+  return real_sendfile(fd, file, offset, part_of(fd, size));
+}
+
+ssize_t splice(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t size,
+               unsigned flags) {
+  REAL(splice);
+  if (fails(to, 0)) return -1;
+  return real_splice(from, from_offset, to, to_offset, part_of(to, size), flags);
 }
 
 int accept4(int fd, sockaddr* __restrict address, socklen_t* __restrict length, int flags) {

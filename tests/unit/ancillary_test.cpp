@@ -1,6 +1,7 @@
 // sendmsg(), recvmsg(), and what travels beside the bytes.
 
 #include <plug/ancillary.hpp>
+#include <plug/families.hpp>
 #include <plug/family_constants.hpp>
 #include <plug/socket.hpp>
 
@@ -547,7 +548,8 @@ TEST(Timestamps, TellWhenADatagramArrived) {
   receiver.setsockopt(SOL::SOCKET, SO::TIMESTAMPING, static_cast<int>(kSoftware));
   // The kernel begins to stamp packets a little after the first socket asks for it.
   ReceivedMessage message;
-  for (int i = 0; i < 1000 && message.ancdata.empty(); ++i) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (message.ancdata.empty() && std::chrono::steady_clock::now() < limit) {
     sender.send("x");
     message = receiver.recvmsg(10, 100);
   }
@@ -688,11 +690,7 @@ std::optional<Socket> algorithm(const std::string& type, const std::string& name
   std::error_code error;
   Socket sock(AF::ALG, SOCK::SEQPACKET, 0, error);
   if (error) return std::nullopt;
-  std::string raw(88, '\0');  // struct sockaddr_alg
-  raw[0] = static_cast<char>(AF::ALG);
-  raw.replace(2, type.size(), type);
-  raw.replace(24, name.size(), name);
-  sock.bind(Address::from_bytes(raw), error);
+  sock.bind(AlgAddress(type, name), error);
   if (error) return std::nullopt;
   if (!key.empty()) sock.setsockopt(SOL::ALG, ALG::SET_KEY, key);
   return sock.accept().first;

@@ -114,8 +114,8 @@ class Sendfile : public testing::TestWithParam<std::tuple<Over, From, Mode>> {
         for (std::size_t done = 0; done < content.size();) {
           const ssize_t count = ::write(writing.fileno(), content.data() + done,
                                         std::min<std::size_t>(content.size() - done, 77'777));
-          if (count < 0) break;
-          done += static_cast<std::size_t>(count);
+          if (count < 0 && errno != EINTR) break;
+          if (count > 0) done += static_cast<std::size_t>(count);
         }
       });
       return std::move(reading);
@@ -158,6 +158,9 @@ TEST_P(Sendfile, SendsCountBytesAndLeavesTheRest) {
   OwnedFd file = source(content);
   std::future<std::string> arrived = everything(peer);
   EXPECT_EQ(sock.sendfile(file.fileno(), 0, 1), 1);
+  if (has_position()) {
+    EXPECT_EQ(position(file), 1);
+  }
   const std::int64_t again = has_position() ? 1 : 0;
   EXPECT_EQ(sock.sendfile(file.fileno(), again, 300'000), 300'000);
   const std::int64_t rest = has_position() ? 300'001 : 0;
@@ -237,6 +240,37 @@ TEST(SendfileTimeout, IsForEachWaitAndNotForTheWhole) {
   std::error_code error;
   while (!error) arrived += peer.recv(1 << 20, MSG{}, error).size();
   EXPECT_EQ(arrived, 600'000u);
+}
+
+TEST(SendfileTimeout, EndsTheWaitForAPeerThatDoesNotRead) {
+  for (const bool from_pipe : {false, true}) {
+    for (const bool blocking_mode : {false, true}) {
+      auto [sock, peer] = tcp_pair();
+      sock.settimeout(0.05);
+      Socket duplicate = sock.dup();
+      if (blocking_mode) duplicate.setblocking(true);
+      const OwnedFd file = file_of(pattern(32 << 20));
+      auto [reading, writing] = make_pipe();
+      std::thread writer;
+      if (from_pipe) {
+        writer = std::thread([&writing = writing] {
+          // Ends with the reader.
+          sigset_t pipe;
+          sigemptyset(&pipe);
+          sigaddset(&pipe, SIGPIPE);
+          pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+          const std::string piece(1 << 16, 'x');
+          while (::write(writing.fileno(), piece.data(), piece.size()) > 0) continue;
+        });
+      }
+      std::error_code error;
+      const int source = from_pipe ? reading.fileno() : file.fileno();
+      EXPECT_GT(sock.sendfile(source, 0, std::nullopt, error), 0);
+      EXPECT_EQ(error, timed_out()) << from_pipe << blocking_mode;
+      reading.close();
+      if (writer.joinable()) writer.join();
+    }
+  }
 }
 
 TEST(SendfileTimeout, EndsTheWaitForAPipeThatStaysEmpty) {

@@ -309,6 +309,7 @@ TEST(SilentDns, BeyondSixteenLookUpsWaitTheirTurn) {
     }
     for (std::thread& caller : callers) caller.join();
     EXPECT_EQ(answered, kCallers);
+    EXPECT_THROW(server.next(0.1), TimeoutError);
   });
 }
 

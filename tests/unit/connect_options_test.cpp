@@ -180,13 +180,21 @@ TEST(HappyEyeballs, PassAnAddressThatDoesNotAnswer) {
 }
 
 TEST(HappyEyeballs, BeginTheNextAttemptAtOnceWhenOneHasFailed) {
-  expect_with_hosts("127.0.0.1 two.test\n127.0.0.3 two.test\n", [] {
-    const auto targets = getaddrinfo("two.test", 0, AF::INET, SOCK::STREAM);
-    Socket listener = tcp_listener(targets.at(1).sockaddr.host());
-    // With a delay beyond the test's own time, only the failure can begin it.
-    Socket client = create_connection({"two.test", listener.getsockname().port()},
-                                      {.timeout = 20, .happy_eyeballs_delay = 100'000});
-    return client.getpeername() == listener.getsockname() ? 0 : 1;
+  // The first does not answer, a hundred refuse, and the last answers: with the delay before each,
+  // the test would run into its limit of a minute.
+  std::string hosts = "127.0.0.1 many.test\n";
+  for (int i = 1; i <= 100; ++i) hosts += "127.0.1." + std::to_string(i) + " many.test\n";
+  expect_with_hosts(hosts + "127.0.2.1 many.test\n", [] {
+    const FullListener full;
+    const HostPort address("many.test", full.address().port());
+    Socket listener = create_server({"127.0.2.1", address.port});
+    const auto targets = getaddrinfo(address.host, address.port, AF::INET, SOCK::STREAM);
+    if (targets.size() != 102 || targets.front().sockaddr != full.address() ||
+        targets.back().sockaddr != listener.getsockname())
+      return 1;
+    Socket client =
+        create_connection(address, {.timeout = std::nullopt, .happy_eyeballs_delay = 1});
+    return client.getpeername() == listener.getsockname() ? 0 : 2;
   });
 }
 

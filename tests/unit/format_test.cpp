@@ -15,6 +15,8 @@ using detail::format::Formattable;
 
 // Types of plug, and no others, whatever they convert to.
 static_assert(Formattable<Address> && Formattable<HostPort> && Formattable<UnixAddress>);
+static_assert(Formattable<CanAddress> && Formattable<NetlinkAddress> && Formattable<VsockAddress>);
+static_assert(Formattable<ControlMessage>);
 static_assert(Formattable<Socket> && Formattable<Timeout>);
 static_assert(Formattable<OSError> && Formattable<TimeoutError> && Formattable<gaierror>);
 static_assert(!Formattable<int> && !Formattable<double> && !Formattable<std::string>);
@@ -36,6 +38,7 @@ void expect_formats(Format format) {
   EXPECT_EQ(format("{:.4}", address), "('12");
   EXPECT_EQ(format("{}", HostPort("localhost", 1)), "('localhost', 1)");
   EXPECT_EQ(format("{:6}|", UnixAddress("/a")), "/a    |");
+  EXPECT_EQ(format("{:>8}", NetlinkAddress{1, 2}), "  (1, 2)");
   EXPECT_EQ(format("{}", Timeout(2.5)), "2.5");
   EXPECT_EQ(format("{}", Timeout()), "None");
   Socket sock;

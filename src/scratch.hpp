@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <utility>
 
 namespace plug::detail {
 
@@ -13,34 +11,47 @@ class Scratch {
  public:
   explicit Scratch(std::size_t size) {
     if (kept.size >= size) {
-      piece_ = std::exchange(kept, Piece{});
+      size_ = kept.size;
+      memory_ = kept.memory;
+      kept.memory = nullptr;
+      kept.size = 0;
     } else {
-      const std::size_t room = size < kSmallest ? kSmallest : size;
-      piece_ = {std::unique_ptr<char[]>(new char[room]), room};
+      size_ = size < kSmallest ? kSmallest : size;
+      memory_ = new char[size_];
     }
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch() {
-    if (piece_.size > kept.size && piece_.size <= kLargestKept) kept = std::move(piece_);
+    if (size_ > kept.size && size_ <= kLargestKept && (kept.given_back || give_back_at_end())) {
+      delete[] kept.memory;
+      kept.memory = memory_;
+      kept.size = size_;
+    } else {
+      delete[] memory_;
+    }
   }
 
-  char* data() noexcept { return piece_.memory.get(); }
+  char* data() noexcept { return memory_; }
 
  private:
-  struct Piece {
-    std::unique_ptr<char[]> memory;
-    std::size_t size = 0;
+  struct Kept {
+    char* memory;
+    std::size_t size;
+    bool given_back;  // when the thread ends
   };
 
   static constexpr std::size_t kSmallest = 4096;
   static constexpr std::size_t kLargestKept = std::size_t{1} << 20;
 
-  static thread_local Piece kept;
+  static bool give_back_at_end() noexcept;
 
-  Piece piece_;
+  static constinit thread_local Kept kept;
+
+  char* memory_;
+  std::size_t size_;
 };
 
-inline thread_local Scratch::Piece Scratch::kept;
+inline constinit thread_local Scratch::Kept Scratch::kept{nullptr, 0, false};
 
 }  // namespace plug::detail

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cerrno>
 
+#include "sys/thread_end.hpp"
 #include "wait/waiter.hpp"
 
 namespace plug::detail {
@@ -13,27 +14,38 @@ namespace {
 
 std::atomic<InterruptFunction> interrupt_function{nullptr};
 
-/// The thread's own eventfd, by which close() in another thread wakes it. Made when it first waits;
-/// after a fork the parent's is left to the parent.
+/// The thread's own eventfd, by which close() in another thread wakes it. Made when it first waits,
+/// closed when the thread ends; after a fork the parent's is left to the parent.
 class WakeEvent {
  public:
-  /// -1 when the system has no descriptor to spare.
+  /// -1 when the system has nothing to spare.
   int get() noexcept {
     const std::uint32_t generation = sys::fork_generation();
-    if (event_.get() < 0 || generation_ != generation) {
+    if (event_ < 0 || generation_ != generation) {
+      close();
       const long made = sys::eventfd();
-      event_ = sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
+      event_ = made < 0 ? -1 : static_cast<int>(made);
       generation_ = generation;
+      if (event_ >= 0 && !close_at_end()) close();
     }
-    return event_.get();
+    return event_;
   }
 
  private:
-  sys::OwnFd event_;
+  bool close_at_end() noexcept {
+    static const sys::ThreadEnd end([](void* self) { static_cast<WakeEvent*>(self)->close(); });
+    return end.ask(this);
+  }
+  void close() noexcept {
+    if (event_ >= 0) sys::close(event_);
+    event_ = -1;
+  }
+
+  int event_ = -1;
   std::uint32_t generation_ = 0;
 };
 
-thread_local WakeEvent wake_event;
+constinit thread_local WakeEvent wake_event;
 
 /// Listed with a descriptor for as long as its thread waits for it.
 class Listed {

@@ -70,7 +70,7 @@ void ask(const Options& options) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   Options options;
   CLI::App app("Sends commands and prints their output.");
   lesson::add_endpoint(app, options.endpoint);
@@ -83,4 +83,6 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   lesson::parse(app, argc, argv);
   return lesson::run([&] { ask(options); });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -34,6 +34,7 @@ std::string text_of(const lesson::ShellCommand::Result& result, double limit) {
   if (result.end != End::itself) {
     if (!text.empty() && !text.ends_with('\n')) text += '\n';
     std::ostringstream why;
+    why.exceptions(std::ios::badbit);
     if (result.end == End::too_long) {
       why << "[killed: it ran longer than " << limit << " seconds]\n";
     } else if (result.end == End::too_much) {
@@ -54,7 +55,7 @@ std::string run_command(const std::string& text, double limit, lesson::Stop& sto
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(limit));
     return text_of(command.wait(time, kMostOutput), limit);
   } catch (const std::exception& error) {
-    return std::string("not run: ") + error.what() + "\n";
+    return "not run: " + lesson::reason(error) + "\n";
   }
 }
 
@@ -107,7 +108,7 @@ void serve(const Options& options, lesson::Stop& stop) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   Options options;
   CLI::App app("Runs what it is sent as shell commands.");
   lesson::add_endpoint(app, options.endpoint);
@@ -119,4 +120,6 @@ int main(int argc, char** argv) {
   lesson::add_once(app, options.endpoint);
   lesson::parse(app, argc, argv);
   return lesson::run([&](lesson::Stop& stop) { serve(options, stop); });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

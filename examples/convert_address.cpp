@@ -44,7 +44,7 @@ void convert_ipv6(const std::string& text) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   std::vector<std::string> addresses{"127.0.0.1", "192.168.1.10", "16909060", "::1"};
   CLI::App app("Prints addresses in every form.");
   app.add_option("ADDRESS", addresses, "a dotted quad, a number in host order, or IPv6");
@@ -59,4 +59,6 @@ int main(int argc, char** argv) {
       }
     }
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

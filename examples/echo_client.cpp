@@ -8,7 +8,7 @@
 
 #include "support/program.hpp"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   constexpr std::size_t part_size = 1 << 15;
   const auto endpoint = lesson::client_arguments(argc, argv, "Sends lines, prints the answers.");
   return lesson::run([&] {
@@ -27,4 +27,6 @@ int main(int argc, char** argv) {
       });
     });
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

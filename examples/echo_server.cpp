@@ -7,7 +7,7 @@
 
 #include "support/program.hpp"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const auto endpoint = lesson::server_arguments(argc, argv, "Sends back the bytes that come.");
   return lesson::run([&](lesson::Stop& stop) {
     std::vector<char> buffer(1 << 16);
@@ -25,4 +25,6 @@ int main(int argc, char** argv) {
       });
     } while (!endpoint.once);
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -4,7 +4,7 @@
 
 #include "support/program.hpp"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const auto endpoint = lesson::client_arguments(argc, argv, "Prints what the server says.");
   return lesson::run([&] {
     plug::Socket sock = plug::create_connection(endpoint.address());
@@ -18,4 +18,6 @@ int main(int argc, char** argv) {
       lesson::print_line(greeting);
     });
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

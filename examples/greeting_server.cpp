@@ -5,7 +5,7 @@
 
 #include "support/program.hpp"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const auto endpoint = lesson::server_arguments(argc, argv, "Thanks each client and closes.");
   return lesson::run([&](lesson::Stop& stop) {
     plug::Socket server = lesson::listen_at(endpoint);
@@ -17,4 +17,6 @@ int main(int argc, char** argv) {
                      [&conn = conn] { conn.sendall("Thank you for connecting"); });
     } while (!endpoint.once);
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

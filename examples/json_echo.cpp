@@ -31,7 +31,8 @@ std::string answer_to(std::string_view message) {
   try {
     return read_json(message).dump();
   } catch (const std::exception& error) {
-    return Json{{"error", error.what()}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return Json{{"error", lesson::reason(error)}}.dump(-1, ' ', false,
+                                                       Json::error_handler_t::replace);
   }
 }
 
@@ -77,7 +78,7 @@ void ask(const lesson::Endpoint& endpoint) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   std::string role;
   lesson::Endpoint endpoint;
   CLI::App app("Sends JSON there and back; the client reads a value from each line.");
@@ -90,4 +91,6 @@ int main(int argc, char** argv) {
 
   if (role == "client") return lesson::run([&] { ask(endpoint); });
   return lesson::run([&](lesson::Stop& stop) { serve(endpoint, stop); });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -67,6 +67,7 @@ class Client {
     const std::string greeting = plain_answer(EndsIn::two_lines);
     const std::size_t end = std::min(greeting.find('\n'), greeting.size());
     std::istringstream words(greeting.substr(end));
+    words.exceptions(std::ios::badbit);
     std::string word;
     if (words >> word && word == management::kFeatures) {
       while (words >> word) {
@@ -114,6 +115,7 @@ class Client {
  private:
   static void print(std::string_view text) {
     std::istringstream lines{std::string(text)};
+    lines.exceptions(std::ios::badbit);
     for (std::string line; std::getline(lines, line);) lesson::print_line(line);
   }
 
@@ -277,7 +279,7 @@ class Client {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   lesson::Endpoint endpoint;
   std::vector<std::string> commands;
   std::string encoding = "utf-8";
@@ -317,4 +319,6 @@ int main(int argc, char** argv) {
     });
   });
   return status != 0 || failed ? 1 : 0;
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

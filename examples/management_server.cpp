@@ -12,7 +12,7 @@
 #include "management/session.hpp"
 #include "support/loopback.hpp"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   lesson::Endpoint endpoint;
   bool i_know = false;
   std::string encoding = "utf-8";
@@ -53,4 +53,6 @@ int main(int argc, char** argv) {
       });
     } while (!endpoint.once);
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -5,7 +5,7 @@
 
 #include "support/program.hpp"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const auto peer = lesson::client_arguments(argc, argv, "Prints this host's address to a peer.");
   return lesson::run([&] {
     const plug::AddrInfo info = lesson::look_up(peer, plug::SOCK::DGRAM);
@@ -13,4 +13,6 @@ int main(int argc, char** argv) {
     sock.connect(info.sockaddr);
     lesson::print_line(sock.getsockname().host() + " on the way to " + to_string(info.sockaddr));
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -47,7 +47,7 @@ bool accept_by_waiting(plug::Socket& server, lesson::Stop& stop, double seconds)
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   lesson::Endpoint endpoint;
   int tries = 120;
   double interval = 0.5;
@@ -69,4 +69,6 @@ int main(int argc, char** argv) {
         !accept_by_waiting(server, stop, tries * interval))
       lesson::print_line("nobody came");
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -19,7 +19,7 @@ struct Row {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   std::vector<Row> rows{{"HTTP", "http"},     {"NNTP", "nntp"},    {"FTP", "ftp"},
                         {"SMTP", "smtp"},     {"POP3", "pop3"},    {"IMAP4", "imap"},
                         {"Telnet", "telnet"}, {"Gopher", "gopher"}};
@@ -33,9 +33,12 @@ int main(int argc, char** argv) {
   return lesson::run([&] {
     for (const Row& row : rows) {
       std::ostringstream line;
+      line.exceptions(std::ios::badbit);
       line << std::left << std::setw(8) << row.title << std::right << std::setw(6)
            << plug::getservbyname(row.service, "tcp");
       lesson::print_line(line.str());
     }
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -17,7 +17,7 @@ constexpr std::size_t kStamp = std::string_view("[Thu Sep 15 22:29:12 2016] ").s
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const auto endpoint = lesson::client_arguments(argc, argv, "Sends lines, prints the answers.");
   return lesson::run([&] {
     plug::Socket sock = plug::create_connection(endpoint.address());
@@ -33,4 +33,6 @@ int main(int argc, char** argv) {
       });
     });
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -21,7 +21,7 @@ std::string now() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const auto endpoint = lesson::server_arguments(argc, argv, "Answers each chunk with the time.");
   return lesson::run([&](lesson::Stop& stop) {
     plug::Socket server = lesson::listen_at(endpoint);
@@ -38,4 +38,6 @@ int main(int argc, char** argv) {
       });
     } while (!endpoint.once);
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -36,7 +36,7 @@ void receive(plug::Socket& sock) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   lesson::Endpoint endpoint;
   double seconds = 0.25;
   CLI::App app("Shows what time-outs do, on a connection to itself.");
@@ -71,4 +71,6 @@ int main(int argc, char** argv) {
     show("a new socket after setdefaulttimeout(" + to_string(plug::Timeout(seconds)) + ")",
          plug::Socket());
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -21,7 +21,7 @@ std::pair<plug::Bytes, plug::Address> await_answer(plug::Socket& sock) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   lesson::Endpoint endpoint;
   double seconds = 5;
   CLI::App app("Sends each line in a datagram, twice, and prints the answers.");
@@ -50,4 +50,6 @@ int main(int argc, char** argv) {
       });
     });
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

@@ -5,7 +5,7 @@
 
 #include "support/program.hpp"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   constexpr int largest = 65535;
   const auto endpoint = lesson::server_arguments(argc, argv, "Says hello to each datagram.");
   return lesson::run([&](lesson::Stop& stop) {
@@ -23,4 +23,6 @@ int main(int argc, char** argv) {
       if (error) lesson::print_line(peer, error.message());
     } while (!endpoint.once);
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

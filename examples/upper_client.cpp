@@ -9,7 +9,7 @@
 #include "support/answer.hpp"
 #include "support/program.hpp"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   // What both ends can hold while neither reads: a longer line could make both wait for ever.
   constexpr std::size_t longest = 1 << 15;
   constexpr double pause = 0.3;
@@ -38,4 +38,6 @@ int main(int argc, char** argv) {
       });
     });
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

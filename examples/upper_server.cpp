@@ -42,14 +42,25 @@ constexpr std::pair<char32_t, std::string_view> kSeveral[] = {{U'ß', "SS"},
                                                               {U'ﬖ', "ՎՆ"},
                                                               {U'ﬗ', "ՄԽ"}};
 
-class UpperCase {
+/// What the system knows of Unicode's letters.
+class Letters {
  public:
-  UpperCase() : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+  Letters() : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
     if (locale_ == nullptr) throw std::runtime_error("this system has no locale C.UTF-8");
   }
-  ~UpperCase() { freelocale(locale_); }
-  UpperCase(const UpperCase&) = delete;
-  UpperCase& operator=(const UpperCase&) = delete;
+  ~Letters() { freelocale(locale_); }
+  Letters(const Letters&) = delete;
+  Letters& operator=(const Letters&) = delete;
+
+  locale_t locale() const noexcept { return locale_; }
+
+ private:
+  locale_t locale_;
+};
+
+class UpperCase {
+ public:
+  explicit UpperCase(const Letters& letters) : letters_(letters) {}
 
   /// The characters that `chunk` completes, in upper case.
   std::string operator()(std::string_view chunk) {
@@ -77,11 +88,11 @@ class UpperCase {
     if (several != std::end(kSeveral)) {
       upper += several->second;
     } else {
-      lesson::append_utf8(upper, towupper_l(static_cast<wint_t>(letter), locale_));
+      lesson::append_utf8(upper, towupper_l(static_cast<wint_t>(letter), letters_.locale()));
     }
   }
 
-  locale_t locale_;
+  const Letters& letters_;
   std::string held_;
 };
 
@@ -90,8 +101,8 @@ bool says_exit(std::string_view chunk) {
   return chunk == "exit";
 }
 
-void converse(plug::Socket& conn, const plug::Address& peer) {
-  UpperCase upper_case;
+void converse(plug::Socket& conn, const plug::Address& peer, const Letters& letters) {
+  UpperCase upper_case(letters);
   for (plug::Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096)) {
     lesson::print_line(peer, data);
     if (upper_case.held().empty() && says_exit(data)) return;
@@ -102,15 +113,19 @@ void converse(plug::Socket& conn, const plug::Address& peer) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const auto endpoint = lesson::server_arguments(argc, argv, "Sends back upper case.");
   return lesson::run([&](lesson::Stop& stop) {
+    const Letters letters;
     plug::Socket server = lesson::listen_at(endpoint);
     const auto watch = stop.watch(server);
     lesson::announce(server);
     do {
       auto [conn, peer] = server.accept();
-      lesson::attend(stop, conn, peer, [&conn = conn, &peer = peer] { converse(conn, peer); });
+      lesson::attend(stop, conn, peer,
+                     [&, &conn = conn, &peer = peer] { converse(conn, peer, letters); });
     } while (!endpoint.once);
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

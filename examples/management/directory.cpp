@@ -159,11 +159,11 @@ IncomingFile::IncomingFile(const Directory& directory, std::string name)
       folder_(check(openat(directory.descriptor(), ".", kOpenDirectory), name_)),
       file_(openat(folder_.get(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666)) {
   if (file_.is_open()) return;
-  const std::string temporary = temporary_name();
+  std::string temporary = temporary_name();
   file_ = Descriptor(check(openat(folder_.get(), temporary.c_str(),
                                   O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0666),
                            name_));
-  temporary_ = temporary;
+  temporary_ = std::move(temporary);  // which cannot fail: the file is there
 }
 
 IncomingFile::~IncomingFile() {
@@ -182,11 +182,11 @@ void IncomingFile::write(plug::BytesView bytes) {
 void IncomingFile::keep() {
   check(fsync(file_.get()), name_);
   if (temporary_.empty()) {
-    const std::string temporary = temporary_name();
+    std::string temporary = temporary_name();
     check(linkat(AT_FDCWD, descriptor_path(file_.get()).c_str(), folder_.get(), temporary.c_str(),
                  AT_SYMLINK_FOLLOW),
           name_);
-    temporary_ = temporary;
+    temporary_ = std::move(temporary);
   }
   check(renameat(folder_.get(), temporary_.c_str(), folder_.get(), name_.c_str()), name_);
   temporary_.clear();

@@ -82,6 +82,8 @@ Json parse(const std::string& text) {
       if (depth > deepest) throw plug::ValueError("it is nested deeper than 100 levels");
       return true;
     });
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& error) {
     throw Refusal(400, in_quotes(text) + " is not JSON: " + shortened(error.what()));
   }

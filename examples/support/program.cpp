@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <new>
 
 #include <errno.h>
 #include <unistd.h>
@@ -25,14 +26,22 @@ Endpoint arguments(int argc, char** argv, const std::string& description, bool s
 
 }  // namespace
 
+std::string reason(const std::exception& error) {
+  const bool no_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+  return no_memory ? "out of memory" : error.what();
+}
+
+int fail(const std::exception& error) {
+  complain(reason(error));
+  return 1;
+}
+
 int run(const std::function<void(Stop&)>& body) {
   Stop stop;
   try {
     body(stop);
   } catch (const std::exception& error) {
-    if (stop.stopped()) return 0;
-    complain(error.what());
-    return 1;
+    return stop.stopped() ? 0 : fail(error);
   }
   return 0;
 }
@@ -106,7 +115,7 @@ void attend(Stop& stop, plug::Socket& conn, const plug::Address& peer,
   try {
     conversation();
   } catch (const std::exception& error) {
-    if (!stop.stopped()) end = error.what();
+    if (!stop.stopped()) end = reason(error);
   }
   std::error_code ignored;
   conn.close(ignored);
@@ -117,7 +126,7 @@ void talk(const plug::AddressLike& peer, const std::function<void()>& conversati
   try {
     conversation();
   } catch (const std::exception& error) {
-    throw std::runtime_error(to_string(peer) + ": " + error.what());
+    throw std::runtime_error(to_string(peer) + ": " + reason(error));
   }
 }
 
@@ -130,6 +139,7 @@ void print_line(const plug::Address& peer, std::string_view text) {
 void for_each_line(EmptyLine policy, const std::function<bool(const std::string&)>& body) {
   const bool terminal = isatty(STDIN_FILENO) == 1;
   std::string line;
+  std::cin.exceptions(std::ios::badbit);  // what is thrown while a line is read is no end of it
   while (true) {
     if (terminal) std::cout << "> " << std::flush;
     if (!std::getline(std::cin, line)) {

@@ -9,6 +9,7 @@
 #include <concepts>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -80,14 +81,20 @@ class Stop {
 
 // --- running ---
 
-/// Runs a program: prints one line with the reason on standard error and returns 1 when it throws,
-/// and returns 0 otherwise.
+/// What a main() does with what is thrown: prints one line with the reason on standard error and
+/// returns 1.
+int fail(const std::exception& error);
+
+/// Runs a program: fails as fail() does when it throws, and returns 0 otherwise.
 ///
 /// A body that takes a Stop& is a server's: it also ends with status 0, whatever it throws, when
 /// SIGINT or SIGTERM has stopped it. A body without is a client's: both signals end the process
 /// with status 0 at once.
 int run(const std::function<void(Stop&)>& body);
 int run(const std::function<void()>& body);
+
+/// error.what(), said so that anybody knows what it means.
+std::string reason(const std::exception& error);
 
 /// One line on standard error, after the program's name.
 void complain(std::string_view what);

@@ -1,0 +1,481 @@
+"""What the example programs are run through while something about them fails.
+
+A scenario runs one program beside a healthy peer and gives a Result. How the program is started is
+the caller's: with strace in front, or with a library preloaded. The peers are plain Python, except
+for file transfers, where the other one of the pair is the peer.
+"""
+
+import collections
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+
+PATIENCE = 20
+
+Outcome = collections.namedtuple("Outcome", "status output errors")
+
+# `right`: the result is what it is without faults. `in_order`: nothing false was told or left
+# behind, whatever the status is.
+Result = collections.namedtuple("Result", "outcome right in_order")
+
+
+class Program:
+    """A program that runs. `wrapped`: the process is a tool that has the program for its child."""
+
+    def __init__(self, command, stdin=b"", environment=None, wrapped=False):
+        self.wrapped = wrapped
+        self.process = subprocess.Popen(
+            command,
+            env=os.environ | (environment or {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.output, self.errors = [], []
+        self.announced = threading.Event()
+        self.readers = [
+            threading.Thread(target=self._read, args=(pipe, lines), daemon=True)
+            for pipe, lines in (
+                (self.process.stdout, self.output),
+                (self.process.stderr, self.errors),
+            )
+        ]
+        for reader in self.readers:
+            reader.start()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(stdin)
+            self.process.stdin.close()
+
+    def _read(self, pipe, lines):
+        for line in pipe:
+            lines.append(line.decode(errors="replace"))
+            self.announced.set()
+        self.announced.set()
+
+    def port(self):
+        """Where a server listens; None when it has ended instead."""
+        if not self.announced.wait(PATIENCE):
+            return None
+        found = re.match(r"listening on \('127\.0\.0\.1', (\d+)\)", "".join(self.output[:1]))
+        return int(found.group(1)) if found else None
+
+    def end(self, interrupt=False, failing=False):
+        """The outcome; with `interrupt` the program is told to end first. One that may be `failing`
+        gets time to do so by itself: it would take being told for the reason."""
+        if failing:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
+        if interrupt:
+            self._interrupt()
+        try:
+            status = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            status = "hang"
+        for reader in self.readers:
+            reader.join(PATIENCE)
+        for pipe in (self.process.stdout, self.process.stderr):
+            pipe.close()
+        return Outcome(status, "".join(self.output), "".join(self.errors))
+
+    def _interrupt(self):
+        pids = [self.process.pid]
+        if self.wrapped:
+            path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                pids = map(int, pathlib.Path(path).read_text().split())
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+
+def verdict(result):
+    """What is wrong, or None."""
+    outcome, right, in_order = result
+    if outcome.status == "hang":
+        return "hangs"
+    if not isinstance(outcome.status, int) or outcome.status not in (0, 1):
+        return f"ends with status {outcome.status}"
+    if not in_order:
+        return f"leaves or tells something wrong, with status {outcome.status}"
+    if outcome.status == 0:
+        return None if right else "ends with status 0 and a wrong result"
+    said = outcome.errors.splitlines()
+    return None if len(said) == 1 else f"ends with status 1 and says {len(said)} lines"
+
+
+# --- framing, as any peer does it ---
+
+
+def framed(payload):
+    return struct.pack(">I", len(payload)) + payload
+
+
+def read_frame(conn):
+    """The next message, without its length; None at the end."""
+    head = conn.recv(4, socket.MSG_WAITALL)
+    if len(head) < 4:
+        return None
+    (size,) = struct.unpack(">I", head)
+    return conn.recv(size, socket.MSG_WAITALL) if size else b""
+
+
+# --- healthy servers for one client ---
+
+
+@contextlib.contextmanager
+def serving(handle):
+    """A server in a thread; gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run():
+            with contextlib.suppress(OSError):
+                conn, _ = listener.accept()
+                conn.settimeout(PATIENCE)
+                with conn:
+                    handle(conn)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join(PATIENCE)
+
+
+@contextlib.contextmanager
+def answering(answer):
+    """The same for datagrams: each is answered with `answer`."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        ended = threading.Event()
+
+        def run():
+            while True:
+                _, sender = sock.recvfrom(65536)
+                if ended.is_set():
+                    return
+                sock.sendto(answer, sender)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        port = sock.getsockname()[1]
+        yield port
+        ended.set()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+            waker.sendto(b"", ("127.0.0.1", port))
+        thread.join(PATIENCE)
+
+
+def each_chunk(function):
+    def handle(conn):
+        while data := conn.recv(65536):
+            conn.sendall(function(data))
+
+    return handle
+
+
+def each_frame(function):
+    def handle(conn):
+        while (data := read_frame(conn)) is not None:
+            conn.sendall(framed(function(data)))
+
+    return handle
+
+
+def greet(conn):
+    conn.sendall(b"Thank you for connecting")
+
+
+# --- clients under fault ---
+
+
+def client(program, peer, expected, *options, stdin=b"one line\nanother\n"):
+    """`expected` are the lines of the output; PORT in them is the peer's."""
+
+    def scenario(directory, launch):
+        with peer as port:
+            command = [directory / program, *options, "127.0.0.1", str(port)]
+            outcome = launch(command, stdin).end()
+        return Result(outcome, outcome.output.splitlines() == [
+            line.replace("PORT", str(port)) for line in expected
+        ], True)  # fmt: skip
+
+    return scenario
+
+
+class Peer:
+    """Makes a context manager anew each time that it is entered, from several threads at once."""
+
+    def __init__(self, make, *arguments):
+        self.make, self.arguments = make, arguments
+        self.open = threading.local()
+
+    def __enter__(self):
+        self.open.manager = self.make(*self.arguments)
+        return self.open.manager.__enter__()
+
+    def __exit__(self, *error):
+        return self.open.manager.__exit__(*error)
+
+
+def alone(program, *arguments, expected):
+    """A program without a peer: `expected` is an expression that its output matches."""
+
+    def scenario(directory, launch):
+        outcome = launch([directory / program, *arguments], b"").end()
+        return Result(outcome, re.fullmatch(expected, outcome.output) is not None, True)
+
+    return scenario
+
+
+# --- servers under fault ---
+
+
+def converse(port, message):
+    """What a server says to a message until it ends the conversation; None when it cannot be
+    reached."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+            got = b""
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(message)
+                sock.shutdown(socket.SHUT_WR)
+                while data := sock.recv(65536):
+                    got += data
+            return got
+    except OSError:
+        return None
+
+
+def ask_datagram(port, message):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(1)
+        sock.connect(("127.0.0.1", port))
+        try:
+            sock.send(message)
+            answer = sock.recv(65536)
+        except OSError:
+            return None
+        name = str(sock.getsockname()).encode()
+        return answer.replace(name, b"SENDER")
+
+
+def server(program, message, expected, *options, refusal=None, talk=converse):
+    """`expected` and `refusal` are expressions: the answer, and what may be said in its place."""
+
+    def is_right(answer):
+        return answer is not None and re.fullmatch(expected, answer, re.DOTALL) is not None
+
+    def is_cut(answer):
+        """Nothing but the beginning of the answer has come."""
+        return not answer or any(is_right(answer + rest) for rest in endings)
+
+    # Whatever cuts an answer, cuts one that is known.
+    whole = re.sub(rb"\\(.)", rb"\1", expected)
+    endings = [whole[at:] for at in range(1, len(whole))]
+
+    def scenario(directory, launch):
+        running = launch([directory / program, *options, "127.0.0.1", "0"], b"")
+        port = running.port()
+        answer = talk(port, message) if port else None
+        true = is_right(answer) or is_cut(answer)
+        if not true and refusal:
+            true = re.fullmatch(refusal, answer, re.DOTALL) is not None
+        # A server that lost this client goes on, and serves the next.
+        again = answer if not port or is_right(answer) else talk(port, message)
+        right = is_right(again)
+        return Result(running.end(port is not None, failing=not right), right, true)
+
+    return scenario
+
+
+def polling_accept(directory, launch):
+    """Greets two clients and ends."""
+    running = launch([directory / "polling_accept", "127.0.0.1", "0", "--interval", "0.02"], b"")
+    port = running.port()
+    answers = [converse(port, b"") for _ in range(2)] if port else [b"", b""]
+    wanted = [rb"accepted by polling, at try \d+\n", rb"accepted by waiting, with one call\n"]
+    right = [re.fullmatch(want, answer or b"") is not None for want, answer in zip(wanted, answers)]
+    outcome = running.end(port is not None and not all(right), failing=True)
+    # Who was lost was told of.
+    lost = "[Errno" in outcome.output or "memory" in outcome.output
+    return Result(outcome, all(right) or lost, all(r or not a for r, a in zip(right, answers)))
+
+
+# --- file transfers, with one of the pair under fault ---
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextlib.contextmanager
+def transfer_folder():
+    """A root for a server, with a directory in it, and a file to send."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder, "root")
+        (root / "sub").mkdir(parents=True)
+        source = pathlib.Path(folder, "data.bin")
+        source.write_bytes(bytes(range(256)) * 1200)
+        yield root, source
+
+
+def left_behind(root, source):
+    """Whether the file is there, and whether that is all: never a part, nor a temporary file.
+    It may be in the root as well, where a client put it that could not go elsewhere."""
+    files = [path for path in root.rglob("*") if path.is_file()]
+    places = {root / "sub" / "data.bin", root / "data.bin"}
+    tidy = all(path in places and digest(path) == digest(source) for path in files)
+    return root / "sub" / "data.bin" in files, tidy
+
+
+def putting(directory, port, source):
+    commands = ["dir", "cd sub", f"put {source}", "dir"]
+    return [directory / "management_client", "127.0.0.1", str(port), *commands]
+
+
+def listed(output, source):
+    """Whether a client that put the file has printed what it should."""
+    lines = [" ".join(line.split()) for line in output.splitlines()]
+    size = source.stat().st_size
+    received = f"data.bin: {size} bytes, sha256 {digest(source)}, received"
+    return lines[1] == ".:" and "<dir> sub" in lines and lines[-3:] == [received, "./sub:", f"{size} data.bin"]
+
+
+def management_server(directory, launch):
+    with transfer_folder() as (root, source):
+        running = launch([directory / "management_server", "127.0.0.1", "0", root], b"")
+        right, claims_true = False, True
+        if port := running.port():
+            # A server that lost this client goes on, and serves the next.
+            for _ in range(2):
+                done = subprocess.run(
+                    putting(directory, port, source), capture_output=True, timeout=PATIENCE
+                )
+                right = done.returncode == 0 and listed(done.stdout.decode(), source)
+                claims_true = claims_true and (right or done.returncode != 0)
+                if right:
+                    break
+        outcome = running.end(port is not None, failing=not right)
+        whole, tidy = left_behind(root, source)
+        return Result(outcome, right and whole, tidy and claims_true)
+
+
+def management_client(directory, launch):
+    with transfer_folder() as (root, source):
+        healthy = Program([directory / "management_server", "127.0.0.1", "0", root])
+        outcome = launch(putting(directory, healthy.port(), source), b"").end()
+        healthy.end(True)
+        whole, tidy = left_behind(root, source)
+        right = whole and listed(outcome.output, source)
+        return Result(outcome, right, tidy)
+
+
+STAMP = b"[Thu Sep 15 22:29:12 2016] "
+JSON = b'{"error":'
+
+SCENARIOS = {
+    "echo_client": client(
+        "echo_client", Peer(serving, each_chunk(bytes)), ["one line", "another"]
+    ),
+    "upper_client": client(
+        "upper_client", Peer(serving, each_chunk(bytes.upper)), ["ONE LINE", "ANOTHER"]
+    ),
+    "time_echo_client": client(
+        "time_echo_client",
+        Peer(serving, each_chunk(lambda data: STAMP + data)),
+        [STAMP.decode() + line for line in ("one line", "another")],
+    ),
+    "greeting_client": client(
+        "greeting_client", Peer(serving, greet), ["Thank you for connecting"], stdin=b""
+    ),
+    "command_client": client(
+        "command_client",
+        Peer(serving, each_chunk(bytes.upper)),
+        ["ONE LINE", "ANOTHER"],
+        "--pause=0.05",
+    ),
+    "command_client --framed": client(
+        "command_client",
+        Peer(serving, each_frame(bytes.upper)),
+        ["ONE LINE", "ANOTHER"],
+        "--framed",
+    ),
+    "json_echo client": client(
+        "json_echo",
+        Peer(serving, each_frame(bytes)),
+        ["[1, 2]", '{"a": null}'],
+        "client",
+        stdin=b'[1, 2]\n{"a": null}\n',
+    ),
+    "udp_client": client(
+        "udp_client",
+        Peer(answering, b"Hello"),
+        ["sendto: Hello from ('127.0.0.1', PORT)", "connected: Hello"] * 2,
+    ),
+    "my_address": client(
+        "my_address",
+        Peer(answering, b""),
+        ["127.0.0.1 on the way to ('127.0.0.1', PORT)"],
+        stdin=b"",
+    ),
+    "management_client": management_client,
+    "echo_server": server("echo_server", b"hello", rb"hello"),
+    "upper_server": server("upper_server", "straße".encode(), "STRASSE".encode()),
+    "time_echo_server": server("time_echo_server", b"hello", rb"\[.{24}\] hello"),
+    "greeting_server": server("greeting_server", b"", rb"Thank you for connecting"),
+    "command_server": server(
+        "command_server", b"echo hello", rb"hello\n", refusal=rb"not run: [^\n]+\n"
+    ),
+    "command_server --framed": server(
+        "command_server",
+        framed(b"echo hello"),
+        re.escape(framed(b"hello\n")),
+        "--framed",
+        refusal=rb"....not run: [^\n]+\n",
+    ),
+    "json_echo server": server(
+        "json_echo",
+        framed(b"[1, 2]"),
+        re.escape(framed(b"[1,2]")),
+        "server",
+        refusal=rb'....\{"error":[^\n]+\}',
+    ),
+    "udp_server": server("udp_server", b"hello", rb"Hello SENDER", talk=ask_datagram),
+    "polling_accept": polling_accept,
+    "management_server": management_server,
+    "timeouts": alone(
+        "timeouts",
+        "127.0.0.1",
+        "0",
+        "--seconds=0.05",
+        expected=r"listening on .*\n"
+        r"a new socket: time-out None, blocking\n"
+        r"after settimeout\(0.05\): time-out 0.05, blocking\n"
+        r"recv: TimeoutError timed out: .* after \d\.\d\d s\n"
+        r"recv: 'better late than never' after \d\.\d\d s\n"
+        r"after settimeout\(0\): time-out 0(\.0)?, non-blocking\n"
+        r"recv: BlockingIOError .* after \d\.\d\d s\n"
+        r"after settimeout\(None\): time-out None, blocking\n"
+        r"a new socket after setdefaulttimeout\(0.05\): time-out 0.05, blocking\n",
+    ),
+    "service_table": alone("service_table", "http", "smtp", expected=r"http +80\nsmtp +25\n"),
+    "convert_address": alone(
+        "convert_address",
+        "127.0.0.1",
+        "::1",
+        expected=r"127.0.0.1 is 127.0.0.1\n  bytes +7f 00 00 01\n  host order +2130706433\n"
+        r"  network order +16777343\n::1 is ::1\n  bytes +(00 ){15}01\n",
+    ),
+}

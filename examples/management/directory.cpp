@@ -71,6 +71,14 @@ std::string kind_or_size(const struct stat& entry) {
   }
 }
 
+/// Whether a directory has an entry of this name, and which.
+bool is_there(int directory, const std::string& name, struct stat& entry) {
+  const int result = fstatat(directory, name.c_str(), &entry, AT_SYMLINK_NOFOLLOW);
+  if (result != 0 && errno == ENOENT) return false;
+  check(result, name);
+  return true;
+}
+
 std::vector<std::string> names_in(int directory) {
   const auto close = [](DIR* stream) { closedir(stream); };
   const int copy = check(openat(directory, ".", kOpenDirectory), "listing");
@@ -129,7 +137,7 @@ std::string Directory::listing() const {
   for (const std::string& name : names_in(here_.get())) {
     struct stat entry {};
     // What has gone since its name was read is left out.
-    if (fstatat(here_.get(), name.c_str(), &entry, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (!is_there(here_.get(), name, entry)) continue;
     const std::string left = kind_or_size(entry);
     text.append(left.size() < 15 ? 15 - left.size() : 0, ' ');
     text += left + "  " + lesson::one_line(name) + "\n";
@@ -148,7 +156,7 @@ void check_filename(const Directory& directory, const std::string& name) {
   if (name.size() > NAME_MAX) refuse(400, "is longer than " + std::to_string(NAME_MAX) + " bytes");
 
   struct stat entry {};
-  if (fstatat(directory.descriptor(), name.c_str(), &entry, AT_SYMLINK_NOFOLLOW) != 0) return;
+  if (!is_there(directory.descriptor(), name, entry)) return;
   if (S_ISLNK(entry.st_mode)) refuse(403, "is a symbolic link");
   if (S_ISDIR(entry.st_mode)) refuse(403, "is a directory");
   if (!S_ISREG(entry.st_mode)) refuse(403, "is not a plain file");

@@ -80,7 +80,8 @@ bool collect(Descriptor& pipe, std::string& text, std::size_t size) {
   char buffer[1 << 16];
   const ssize_t count = read(pipe.get(), buffer, sizeof buffer);
   if (count < 0 && (errno == EINTR || errno == EAGAIN)) return true;
-  if (count <= 0) {
+  check(count < 0 ? -1 : 0, "reading the output");
+  if (count == 0) {
     pipe.reset();
     return true;
   }

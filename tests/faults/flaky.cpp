@@ -126,6 +126,13 @@ ssize_t send(int fd, const void* data, size_t size, int flags) {
   return real_send(fd, data, part_of(fd, size), flags);
 }
 
+ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* address,
+               socklen_t length) {
+  REAL(sendto);
+  if (fails(fd, flags)) return -1;
+  return real_sendto(fd, data, size, flags, address, length);
+}
+
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   REAL(sendmsg);
   if (fails(fd, flags)) return -1;
@@ -144,13 +151,26 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags) {
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
   REAL(recvmsg);
   if (fails(fd, flags)) return -1;
-  return real_recvmsg(fd, message, flags);
+  const bool whole = (flags & (MSG_PEEK | MSG_WAITALL)) != 0;
+  if (whole || message->msg_iovlen == 0 || !is_stream(fd) || !hit())
+    return real_recvmsg(fd, message, flags);
+  // A part of the first piece.
+  msghdr part = *message;
+  iovec first = message->msg_iov[0];
+  first.iov_len = part_of(fd, first.iov_len);
+  part.msg_iov = &first;
+  part.msg_iovlen = 1;
+  const ssize_t count = real_recvmsg(fd, &part, flags);
+  message->msg_namelen = part.msg_namelen;
+  message->msg_controllen = part.msg_controllen;
+  message->msg_flags = part.msg_flags;
+  return count;
 }
 
-ssize_t sendfile(int fd, int file, off_t* offset, size_t size) {
+ssize_t sendfile(int to, int from, off_t* offset, size_t size) {
   REAL(sendfile);
-  if (fails(fd, 0)) return -1;
-  return real_sendfile(fd, file, offset, part_of(fd, size));
+  if (fails(to, 0)) return -1;
+  return real_sendfile(to, from, offset, part_of(to, size));
 }
 
 ssize_t splice(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t size,
@@ -158,6 +178,17 @@ ssize_t splice(int from, off64_t* from_offset, int to, off64_t* to_offset, size_
   REAL(splice);
   if (fails(to, 0)) return -1;
   return real_splice(from, from_offset, to, to_offset, part_of(to, size), flags);
+}
+
+/// Interrupted once it has begun, as a signal does it: the connection comes about all the same.
+int connect(int fd, const sockaddr* address, socklen_t length) {
+  REAL(connect);
+  const int result = real_connect(fd, address, length);
+  if (result == 0 && !may_not_wait(fd, 0) && hit()) {
+    errno = EINTR;
+    return -1;
+  }
+  return result;
 }
 
 int accept4(int fd, sockaddr* __restrict address, socklen_t* __restrict length, int flags) {

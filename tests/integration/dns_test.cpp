@@ -226,6 +226,21 @@ TEST(Dns, HappyEyeballsPassAnAddressThatDropsEverything) {
   });
 }
 
+TEST(Dns, WithoutLibidn2NamesThatAreNotAsciiAreAGaierror) {
+  std::map<std::string, std::string> files = kFiles;
+  for (const auto& folder : std::filesystem::directory_iterator("/usr/lib"))
+    if (const auto library = folder.path() / "libidn2.so.0"; std::filesystem::exists(library))
+      files[library.string()] = "";
+  const int status = run_in_namespaces(files, false, [] {
+    EXPECT_THAT(text_of_error<gaierror>([] { getaddrinfo("bücher.test", 80); }),
+                ::testing::AllOf(StartsWith("[Errno -105]"), HasSubstr("'bücher.test'")));
+    EXPECT_EQ(gethostbyname("localhost"), "127.0.0.1");
+    return ::testing::Test::HasFailure() ? 1 : 0;
+  });
+  if (status == kNoNamespaces) GTEST_SKIP() << "no name spaces here";
+  EXPECT_EQ(status, 0);
+}
+
 // --- a server that does not answer ---
 
 TEST(SilentDns, EveryCallEndsAtItsTimeoutAndNamesTheHost) {

@@ -253,6 +253,7 @@ Result start_thread(void (*main)(void*) noexcept, void* argument) noexcept {
   const auto run = [](void* given) -> void* {
     const Start begin = *static_cast<Start*>(given);
     delete static_cast<Start*>(given);
+    ::pthread_setname_np(::pthread_self(), "plug-helper");
     begin.main(begin.argument);
     return nullptr;
   };

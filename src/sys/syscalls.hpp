@@ -93,7 +93,8 @@ Result eventfd() noexcept;
 void eventfd_add(int fd) noexcept;
 void eventfd_drain(int fd) noexcept;
 
-/// A detached thread that takes no signals. -errno when there can be none.
+/// A detached thread that takes no signals, "plug-helper" to whoever lists threads. -errno when
+/// there can be none.
 Result start_thread(void (*main)(void* argument) noexcept, void* argument) noexcept;
 
 std::int64_t monotonic_nanoseconds() noexcept;

@@ -10,7 +10,9 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
+#include <string>
 
 namespace {
 
@@ -46,6 +48,16 @@ std::vector<int> open_descriptors() {
 }
 
 int count_descriptors() { return static_cast<int>(open_descriptors().size()); }
+
+int count_helpers() {
+  int count = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm") >> std::ws, name);
+    if (name == "plug-helper") ++count;
+  }
+  return count;
+}
 
 int run_in_child(const std::function<int()>& body) {
   const pid_t child = start_child();

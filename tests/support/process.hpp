@@ -10,6 +10,9 @@ int count_descriptors();
 /// The numbers of the descriptors that this process has open, sorted.
 std::vector<int> open_descriptors();
 
+/// How many helper threads the library has in this process.
+int count_helpers();
+
 /// Runs `body` in a forked child, which ends with what it returns (255 when it throws). Gives the
 /// exit status; 1000 + the signal when one killed the child.
 int run_in_child(const std::function<int()>& body);

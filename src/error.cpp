@@ -76,6 +76,22 @@ const char* message_of(Errc error) noexcept {
       return "AF_CAN interface name too long";
     case Errc::bad_bluetooth:
       return "bad bluetooth address";
+    case Errc::not_a_fileno:
+      return "Invalid file descriptor";
+    case Errc::bad_events:
+      return "Invalid events";
+    case Errc::bad_sizehint:
+      return "sizehint must be positive or -1";
+    case Errc::bad_maxevents:
+      return "maxevents must be greater than 0";
+    case Errc::closed_poller:
+      return "I/O operation on closed epoll object or selector";
+    case Errc::not_registered:
+      return "not registered";
+    case Errc::already_registered:
+      return "already registered";
+    case Errc::concurrent_poll:
+      return "concurrent poll() invocation";
   }
   return "unknown error of plug";
 }
@@ -155,7 +171,17 @@ std::string group_text(std::string_view message, const std::vector<OSError>& exc
     case Errc::not_a_stream:
     case Errc::not_blocking:
     case Errc::count_not_positive:
+    case Errc::not_a_fileno:
+    case Errc::bad_events:
+    case Errc::bad_sizehint:
+    case Errc::bad_maxevents:
+    case Errc::closed_poller:
       throw ValueError(with_about(message_of(error), about));
+    case Errc::not_registered:
+    case Errc::already_registered:
+      throw KeyError(with_about(message_of(error), about));
+    case Errc::concurrent_poll:
+      throw RuntimeError(with_about(message_of(error), about));
     case Errc::control_length:
       throw OverflowError(with_about(message_of(error), about));
     case Errc::end_in_message:

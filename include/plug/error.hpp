@@ -17,7 +17,7 @@
 //
 //   OSError (std::system_error)                  ValueError (std::invalid_argument)
 //    ├ BlockingIOError       EAGAIN EALREADY       └ UnicodeDecodeError, UnicodeEncodeError
-//    │                       EINPROGRESS          OverflowError (std::out_of_range)
+//    │                       EINPROGRESS          OverflowError, KeyError (std::out_of_range)
 //    ├ ChildProcessError     ECHILD               EOFError (std::runtime_error)
 //    ├ ConnectionError                             └ IncompleteReadError   (framing.hpp)
 //    │  ├ BrokenPipeError         EPIPE ESHUTDOWN
@@ -29,7 +29,8 @@
 //    ├ IsADirectoryError EISDIR, NotADirectoryError ENOTDIR
 //    ├ PermissionError EACCES EPERM, ProcessLookupError ESRCH
 //    ├ TimeoutError          a time-out of ours, or ETIMEDOUT
-//    ├ gaierror, herror                        ExceptionGroup (std::runtime_error)
+//    ├ gaierror, herror                        ExceptionGroup, RuntimeError (std::runtime_error)
+//                                                TypeError (std::logic_error)
 //
 // Python: https://docs.python.org/3/library/exceptions.html#os-exceptions (PEP 3151)
 
@@ -77,6 +78,14 @@ enum class Errc {
   no_addresses,        ///< a name that has been found, without any   -> OSError
   interface_too_long,  ///< a name that no interface of CAN can have  -> OSError
   bad_bluetooth,       ///< text that is no address of Bluetooth      -> OSError
+  not_a_fileno,        ///< an object without a descriptor, to wait for -> ValueError
+  bad_events,          ///< events that cannot be waited for          -> ValueError
+  bad_sizehint,        ///< a size hint below one                     -> ValueError
+  bad_maxevents,       ///< less than one event asked for             -> ValueError
+  closed_poller,       ///< an operation on a closed Epoll or selector -> ValueError
+  not_registered,      ///< what a Poll or a selector does not watch  -> KeyError
+  already_registered,  ///< what a selector watches already           -> KeyError
+  concurrent_poll,     ///< a Poll used by two threads at once        -> RuntimeError
 };
 
 const std::error_category& plug_category() noexcept;
@@ -99,6 +108,24 @@ class ValueError : public std::invalid_argument {
 class OverflowError : public std::out_of_range {
  public:
   using std::out_of_range::out_of_range;
+};
+
+/// A key that is not there, or is there already. Python's KeyError.
+class KeyError : public std::out_of_range {
+ public:
+  using std::out_of_range::out_of_range;
+};
+
+/// A value of another type than was asked for. Python's TypeError.
+class TypeError : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+/// A call that cannot be made in this state. Python's RuntimeError.
+class RuntimeError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 /// Bytes that are not text in the encoding named. Python's UnicodeDecodeError.

@@ -11,6 +11,8 @@
 #include <plug/family_constants.hpp>
 #include <plug/framing.hpp>
 #include <plug/resolve.hpp>
+#include <plug/select.hpp>
+#include <plug/select_constants.hpp>
 #include <plug/socket.hpp>
 #include <plug/stream.hpp>
 #include <plug/timeout.hpp>

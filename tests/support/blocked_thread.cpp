@@ -15,9 +15,14 @@
 namespace {
 
 bool waits_for_a_socket(long number) {
-  constexpr long kCalls[] = {SYS_ppoll,  SYS_poll,    SYS_recvfrom, SYS_recvmsg,
-                             SYS_sendto, SYS_sendmsg, SYS_accept4,  SYS_connect,
-                             SYS_read,   SYS_write,   SYS_sendfile, SYS_splice};
+  constexpr long kCalls[] = {
+      SYS_ppoll,      SYS_poll,    SYS_recvfrom,    SYS_recvmsg,      SYS_sendto,
+      SYS_sendmsg,    SYS_accept4, SYS_connect,     SYS_read,         SYS_write,
+      SYS_sendfile,   SYS_splice,  SYS_epoll_pwait, SYS_epoll_pwait2,
+#ifdef SYS_epoll_wait
+      SYS_epoll_wait,
+#endif
+  };
   return std::find(std::begin(kCalls), std::end(kCalls), number) != std::end(kCalls);
 }
 

@@ -1,0 +1,85 @@
+#include "select_wait.hpp"
+
+#include <cerrno>
+#include <span>
+
+namespace plug::detail {
+
+namespace {
+
+/// Takes entries out of a poll, and puts them back.
+class Muted {
+ public:
+  explicit Muted(std::vector<sys::PollEntry>& entries) noexcept : entries_(entries) {}
+  Muted(const Muted&) = delete;
+  Muted& operator=(const Muted&) = delete;
+  ~Muted() {
+    if (!any_) return;
+    for (sys::PollEntry& entry : entries_)
+      if (entry.fd < 0) entry.fd = ~entry.fd;
+  }
+
+  void add(sys::PollEntry& entry) noexcept {
+    entry.fd = ~entry.fd;  // poll(2) passes over what is below zero
+    entry.revents = 0;
+    any_ = true;
+  }
+
+ private:
+  std::vector<sys::PollEntry>& entries_;
+  bool any_ = false;
+};
+
+}  // namespace
+
+int descriptor_of(const FileObject& object, std::error_code& error) {
+  int fd = -1;
+  try {
+    fd = object.fileno();
+  } catch (const ValueError&) {
+    // A closed File's, or a closed Epoll's.
+  }
+  if (fd < 0)
+    error = Errc::not_a_fileno;
+  else
+    error.clear();
+  return fd;
+}
+
+long wait_selected(std::vector<sys::PollEntry>& entries, Deadline deadline) {
+  Muted muted(entries);
+  for (;;) {
+    const long fired = wait_any(entries, deadline);
+    if (fired <= 0) return fired;
+    long ready = 0;
+    for (sys::PollEntry& entry : entries) {
+      if (entry.revents == 0) continue;
+      if ((entry.revents & sys::kNotOpen) != 0) return -EBADF;
+      if (selected(entry) != 0)
+        ++ready;
+      else
+        // poll(2) reports errors and hang-ups unasked, also where select(2) would go on waiting.
+        muted.add(entry);
+    }
+    if (ready > 0) return ready;
+  }
+}
+
+long wait_epoll(int epoll, sys::EpollEvent* events, int most, Deadline deadline) {
+  for (;;) {
+    const bool alone = current_waiter() == nullptr;
+    const std::int64_t left = deadline.remaining();
+    const long ready = sys::epoll_wait(epoll, events, most, alone ? left : 0);
+    if (ready > 0) return ready;
+    if (ready == -EINTR) {
+      if (const long stop = interrupted(); stop != 0) return stop;
+    } else if (ready < 0 || left == 0) {
+      return ready;
+    } else if (!alone) {
+      sys::PollEntry entry{epoll, sys::kIn, 0};
+      if (const long woken = wait_any(std::span(&entry, 1), deadline); woken <= 0) return woken;
+    }
+  }
+}
+
+}  // namespace plug::detail

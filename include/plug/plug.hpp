@@ -13,6 +13,7 @@
 #include <plug/resolve.hpp>
 #include <plug/select.hpp>
 #include <plug/select_constants.hpp>
+#include <plug/selectors.hpp>
 #include <plug/socket.hpp>
 #include <plug/stream.hpp>
 #include <plug/timeout.hpp>

@@ -64,24 +64,6 @@ std::string option_text(OptionLevel level, OptionName name) {
   throw OverflowError(option_text(level, name) + ": " + value + " does not fit a C int");
 }
 
-/// recvfrom() into memory: the count, and the sender's address.
-std::pair<std::size_t, Address> receive_from(SocketState& state, MutableBytes buffer, MSG flags,
-                                             std::error_code& error) {
-  std::pair<std::size_t, Address> result{0, {}};
-  Op op{.kind = Op::Kind::receive_from,
-        .flags = static_cast<int>(flags),
-        .data = buffer.data(),
-        .size = buffer.size(),
-        .address = AddressAccess::storage(result.second),
-        .address_size = Address::kCapacity};
-  const long received = detail::perform(state.descriptor, op, state.deadline());
-  error = error_from(received);
-  if (received < 0) return result;
-  result.first = static_cast<std::size_t>(received);
-  AddressAccess::set_size(result.second, op.address_size, state.proto);
-  return result;
-}
-
 Address name_of(SocketState& state, long (*call)(int, void*, std::size_t&) noexcept,
                 std::error_code& error) {
   Address address;
@@ -132,6 +114,38 @@ std::string kind_text(std::string_view call, AF family, SOCK type, Protocol prot
 }
 
 }  // namespace
+
+std::pair<Socket, Address> detail::accept_until(SocketState& state, Deadline deadline,
+                                                std::error_code& error) {
+  std::pair<Socket, Address> result{SocketAccess::make(nullptr), Address{}};
+  Op op{.kind = Op::Kind::accept,
+        .address = AddressAccess::storage(result.second),
+        .address_size = Address::kCapacity};
+  const long accepted = detail::perform(state.descriptor, op, deadline);
+  error = error_from(accepted);
+  if (accepted < 0) return result;
+  AddressAccess::set_size(result.second, op.address_size, state.proto);
+  result.first = SocketAccess::make(own(accepted, state.family, state.type, state.proto, error));
+  return result;
+}
+
+std::pair<std::size_t, Address> detail::receive_from(SocketState& state, MutableBytes buffer,
+                                                     MSG flags, Deadline deadline,
+                                                     std::error_code& error) {
+  std::pair<std::size_t, Address> result{0, {}};
+  Op op{.kind = Op::Kind::receive_from,
+        .flags = static_cast<int>(flags),
+        .data = buffer.data(),
+        .size = buffer.size(),
+        .address = AddressAccess::storage(result.second),
+        .address_size = Address::kCapacity};
+  const long received = detail::perform(state.descriptor, op, deadline);
+  error = error_from(received);
+  if (received < 0) return result;
+  result.first = static_cast<std::size_t>(received);
+  AddressAccess::set_size(result.second, op.address_size, state.proto);
+  return result;
+}
 
 Socket::Socket(std::shared_ptr<SocketState> state) noexcept : state_(std::move(state)) {}
 
@@ -222,16 +236,7 @@ std::pair<Socket, Address> Socket::accept() {
 
 std::pair<Socket, Address> Socket::accept(std::error_code& error) {
   SocketState& state = live(state_);
-  std::pair<Socket, Address> result{Socket(nullptr), Address{}};
-  Op op{.kind = Op::Kind::accept,
-        .address = AddressAccess::storage(result.second),
-        .address_size = Address::kCapacity};
-  const long accepted = detail::perform(state.descriptor, op, state.deadline());
-  error = error_from(accepted);
-  if (accepted < 0) return result;
-  AddressAccess::set_size(result.second, op.address_size, state.proto);
-  result.first = Socket(own(accepted, state.family, state.type, state.proto, error));
-  return result;
+  return detail::accept_until(state, state.deadline(), error);
 }
 
 void Socket::connect(const AddressLike& address) {
@@ -358,7 +363,9 @@ std::pair<Bytes, Address> Socket::recvfrom(std::ptrdiff_t size, MSG flags, std::
   const std::size_t wanted = checked_size(size, error);
   if (error) return {};
   detail::Scratch scratch(wanted);
-  const auto [count, sender] = receive_from(live(state_), {scratch.data(), wanted}, flags, error);
+  SocketState& state = live(state_);
+  const auto [count, sender] =
+      receive_from(state, {scratch.data(), wanted}, flags, state.deadline(), error);
   if (error) return {};
   return {Bytes(scratch.data(), std::min(count, wanted)), sender};
 }
@@ -376,7 +383,8 @@ std::pair<std::size_t, Address> Socket::recvfrom_into(MutableBytes buffer, std::
                                                       MSG flags, std::error_code& error) {
   const MutableBytes part = checked_part(buffer, size, error);
   if (error) return {};
-  return receive_from(live(state_), part, flags, error);
+  SocketState& state = live(state_);
+  return receive_from(state, part, flags, state.deadline(), error);
 }
 
 // --- sending ---

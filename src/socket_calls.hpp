@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "address_access.hpp"
 #include "socket_state.hpp"
@@ -32,6 +33,12 @@ long on_descriptor(SocketState& state, Call call) {
   const Descriptor::InFlight in_flight(state.descriptor, false);
   return in_flight.fd() < 0 ? -EBADF : call(in_flight.fd());
 }
+
+/// The calls of the same names with a deadline of their own in place of the socket's time-out.
+std::pair<Socket, Address> accept_until(SocketState& state, Deadline deadline,
+                                        std::error_code& error);
+std::pair<std::size_t, Address> receive_from(SocketState& state, MutableBytes buffer, MSG flags,
+                                             Deadline deadline, std::error_code& error);
 
 /// The number of bytes to receive; Errc when it cannot be.
 inline std::size_t checked_size(std::ptrdiff_t size, std::error_code& error) noexcept {

@@ -73,6 +73,9 @@ struct SocketAccess {
   }
   static File make_file(std::shared_ptr<SocketState> state, std::string_view mode,
                         const FileOptions& options);
+  /// A binary file without a buffer, each of whose writes sends everything.
+  static File make_whole_writer(Socket& sock);
+  static File closed_file() noexcept;
 };
 
 /// A result of perform() as an error code; no error when >= 0.

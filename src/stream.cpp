@@ -24,9 +24,10 @@ constexpr std::size_t kSmallestTextCapacity = 64;
 /// The writing side of a File. What the interrupt hook throws leaves it in step as errors do.
 class ByteWriter {
  public:
-  /// A capacity of 0 writes without a buffer: each call is one send.
-  ByteWriter(detail::SocketState& state, std::size_t capacity)
-      : state_(state), capacity_(capacity) {
+  /// A capacity of 0 writes without a buffer: each call is one send, or, when `whole`, as many as
+  /// the data takes.
+  ByteWriter(detail::SocketState& state, std::size_t capacity, bool whole = false)
+      : state_(state), capacity_(capacity), whole_(whole) {
     buffer_.reserve(capacity);
   }
 
@@ -40,12 +41,14 @@ class ByteWriter {
 
   detail::SocketState& state_;
   const std::size_t capacity_;
+  const bool whole_;
   std::string buffer_;
   std::size_t sent_ = 0;  // of the buffer, by a flush that was thrown out of
 };
 
 std::size_t ByteWriter::write(BytesView data, std::error_code& error) {
   CallDeadline deadline(state_);
+  if (whole_) return send_all(state_, data, 0, deadline.get(), error);
   if (capacity_ == 0) return send_some(state_, data, 0, deadline.get(), error);
   if (buffer_.size() + data.size() > capacity_) flush(deadline, error);
   if (error) return 0;
@@ -243,9 +246,26 @@ File detail::SocketAccess::make_file(std::shared_ptr<SocketState> state, std::st
   return File(std::move(impl));
 }
 
+namespace {
+
+/// A moved-from Socket has none: as a closed one.
+std::shared_ptr<detail::SocketState> state_for_file(
+    const std::shared_ptr<detail::SocketState>& state) {
+  return state ? state : std::make_shared<detail::SocketState>(-1, 0, 0, 0, std::nullopt);
+}
+
+}  // namespace
+
+File detail::SocketAccess::make_whole_writer(Socket& sock) {
+  File file = make_file(state_for_file(sock.state_), "wb", {.buffering = 0});
+  file.impl_->writer.emplace(*file.impl_->state, 0, true);
+  return file;
+}
+
+File detail::SocketAccess::closed_file() noexcept { return File(nullptr); }
+
 File Socket::makefile(std::string_view mode, const FileOptions& options) {
-  // A moved-from Socket has none: as a closed one.
-  auto state = state_ ? state_ : std::make_shared<detail::SocketState>(-1, 0, 0, 0, std::nullopt);
+  auto state = state_for_file(state_);
   return detail::SocketAccess::make_file(std::move(state), mode, options);
 }
 

@@ -152,6 +152,17 @@ class EOFError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// What ends a program, or a part of it, and not one request: a class of the user's that derives
+/// from this passes through a server, which reports anything else as the failure of one request and
+/// goes on. Python's BaseException, for what is no Exception: KeyboardInterrupt, SystemExit.
+class BaseException {
+ public:
+  BaseException() = default;
+  BaseException(const BaseException&) = default;
+  BaseException& operator=(const BaseException&) = default;
+  virtual ~BaseException() = default;
+};
+
 /// A failed system operation. what() is Python's text: "[Errno 111] Connection refused", followed
 /// by ": " and what it was about where that is known ("[Errno 111] Connection refused:
 /// ('127.0.0.1', 9)"). Copies share their text and do not throw.

@@ -10,10 +10,12 @@
 #include <plug/families.hpp>
 #include <plug/family_constants.hpp>
 #include <plug/framing.hpp>
+#include <plug/request_handler.hpp>
 #include <plug/resolve.hpp>
 #include <plug/select.hpp>
 #include <plug/select_constants.hpp>
 #include <plug/selectors.hpp>
 #include <plug/socket.hpp>
+#include <plug/socketserver.hpp>
 #include <plug/stream.hpp>
 #include <plug/timeout.hpp>

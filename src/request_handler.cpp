@@ -1,0 +1,132 @@
+#include <plug/error.hpp>
+#include <plug/request_handler.hpp>
+
+#include <algorithm>
+#include <system_error>
+
+#include "socket_state.hpp"
+
+namespace plug {
+
+using detail::SocketAccess;
+
+Request::Request() : connection_(SocketAccess::make(nullptr)) {}
+Request::Request(Socket connection) : connection_(std::move(connection)) {}
+Request::Request(Bytes data, Socket& socket)
+    : connection_(SocketAccess::make(nullptr)), data_(std::move(data)), shared_(&socket) {}
+Request::~Request() = default;
+
+Request::Request(Request&& other) noexcept
+    : connection_(std::move(other.connection_)),
+      data_(std::move(other.data_)),
+      shared_(std::exchange(other.shared_, nullptr)) {}
+
+Request& Request::operator=(Request&& other) noexcept {
+  connection_ = std::move(other.connection_);
+  data_ = std::move(other.data_);
+  shared_ = std::exchange(other.shared_, nullptr);
+  return *this;
+}
+
+// --- handlers ---
+
+void BaseRequestHandler::run(Request& given, const Address& from, BaseServer& by) {
+  /// The request goes back to whoever gave it, however this ends.
+  class Lent {
+   public:
+    Lent(Request& mine, Request& owner) noexcept : mine_(mine), owner_(owner) {
+      mine_ = std::move(owner_);
+    }
+    Lent(const Lent&) = delete;
+    Lent& operator=(const Lent&) = delete;
+    ~Lent() { owner_ = std::move(mine_); }
+
+   private:
+    Request& mine_;
+    Request& owner_;
+  };
+  const Lent lent(request, given);
+  client_address = from;
+  server = &by;
+  setup();
+  try {
+    handle();
+  } catch (...) {
+    finish();
+    throw;
+  }
+  finish();
+}
+
+StreamRequestHandler::StreamRequestHandler()
+    : rfile(SocketAccess::closed_file()), wfile(SocketAccess::closed_file()) {}
+StreamRequestHandler::~StreamRequestHandler() = default;
+
+void StreamRequestHandler::setup() {
+  connection = &request.socket();
+  if (!timeout.is_none()) connection->settimeout(timeout);
+  if (disable_nagle_algorithm) connection->setsockopt(IPPROTO::TCP, TCP::NODELAY, 1);
+  rfile = connection->makefile("rb", {.buffering = rbufsize});
+  wfile = wbufsize == 0 ? SocketAccess::make_whole_writer(*connection)
+                        : connection->makefile("wb", {.buffering = wbufsize});
+}
+
+void StreamRequestHandler::finish() {
+  if (!wfile.closed()) {
+    std::error_code ignored;  // the client may be gone
+    wfile.flush(ignored);
+  }
+  wfile.close();
+  rfile.close();
+}
+
+void DatagramRequestHandler::setup() {
+  packet = request.data();
+  socket = &request.socket();
+  rfile = BytesIO(packet);
+  wfile = BytesIO();
+}
+
+void DatagramRequestHandler::finish() { socket->sendto(wfile.getvalue(), client_address); }
+
+// --- BytesIO ---
+
+Bytes BytesIO::take(std::size_t size) {
+  Bytes taken = bytes_.substr(position_, size);
+  position_ += taken.size();
+  return taken;
+}
+
+Bytes BytesIO::read(std::ptrdiff_t size) {
+  if (position_ >= bytes_.size()) return {};
+  return take(static_cast<std::size_t>(size));
+}
+
+Bytes BytesIO::readline(std::ptrdiff_t size) {
+  if (position_ >= bytes_.size()) return {};
+  const std::size_t newline = bytes_.find('\n', position_);
+  const std::size_t end = newline == Bytes::npos ? bytes_.size() : newline + 1;
+  return take(std::min(end - position_, static_cast<std::size_t>(size)));
+}
+
+std::vector<Bytes> BytesIO::readlines(std::ptrdiff_t hint) {
+  std::vector<Bytes> lines;
+  std::size_t total = 0;
+  for (Bytes line = readline(); !line.empty(); line = readline()) {
+    total += line.size();
+    lines.push_back(std::move(line));
+    if (hint > 0 && total >= static_cast<std::size_t>(hint)) break;
+  }
+  return lines;
+}
+
+std::size_t BytesIO::write(BytesView data) {
+  if (data.empty()) return 0;
+  if (bytes_.size() < position_) bytes_.resize(position_);
+  bytes_.replace(position_, std::min(data.size(), bytes_.size() - position_), data.data(),
+                 data.size());
+  position_ += data.size();
+  return data.size();
+}
+
+}  // namespace plug

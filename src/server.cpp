@@ -1,0 +1,300 @@
+// The servers, and how each of them takes its requests.
+
+#include <plug/error.hpp>
+#include <plug/socketserver.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <string>
+#include <system_error>
+
+#include "scratch.hpp"
+#include "server_loop.hpp"
+#include "socket_calls.hpp"
+#include "sys/process.hpp"
+
+namespace plug {
+
+using detail::Deadline;
+using detail::ServerLoop;
+using detail::SocketAccess;
+namespace sys = detail::sys;
+
+namespace {
+
+Deadline deadline_after(const Timeout& timeout) {
+  return timeout.is_none() ? Deadline::none() : Deadline::after(timeout.duration().count());
+}
+
+/// Whether it is for want of something that there is again once other requests are done.
+bool exhausted(const OSError& error) noexcept {
+  const int number = error.number();
+  return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
+}
+
+}  // namespace
+
+std::string to_string(const ServerAddress& address) {
+  return to_string(static_cast<AddressLike>(address));
+}
+
+// --- BaseServer: opening and closing ---
+
+BaseServer::BaseServer(ServerAddress address, HandlerFactory handler)
+    : socket(SocketAccess::make(nullptr)),
+      RequestHandlerClass(std::move(handler)),
+      requested_(std::move(address)),
+      loop_(std::make_unique<ServerLoop>()) {
+  if (!RequestHandlerClass) throw ValueError("a server needs a handler");
+}
+
+BaseServer::~BaseServer() = default;
+
+void BaseServer::complete(bool bind_and_activate) {
+  if (opened_)
+    throw RuntimeError(sys::type_name(typeid(*this)) +
+                       ": a base class has opened the server before it was complete; a "
+                       "constructor has to pass bind_and_activate = false to its base");
+  complete_as_ = &typeid(*this);
+  if (!bind_and_activate) return;
+  try {
+    server_bind();
+    server_activate();
+  } catch (...) {
+    server_close();
+    throw;
+  }
+  opened_ = true;
+}
+
+void BaseServer::end() noexcept {
+  if (ended_) return;
+  ended_ = true;
+  try {
+    server_close();
+  } catch (...) {
+    // A destructor has nobody to tell.
+  }
+  wait_for_handlers();
+}
+
+void BaseServer::check_complete(std::string_view call) const {
+  if (complete_as_ != nullptr && *complete_as_ == typeid(*this)) return;
+  const std::string name = sys::type_name(typeid(*this));
+  throw RuntimeError(std::string(call) + ": " + name +
+                     " is derived from a server and has to be made as plug::Server<" + name +
+                     ">, which opens it when it is complete and closes it before its members are "
+                     "destroyed");
+}
+
+// --- BaseServer: serving ---
+
+void BaseServer::serve_forever(Timeout poll_interval) {
+  check_complete("serve_forever");
+  const ServerLoop::Running running(*loop_);
+  const ServerLoop::Watch watch(*loop_, *this);
+  while (!loop_->stopping()) {
+    const bool ready = loop_->wait(watch, deadline_after(poll_interval));
+    if (loop_->stopping()) break;
+    if (ready) handle_ready();
+    service_actions();
+  }
+}
+
+void BaseServer::handle_request() {
+  check_complete("handle_request");
+  const Deadline deadline = std::min(deadline_after(socket.gettimeout()), deadline_after(timeout));
+  const ServerLoop::Watch watch(*loop_, *this);
+  for (;;) {
+    if (loop_->wait(watch, deadline)) return handle_ready();
+    if (!deadline.is_none() && deadline.remaining() == 0) return handle_timeout();
+  }
+}
+
+void BaseServer::shutdown() {
+  if (loop_->forked()) throw RuntimeError("shutdown: this is a child process of the server's");
+  if (loop_->runs_here())
+    throw RuntimeError(
+        "shutdown: called by the thread of serve_forever(), it would wait for itself; "
+        "stop_serving() does not wait");
+  loop_->stop();
+  loop_->wait_until_ended();
+}
+
+void BaseServer::stop_serving() noexcept {
+  if (!loop_->forked()) loop_->stop();
+}
+
+void BaseServer::handle_ready() {
+  std::optional<std::pair<Request, Address>> got;
+  try {
+    got.emplace(get_request());
+  } catch (const OSError& error) {
+    if (exhausted(error) && loop_->pause()) handle_exhaustion(error);
+    return;
+  }
+  loop_->got_request();
+  auto& [request, client_address] = *got;
+  if (verify_request(request, client_address))
+    process(request, client_address);
+  else
+    shutdown_request(request);
+}
+
+void BaseServer::process(Request& request, const Address& client_address) {
+  try {
+    process_request(request, client_address);
+  } catch (const sys::ForcedUnwind&) {
+    shutdown_request(request);
+    throw;
+  } catch (const BaseException&) {
+    shutdown_request(request);
+    throw;
+  } catch (...) {
+    handle_error(request, client_address);
+    shutdown_request(request);
+  }
+}
+
+void BaseServer::process_apart(Request& request, const Address& client_address) {
+  const auto finish = [&] {
+    try {
+      finish_request(request, client_address);
+    } catch (const sys::ForcedUnwind&) {
+      throw;
+    } catch (const BaseException&) {
+      throw;
+    } catch (...) {
+      handle_error(request, client_address);
+    }
+  };
+  try {
+    finish();
+  } catch (...) {
+    shutdown_request(request);
+    throw;
+  }
+  shutdown_request(request);
+}
+
+// --- BaseServer: hooks ---
+
+bool BaseServer::verify_request(Request&, const Address&) { return true; }
+
+void BaseServer::process_request(Request& request, const Address& client_address) {
+  finish_request(request, client_address);
+  shutdown_request(request);
+}
+
+void BaseServer::finish_request(Request& request, const Address& client_address) {
+  RequestHandlerClass(request, client_address, *this);
+}
+
+void BaseServer::shutdown_request(Request& request) { close_request(request); }
+void BaseServer::close_request(Request&) {}
+
+void BaseServer::handle_error(Request&, const Address& client_address) {
+  detail::report_exception("Exception occurred during processing of request from", client_address);
+}
+
+void BaseServer::handle_exhaustion(const OSError& error) {
+  const std::string line = "plug: the server at " + to_string(server_address) +
+                           " accepts again when it can: " + error.what() + "\n";
+  sys::write_error(line.data(), line.size());
+}
+
+// --- TCPServer ---
+
+TCPServer::TCPServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate)
+    : TCPServer(AF::INET, SOCK::STREAM, std::move(address), std::move(handler)) {
+  make_socket();
+  complete(bind_and_activate);
+}
+
+TCPServer::TCPServer(AF family, SOCK type, ServerAddress address, HandlerFactory handler)
+    : BaseServer(std::move(address), std::move(handler)) {
+  address_family = family;
+  socket_type = type;
+}
+
+TCPServer::~TCPServer() { end(); }
+
+void TCPServer::make_socket() { socket = Socket(address_family, socket_type); }
+
+void TCPServer::server_bind() {
+  if (socket.fileno() < 0 || socket.family() != address_family || socket.type() != socket_type)
+    make_socket();
+  if (allow_reuse_address) socket.setsockopt(SOL::SOCKET, SO::REUSEADDR, 1);
+  if (allow_reuse_port) socket.setsockopt(SOL::SOCKET, SO::REUSEPORT, 1);
+  if (server_address)
+    socket.bind(server_address);
+  else
+    socket.bind(requested_address());
+  server_address = socket.getsockname();
+}
+
+void TCPServer::server_activate() { socket.listen(request_queue_size); }
+void TCPServer::server_close() { socket.close(); }
+
+std::pair<Request, Address> TCPServer::get_request() {
+  std::error_code error;
+  // The descriptor does not block.
+  auto accepted =
+      detail::accept_until(detail::live(SocketAccess::state(socket)), Deadline::none(), error);
+  if (error) throw_if(error, "accept");
+  return accepted;
+}
+
+void TCPServer::shutdown_request(Request& request) {
+  std::error_code ignored;
+  request->shutdown(SHUT::WR, ignored);
+  close_request(request);
+}
+
+void TCPServer::close_request(Request& request) { request->close(); }
+
+// --- UDPServer ---
+
+UDPServer::UDPServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate)
+    : UDPServer(AF::INET, std::move(address), std::move(handler)) {
+  complete(bind_and_activate);
+}
+
+UDPServer::UDPServer(AF family, ServerAddress address, HandlerFactory handler)
+    : TCPServer(family, SOCK::DGRAM, std::move(address), std::move(handler)) {
+  make_socket();
+}
+
+std::pair<Request, Address> UDPServer::get_request() {
+  std::error_code error;
+  const std::size_t size = detail::checked_size(max_packet_size, error);
+  detail::Scratch scratch(size);
+  std::pair<std::size_t, Address> received;
+  if (!error)
+    received = detail::receive_from(detail::live(SocketAccess::state(socket)),
+                                    {scratch.data(), size}, MSG{}, Deadline::immediate(), error);
+  if (error) throw_if(error, "recvfrom");
+  return {Request(Bytes(scratch.data(), std::min(received.first, size)), socket),
+          std::move(received.second)};
+}
+
+void UDPServer::shutdown_request(Request& request) { close_request(request); }
+void UDPServer::close_request(Request&) {}
+
+// --- Unix ---
+
+UnixStreamServer::UnixStreamServer(ServerAddress address, HandlerFactory handler,
+                                   bool bind_and_activate)
+    : TCPServer(AF::UNIX, SOCK::STREAM, std::move(address), std::move(handler)) {
+  make_socket();
+  complete(bind_and_activate);
+}
+
+UnixDatagramServer::UnixDatagramServer(ServerAddress address, HandlerFactory handler,
+                                       bool bind_and_activate)
+    : UDPServer(AF::UNIX, std::move(address), std::move(handler)) {
+  complete(bind_and_activate);
+}
+
+}  // namespace plug

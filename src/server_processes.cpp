@@ -1,0 +1,102 @@
+// The child processes of ForkingMixIn.
+
+#include <plug/error.hpp>
+#include <plug/socketserver.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <system_error>
+#include <vector>
+
+#include "server_loop.hpp"
+#include "sys/process.hpp"
+#include "wait/waiter.hpp"
+
+namespace plug::detail {
+
+namespace {
+
+constexpr std::int64_t kLookAgain = 5'000'000;  // nanoseconds
+
+void reap(std::vector<int>& children) {
+  const auto ended = [](int child) {
+    const long reaped = sys::reap(child);
+    // Nobody's child any more: another part of the program has reaped it.
+    return reaped == child || reaped == -ECHILD;
+  };
+  children.erase(std::remove_if(children.begin(), children.end(), ended), children.end());
+}
+
+/// Waits until one of the children has ended, or `wake` is ready.
+void wait_for_one(const std::vector<int>& children, int wake) {
+  std::vector<sys::OwnFd> owned;
+  std::vector<sys::PollEntry> entries{{wake, sys::kIn, 0}};
+  owned.reserve(children.size());
+  entries.reserve(children.size() + 1);
+  Deadline deadline = Deadline::none();
+  for (const int child : children) {
+    const long made = sys::pidfd(child);
+    if (made >= 0) {
+      owned.emplace_back(static_cast<int>(made));
+      entries.push_back({owned.back().get(), sys::kIn, 0});
+    } else {
+      // An old kernel, or no descriptor to spare: this one has to be looked at now and then.
+      deadline = Deadline::after(kLookAgain);
+    }
+  }
+  const long ready = wait_any(entries, deadline);
+  if (ready < 0) throw_if(error_from(ready), "waiting for the children of a server");
+}
+
+[[noreturn]] void be_child(BaseServer& server, Request& request, const Address& client_address) {
+  int status = 1;
+  try {
+    if (!request.is_datagram()) {
+      std::error_code ignored;
+      server.socket.close(ignored);
+    }
+    server.finish_request(request, client_address);
+    status = 0;
+  } catch (const BaseException&) {
+    // It ends this process.
+  } catch (...) {
+    try {
+      server.handle_error(request, client_address);
+    } catch (...) {
+      report_exception("Exception in the child for the request from", client_address);
+    }
+  }
+  try {
+    server.shutdown_request(request);
+  } catch (...) {
+    report_exception("Exception in the child for the request from", client_address);
+  }
+  sys::exit_now(status);
+}
+
+}  // namespace
+
+int fork_request(BaseServer& server, Request& request, const Address& client_address) {
+  const long child = sys::fork();
+  if (child == 0) be_child(server, request, client_address);
+  if (child < 0) throw_if(error_from(child), "fork");
+  return static_cast<int>(child);
+}
+
+void collect_children(BaseServer& server, std::vector<int>& children, std::size_t most,
+                      bool blocking) {
+  reap(children);
+  ServerLoop& loop = ServerAccess::loop(server);
+  while (children.size() >= most && !loop.stopping()) {
+    wait_for_one(children, loop.wake_event());
+    reap(children);
+  }
+  while (blocking && !children.empty()) {
+    wait_for_one(children, -1);
+    reap(children);
+  }
+}
+
+}  // namespace plug::detail

@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 import unittest
 
 #: Seconds that anything may take; far more than it does, for machines that are busy.
@@ -119,8 +120,20 @@ class Program:
         return self.wait()
 
     def descriptors(self):
-        """How many descriptors the program has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """How many descriptors the program has open when it has come to rest."""
+
+        def at_rest():
+            with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
+                state, *fields = stat.read().rpartition(") ")[2].split()
+            return state, fields[10:12]  # asleep, and the CPU time so far
+
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            before = at_rest()
+            count = len(os.listdir(f"/proc/{self.pid}/fd"))
+            if before[0] == "S" and at_rest() == before:
+                return count
+        raise AssertionError("the program does not come to rest")
 
 
 class Server(Program):

@@ -236,6 +236,7 @@ bool TextReader::more(CallDeadline& deadline, std::error_code& error) {
   const std::size_t before = ready_;
   for (bool final = false;;) {
     Malformed malformed;
+    text_.reserve(text_.size() + decoder_.most(bytes_.buffered().size()));
     const std::size_t used = decoder_.decode(bytes_.buffered(), final, text_, malformed);
     bytes_.consume(used);
     position_ += used;

@@ -51,8 +51,9 @@ class ByteReader {
       const std::size_t most = std::min(end_ - begin_, static_cast<std::size_t>(limit));
       if (const void* const newline = std::memchr(line, '\n', most)) {
         const auto size = static_cast<std::size_t>(static_cast<const char*>(newline) + 1 - line);
+        std::string whole(line, size);
         begin_ += size;
-        return {line, size};
+        return whole;
       }
     }
     return gather_line(limit, deadline, error);
@@ -109,8 +110,9 @@ class TextReader {
       const char* const line = text_.data() + begin_;
       if (const void* const newline = std::memchr(line, newline_[0], ready_ - begin_)) {
         const auto size = static_cast<std::size_t>(static_cast<const char*>(newline) + 1 - line);
+        std::string whole(line, size);
         begin_ += size;
-        return {line, size};
+        return whole;
       }
     }
     return decode_line(limit, deadline, error);

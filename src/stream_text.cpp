@@ -176,6 +176,12 @@ Decoder::Decoder(const Encoding& encoding, OnError on_error)
   if (codec_ == Codec::other) converter_ = sys::Converter("UTF-8", encoding.iconv_name);
 }
 
+std::size_t Decoder::most(std::size_t bytes) const noexcept {
+  if (codec_ == Codec::other) return 4 * bytes;
+  if (codec_ == Codec::latin1) return 2 * bytes;
+  return on_error_ == OnError::replace ? 3 * bytes : bytes;  // U+FFFD
+}
+
 std::size_t Decoder::decode(std::string_view bytes, bool final, std::string& text,
                             Malformed& malformed) {
   malformed = {};

@@ -59,6 +59,10 @@ class Decoder {
  public:
   Decoder(const Encoding& encoding, OnError on_error);
 
+  /// The most that so many bytes can become. A text with room for it is decoded into whole, or, for
+  /// lack of memory, not at all.
+  std::size_t most(std::size_t bytes) const noexcept;
+
   /// Appends to `text` what `bytes` say and returns how many of them that took. Bytes remain when
   /// they are the beginning of a character, unless `final`, or when `malformed` is set (strict
   /// only), and then it is about the first of them.

@@ -8,43 +8,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "support/allocations.hpp"
 #include "support/connected_pair.hpp"
 
 using namespace std::string_literals;
-
-namespace {
-
-/// What this thread has allocated since the last reset.
-struct Allocations {
-  std::size_t count = 0;
-  std::size_t bytes = 0;
-  std::size_t largest = 0;
-};
-thread_local Allocations allocations;
-
-}  // namespace
-
-// Out of line, or the compiler takes a pointer from one of these to the other for a mistake. The
-// forms for arrays are replaced as well, since a sanitizer's do not call these.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations.count;
-  allocations.bytes += size;
-  allocations.largest = std::max(allocations.largest, size);
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new[](std::size_t size) { return operator new(size); }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace plug {
 namespace {

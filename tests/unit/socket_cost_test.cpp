@@ -1,0 +1,170 @@
+// What a call costs that can be counted: the system calls that it makes and the memory that it
+// allocates.
+
+#include <plug/socket.hpp>
+#include <plug/stream.hpp>
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <csignal>
+
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/allocations.hpp"
+
+namespace plug {
+namespace {
+
+using Call = std::function<void()>;
+using Numbers = std::vector<long>;
+
+/// The next system call that a stopped child begins; -1 when it ends.
+long next_call(pid_t child) {
+  for (;;) {
+    int status = 0;
+    if (ptrace(PTRACE_SYSCALL, child, nullptr, nullptr) != 0 || waitpid(child, &status, 0) < 0 ||
+        !WIFSTOPPED(status))
+      return -1;
+    if (WSTOPSIG(status) != (SIGTRAP | 0x80)) continue;
+    __ptrace_syscall_info info{};
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, child, reinterpret_cast<void*>(sizeof info), &info) <= 0)
+      return -1;
+    if (info.op == PTRACE_SYSCALL_INFO_ENTRY) return static_cast<long>(info.entry.nr);
+  }
+}
+
+/// The system calls that `call` makes when a child process does it for the second time. Empty, with
+/// `allowed` false, where nobody may trace.
+Numbers system_calls(const Call& call, bool& allowed) {
+  constexpr long kMark = SYS_getppid;
+  const pid_t child = fork();
+  if (child == 0) {
+    if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(1);
+    raise(SIGSTOP);
+    call();
+    syscall(kMark);
+    call();
+    syscall(kMark);
+    _exit(0);
+  }
+  Numbers made;
+  int status = 0;
+  allowed = waitpid(child, &status, 0) == child && WIFSTOPPED(status) &&
+            ptrace(PTRACE_SETOPTIONS, child, nullptr,
+                   reinterpret_cast<void*>(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)) == 0;
+  if (WIFEXITED(status)) return made;
+  int marks = 0;
+  for (long number = 0; marks < 2 && (number = next_call(child)) >= 0;) {
+    if (number == kMark)
+      ++marks;
+    else if (marks == 1)
+      made.push_back(number);
+  }
+  allowed = allowed && marks == 2;
+  kill(child, SIGKILL);
+  waitpid(child, &status, 0);
+  return made;
+}
+
+/// A socket on which messages of 64 bytes wait, and one to answer on; datagrams or a stream.
+struct Ends {
+  explicit Ends(Timeout timeout, SOCK type = SOCK::STREAM)
+      : Ends(timeout, type == SOCK::STREAM
+                          ? socketpair()
+                          : std::pair(Socket(AF::INET, type), Socket(AF::INET, type))) {}
+
+  Ends(Timeout timeout, std::pair<Socket, Socket> ends)
+      : sock(std::move(ends.first)), peer(std::move(ends.second)) {
+    if (sock.type() == SOCK::DGRAM) {
+      sock.bind({"127.0.0.1", 0});
+      peer.bind({"127.0.0.1", 0});
+      peer.connect(sock.getsockname());
+      name = peer.getsockname();
+    }
+    sock.settimeout(timeout);
+    for (int i = 0; i < 8; ++i) peer.send(message);
+  }
+
+  const std::string message = std::string(64, 'x');
+  char buffer[64];
+  Socket sock;
+  Socket peer;
+  Address name;
+};
+
+struct Row {
+  const char* name;
+  SOCK type;
+  void (*call)(Ends&);
+  long number;  ///< the one system call that it makes
+  std::size_t most_allocations;
+};
+
+const Row kRows[] = {
+    {"recv_into", SOCK::STREAM, [](Ends& ends) { ends.sock.recv_into(ends.buffer); }, SYS_recvfrom,
+     0},
+    {"recv", SOCK::STREAM, [](Ends& ends) { ends.sock.recv(64); }, SYS_recvfrom, 1},
+    {"recv of much", SOCK::STREAM, [](Ends& ends) { ends.sock.recv(1 << 18); }, SYS_recvfrom, 1},
+    {"send", SOCK::STREAM, [](Ends& ends) { ends.sock.send(ends.message); }, SYS_sendto, 0},
+    {"sendall", SOCK::STREAM, [](Ends& ends) { ends.sock.sendall(ends.message); }, SYS_sendto, 0},
+    {"sendto", SOCK::DGRAM, [](Ends& ends) { ends.sock.sendto(ends.message, ends.name); },
+     SYS_sendto, 0},
+    {"recvfrom_into", SOCK::DGRAM, [](Ends& ends) { ends.sock.recvfrom_into(ends.buffer); },
+     SYS_recvfrom, 0},
+};
+
+TEST(Cost, OfACallThatNeedNotWaitIsOneSystemCallWithATimeoutAndWithout) {
+  for (const Timeout& timeout : {Timeout(std::nullopt), Timeout(5.0)}) {
+    for (const Row& row : kRows) {
+      SCOPED_TRACE(std::string(row.name) + ", time-out " + to_string(timeout));
+      // Once much is received at once, nothing is left for the second time.
+      if (std::string_view(row.name) == "recv of much") continue;
+      Ends ends(timeout, row.type);
+      bool allowed = false;
+      const Numbers made = system_calls([&] { row.call(ends); }, allowed);
+      if (!allowed) GTEST_SKIP() << "processes may not be traced here";
+      EXPECT_EQ(made, Numbers{row.number});
+    }
+  }
+}
+
+TEST(Cost, IsNoMemoryButThatOfAResult) {
+  for (const Timeout& timeout : {Timeout(std::nullopt), Timeout(5.0)}) {
+    for (const Row& row : kRows) {
+      SCOPED_TRACE(std::string(row.name) + ", time-out " + to_string(timeout));
+      Ends ends(timeout, row.type);
+      row.call(ends);
+      if (row.type == SOCK::STREAM) ends.peer.send(ends.message);
+      allocations = {};
+      row.call(ends);
+      EXPECT_LE(allocations.count, row.most_allocations);
+      EXPECT_LE(allocations.bytes, row.most_allocations * 65);  // the size of what came
+    }
+  }
+}
+
+TEST(Cost, OfABufferedLineIsOneAllocation) {
+  for (const char* const mode : {"rb", "r"}) {
+    Ends ends{std::nullopt};
+    std::string line(100, 'x');
+    line.back() = '\n';
+    for (int i = 0; i < 3; ++i) ends.peer.sendall(line);
+    ends.sock.recv(8 * 64);
+    File file = ends.sock.makefile(mode);
+    EXPECT_EQ(file.readline(), line);
+    allocations = {};
+    EXPECT_EQ(file.readline().size(), line.size());
+    EXPECT_EQ(allocations.count, 1u);
+  }
+}
+
+}  // namespace
+}  // namespace plug

@@ -5,6 +5,7 @@
 // each answer is one message, whatever its length. And whatever a peer controls has a bound: the
 // time that a command takes, and the bytes that it writes.
 
+#include <functional>
 #include <sstream>
 
 #include <CLI/CLI.hpp>

@@ -4,6 +4,9 @@
 #include <plug/socket.hpp>
 
 #include <gtest/gtest.h>
+
+#include <functional>
+
 #include <unistd.h>
 
 #include "support/process.hpp"

@@ -175,7 +175,7 @@ class Help(harness.TestCase):
     def test_every_program_says_what_it_does(self):
         names = """time_echo_server time_echo_client echo_server echo_client udp_server udp_client
             upper_server upper_client greeting_server greeting_client json_echo polling_accept
-            timeouts service_table my_address convert_address"""
+            timeouts select_server select_client service_table my_address convert_address"""
         for name in names.split():
             with self.subTest(name):
                 result = run(name, "--help")

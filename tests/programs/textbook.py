@@ -5,6 +5,7 @@ A client takes an address and messages and returns the answers.
 """
 
 import json
+import select
 import socket
 import struct
 from time import ctime
@@ -50,6 +51,34 @@ def echo_server(sock, clients=1):
 
 
 time_echo_client = echo_client = _ask
+
+
+# --- select ---
+
+
+def select_server(sock, clients=1):
+    watched, left = [sock], clients
+    while left:
+        for ready in select.select(watched, [], [])[0]:
+            if ready is sock:
+                conn, _ = sock.accept()
+                conn.send(b"hello")
+                watched.append(conn)
+            elif data := ready.recv(BUFSIZ):
+                ready.sendall(data + b"response")
+            else:
+                watched.remove(ready)
+                ready.close()
+                left -= 1
+
+
+def select_client(address, messages):
+    with connect(address) as sock:
+        answers = [receive_exactly(sock, len(b"hello"))]
+        for message in messages:
+            sock.send(message)
+            answers.append(receive_exactly(sock, len(message + b"response")))
+        return answers
 
 
 # --- udp ---

@@ -82,6 +82,8 @@ const char* message_of(Errc error) noexcept {
       return "Invalid events";
     case Errc::bad_sizehint:
       return "sizehint must be positive or -1";
+    case Errc::bad_flags:
+      return "invalid flags";
     case Errc::bad_maxevents:
       return "maxevents must be greater than 0";
     case Errc::closed_poller:

@@ -260,8 +260,11 @@ Epoll::Epoll(int sizehint, EPOLL flags, std::error_code& error) {
     error = Errc::bad_sizehint;
     return;
   }
-  const bool known = flags == EPOLL{} || flags == EPOLL::CLOEXEC;
-  const long made = known ? sys::epoll_create() : -EINVAL;
+  if (flags != EPOLL{} && flags != EPOLL::CLOEXEC) {
+    error = Errc::bad_flags;
+    return;
+  }
+  const long made = sys::epoll_create();
   error = error_from(made);
   if (made >= 0) fd_ = static_cast<int>(made);
 }

@@ -81,6 +81,7 @@ enum class Errc {
   not_a_fileno,        ///< an object without a descriptor, to wait for -> ValueError
   bad_events,          ///< events that cannot be waited for          -> ValueError
   bad_sizehint,        ///< a size hint below one                     -> ValueError
+  bad_flags,           ///< flags that no Epoll is made with          -> OSError
   bad_maxevents,       ///< less than one event asked for             -> ValueError
   closed_poller,       ///< an operation on a closed Epoll or selector -> ValueError
   not_registered,      ///< what a Poll or a selector does not watch  -> KeyError

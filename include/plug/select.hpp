@@ -261,7 +261,7 @@ struct EpollEvent {
 class Epoll {
  public:
   /// Close-on-exec. `sizehint` means nothing to the kernel: ValueError unless -1 or above zero.
-  /// OSError EINVAL for flags other than EPOLL::CLOEXEC, and when there can be none (EMFILE).
+  /// OSError for flags other than EPOLL::CLOEXEC, and when there can be none (EMFILE).
   explicit Epoll(int sizehint = -1, EPOLL flags = EPOLL{});
   Epoll(int sizehint, EPOLL flags, std::error_code& error);
 

@@ -1,5 +1,6 @@
 // Signals that arrive during a call (PEP 475).
 
+#include <plug/selectors.hpp>
 #include <plug/socket.hpp>
 
 #include <gtest/gtest.h>
@@ -9,10 +10,13 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <functional>
+#include <map>
 #include <string>
 #include <thread>
 
 #include "support/blocked_thread.hpp"
+#include "support/errors.hpp"
 #include "support/sockets.hpp"
 
 namespace plug {
@@ -97,6 +101,65 @@ TEST_F(Interrupt, DoesNotEndAMessageAndItsDescriptors) {
     thread.join();
     EXPECT_EQ(received.data, "hello");
     EXPECT_EQ(received.fds.size(), 1u);
+  }
+}
+
+// What waits for several descriptors, each asked whether `fd` is readable, for half a minute.
+const std::map<std::string, std::function<bool(int)>>& waits() {
+  static const auto by_selector = [](BaseSelector&& selector, int fd) {
+    selector.register_(fd, EVENT::READ);
+    return !selector.select(30).empty();
+  };
+  static const std::map<std::string, std::function<bool(int)>> table = {
+      {"select", [](int fd) { return !select({fd}, {}, {}, 30).empty(); }},
+      {"Poll",
+       [](int fd) {
+         Poll poll;
+         poll.register_(fd, POLL::IN);
+         return !poll.poll(30'000).empty();
+       }},
+      {"Epoll",
+       [](int fd) {
+         Epoll epoll;
+         epoll.register_(fd, EPOLL::IN);
+         return !epoll.poll(30).empty();
+       }},
+      {"SelectSelector", [](int fd) { return by_selector(SelectSelector(), fd); }},
+      {"PollSelector", [](int fd) { return by_selector(PollSelector(), fd); }},
+      {"EpollSelector", [](int fd) { return by_selector(EpollSelector(), fd); }}};
+  return table;
+}
+
+TEST_F(Interrupt, DoesNotEndAWaitForSeveral) {
+  for (const auto& wait : waits()) {
+    SCOPED_TRACE(wait.first);
+    auto [sock, peer] = socketpair();
+    bool readable = false;
+    SignalledThread thread([&, fd = sock.fileno()] { readable = wait.second(fd); });
+    bool blocked = true;
+    for (int i = 0; i < 3; ++i) {
+      blocked = blocked && thread.wait_until_blocked();
+      thread.interrupt();
+    }
+    peer.sendall("x");
+    thread.join();
+    EXPECT_TRUE(blocked);
+    EXPECT_TRUE(readable);
+  }
+}
+
+TEST_F(Interrupt, EndsAWaitForSeveralWhenTheHookSaysSo) {
+  for (const auto& wait : waits()) {
+    SCOPED_TRACE(wait.first);
+    set_interrupt_hook([] { return std::errc::operation_canceled; });
+    auto [sock, peer] = socketpair();
+    int number = 0;
+    SignalledThread thread(
+        [&, fd = sock.fileno()] { number = number_of_error([&] { wait.second(fd); }); });
+    EXPECT_TRUE(thread.wait_until_blocked());
+    thread.interrupt();
+    thread.join();
+    EXPECT_EQ(number, ECANCELED);
   }
 }
 

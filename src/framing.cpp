@@ -53,7 +53,7 @@ class Clock {
  public:
   enum class Span { call, piece };
 
-  Clock(const SocketState& state, Span span) noexcept : state_(state), span_(span) {}
+  Clock(SocketState& state, Span span) noexcept : state_(state), span_(span) {}
 
   Deadline deadline() noexcept {
     if (!made_ || span_ == Span::piece) made_ = state_.deadline();
@@ -61,7 +61,7 @@ class Clock {
   }
 
  private:
-  const SocketState& state_;
+  SocketState& state_;
   Span span_;
   std::optional<Deadline> made_;
 };

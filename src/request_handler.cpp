@@ -19,12 +19,14 @@ Request::~Request() = default;
 Request::Request(Request&& other) noexcept
     : connection_(std::move(other.connection_)),
       data_(std::move(other.data_)),
-      shared_(std::exchange(other.shared_, nullptr)) {}
+      shared_(std::exchange(other.shared_, nullptr)),
+      place_(std::move(other.place_)) {}
 
 Request& Request::operator=(Request&& other) noexcept {
   connection_ = std::move(other.connection_);
   data_ = std::move(other.data_);
   shared_ = std::exchange(other.shared_, nullptr);
+  place_ = std::move(other.place_);
   return *this;
 }
 

@@ -27,6 +27,9 @@ Deadline deadline_after(const Timeout& timeout) {
   return timeout.is_none() ? Deadline::none() : Deadline::after(timeout.duration().count());
 }
 
+/// A limit; none when zero or less.
+std::size_t count(int limit) noexcept { return limit > 0 ? static_cast<std::size_t>(limit) : 0; }
+
 /// Whether it is for want of something that there is again once other requests are done.
 bool exhausted(const OSError& error) noexcept {
   const int number = error.number();
@@ -95,7 +98,7 @@ void BaseServer::serve_forever(Timeout poll_interval) {
   const ServerLoop::Running running(*loop_);
   const ServerLoop::Watch watch(*loop_, *this);
   while (!loop_->stopping()) {
-    const bool ready = loop_->wait(watch, deadline_after(poll_interval));
+    const bool ready = loop_->wait(watch, deadline_after(poll_interval), count(max_connections));
     if (loop_->stopping()) break;
     if (ready) handle_ready();
     service_actions();
@@ -107,7 +110,7 @@ void BaseServer::handle_request() {
   const Deadline deadline = std::min(deadline_after(socket.gettimeout()), deadline_after(timeout));
   const ServerLoop::Watch watch(*loop_, *this);
   for (;;) {
-    if (loop_->wait(watch, deadline)) return handle_ready();
+    if (loop_->wait(watch, deadline, count(max_connections))) return handle_ready();
     if (!deadline.is_none() && deadline.remaining() == 0) return handle_timeout();
   }
 }
@@ -136,10 +139,23 @@ void BaseServer::handle_ready() {
   }
   loop_->got_request();
   auto& [request, client_address] = *got;
-  if (verify_request(request, client_address))
+  if (!request.is_datagram() && !admit(request, client_address))
+    shutdown_request(request);
+  else if (verify_request(request, client_address))
     process(request, client_address);
   else
     shutdown_request(request);
+}
+
+bool BaseServer::admit(Request& request, const Address& client_address) {
+  if ((max_connections > 0 || max_connections_per_address > 0) &&
+      !loop_->admit(request, client_address, count(max_connections_per_address)))
+    return false;
+  if (!connection_timeout.is_none()) request->settimeout(connection_timeout);
+  if (!connection_lifetime.is_none())
+    if (const auto& state = SocketAccess::state(request.socket()))
+      state->end_at(deadline_after(connection_lifetime));
+  return true;
 }
 
 void BaseServer::process(Request& request, const Address& client_address) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <span>
 #include <string>
 
 #include "sys/process.hpp"
@@ -85,19 +84,92 @@ ServerLoop::Watch::~Watch() {
   if (listed_) state_->descriptor.remove(waker_);
 }
 
-bool ServerLoop::wait(const Watch& watch, Deadline deadline) {
+bool ServerLoop::wait(const Watch& watch, Deadline deadline, std::size_t most) {
   const std::int64_t pause =
       paused_.load() ? paused_until_.load() - sys::monotonic_nanoseconds() : 0;
+  const bool full = most > 0 && connections_ && connections_->is_full(most);
+  if (pause > 0) deadline = std::min(deadline, Deadline::after(pause));
   std::array entries{sys::PollEntry{wake_.get(), sys::kIn, 0},
-                     sys::PollEntry{watch.fd(), sys::kIn, 0}};
-  const std::span<sys::PollEntry> all(entries);
-  const long ready = pause > 0 ? wait_any(all.first(1), std::min(deadline, Deadline::after(pause)))
-                               : wait_any(all, deadline);
+                     sys::PollEntry{full        ? connections_->event()
+                                    : pause > 0 ? -1
+                                                : watch.fd(),
+                                    sys::kIn, 0}};
+  const long ready = wait_any(entries, deadline);
   if (ready < 0) throw_if(error_from(ready), "waiting for a request");
   if (watch.closed()) throw_if(error_from(-EBADF), "the server's socket");
   if (entries[0].revents != 0 && !stopping()) sys::eventfd_drain(wake_.get());
-  return entries[1].revents != 0;
+  return !full && entries[1].revents != 0;
 }
+
+bool ServerLoop::admit(Request& request, const Address& client_address, std::size_t most_of_host) {
+  if (!connections_) connections_ = std::make_shared<ConnectionCount>();
+  const AF family = client_address.family();
+  const bool has_host = family == AF::INET || family == AF::INET6;
+  auto place = ConnectionCount::enter(connections_, has_host ? client_address.host() : "",
+                                      has_host ? most_of_host : 0);
+  const bool admitted = place != nullptr;
+  ServerAccess::place(request) = std::move(place);
+  return admitted;
+}
+
+void ServerLoop::give_to_child(int child, const Request& request) {
+  if (const auto& place = ServerAccess::place(request)) of_children_.emplace_back(child, place);
+}
+
+void ServerLoop::child_ended(int child) noexcept {
+  for (auto it = of_children_.begin(); it != of_children_.end(); ++it) {
+    if (it->first != child) continue;
+    of_children_.erase(it);
+    return;
+  }
+}
+
+// --- counting connections ---
+
+ConnectionCount::ConnectionCount() : ended_(make_event()) {}
+
+std::shared_ptr<const void> ConnectionCount::enter(const std::shared_ptr<ConnectionCount>& self,
+                                                   const std::string& host, std::size_t most) {
+  struct Place {
+    Place(std::shared_ptr<ConnectionCount> all, std::string name)
+        : count(std::move(all)), host(std::move(name)) {}
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    ~Place() { count->leave(host); }
+    std::shared_ptr<ConnectionCount> count;
+    std::string host;
+  };
+  {
+    const std::lock_guard lock(self->mutex_);
+    std::size_t& here = self->by_host_[host];
+    if (most > 0 && here >= most) return nullptr;
+    ++here;
+    ++self->count_;
+  }
+  try {
+    return std::make_shared<const Place>(self, host);
+  } catch (...) {
+    self->leave(host);
+    throw;
+  }
+}
+
+void ConnectionCount::leave(const std::string& host) noexcept {
+  const std::lock_guard lock(mutex_);
+  --count_;
+  const auto found = by_host_.find(host);
+  if (--found->second == 0) by_host_.erase(found);
+  sys::eventfd_add(ended_.get());
+}
+
+bool ConnectionCount::is_full(std::size_t most) {
+  const std::lock_guard lock(mutex_);
+  if (count_ < most) return false;
+  sys::eventfd_drain(ended_.get());
+  return true;
+}
+
+// --- pausing ---
 
 bool ServerLoop::pause() {
   paused_until_.store(sys::monotonic_nanoseconds() + kPause);

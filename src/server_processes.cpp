@@ -20,11 +20,13 @@ namespace {
 
 constexpr std::int64_t kLookAgain = 5'000'000;  // nanoseconds
 
-void reap(std::vector<int>& children) {
-  const auto ended = [](int child) {
+void reap(ServerLoop& loop, std::vector<int>& children) {
+  const auto ended = [&loop](int child) {
     const long reaped = sys::reap(child);
     // Nobody's child any more: another part of the program has reaped it.
-    return reaped == child || reaped == -ECHILD;
+    if (reaped != child && reaped != -ECHILD) return false;
+    loop.child_ended(child);
+    return true;
   };
   children.erase(std::remove_if(children.begin(), children.end(), ended), children.end());
 }
@@ -82,20 +84,21 @@ int fork_request(BaseServer& server, Request& request, const Address& client_add
   const long child = sys::fork();
   if (child == 0) be_child(server, request, client_address);
   if (child < 0) throw_if(error_from(child), "fork");
+  ServerAccess::loop(server).give_to_child(static_cast<int>(child), request);
   return static_cast<int>(child);
 }
 
 void collect_children(BaseServer& server, std::vector<int>& children, std::size_t most,
                       bool blocking) {
-  reap(children);
   ServerLoop& loop = ServerAccess::loop(server);
+  reap(loop, children);
   while (children.size() >= most && !loop.stopping()) {
     wait_for_one(children, loop.wake_event());
-    reap(children);
+    reap(loop, children);
   }
   while (blocking && !children.empty()) {
     wait_for_one(children, -1);
-    reap(children);
+    reap(loop, children);
   }
 }
 

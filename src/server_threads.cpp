@@ -45,7 +45,7 @@ struct HandlerThreads::Impl {
     Request request;
     const Address client_address;
     const bool waited;
-    std::shared_ptr<SocketState> connection;
+    std::shared_ptr<SocketState> connection;  // of the request, for as long as this lives
     std::thread thread;
     std::atomic<bool> started{false};  // `thread` is there
     Node* previous = nullptr;
@@ -93,7 +93,6 @@ void HandlerThreads::Impl::run(Node& node) {
     Ended& operator=(const Ended&) = delete;
     ~Ended() {
       node_.request = Request();
-      node_.connection.reset();
       node_.owner.ended(node_);
     }
 

@@ -1,5 +1,6 @@
 #include "socket_state.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace plug::detail {
@@ -8,6 +9,11 @@ Timeout SocketState::timeout() const noexcept {
   const std::int64_t nanoseconds = timeout_.load(std::memory_order_relaxed);
   if (nanoseconds < 0) return std::nullopt;
   return std::chrono::nanoseconds(nanoseconds);
+}
+
+Deadline SocketState::within_limit(Deadline deadline) noexcept {
+  if (limit_.remaining() == 0) descriptor.close();
+  return std::min(deadline, limit_);
 }
 
 void SocketState::set_timeout(Timeout timeout) noexcept {

@@ -43,8 +43,16 @@ class SocketState {
   Timeout timeout() const noexcept;
   void set_timeout(Timeout timeout) noexcept;
   /// The moment until which a call that begins now may wait.
-  Deadline deadline() const noexcept {
-    return Deadline::after(timeout_.load(std::memory_order_relaxed));
+  Deadline deadline() noexcept {
+    const Deadline deadline = Deadline::after(timeout_.load(std::memory_order_relaxed));
+    return limited_.load(std::memory_order_relaxed) ? within_limit(deadline) : deadline;
+  }
+
+  /// Lets no call last beyond that moment, and closes the descriptor with the first call after it.
+  /// Before the socket is shared with other threads.
+  void end_at(Deadline limit) noexcept {
+    limit_ = limit;
+    limited_.store(true);
   }
 
   /// The descriptor closes with the last holder: the Socket itself, and each File. The Socket
@@ -60,7 +68,11 @@ class SocketState {
   std::unique_ptr<Layer> layer;            // null for a plain socket
 
  private:
+  Deadline within_limit(Deadline deadline) noexcept;
+
   std::atomic<std::int64_t> timeout_;  // nanoseconds; -1 none
+  std::atomic<bool> limited_{false};
+  Deadline limit_ = Deadline::none();
   std::atomic<int> holders_{1};
 };
 

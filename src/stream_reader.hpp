@@ -24,7 +24,7 @@ namespace plug::detail {
 /// The one deadline of a call, however often it waits; made when it first does.
 class CallDeadline {
  public:
-  explicit CallDeadline(const SocketState& state) noexcept : state_(state) {}
+  explicit CallDeadline(SocketState& state) noexcept : state_(state) {}
 
   Deadline get() noexcept {
     if (!deadline_) deadline_ = state_.deadline();
@@ -32,7 +32,7 @@ class CallDeadline {
   }
 
  private:
-  const SocketState& state_;
+  SocketState& state_;
   std::optional<Deadline> deadline_;
 };
 

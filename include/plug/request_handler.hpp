@@ -29,6 +29,7 @@
 #include <cstddef>
 #include <functional>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -37,6 +38,10 @@
 namespace plug {
 
 class BaseServer;
+
+namespace detail {
+struct ServerAccess;
+}
 
 /// One request: of a stream server the connection, which it owns, and of a datagram server the pair
 /// of the datagram and the server's socket, which it does not.
@@ -77,9 +82,12 @@ class Request {
   }
 
  private:
+  friend struct detail::ServerAccess;
+
   Socket connection_;
   Bytes data_;
   Socket* shared_ = nullptr;
+  std::shared_ptr<const void> place_;  // among those that a server limits
 };
 
 /// Calls a handler for one request, and returns once the request has been handled. Any callable of

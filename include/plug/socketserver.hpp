@@ -16,6 +16,8 @@
 //   Unix, stream     UnixStreamServer    ThreadingUnixStreamServer      ForkingUnixStreamServer
 //   Unix, datagrams  UnixDatagramServer  ThreadingUnixDatagramServer    ForkingUnixDatagramServer
 //
+// and ThreadPoolTCPServer with its like, for a bounded number of threads.
+//
 // Hooks. Every step is a virtual function that a subclass may override, and calls as Python's:
 //
 //   opening   server_bind, server_activate
@@ -126,6 +128,21 @@ class BaseServer {
   Socket socket;
   HandlerFactory RequestHandlerClass;
 
+  // --- attributes beyond Python's; of connections, not of datagrams ---
+
+  /// How many connections there may be at once; no limit when zero. At the limit no more are
+  /// accepted until one has ended: clients wait in the queue.
+  int max_connections = 0;
+  /// How many of them may come from one host; no limit when zero. More are closed at once, before
+  /// verify_request().
+  int max_connections_per_address = 0;
+  /// The time-out of each call on a connection: a client that is silent for longer ends with
+  /// TimeoutError in its handler.
+  Timeout connection_timeout;
+  /// How long a connection may last in all, however busy it is. The call that is under way then
+  /// ends with TimeoutError, and the connection is closed: later calls fail with EBADF.
+  Timeout connection_lifetime;
+
   // --- serving ---
 
   /// Handles requests until shutdown(), calling service_actions() after each, and at least every
@@ -219,6 +236,7 @@ class BaseServer {
 
   void check_complete(std::string_view call) const;
   void handle_ready();
+  bool admit(Request& request, const Address& client_address);
   void process(Request& request, const Address& client_address);
 
   ServerAddress requested_;
@@ -294,6 +312,13 @@ class UnixDatagramServer : public UDPServer {
   UnixDatagramServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true);
 };
 
+/// What ThreadPoolMixIn does with a request when the queue is full.
+enum class FullQueue {
+  wait,         ///< accepts no more until there is room: clients wait in the system's queue
+  refuse,       ///< closes the request
+  close_oldest  ///< closes the request that has waited longest, and takes this one
+};
+
 namespace detail {
 
 /// The threads of a server.
@@ -313,6 +338,35 @@ class HandlerThreads {
   /// Waits for the threads that are waited for.
   void join();
   /// Ends the connections of those that are left, and waits for them too.
+  void end() noexcept;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// What ThreadPoolMixIn's attributes say.
+struct PoolLimits {
+  int max_workers;
+  int max_queue;
+  FullQueue when_full;
+};
+
+/// The workers of a server, and the queue before them.
+class HandlerPool {
+ public:
+  HandlerPool();
+  HandlerPool(const HandlerPool&) = delete;
+  HandlerPool& operator=(const HandlerPool&) = delete;
+  ~HandlerPool();
+
+  using Main = HandlerThreads::Main;
+  /// Takes the request, unless it throws or the request is closed for want of room.
+  void submit(BaseServer& server, Main main, Request& request, const Address& client_address,
+              const PoolLimits& limits);
+  /// Waits until all that is in the queue has been handled, and ends the workers.
+  void join();
+  /// Drops the queue, ends the connections that are being handled, and ends the workers.
   void end() noexcept;
 
  private:
@@ -416,6 +470,55 @@ class ThreadingMixIn : public Base {
   detail::HandlerThreads threads_;
 };
 
+/// A server that handles its requests in a bounded number of threads: ThreadPoolMixIn<TCPServer>,
+/// otherwise as ThreadingMixIn. Beyond Python.
+template <class Base>
+class ThreadPoolMixIn : public Base {
+ public:
+  template <class... More>
+  ThreadPoolMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
+                  More&&... more)
+      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
+    this->complete(bind_and_activate);
+  }
+  ~ThreadPoolMixIn() override { this->end(); }
+
+  int max_workers = 16;  ///< threads, at least one; they start when they are needed
+  int max_queue = 64;    ///< requests that wait for a worker
+  FullQueue when_full = FullQueue::wait;
+
+  /// Gives the request to a worker, or to the queue; RuntimeError when there can be no worker at
+  /// all. A wait for room ends with shutdown() too, and closes the request then.
+  void process_request(Request& request, const Address& client_address) override {
+    pool_.submit(*this,
+                 [](BaseServer& server, Request& theirs, const Address& from) {
+                   static_cast<ThreadPoolMixIn&>(server).process_request_thread(theirs, from);
+                 },
+                 request, client_address, {max_workers, max_queue, when_full});
+  }
+
+  /// What a worker does for each request, as ThreadingMixIn's threads.
+  virtual void process_request_thread(Request& request, const Address& client_address) {
+    this->process_apart(request, client_address);
+  }
+
+  /// Also waits until all requests have been handled, those in the queue too. Throws RuntimeError
+  /// from a worker.
+  void server_close() override {
+    Base::server_close();
+    pool_.join();
+  }
+
+ protected:
+  void wait_for_handlers() noexcept override {
+    pool_.end();
+    Base::wait_for_handlers();
+  }
+
+ private:
+  detail::HandlerPool pool_;
+};
+
 /// A server that handles each request in a child process: ForkingMixIn<TCPServer>.
 ///
 /// The child has a copy of everything. It ends by _exit(2), with status 0, or 1 when handling
@@ -476,6 +579,10 @@ using ThreadingTCPServer = ThreadingMixIn<TCPServer>;
 using ThreadingUDPServer = ThreadingMixIn<UDPServer>;
 using ThreadingUnixStreamServer = ThreadingMixIn<UnixStreamServer>;
 using ThreadingUnixDatagramServer = ThreadingMixIn<UnixDatagramServer>;
+using ThreadPoolTCPServer = ThreadPoolMixIn<TCPServer>;
+using ThreadPoolUDPServer = ThreadPoolMixIn<UDPServer>;
+using ThreadPoolUnixStreamServer = ThreadPoolMixIn<UnixStreamServer>;
+using ThreadPoolUnixDatagramServer = ThreadPoolMixIn<UnixDatagramServer>;
 using ForkingTCPServer = ForkingMixIn<TCPServer>;
 using ForkingUDPServer = ForkingMixIn<UDPServer>;
 using ForkingUnixStreamServer = ForkingMixIn<UnixStreamServer>;

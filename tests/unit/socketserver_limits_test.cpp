@@ -1,0 +1,304 @@
+// What servers have beyond Python's: a pool of workers, and limits on connections.
+
+#include <plug/socketserver.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include "support/drip.hpp"
+#include "support/errors.hpp"
+#include "support/serving.hpp"
+#include "support/sockets.hpp"
+
+namespace plug {
+namespace {
+
+const ServerAddress kAnyPort{"127.0.0.1", 0};
+
+/// Says "!", then sends back what comes.
+void echo(Request& request, const Address&, BaseServer&) {
+  request->sendall("!");
+  for (Bytes data = request->recv(100); !data.empty(); data = request->recv(100))
+    request->sendall(data);
+}
+
+/// Whether the server closes the connection without a word; within what time is the client's.
+bool is_refused(Socket& client) {
+  std::error_code error;
+  return client.recv(1, MSG{}, error).empty() && (!error || error.value() == ECONNRESET);
+}
+
+/// Whether nothing is said for a while.
+bool is_waiting(Socket& client) {
+  client.settimeout(0.05);
+  std::error_code error;
+  client.recv(1, MSG{}, error);
+  client.settimeout(30);
+  return error == timed_out();
+}
+
+// --- the pool ---
+
+TEST(AThreadPoolServer, HandlesRequestsInNoMoreThreadsThanItMay) {
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  std::atomic<int> begun{0};
+  ThreadPoolTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
+    for (++begun; begun < 3;) std::this_thread::yield();  // three of them at once
+    const Bytes data = request->recv(100);
+    request->sendall(data);
+    const std::lock_guard lock(mutex);
+    threads.insert(std::this_thread::get_id());
+  });
+  server.max_workers = 3;
+  server.socket.listen(100);
+  {
+    const Serving serving(server);
+    std::vector<Socket> clients;
+    for (int i = 0; i < 50; ++i) clients.push_back(client_of(server.server_address));
+    for (Socket& client : clients) client.sendall("x");
+    for (Socket& client : clients) EXPECT_EQ(client.recv(10), "x");
+  }
+  server.server_close();
+  EXPECT_EQ(threads.size(), 3U);
+}
+
+TEST(AThreadPoolServer, StartsNoWorkerThatItDoesNotNeed) {
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  ThreadPoolTCPServer server(kAnyPort, [&](Request&, const Address&, BaseServer&) {
+    const std::lock_guard lock(mutex);
+    threads.insert(std::this_thread::get_id());
+  });
+  server.max_workers = 1000;
+  for (int i = 0; i < 3; ++i) {
+    Socket client = client_of(server.server_address);
+    server.handle_request();
+    EXPECT_EQ(client.recv(1), "");
+  }
+  server.server_close();
+  EXPECT_LE(threads.size(), 3U);
+}
+
+TEST(AThreadPoolServer, AnswersDatagrams) {
+  ThreadPoolUDPServer server(kAnyPort, [&](Request& request, const Address& from, BaseServer&) {
+    request->sendto(request.data(), from);
+  });
+  const Serving serving(server);
+  Socket client = datagram_client(AF::INET);
+  for (int i = 0; i < 20; ++i) {
+    client.sendto(std::to_string(i), server.server_address);
+    EXPECT_EQ(client.recv(10), std::to_string(i));
+  }
+}
+
+class FullPool : public testing::TestWithParam<FullQueue> {};
+
+TEST_P(FullPool, DoesWithARequestAsItIsTold) {
+  ThreadPoolTCPServer server(kAnyPort, &echo);
+  server.max_workers = 1;
+  server.max_queue = 1;
+  server.when_full = GetParam();
+  const Serving serving(server);
+  Socket busy = client_of(server.server_address);
+  EXPECT_EQ(busy.recv(1), "!");
+  Socket queued = client_of(server.server_address);
+  Socket extra = client_of(server.server_address);
+  if (GetParam() == FullQueue::refuse) {
+    EXPECT_TRUE(is_refused(extra));
+    EXPECT_TRUE(is_waiting(queued));
+  } else if (GetParam() == FullQueue::close_oldest) {
+    EXPECT_TRUE(is_refused(queued));
+    EXPECT_TRUE(is_waiting(extra));
+  } else {
+    EXPECT_TRUE(is_waiting(queued));
+    EXPECT_TRUE(is_waiting(extra));
+  }
+  busy.shutdown(SHUT::WR);
+  if (GetParam() != FullQueue::close_oldest) {
+    EXPECT_EQ(queued.recv(1), "!");
+    queued.shutdown(SHUT::WR);
+  }
+  if (GetParam() != FullQueue::refuse) {
+    EXPECT_EQ(extra.recv(1), "!");
+    extra.shutdown(SHUT::WR);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, FullPool,
+                         testing::Values(FullQueue::wait, FullQueue::refuse,
+                                         FullQueue::close_oldest));
+
+TEST(AThreadPoolServer, EndsAtShutdownWhileItWaitsForRoom) {
+  ThreadPoolTCPServer server(kAnyPort, &echo);
+  server.max_workers = 1;
+  server.max_queue = 0;
+  Socket busy = client_of(server.server_address);
+  Socket extra = client_of(server.server_address);
+  {
+    const Serving serving(server, std::nullopt);
+    EXPECT_EQ(busy.recv(1), "!");
+    EXPECT_TRUE(is_waiting(extra));
+  }
+  busy.shutdown(SHUT::WR);
+}
+
+TEST(AThreadPoolServer, HandlesWhatIsInTheQueueBeforeItCloses) {
+  std::atomic<int> handled{0};
+  ThreadPoolTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
+    request->recv(1);
+    ++handled;
+  });
+  server.max_workers = 2;
+  std::vector<Socket> clients;
+  for (int i = 0; i < 10; ++i) {
+    clients.push_back(client_of(server.server_address));
+    server.handle_request();
+  }
+  for (Socket& client : clients) client.shutdown(SHUT::WR);
+  server.server_close();
+  EXPECT_EQ(handled, 10);
+}
+
+TEST(AThreadPoolServer, ReportsWhatItsHandlersThrowAndGoesOn) {
+  ThreadPoolTCPServer server(kAnyPort,
+                             [&](Request&, const Address&, BaseServer&) { throw ValueError("x"); });
+  server.max_workers = 1;
+  testing::internal::CaptureStderr();
+  {
+    const Serving serving(server);
+    EXPECT_EQ(ask(server.server_address, ""), "");
+    EXPECT_EQ(ask(server.server_address, ""), "");
+  }
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("plug::ValueError: x"));
+}
+
+TEST(AThreadPoolServer, ThatIsClosedByOneOfItsWorkersSaysSo) {
+  ThreadPoolTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer& by) {
+    request->sendall(text_of_error<RuntimeError>([&] { by.server_close(); }));
+  });
+  Socket client = client_of(server.server_address);
+  server.handle_request();
+  EXPECT_EQ(client.makefile("rb").read(), "cannot join current thread");
+}
+
+// --- limits ---
+
+template <class Server>
+class ALimit : public testing::Test {};
+using Limited = testing::Types<ThreadingTCPServer, ThreadPoolTCPServer, ForkingTCPServer>;
+TYPED_TEST_SUITE(ALimit, Limited);
+
+TYPED_TEST(ALimit, OfConnectionsLetsClientsWaitUntilOneHasEnded) {
+  TypeParam server(kAnyPort, &echo);
+  server.max_connections = 2;
+  const Serving serving(server, std::is_same_v<TypeParam, ForkingTCPServer> ? 0.01 : 30);
+  std::vector<Socket> clients;
+  for (int i = 0; i < 4; ++i) clients.push_back(client_of(server.server_address));
+  EXPECT_EQ(clients[0].recv(1), "!");
+  EXPECT_EQ(clients[1].recv(1), "!");
+  EXPECT_TRUE(is_waiting(clients[2]));
+  clients[0].shutdown(SHUT::WR);
+  EXPECT_EQ(clients[2].recv(1), "!");
+  EXPECT_TRUE(is_waiting(clients[3]));
+  clients[2].shutdown(SHUT::WR);
+  EXPECT_EQ(clients[3].recv(1), "!");
+  clients[1].shutdown(SHUT::WR);
+  clients[3].shutdown(SHUT::WR);
+}
+
+TYPED_TEST(ALimit, OfConnectionsAnAddressRefusesMoreFromItAndNotFromOthers) {
+  TypeParam server({"", 0}, &echo);
+  server.max_connections_per_address = 2;
+  const Serving serving(server, std::is_same_v<TypeParam, ForkingTCPServer> ? 0.01 : 30);
+  const int port = server.server_address.port();
+  const auto from = [&](const std::string& host) {
+    Socket client(AF::INET);
+    client.settimeout(30);
+    client.bind({host, 0});
+    client.connect({"127.0.0.1", port});
+    return client;
+  };
+  Socket first = from("127.0.0.2");
+  Socket second = from("127.0.0.2");
+  EXPECT_EQ(first.recv(1), "!");
+  EXPECT_EQ(second.recv(1), "!");
+  Socket third = from("127.0.0.2");
+  EXPECT_TRUE(is_refused(third));
+  Socket other = from("127.0.0.3");
+  EXPECT_EQ(other.recv(1), "!");
+  first.shutdown(SHUT::WR);
+  for (bool served = false; !served;) {
+    Socket again = from("127.0.0.2");
+    served = !is_refused(again);
+    std::error_code ignored;
+    again.shutdown(SHUT::WR, ignored);
+  }
+  second.shutdown(SHUT::WR);
+  other.shutdown(SHUT::WR);
+}
+
+TEST(AConnection, EndsWhenItsClientIsSilentForTooLong) {
+  std::string ended;
+  ThreadingTCPServer server(kAnyPort, [&](Request& request, const Address& from, BaseServer& by) {
+    ended = text_of_error<TimeoutError>([&] { echo(request, from, by); });
+  });
+  server.connection_timeout = 0.05;
+  Socket client = client_of(server.server_address);
+  server.handle_request();
+  EXPECT_EQ(client.recv(1), "!");
+  EXPECT_EQ(client.recv(1), "");
+  server.server_close();
+  EXPECT_EQ(ended, "timed out: recv(100)");
+}
+
+TEST(AConnection, EndsAfterItsLifetimeHoweverItsClientDrips) {
+  std::string ended;
+  int after = 0;
+  ThreadingTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
+    ended = text_of_error<OSError>([&] { request->makefile("rb").readline(); });
+    after = number_of_error([&] { request->recv(1); });
+  });
+  server.connection_lifetime = 0.1;
+  Socket client = client_of(server.server_address);
+  const Drip drip([&] {
+    std::error_code ignored;
+    client.send("x", MSG{}, ignored);
+  });
+  server.handle_request();
+  server.server_close();
+  EXPECT_EQ(ended, "timed out");
+  EXPECT_EQ(after, EBADF);
+}
+
+TEST(AConnection, EndsAfterItsLifetimeWithACallEach) {
+  int received = 0;
+  std::string ended;
+  TCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
+    ended = text_of_error<OSError>([&] {
+      while (!request->recv(1).empty()) ++received;
+    });
+  });
+  server.connection_lifetime = 0.1;
+  Socket client = client_of(server.server_address);
+  const Drip drip([&] {
+    std::error_code ignored;
+    client.send("x", MSG{}, ignored);
+  });
+  server.handle_request();
+  EXPECT_GT(received, 0);
+  EXPECT_THAT(ended,
+              testing::AnyOf("timed out: recv(1)", "[Errno 9] Bad file descriptor: recv(1)"));
+}
+
+}  // namespace
+}  // namespace plug

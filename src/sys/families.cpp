@@ -16,6 +16,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <type_traits>
 
 #include "sys/netdb.hpp"
 #include "sys/sockaddr.hpp"
@@ -61,13 +62,20 @@ std::uint16_t little_endian(std::uint16_t value) noexcept {
   return static_cast<std::uint16_t>((value << 8) | (value >> 8));
 }
 
+/// Zeroes all of it: braces would zero the first member of a union alone, and no padding.
+template <class Form>
+void clear(Form& form) noexcept {
+  static_assert(std::is_trivially_copyable_v<Form>);
+  std::memset(static_cast<void*>(&form), 0, sizeof form);
+}
+
 /// Copies an address of `family` and at least `least` bytes into `form`; what it has not got is
 /// zero.
 template <class Form>
 bool load(const Address& address, AF family, std::size_t least, Form& form) noexcept {
   const BytesView bytes = address.bytes();
   if (address.family() != family || bytes.size() < least) return false;
-  form = Form{};
+  clear(form);
   std::memcpy(&form, bytes.data(), std::min(bytes.size(), sizeof form));
   return true;
 }
@@ -118,7 +126,8 @@ constexpr std::size_t kJ1939Least =
     offsetof(sockaddr_can, can_addr.j1939.addr) + sizeof(sockaddr_can::can_addr.j1939.addr);
 
 sockaddr_can can_form(long index) noexcept {
-  sockaddr_can form{};
+  sockaddr_can form;
+  clear(form);
   form.can_family = AF_CAN;
   form.can_ifindex = static_cast<int>(index);
   return form;
@@ -219,7 +228,8 @@ std::optional<PacketAddress> read(const Address& address) {
 }
 
 std::size_t write(const PacketAddress& address, long index, char* out) noexcept {
-  sockaddr_ll form{};
+  sockaddr_ll form;
+  clear(form);
   form.sll_family = AF_PACKET;
   form.sll_protocol = htons(address.proto);
   form.sll_ifindex = static_cast<int>(index);
@@ -240,7 +250,8 @@ std::optional<NetlinkAddress> read(const Address& address) {
 }
 
 std::size_t write(const NetlinkAddress& address, char* out) noexcept {
-  sockaddr_nl form{};
+  sockaddr_nl form;
+  clear(form);
   form.nl_family = AF_NETLINK;
   form.nl_pid = address.pid;
   form.nl_groups = address.groups;
@@ -256,7 +267,8 @@ std::optional<VsockAddress> read(const Address& address) {
 }
 
 std::size_t write(const VsockAddress& address, char* out) noexcept {
-  sockaddr_vm form{};
+  sockaddr_vm form;
+  clear(form);
   form.svm_family = AF_VSOCK;
   form.svm_cid = address.cid;
   form.svm_port = address.port;
@@ -283,7 +295,8 @@ std::optional<TipcAddress> read(const Address& address) {
 }
 
 std::size_t write(const TipcAddress& address, char* out) noexcept {
-  sockaddr_tipc form{};
+  sockaddr_tipc form;
+  clear(form);
   form.family = AF_TIPC;
   form.addrtype = address.addr_type;
   form.scope = static_cast<signed char>(address.scope);
@@ -315,7 +328,8 @@ std::optional<AlgAddress> read(const Address& address) {
 }
 
 std::size_t write(const AlgAddress& address, char* out) noexcept {
-  sockaddr_alg form{};
+  sockaddr_alg form;
+  clear(form);
   form.salg_family = AF_ALG;
   form.salg_feat = address.feat;
   form.salg_mask = address.mask;
@@ -332,7 +346,8 @@ std::optional<QrtrAddress> read(const Address& address) {
 }
 
 std::size_t write(const QrtrAddress& address, char* out) noexcept {
-  sockaddr_qrtr form{};
+  sockaddr_qrtr form;
+  clear(form);
   form.sq_family = AF_QIPCRTR;
   form.sq_node = address.node;
   form.sq_port = address.port;
@@ -350,7 +365,8 @@ std::optional<L2capAddress> read(const Address& address) {
 }
 
 std::size_t write(const L2capAddress& address, char* out) noexcept {
-  sockaddr_l2 form{};
+  sockaddr_l2 form;
+  clear(form);
   form.l2_family = AF_BLUETOOTH;
   form.l2_psm = little_endian(address.psm);
   form.l2_bdaddr = device_of(address.bdaddr);
@@ -367,7 +383,8 @@ std::optional<RfcommAddress> read(const Address& address) {
 }
 
 std::size_t write(const RfcommAddress& address, char* out) noexcept {
-  sockaddr_rc form{};
+  sockaddr_rc form;
+  clear(form);
   form.rc_family = AF_BLUETOOTH;
   form.rc_bdaddr = device_of(address.bdaddr);
   form.rc_channel = address.channel;
@@ -382,7 +399,8 @@ std::optional<HciAddress> read(const Address& address) {
 }
 
 std::size_t write(const HciAddress& address, char* out) noexcept {
-  sockaddr_hci form{};
+  sockaddr_hci form;
+  clear(form);
   form.hci_family = AF_BLUETOOTH;
   form.hci_dev = address.dev;
   form.hci_channel = address.channel;
@@ -397,7 +415,8 @@ std::optional<ScoAddress> read(const Address& address) {
 }
 
 std::size_t write(const ScoAddress& address, char* out) noexcept {
-  sockaddr_sco form{};
+  sockaddr_sco form;
+  clear(form);
   form.sco_family = AF_BLUETOOTH;
   form.sco_bdaddr = device_of(address.bdaddr);
   return store(form, out);

@@ -416,9 +416,12 @@ TEST(PythonParity, OfWhatHooksThrow) {
          {"server_bind", "server_activate", "get_request", "verify_request", "process_request",
           "finish_request", "setup", "handle", "finish", "handle finish", "handle handle_error",
           "shutdown_request", "close_request", "service_actions", "server_bind server_close"})
-      for (const std::string error : {"ValueError", "OSError", "BaseException"})
+      for (const std::string error : {"ValueError", "OSError", "BaseException"}) {
+        // The parent would go on to shut the connection down before the child answers, or after.
+        if (failing == "close_request" && name.rfind("Forking", 0) == 0) continue;
         cases.push_back({"request", name, "serve_forever", failing, error});
-  expect_same(cases, 12 * 15 * 3);
+      }
+  expect_same(cases, (12 * 15 - 4) * 3);
 }
 
 TEST(PythonParity, OfTheTimeOutsOfServers) {

@@ -51,6 +51,7 @@ struct HandlerPool::Impl {
   std::size_t idle = 0;     // the workers that have nothing to do, or have just been started
   std::size_t running = 0;  // the workers that have not ended
   bool closing = false;
+  const std::uint32_t generation = sys::fork_generation();  // the process whose workers they are
   int room_event = -1;                   // of the loop, while it waits for room in the queue
   int ended_event = -1;                  // of whoever waits for the workers to end
   static thread_local const Impl* here;  // whose worker this is
@@ -203,6 +204,12 @@ void HandlerPool::join() {
 }
 
 void HandlerPool::end() noexcept {
+  if (impl_ == nullptr) return;
+  // In a forked child the workers are another process's.
+  if (impl_->generation != sys::fork_generation()) {
+    impl_.release();
+    return;
+  }
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->queue.clear();

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -16,6 +17,7 @@
 
 #include "support/drip.hpp"
 #include "support/errors.hpp"
+#include "support/process.hpp"
 #include "support/serving.hpp"
 #include "support/sockets.hpp"
 
@@ -180,6 +182,32 @@ TEST(AThreadPoolServer, ReportsWhatItsHandlersThrowAndGoesOn) {
     EXPECT_EQ(ask(server.server_address, ""), "");
   }
   EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("plug::ValueError: x"));
+}
+
+template <class Threaded>
+int status_of_child_that_destroys() {
+  auto server = std::make_unique<Threaded>(kAnyPort, &echo);
+  server->daemon_threads = true;
+  Socket client = client_of(server->server_address);
+  server->handle_request();
+  EXPECT_EQ(client.recv(1), "!");
+  const int status = run_in_child([&] {
+    server.reset();
+    return 7;
+  });
+  client.shutdown(SHUT::WR);
+  return status;
+}
+
+struct PoolWithDaemons : ThreadPoolTCPServer {
+  using ThreadPoolTCPServer::ThreadPoolTCPServer;
+  void server_close() override {}
+  bool daemon_threads = false;
+};
+
+TEST(AServerWithThreads, IsDestroyedInAForkedChildWithoutThem) {
+  EXPECT_EQ(status_of_child_that_destroys<ThreadingTCPServer>(), 7);
+  EXPECT_EQ(status_of_child_that_destroys<Server<PoolWithDaemons>>(), 7);
 }
 
 TEST(AThreadPoolServer, ThatIsClosedByOneOfItsWorkersSaysSo) {

@@ -30,6 +30,12 @@ def path(name):
     return str(pathlib.Path(os.environ["PLUG_EXAMPLES_DIR"]) / name)
 
 
+def sanitized(name):
+    """Whether a program was built with a sanitizer."""
+    code = pathlib.Path(path(name)).read_bytes()
+    return b"__asan_init" in code or b"__tsan_init" in code
+
+
 class Program:
     """An example program that runs: its lines are read one by one, each wait bounded.
 

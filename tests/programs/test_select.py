@@ -65,7 +65,8 @@ class SelectServer(ServerRules, harness.TestCase):
             with server.connect() as slow:
                 sent = fill(slow)
                 self.exchange(other, False)
-                self.assertLess(memory(server.pid) - before, 4096)
+                if not harness.sanitized("select_server"):  # which keeps what is freed
+                    self.assertLess(memory(server.pid) - before, 4096)
                 # What was sent meanwhile is answered once the client reads.
                 slow.settimeout(harness.PATIENCE)
                 slow.shutdown(socket.SHUT_WR)

@@ -173,6 +173,12 @@ Result getpeername(int fd, void* address, std::size_t& size) noexcept {
   return got;
 }
 
+bool has_peer(int fd) noexcept {
+  sockaddr_storage address;
+  socklen_t length = sizeof address;
+  return ::getpeername(fd, as_sockaddr(&address), &length) == 0;
+}
+
 Result getsockopt(int fd, int level, int name, void* value, std::size_t& size) noexcept {
   auto length = static_cast<socklen_t>(size);
   const Result got = result(::getsockopt(fd, level, name, value, &length));

@@ -64,6 +64,8 @@ Result seek(int file, std::int64_t offset) noexcept;
 
 Result getsockname(int fd, void* address, std::size_t& size) noexcept;
 Result getpeername(int fd, void* address, std::size_t& size) noexcept;
+/// Whether the socket is connected.
+bool has_peer(int fd) noexcept;
 Result getsockopt(int fd, int level, int name, void* value, std::size_t& size) noexcept;
 Result setsockopt(int fd, int level, int name, const void* value, std::size_t size) noexcept;
 /// The error pending on a socket (SO_ERROR), which is thereby cleared.

@@ -123,15 +123,17 @@ long finish_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Dea
 
 long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
                      Deadline deadline) {
-  const long result = attempt(in_flight.fd(), op);
-  if (result == -EINTR) {
+  for (;;) {
+    const long result = attempt(in_flight.fd(), op);
+    if (result == -EINPROGRESS && !deadline.is_none() && !deadline.is_immediate())
+      return finish_connect(descriptor, in_flight, deadline);
+    if (result != -EINTR) return result;
     if (const long stop = interrupted(); stop != 0) return stop;
     if (deadline.is_immediate()) return result;
-    return finish_connect(descriptor, in_flight, deadline);
+    const long finished = finish_connect(descriptor, in_flight, deadline);
+    if (finished != 0 || sys::has_peer(in_flight.fd())) return finished;
+    // It had not begun: a Unix socket waits for room in the queue before it does.
   }
-  if (result == -EINPROGRESS && !deadline.is_none() && !deadline.is_immediate())
-    return finish_connect(descriptor, in_flight, deadline);
-  return result;
 }
 
 }  // namespace

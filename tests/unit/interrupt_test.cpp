@@ -282,5 +282,25 @@ TEST_F(Interrupt, OfAConnectWaitsForItInsteadOfConnectingAgain) {
   EXPECT_EQ(sock.getpeername(), listener.address());
 }
 
+// It has not begun then: the kernel waits for room in the listener's queue first.
+TEST_F(Interrupt, OfAUnixConnectConnectsAgain) {
+  Socket listener(AF::UNIX);
+  listener.bind(UnixAddress(""));
+  listener.listen(0);
+  const Address address = listener.getsockname();
+  Socket filler(AF::UNIX);
+  filler.connect(address);
+  Socket sock(AF::UNIX);
+  std::error_code error;
+  SignalledThread thread([&] { sock.connect(address, error); });
+  ASSERT_TRUE(thread.wait_until_blocked());
+  thread.interrupt();
+  ASSERT_TRUE(thread.wait_until_blocked());
+  listener.accept();
+  thread.join();
+  EXPECT_FALSE(error) << error.message();
+  EXPECT_EQ(sock.getpeername(), address);
+}
+
 }  // namespace
 }  // namespace plug

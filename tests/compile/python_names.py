@@ -1,66 +1,92 @@
-"""docs/python-to-plug.md has every name of Python's socket module, and plug every name that it says.
+"""docs/python-to-plug.md has every name of Python's network modules, and plug every name that it says.
 
 Usage: python_names.py ROOT COMPILER. Prints what is missing; the status is 1 then.
 """
 
+import collections
+import inspect
 import pathlib
 import re
+import select
+import selectors
 import socket
+import socketserver
 import subprocess
 import sys
 import types
 
 ROOT, COMPILER = pathlib.Path(sys.argv[1]), sys.argv[2]
-OF_CPYTHON_ALONE = {"CAPI"}
+CLASSES = {
+    "socket": [socket.socket],
+    "select": [type(select.poll()), select.epoll],
+    "selectors": [selectors.EpollSelector],
+    "socketserver": [
+        socketserver.ForkingTCPServer,
+        socketserver.ThreadingUDPServer,
+        socketserver.StreamRequestHandler,
+        socketserver.DatagramRequestHandler,
+    ],
+}
+NOT_NAMES = {
+    "socket": {"CAPI", "array"},  # CPython's own; imported by send_fds()
+    "socketserver": {"time"},  # imported
+}
 
 
-def public(names, owner):
+def public(owner):
     """Without modules and what is imported from them, and without constants."""
-    for name in names:
+    for name in dir(owner):
         value = getattr(owner, name)
-        imported = getattr(value, "__module__", None) in ("enum",)
+        imported = getattr(value, "__module__", None) in ("abc", "collections", "collections.abc", "enum", "io")
         constant = isinstance(value, (int, str)) and name[:2].isupper()
         if not (name.startswith("_") or isinstance(value, types.ModuleType) or imported or constant):
             yield name
 
 
-def python_names():
-    names = set(public(dir(socket), socket)) | set(public(dir(socket.socket), socket.socket))
-    names -= {"array"}  # the module's, imported by send_fds()
-    return names - OF_CPYTHON_ALONE
+def python_names(module):
+    names = set(public(module))
+    for owner in CLASSES[module.__name__]:
+        names |= set(public(owner))
+    if module is socketserver:  # what an object gets when it is made
+        names |= set(re.findall(r"self\.([a-zA-Z]\w*)(?:, self\.\w+)? = ", inspect.getsource(module)))
+    if module is selectors:
+        names |= set(selectors.SelectorKey._fields)
+    return names - NOT_NAMES.get(module.__name__, set())
 
 
 def table():
-    """The names of the first column, and those of the second."""
-    python, plug = set(), set()
+    """By module the names of the first column; and the names of the second."""
+    python, plug = collections.defaultdict(set), set()
     for line in (ROOT / "docs/python-to-plug.md").read_text().splitlines():
+        if line.startswith("## "):
+            module = line[3:]
         cells = line.split("|")
         if len(cells) == 5:
-            python |= set(re.findall(r"`(\w+)`", cells[1]))
+            python[module] |= set(re.findall(r"`(\w+)`", cells[1]))
             plug |= set(re.findall(r"`([\w:]+)`", cells[2]))
     return python, plug
 
 
 def source(names):
     """A program that names each; a using-declaration takes functions with their overloads, and types."""
-    members = [name for name in names if name.startswith("Socket::")]
-    others = [name for name in names if "::" not in name]
-    lines = ["#include <plug/plug.hpp>", "struct Member : plug::Socket {"]
-    lines += [f"  using plug::{name};" for name in sorted(members)]
-    lines += ["};", "namespace names {"]
-    lines += [f"using plug::{name};" for name in sorted(others)]
-    return "\n".join([*lines, "}", ""]), len(members) + len(others)
+    members = sorted(name for name in names if "::" in name)
+    lines = ["#include <plug/plug.hpp>", "namespace members {"]
+    for number, name in enumerate(members):
+        lines.append(f"struct M{number} : plug::{name.partition('::')[0]} {{ using plug::{name}; }};")
+    lines += ["}", "namespace names {"]
+    lines += [f"using plug::{name};" for name in sorted(names.difference(members))]
+    return "\n".join([*lines, "}", ""])
 
 
 def main():
     python, plug = table()
-    problems = [f"no row for socket.{name}" for name in sorted(python_names() - python)]
-    problems += [f"Python has no {name}" for name in sorted(python - python_names())]
-    text, count = source(plug)
-    if count != len(plug):
-        problems.append(f"names that this script cannot compile: {plug}")
+    problems = []
+    for module in (socket, select, selectors, socketserver):
+        name, wanted = module.__name__, python_names(module)
+        problems += [f"no row for {name}.{missing}" for missing in sorted(wanted - python[name])]
+        problems += [f"{name} has no {extra}" for extra in sorted(python[name] - wanted)]
     command = [COMPILER, "-std=c++20", "-fsyntax-only", f"-I{ROOT}/include", "-x", "c++", "-"]
-    result = subprocess.run(command, input=text, capture_output=True, text=True)
+    result = subprocess.run(command, input=source(plug), capture_output=True, text=True)
     if result.returncode != 0:
         problems.append(result.stderr)
     for problem in problems:

@@ -14,7 +14,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -25,32 +24,13 @@
 #include <vector>
 
 #include "socket_state.hpp"
+#include "support/allocations.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"
 #include "sys/control.hpp"
 #include "wait/waiter.hpp"
 
 using namespace std::string_literals;
-
-namespace {
-thread_local std::size_t allocated = 0;       // allocations of this thread
-thread_local std::size_t allowed = SIZE_MAX;  // how many more of them succeed
-}  // namespace
-
-// Out of line, or the compiler takes a pointer from one of these to the other for a mistake. The
-// forms for arrays are replaced as well, since a sanitizer's do not call these.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocated;
-  if (allowed == 0) throw std::bad_alloc();
-  if (allowed != SIZE_MAX) --allowed;
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new[](std::size_t size) { return operator new(size); }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace plug {
 namespace {
@@ -242,9 +222,9 @@ TEST(Messages, CostNoAllocationWithoutAncillaryData) {
     EXPECT_FALSE(error);
   };
   once();
-  const std::size_t before = allocated;
+  allocations = {};
   for (int i = 0; i < 10; ++i) once();
-  EXPECT_EQ(allocated, before);
+  EXPECT_EQ(allocations.count, 0u);
 }
 
 // --- descriptors ---
@@ -385,15 +365,16 @@ TEST(ReceivedDescriptors, AreClosedWhenAnAllocationFailsAfterwards) {
   auto [sock, peer] = socketpair();
   const int before = count_descriptors();
   bool received = false;
-  for (std::size_t n = 0; n < 20 && !received; ++n) {
+  for (std::size_t n = 1; n < 20 && !received; ++n) {
     send_fds(sock, {std::string(100, 'x')}, std::vector<int>(10, 0));
     try {
-      allowed = n;
+      allocations = {};
+      allocations.failing = n;
       const ReceivedFds fds = recv_fds(peer, 100, 10);
-      allowed = SIZE_MAX;
+      allocations.failing = 0;
       received = fds.fds.size() == 10;
     } catch (const std::bad_alloc&) {
-      allowed = SIZE_MAX;
+      allocations.failing = 0;
       EXPECT_EQ(count_descriptors(), before) << n;
       // The message is gone when it failed after the reception, and here when before.
       peer.setblocking(false);

@@ -158,7 +158,7 @@ class StreamRequestHandler : public BaseRequestHandler {
 /// Bytes in memory, read and written as a file. Python: io.BytesIO.
 class BytesIO {
  public:
-  class iterator;
+  using iterator = detail::LineIterator<BytesIO>;
 
   explicit BytesIO(Bytes initial = {}) noexcept : bytes_(std::move(initial)) {}
 
@@ -193,27 +193,6 @@ class BytesIO {
 
   Bytes bytes_;
   std::size_t position_ = 0;
-};
-
-class BytesIO::iterator {
- public:
-  using value_type = Bytes;
-  using difference_type = std::ptrdiff_t;
-
-  explicit iterator(BytesIO& file) : file_(&file), line_(file.readline()) {}
-  Bytes& operator*() noexcept { return line_; }
-  iterator& operator++() {
-    line_ = file_->readline();
-    return *this;
-  }
-  void operator++(int) { ++*this; }
-  friend bool operator==(const iterator& it, std::default_sentinel_t) noexcept {
-    return it.line_.empty();
-  }
-
- private:
-  BytesIO* file_;
-  Bytes line_;
 };
 
 inline BytesIO::iterator BytesIO::begin() { return iterator(*this); }

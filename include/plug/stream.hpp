@@ -70,9 +70,36 @@ struct FileOptions {
   std::optional<std::string> newline_ = std::nullopt;
 };
 
+namespace detail {
+
+/// Walks over the lines that a file still has.
+template <class F>
+class LineIterator {
+ public:
+  using value_type = std::string;
+  using difference_type = std::ptrdiff_t;
+
+  explicit LineIterator(F& file) : file_(&file), line_(file.readline()) {}
+  std::string& operator*() noexcept { return line_; }
+  LineIterator& operator++() {
+    line_ = file_->readline();
+    return *this;
+  }
+  void operator++(int) { ++*this; }
+  friend bool operator==(const LineIterator& it, std::default_sentinel_t) noexcept {
+    return it.line_.empty();
+  }
+
+ private:
+  F* file_;
+  std::string line_;
+};
+
+}  // namespace detail
+
 class File {
  public:
-  class iterator;
+  using iterator = detail::LineIterator<File>;
 
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
@@ -148,27 +175,6 @@ class File {
   class Impl;
   explicit File(std::unique_ptr<Impl> impl) noexcept;
   std::unique_ptr<Impl> impl_;
-};
-
-class File::iterator {
- public:
-  using value_type = std::string;
-  using difference_type = std::ptrdiff_t;
-
-  explicit iterator(File& file) : file_(&file), line_(file.readline()) {}
-  std::string& operator*() noexcept { return line_; }
-  iterator& operator++() {
-    line_ = file_->readline();
-    return *this;
-  }
-  void operator++(int) { ++*this; }
-  friend bool operator==(const iterator& it, std::default_sentinel_t) noexcept {
-    return it.line_.empty();
-  }
-
- private:
-  File* file_;
-  std::string line_;
 };
 
 inline File::iterator File::begin() { return iterator(*this); }

@@ -106,6 +106,5 @@ std::string run_program(const std::vector<std::string>& command, int& status) {
 }
 
 std::string source_path(const std::string& path) {
-  return (std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() / path)
-      .string();
+  return (std::filesystem::path(PLUG_SOURCE_DIR) / path).string();
 }

@@ -1,0 +1,376 @@
+// The scenarios of CPython's test_socketserver under their names there. docs/conformance.md has the
+// table.
+
+#include <plug/plug.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <deque>
+#include <fstream>
+#include <future>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "support/blocked_thread.hpp"
+#include "support/errors.hpp"
+#include "support/process.hpp"
+#include "support/serving.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace plug {
+namespace {
+
+const ServerAddress kAnyPort{"127.0.0.1", 0};
+const std::string kHello = "hello world\n";
+
+// --- all servers ---
+
+template <class Base>
+struct LineBack : Base {
+  void handle() override { this->wfile.write(this->rfile.readline()); }
+};
+
+/// Lets what goes wrong with a request end the server.
+template <class Base>
+struct Raising : Base {
+  using Base::Base;
+  void handle_error(Request& request, const Address&) override {
+    this->close_request(request);
+    throw;
+  }
+};
+
+/// A child process that the servers have nothing to do with: it must still be there to be waited
+/// for at the end.
+class OtherChild {
+ public:
+  OtherChild() : pid_(fork()) {
+    if (pid_ == 0) _exit(72);
+  }
+  OtherChild(const OtherChild&) = delete;
+  OtherChild& operator=(const OtherChild&) = delete;
+  ~OtherChild() {
+    int status = 0;
+    EXPECT_EQ(waitpid(pid_, &status, 0), pid_);
+    EXPECT_EQ(WEXITSTATUS(status), 72);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+class SocketServerTest : public testing::Test {
+ protected:
+  template <class S>
+  void run() {
+    constexpr bool kDatagrams = std::is_base_of_v<UDPServer, S>;
+    constexpr bool kUnix =
+        std::is_base_of_v<UnixStreamServer, S> || std::is_base_of_v<UnixDatagramServer, S>;
+    using Handler =
+        LineBack<std::conditional_t<kDatagrams, DatagramRequestHandler, StreamRequestHandler>>;
+    const TemporaryDirectory directory;
+    const ServerAddress where = kUnix ? ServerAddress(UnixAddress{directory / "socket"}) : kAnyPort;
+
+    Server<Raising<S>> server(where, handler<Handler>);
+    EXPECT_EQ(server.server_address, server.socket.getsockname());
+    {
+      const Serving serving(server, 0.01);
+      for (int i = 0; i < 3; ++i) {
+        if constexpr (kDatagrams) {
+          Socket client = datagram_client(server.address_family);
+          client.sendto(kHello, server.server_address);
+          EXPECT_EQ(client.recv(100), kHello);
+        } else {
+          Socket client = client_of(server.server_address);
+          client.sendall(kHello);
+          EXPECT_EQ(client.makefile("rb").readline(), kHello);
+        }
+      }
+    }
+    server.server_close();
+    EXPECT_EQ(server.socket.fileno(), -1);
+    if constexpr (requires { server.active_children; }) {
+      EXPECT_TRUE(server.active_children.empty());
+    }
+  }
+};
+
+TEST_F(SocketServerTest, test_TCPServer) { run<TCPServer>(); }
+TEST_F(SocketServerTest, test_ThreadingTCPServer) { run<ThreadingTCPServer>(); }
+TEST_F(SocketServerTest, test_ForkingTCPServer) {
+  const OtherChild child;
+  run<ForkingTCPServer>();
+}
+TEST_F(SocketServerTest, test_UnixStreamServer) { run<UnixStreamServer>(); }
+TEST_F(SocketServerTest, test_ThreadingUnixStreamServer) { run<ThreadingUnixStreamServer>(); }
+TEST_F(SocketServerTest, test_ForkingUnixStreamServer) {
+  const OtherChild child;
+  run<ForkingUnixStreamServer>();
+}
+TEST_F(SocketServerTest, test_UDPServer) { run<UDPServer>(); }
+TEST_F(SocketServerTest, test_ThreadingUDPServer) { run<ThreadingUDPServer>(); }
+TEST_F(SocketServerTest, test_ForkingUDPServer) {
+  const OtherChild child;
+  run<ForkingUDPServer>();
+}
+TEST_F(SocketServerTest, test_UnixDatagramServer) { run<UnixDatagramServer>(); }
+TEST_F(SocketServerTest, test_ThreadingUnixDatagramServer) { run<ThreadingUnixDatagramServer>(); }
+TEST_F(SocketServerTest, test_ForkingUnixDatagramServer) {
+  const OtherChild child;
+  run<ForkingUnixDatagramServer>();
+}
+
+TEST_F(SocketServerTest, test_shutdown) {
+  std::deque<TCPServer> servers;
+  std::vector<std::thread> threads;
+  std::atomic<int> ended{0};
+  for (int i = 0; i < 20; ++i) servers.emplace_back(kAnyPort, handler<StreamRequestHandler>);
+  for (TCPServer& server : servers) {
+    threads.emplace_back([&] {
+      server.serve_forever(0.01);
+      ++ended;
+    });
+    server.shutdown();
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(ended, 20);
+}
+
+TEST_F(SocketServerTest, test_close_immediately) {
+  ThreadingTCPServer server(kAnyPort, [](auto&...) {});
+  server.server_close();
+  EXPECT_EQ(server.fileno(), -1);
+}
+
+TEST_F(SocketServerTest, test_tcpserver_bind_leak) {
+  const int before = count_descriptors();
+  for (int i = 0; i < 1024; ++i)
+    EXPECT_THROW(TCPServer({"127.0.0.1", -1}, handler<StreamRequestHandler>), OverflowError);
+  // That is found before there is a socket; this is not.
+  const TCPServer taken(kAnyPort, handler<StreamRequestHandler>);
+  for (int i = 0; i < 1024; ++i)
+    EXPECT_THROW(TCPServer(taken.server_address, handler<StreamRequestHandler>), OSError);
+  EXPECT_EQ(count_descriptors(), before + 3) << "the listener and the two events of its server";
+}
+
+TEST_F(SocketServerTest, test_context_manager) {
+  std::optional<Address> address;
+  const int before = count_descriptors();
+  {
+    const TCPServer server(kAnyPort, handler<StreamRequestHandler>);
+    address = server.server_address;
+  }
+  EXPECT_EQ(count_descriptors(), before);
+  EXPECT_THROW(client_of(*address), ConnectionRefusedError);
+}
+
+// --- errors of handlers ---
+
+/// A test of Python's writes to a file what happened, so that a child process can too: here it is
+/// counted in memory that the processes share.
+struct Happened {
+  std::atomic<int> handled_requests{0};
+  std::atomic<int> handled_errors{0};
+};
+
+struct SystemExit : BaseException {};
+
+class ErrorHandlerTest : public testing::Test {
+ protected:
+  ErrorHandlerTest()
+      : memory_(mmap(nullptr, sizeof(Happened), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                     -1, 0)) {
+    if (memory_ == MAP_FAILED) throw std::bad_alloc();
+    happened = new (memory_) Happened;
+  }
+  ~ErrorHandlerTest() override { munmap(memory_, sizeof(Happened)); }
+
+  static inline Happened* happened = nullptr;
+
+  template <class Base>
+  struct ErrorTestServer : Base {
+    using Base::Base;
+    void handle_error(Request&, const Address&) override { ++happened->handled_errors; }
+  };
+
+  template <class Exception>
+  struct BadHandler : BaseRequestHandler {
+    void handle() override {
+      ++happened->handled_requests;
+      throw Exception();
+    }
+  };
+  struct TestError : ValueError {
+    TestError() : ValueError("Test error") {}
+  };
+
+  /// Has a server of the class Base handle one client, and closes it.
+  template <class Base, class Exception>
+  static void serve_one() {
+    Server<ErrorTestServer<Base>> server(kAnyPort, handler<BadHandler<Exception>>);
+    client_of(server.server_address);
+    server.handle_request();
+    server.server_close();
+  }
+
+  static void check_result(bool handled) {
+    EXPECT_EQ(happened->handled_requests, 1);
+    EXPECT_EQ(happened->handled_errors, handled ? 1 : 0);
+  }
+
+ private:
+  void* memory_;
+};
+
+TEST_F(ErrorHandlerTest, test_sync_handled) {
+  serve_one<TCPServer, TestError>();
+  check_result(true);
+}
+
+TEST_F(ErrorHandlerTest, test_sync_not_handled) {
+  EXPECT_THROW((serve_one<TCPServer, SystemExit>()), SystemExit);
+  check_result(false);
+}
+
+TEST_F(ErrorHandlerTest, test_threading_handled) {
+  serve_one<ThreadingTCPServer, TestError>();
+  check_result(true);
+}
+
+TEST_F(ErrorHandlerTest, test_threading_not_handled) {
+  serve_one<ThreadingTCPServer, SystemExit>();
+  check_result(false);
+}
+
+TEST_F(ErrorHandlerTest, test_forking_handled) {
+  serve_one<ForkingTCPServer, TestError>();
+  check_result(true);
+}
+
+TEST_F(ErrorHandlerTest, test_forking_not_handled) {
+  serve_one<ForkingTCPServer, SystemExit>();
+  check_result(false);
+}
+
+// --- the files of a stream's handler ---
+
+TEST(SocketWriterTest, test_basics) {
+  static int file_number, request_number;
+  static bool writable;
+  struct Handler : StreamRequestHandler {
+    void handle() override {
+      file_number = wfile.fileno();
+      request_number = request->fileno();
+      writable = wfile.writable();
+    }
+  };
+  file_number = request_number = -1;
+  TCPServer server(kAnyPort, handler<Handler>);
+  client_of(server.server_address);
+  server.handle_request();
+  EXPECT_GE(file_number, 0);
+  EXPECT_EQ(file_number, request_number);
+  EXPECT_TRUE(writable);
+}
+
+TEST(SocketWriterTest, test_write) {
+  constexpr std::size_t kBig = 16 * 1024 * 1024 + 1;  // as the original's SOCK_MAX_SIZE
+  static volatile sig_atomic_t interrupted;
+  static std::size_t sent1, sent2;
+  static Bytes received;
+  struct Handler : StreamRequestHandler {
+    void handle() override {
+      sent1 = wfile.write("write data\n");
+      // There is no need for a flush().
+      received = rfile.readline();
+      sent2 = wfile.write(Bytes(kBig, '\0'));
+    }
+  };
+  interrupted = 0;
+  struct sigaction action {};
+  struct sigaction before {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
+
+  TCPServer server(kAnyPort, handler<Handler>);
+  std::promise<pthread_t> thread_of_server;
+  BlockedThread serving([&] {
+    thread_of_server.set_value(pthread_self());
+    server.handle_request();
+  });
+  Socket client = client_of(server.server_address);
+  File reader = client.makefile("rb");
+  EXPECT_EQ(reader.readline(), "write data\n");
+  client.sendall("client response\n");
+  std::size_t received2 = reader.read(100).size();
+  const pthread_t thread = thread_of_server.get_future().get();
+  // Nobody reads, so it waits in the middle of what it writes.
+  ASSERT_TRUE(serving.wait_until_blocked());
+  while (interrupted == 0) {
+    ASSERT_EQ(pthread_kill(thread, SIGUSR1), 0);
+    std::this_thread::yield();
+  }
+  received2 += reader.read().size();
+  serving.join();
+  ASSERT_EQ(sigaction(SIGUSR1, &before, nullptr), 0);
+  EXPECT_EQ(sent1, 11u);
+  EXPECT_EQ(received, "client response\n");
+  EXPECT_EQ(sent2, kBig);
+  EXPECT_EQ(received2, kBig);
+}
+
+// --- the rest ---
+
+TEST(MiscTestCase, test_shutdown_request_called_if_verify_request_false) {
+  struct Refusing : TCPServer {
+    using TCPServer::TCPServer;
+    bool verify_request(Request&, const Address&) override { return false; }
+    void shutdown_request(Request& request) override {
+      ++shutdown_called;
+      TCPServer::shutdown_request(request);
+    }
+    int shutdown_called = 0;
+  };
+  Server<Refusing> server(kAnyPort, handler<StreamRequestHandler>);
+  client_of(server.server_address);
+  server.handle_request();
+  EXPECT_EQ(server.shutdown_called, 1);
+}
+
+TEST(MiscTestCase, test_threads_reaped) {
+  // What a thread that has ended leaves behind until it is joined is its stack.
+  const auto maps = [] {
+    std::size_t count = 0;
+    std::ifstream file("/proc/self/maps");
+    for (std::string line; std::getline(file, line);) ++count;
+    return count;
+  };
+  ThreadingTCPServer server(kAnyPort, handler<StreamRequestHandler>);
+  constexpr std::size_t kRequests = 200;
+  std::size_t before = 0;
+  for (std::size_t n = 0; n < kRequests; ++n) {
+    {
+      const Socket client = client_of(server.server_address);
+      server.handle_request();
+    }
+    if (n == 10) before = maps();
+  }
+  EXPECT_LT(maps(), before + kRequests / 2);
+}
+
+}  // namespace
+}  // namespace plug

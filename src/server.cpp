@@ -79,6 +79,7 @@ void BaseServer::end() noexcept {
   } catch (...) {
     // A destructor has nobody to tell.
   }
+  loop_->requests().cut();
   wait_for_handlers();
 }
 
@@ -95,10 +96,16 @@ void BaseServer::check_complete(std::string_view call) const {
 
 void BaseServer::serve_forever(Timeout poll_interval) {
   check_complete("serve_forever");
+  loop_->adopt();
   const ServerLoop::Running running(*loop_);
+  serve(poll_interval);
+}
+
+void BaseServer::serve(const Timeout& poll_interval) {
   const ServerLoop::Watch watch(*loop_, *this);
   while (!loop_->stopping()) {
-    const bool ready = loop_->wait(watch, deadline_after(poll_interval), count(max_connections));
+    const bool ready =
+        loop_->wait(watch, deadline_after(poll_interval), count(max_connections), true);
     if (loop_->stopping()) break;
     if (ready) handle_ready();
     service_actions();
@@ -107,10 +114,11 @@ void BaseServer::serve_forever(Timeout poll_interval) {
 
 void BaseServer::handle_request() {
   check_complete("handle_request");
+  loop_->adopt();
   const Deadline deadline = std::min(deadline_after(socket.gettimeout()), deadline_after(timeout));
   const ServerLoop::Watch watch(*loop_, *this);
   for (;;) {
-    if (loop_->wait(watch, deadline, count(max_connections))) return handle_ready();
+    if (loop_->wait(watch, deadline, count(max_connections), false)) return handle_ready();
     if (!deadline.is_none() && deadline.remaining() == 0) return handle_timeout();
   }
 }
@@ -139,7 +147,7 @@ void BaseServer::handle_ready() {
   }
   loop_->got_request();
   auto& [request, client_address] = *got;
-  if (!request.is_datagram() && !admit(request, client_address))
+  if (!admit(request, client_address))
     shutdown_request(request);
   else if (verify_request(request, client_address))
     process(request, client_address);
@@ -148,9 +156,9 @@ void BaseServer::handle_ready() {
 }
 
 bool BaseServer::admit(Request& request, const Address& client_address) {
-  if ((max_connections > 0 || max_connections_per_address > 0) &&
-      !loop_->admit(request, client_address, count(max_connections_per_address)))
-    return false;
+  if (!loop_->admit(request, client_address, count(max_connections_per_address))) return false;
+  if (loop_->requests().is_cut()) return false;
+  if (request.is_datagram()) return true;
   if (!connection_timeout.is_none()) request->settimeout(connection_timeout);
   if (!connection_lifetime.is_none())
     if (const auto& state = SocketAccess::state(request.socket()))
@@ -174,6 +182,7 @@ void BaseServer::process(Request& request, const Address& client_address) {
 }
 
 void BaseServer::process_apart(Request& request, const Address& client_address) {
+  if (loop_->requests().is_cut()) return shutdown_request(request);
   const auto finish = [&] {
     try {
       finish_request(request, client_address);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "sys/process.hpp"
+#include "sys/signals.hpp"
 #include "wait/waiter.hpp"
 
 namespace plug::detail {
@@ -16,20 +17,37 @@ namespace {
 
 constexpr std::int64_t kPause = 50'000'000;  // nanoseconds
 
+}  // namespace
+
 sys::OwnFd make_event() {
   const long made = sys::eventfd();
   if (made < 0) throw_if(error_from(made), "the events of a server");
   return sys::OwnFd(static_cast<int>(made));
 }
 
-}  // namespace
+ServerLoop::ServerLoop()
+    : stop_wanted_(make_event()),
+      ended_(make_event()),
+      requests_(std::make_shared<LiveRequests>()) {}
 
-ServerLoop::ServerLoop() : wake_(make_event()), ended_(make_event()) {}
+void ServerLoop::adopt() {
+  if (!forked()) return;
+  sys::OwnFd stop_wanted = make_event();
+  sys::OwnFd ended = make_event();
+  requests_ = std::make_shared<LiveRequests>();
+  stop_wanted_ = std::move(stop_wanted);
+  ended_ = std::move(ended);
+  stop_.store(false);
+  serving_.store(false);
+  threads_.clear();
+  of_children_.clear();
+  generation_.store(sys::fork_generation());
+}
 
 ServerLoop::Running::Running(ServerLoop& loop) : loop_(loop) {
   const std::lock_guard lock(loop_.mutex_);
   loop_.threads_.push_back(std::this_thread::get_id());
-  loop_.serving_.store(true);
+  if (!loop_.serving_.exchange(true)) loop_.requests_->uncut();
   sys::eventfd_drain(loop_.ended_.get());
 }
 
@@ -39,7 +57,7 @@ ServerLoop::Running::~Running() {
   threads.erase(std::find(threads.begin(), threads.end(), std::this_thread::get_id()));
   if (!threads.empty()) return;
   loop_.stop_.store(false);
-  sys::eventfd_drain(loop_.wake_.get());
+  sys::eventfd_drain(loop_.stop_wanted_.get());
   loop_.serving_.store(false);
   sys::eventfd_add(loop_.ended_.get());
 }
@@ -47,7 +65,7 @@ ServerLoop::Running::~Running() {
 void ServerLoop::stop() noexcept {
   const int before = errno;
   stop_.store(true);
-  sys::eventfd_add(wake_.get());
+  sys::eventfd_add(stop_wanted_.get());
   errno = before;
 }
 
@@ -67,9 +85,7 @@ bool ServerLoop::runs_here() {
 ServerLoop::Watch::Watch(ServerLoop& loop, BaseServer& server)
     : fd_(server.fileno()),
       state_(SocketAccess::state(server.socket)),
-      waker_{[](void* self) noexcept {
-               sys::eventfd_add(static_cast<ServerLoop*>(self)->wake_.get());
-             },
+      waker_{[](void* self) noexcept { static_cast<ServerLoop*>(self)->requests_->signal_event(); },
              &loop} {
   if (fd_ >= 0 && state_ && state_->descriptor.fd() == fd_) {
     in_flight_.emplace(state_->descriptor, false);
@@ -84,32 +100,31 @@ ServerLoop::Watch::~Watch() {
   if (listed_) state_->descriptor.remove(waker_);
 }
 
-bool ServerLoop::wait(const Watch& watch, Deadline deadline, std::size_t most) {
+bool ServerLoop::wait(const Watch& watch, Deadline deadline, std::size_t most, bool stoppable) {
   const std::int64_t pause =
       paused_.load() ? paused_until_.load() - sys::monotonic_nanoseconds() : 0;
-  const bool full = most > 0 && connections_ && connections_->is_full(most);
+  const bool full = most > 0 && requests_->is_full(most);
   if (pause > 0) deadline = std::min(deadline, Deadline::after(pause));
-  std::array entries{sys::PollEntry{wake_.get(), sys::kIn, 0},
-                     sys::PollEntry{full        ? connections_->event()
-                                    : pause > 0 ? -1
-                                                : watch.fd(),
-                                    sys::kIn, 0}};
+  std::array entries{sys::PollEntry{full || pause > 0 ? -1 : watch.fd(), sys::kIn, 0},
+                     sys::PollEntry{requests_->event(), sys::kIn, 0},
+                     sys::PollEntry{stoppable ? stop_wanted_.get() : -1, sys::kIn, 0}};
   const long ready = wait_any(entries, deadline);
   if (ready < 0) throw_if(error_from(ready), "waiting for a request");
+  if (entries[1].revents != 0) requests_->drain_event();
   if (watch.closed()) throw_if(error_from(-EBADF), "the server's socket");
-  if (entries[0].revents != 0 && !stopping()) sys::eventfd_drain(wake_.get());
-  return !full && entries[1].revents != 0;
+  return entries[0].revents != 0;
 }
 
 bool ServerLoop::admit(Request& request, const Address& client_address, std::size_t most_of_host) {
-  if (!connections_) connections_ = std::make_shared<ConnectionCount>();
+  auto& place = ServerAccess::place(request);
+  if (place) return true;
+  const bool connection = !request.is_datagram();
   const AF family = client_address.family();
-  const bool has_host = family == AF::INET || family == AF::INET6;
-  auto place = ConnectionCount::enter(connections_, has_host ? client_address.host() : "",
-                                      has_host ? most_of_host : 0);
-  const bool admitted = place != nullptr;
-  ServerAccess::place(request) = std::move(place);
-  return admitted;
+  const bool by_host =
+      connection && most_of_host > 0 && (family == AF::INET || family == AF::INET6);
+  place = requests_->enter(connection ? SocketAccess::state(request.socket()) : nullptr,
+                           by_host ? client_address.host() : "", most_of_host);
+  return place != nullptr;
 }
 
 void ServerLoop::give_to_child(int child, const Request& request) {
@@ -124,49 +139,28 @@ void ServerLoop::child_ended(int child) noexcept {
   }
 }
 
-// --- counting connections ---
+// --- ending ---
 
-ConnectionCount::ConnectionCount() : ended_(make_event()) {}
-
-std::shared_ptr<const void> ConnectionCount::enter(const std::shared_ptr<ConnectionCount>& self,
-                                                   const std::string& host, std::size_t most) {
-  struct Place {
-    Place(std::shared_ptr<ConnectionCount> all, std::string name)
-        : count(std::move(all)), host(std::move(name)) {}
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
-    ~Place() { count->leave(host); }
-    std::shared_ptr<ConnectionCount> count;
-    std::string host;
-  };
-  {
-    const std::lock_guard lock(self->mutex_);
-    std::size_t& here = self->by_host_[host];
-    if (most > 0 && here >= most) return nullptr;
-    ++here;
-    ++self->count_;
-  }
-  try {
-    return std::make_shared<const Place>(self, host);
-  } catch (...) {
-    self->leave(host);
-    throw;
+bool ServerLoop::wait_until_idle(int give_up) {
+  for (;;) {
+    std::erase_if(of_children_,
+                  [](const auto& child) { return sys::child_has_ended(child.first); });
+    requests_->drain_event();
+    if (requests_->is_idle()) {
+      requests_->signal_event();  // another thread may wait too
+      return true;
+    }
+    std::array entries{sys::PollEntry{give_up, sys::kIn, 0}};
+    if (wait_any(entries, Deadline::immediate()) > 0) return false;
+    std::vector<int> children;
+    children.reserve(of_children_.size());
+    for (const auto& [child, place] : of_children_) children.push_back(child);
+    wait_for_child(children, {give_up, requests_->event()});
   }
 }
 
-void ConnectionCount::leave(const std::string& host) noexcept {
-  const std::lock_guard lock(mutex_);
-  --count_;
-  const auto found = by_host_.find(host);
-  if (--found->second == 0) by_host_.erase(found);
-  sys::eventfd_add(ended_.get());
-}
-
-bool ConnectionCount::is_full(std::size_t most) {
-  const std::lock_guard lock(mutex_);
-  if (count_ < most) return false;
-  sys::eventfd_drain(ended_.get());
-  return true;
+void ServerLoop::terminate_children() noexcept {
+  for (const auto& [child, place] : of_children_) sys::terminate_child(child);
 }
 
 // --- pausing ---

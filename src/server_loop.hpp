@@ -5,19 +5,19 @@
 #include <plug/address.hpp>
 #include <plug/socketserver.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "server_requests.hpp"
 #include "socket_state.hpp"
 #include "sys/syscalls.hpp"
 #include "wait/deadline.hpp"
@@ -25,28 +25,8 @@
 
 namespace plug::detail {
 
-/// How many connections a server has. Places outlive the server if they have to.
-class ConnectionCount {
- public:
-  /// Throws OSError when there is no descriptor for its event.
-  ConnectionCount();
-
-  /// A place of its own for a connection, for as long as the result lives; null when `host` has
-  /// `most` already (zero is no limit).
-  static std::shared_ptr<const void> enter(const std::shared_ptr<ConnectionCount>& self,
-                                           const std::string& host, std::size_t most);
-  /// Whether there are `most` connections or more. The event is readable when one has ended since.
-  bool is_full(std::size_t most);
-  int event() const noexcept { return ended_.get(); }
-
- private:
-  void leave(const std::string& host) noexcept;
-
-  std::mutex mutex_;
-  std::size_t count_ = 0;
-  std::unordered_map<std::string, std::size_t> by_host_;
-  sys::OwnFd ended_;
-};
+/// An eventfd. Throws OSError when there is none to be had.
+sys::OwnFd make_event();
 
 class ServerLoop {
  public:
@@ -72,11 +52,13 @@ class ServerLoop {
   void wait_until_ended();
   /// Whether the calling thread is in serve_forever().
   bool runs_here();
-  /// Whether this is another process than the one that made it.
-  bool forked() const noexcept { return generation_ != sys::fork_generation(); }
+  /// Whether this is another process than the one whose server it is.
+  bool forked() const noexcept { return generation_.load() != sys::fork_generation(); }
+  /// Makes the server this process's, where it serves after a fork.
+  void adopt();
 
-  /// Readable when the loop is to stop, or its descriptor has been closed.
-  int wake_event() const noexcept { return wake_.get(); }
+  /// Readable while the loop is to stop.
+  int stop_event() const noexcept { return stop_wanted_.get(); }
 
   /// Keeps the number of the server's descriptor taken while the loop waits for it, and has the
   /// loop woken when it closes.
@@ -99,34 +81,45 @@ class ServerLoop {
     bool listed_ = false;
   };
 
-  /// Waits for a request: true when there is one; false when the deadline has passed or the loop
-  /// has been woken. During a pause there is none. Throws OSError EBADF when the descriptor closes.
-  /// With `most` connections (zero is no limit) it waits until one has ended.
-  bool wait(const Watch& watch, Deadline deadline, std::size_t most);
+  /// Waits for a request: true when there is one; false when the deadline has passed, or there is
+  /// something else to look at, such as stopping() where it is `stoppable`. During a pause there is
+  /// none. Throws OSError EBADF when the descriptor closes. With `most` connections (zero is no
+  /// limit) it waits until one has ended.
+  bool wait(const Watch& watch, Deadline deadline, std::size_t most, bool stoppable);
 
-  /// Counts a connection; false when there are too many from its host.
+  /// Counts a request among those being handled, unless it is already; false when that makes more
+  /// than `most_of_host` from its host (zero is no limit).
   bool admit(Request& request, const Address& client_address, std::size_t most_of_host);
-  /// A child has the connection from now on, until it has been reaped.
+  LiveRequests& requests() const noexcept { return *requests_; }
+  /// A child has the request from now on, until it has been reaped.
   void give_to_child(int child, const Request& request);
   void child_ended(int child) noexcept;
+  /// Waits until no request is being handled: true; or until the descriptor `give_up` is readable:
+  /// false. By the thread that serves.
+  bool wait_until_idle(int give_up);
+  /// Has the children end.
+  void terminate_children() noexcept;
 
   /// Lets no request in for a while. True when there has been one since the pause before.
   bool pause();
   void got_request();
 
  private:
-  sys::OwnFd wake_;
+  sys::OwnFd stop_wanted_;
   sys::OwnFd ended_;
-  const std::uint32_t generation_ = sys::fork_generation();
+  std::atomic<std::uint32_t> generation_ = sys::fork_generation();
   std::atomic<bool> stop_{false};
   std::atomic<bool> serving_{false};
   std::mutex mutex_;
   std::vector<std::thread::id> threads_;  // that are in serve_forever()
   std::atomic<bool> paused_{false};
-  std::atomic<std::int64_t> paused_until_{0};     // of the monotonic clock
-  std::shared_ptr<ConnectionCount> connections_;  // once they are counted
-  std::vector<std::pair<int, std::shared_ptr<const void>>> of_children_;
+  std::atomic<std::int64_t> paused_until_{0};  // of the monotonic clock
+  std::shared_ptr<LiveRequests> requests_;
+  std::vector<std::pair<int, std::shared_ptr<const void>>> of_children_;  // their requests
 };
+
+/// Waits until one of the children has ended, or one of the descriptors is readable (-1 is none).
+void wait_for_child(const std::vector<int>& children, std::array<int, 2> descriptors);
 
 /// Prints the exception that is being handled, after `what` and the client, in one write.
 void report_exception(std::string_view what, const Address& client_address) noexcept;

@@ -20,7 +20,6 @@
 #include <vector>
 
 #include "server_loop.hpp"
-#include "socket_calls.hpp"
 #include "sys/process.hpp"
 #include "wait/waiter.hpp"
 
@@ -28,7 +27,6 @@ namespace plug::detail {
 
 namespace {
 
-constexpr int kShutBoth = 2;
 constexpr std::int64_t kLookAgain = 1'000'000;  // nanoseconds
 
 }  // namespace
@@ -47,7 +45,6 @@ struct HandlerPool::Impl {
   std::condition_variable changed;
   std::deque<Job> queue;
   std::vector<std::thread> workers;
-  std::vector<std::shared_ptr<SocketState>> busy_with;  // the connections being handled
   std::size_t idle = 0;     // the workers that have nothing to do, or have just been started
   std::size_t running = 0;  // the workers that have not ended
   bool closing = false;
@@ -75,22 +72,12 @@ void HandlerPool::Impl::handle(BaseServer& server, Main main, Job& job) {
   /// The worker is busy for as long as this lives, and until the request is gone.
   class Busy {
    public:
-    Busy(Impl& pool, Job& handled)
-        : pool_(pool),
-          job_(handled),
-          connection_(handled.request.is_datagram()
-                          ? nullptr
-                          : SocketAccess::state(handled.request.socket())) {
-      const std::lock_guard lock(pool_.mutex);
-      pool_.busy_with.push_back(connection_);
-    }
+    Busy(Impl& pool, Job& handled) : pool_(pool), job_(handled) {}
     Busy(const Busy&) = delete;
     Busy& operator=(const Busy&) = delete;
     ~Busy() {
       job_.request = Request();
       const std::lock_guard lock(pool_.mutex);
-      auto& busy = pool_.busy_with;
-      busy.erase(std::find(busy.begin(), busy.end(), connection_));
       ++pool_.idle;
       if (pool_.room_event >= 0) sys::eventfd_add(pool_.room_event);
     }
@@ -98,7 +85,6 @@ void HandlerPool::Impl::handle(BaseServer& server, Main main, Job& job) {
    private:
     Impl& pool_;
     Job& job_;
-    const std::shared_ptr<SocketState> connection_;
   };
   const Busy busy(*this, job);
   try {
@@ -123,12 +109,20 @@ void HandlerPool::Impl::work(BaseServer& server, Main main) {
 HandlerPool::HandlerPool() : impl_(std::make_unique<Impl>()) {}
 HandlerPool::~HandlerPool() { end(); }
 
+void HandlerPool::leave_to_parent() {
+  if (impl_->generation == sys::fork_generation()) return;
+  impl_.release();
+  impl_ = std::make_unique<Impl>();
+}
+
 void HandlerPool::submit(BaseServer& server, Main main, Request& request,
                          const Address& client_address, const PoolLimits& limits) {
+  leave_to_parent();
   Impl& pool = *impl_;
   ServerLoop& loop = ServerAccess::loop(server);
   const auto most = static_cast<std::size_t>(limits.max_workers > 1 ? limits.max_workers : 1);
   const auto room = static_cast<std::size_t>(limits.max_queue > 0 ? limits.max_queue : 0);
+  loop.admit(request, client_address, 0);
   sys::OwnFd event;
   std::unique_lock lock(pool.mutex);
   // Idle workers take what is in the queue at once: those are no part of its length.
@@ -143,7 +137,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
     }
     pool.room_event = event.get();
     lock.unlock();
-    std::array entries{sys::PollEntry{loop.wake_event(), sys::kIn, 0},
+    std::array entries{sys::PollEntry{loop.stop_event(), sys::kIn, 0},
                        sys::PollEntry{event.get(), sys::kIn, 0}};
     wait_any(entries, event.get() < 0 ? Deadline::after(kLookAgain) : Deadline::none());
     if (event.get() >= 0) sys::eventfd_drain(event.get());
@@ -182,6 +176,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
 }
 
 void HandlerPool::join() {
+  leave_to_parent();
   if (Impl::here == impl_.get()) throw RuntimeError("cannot join current thread");
   const long made = sys::eventfd();
   const sys::OwnFd event(made < 0 ? -1 : static_cast<int>(made));
@@ -213,8 +208,6 @@ void HandlerPool::end() noexcept {
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->queue.clear();
-    for (const auto& state : impl_->busy_with)
-      if (state) on_descriptor(*state, [](int fd) { return sys::shutdown(fd, kShutBoth); });
   }
   try {
     join();

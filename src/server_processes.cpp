@@ -4,6 +4,7 @@
 #include <plug/socketserver.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,7 @@
 
 #include "server_loop.hpp"
 #include "sys/process.hpp"
+#include "sys/signals.hpp"
 #include "wait/waiter.hpp"
 
 namespace plug::detail {
@@ -29,27 +31,6 @@ void reap(ServerLoop& loop, std::vector<int>& children) {
     return true;
   };
   children.erase(std::remove_if(children.begin(), children.end(), ended), children.end());
-}
-
-/// Waits until one of the children has ended, or `wake` is ready.
-void wait_for_one(const std::vector<int>& children, int wake) {
-  std::vector<sys::OwnFd> owned;
-  std::vector<sys::PollEntry> entries{{wake, sys::kIn, 0}};
-  owned.reserve(children.size());
-  entries.reserve(children.size() + 1);
-  Deadline deadline = Deadline::none();
-  for (const int child : children) {
-    const long made = sys::pidfd(child);
-    if (made >= 0) {
-      owned.emplace_back(static_cast<int>(made));
-      entries.push_back({owned.back().get(), sys::kIn, 0});
-    } else {
-      // An old kernel, or no descriptor to spare: this one has to be looked at now and then.
-      deadline = Deadline::after(kLookAgain);
-    }
-  }
-  const long ready = wait_any(entries, deadline);
-  if (ready < 0) throw_if(error_from(ready), "waiting for the children of a server");
 }
 
 [[noreturn]] void be_child(BaseServer& server, Request& request, const Address& client_address) {
@@ -80,9 +61,34 @@ void wait_for_one(const std::vector<int>& children, int wake) {
 
 }  // namespace
 
+void wait_for_child(const std::vector<int>& children, std::array<int, 2> descriptors) {
+  std::vector<sys::OwnFd> owned;
+  std::vector<sys::PollEntry> entries{{descriptors[0], sys::kIn, 0}, {descriptors[1], sys::kIn, 0}};
+  owned.reserve(children.size());
+  entries.reserve(children.size() + entries.size());
+  Deadline deadline = Deadline::none();
+  for (const int child : children) {
+    const long made = sys::pidfd(child);
+    if (made >= 0) {
+      owned.emplace_back(static_cast<int>(made));
+      entries.push_back({owned.back().get(), sys::kIn, 0});
+    } else {
+      // An old kernel, or no descriptor to spare: this one has to be looked at now and then.
+      deadline = Deadline::after(kLookAgain);
+    }
+  }
+  const long ready = wait_any(entries, deadline);
+  if (ready < 0) throw_if(error_from(ready), "waiting for the children of a server");
+}
+
 int fork_request(BaseServer& server, Request& request, const Address& client_address) {
+  sys::SignalMask held;
   const long child = sys::fork();
-  if (child == 0) be_child(server, request, client_address);
+  if (child == 0) {
+    sys::leave_signals_to_parent();
+    held.undo();
+    be_child(server, request, client_address);
+  }
   if (child < 0) throw_if(error_from(child), "fork");
   ServerAccess::loop(server).give_to_child(static_cast<int>(child), request);
   return static_cast<int>(child);
@@ -93,11 +99,11 @@ void collect_children(BaseServer& server, std::vector<int>& children, std::size_
   ServerLoop& loop = ServerAccess::loop(server);
   reap(loop, children);
   while (children.size() >= most && !loop.stopping()) {
-    wait_for_one(children, loop.wake_event());
+    wait_for_child(children, {loop.stop_event(), -1});
     reap(loop, children);
   }
   while (blocking && !children.empty()) {
-    wait_for_one(children, -1);
+    wait_for_child(children, {-1, -1});
     reap(loop, children);
   }
 }

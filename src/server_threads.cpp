@@ -12,7 +12,6 @@
 #include <thread>
 
 #include "server_loop.hpp"
-#include "socket_calls.hpp"
 #include "sys/process.hpp"
 #include "wait/waiter.hpp"
 
@@ -20,7 +19,6 @@ namespace plug::detail {
 
 namespace {
 
-constexpr int kShutBoth = 2;
 constexpr std::int64_t kMillisecond = 1'000'000;
 
 }  // namespace
@@ -35,9 +33,7 @@ struct HandlerThreads::Impl {
           main(function),
           request(std::move(given)),
           client_address(from),
-          waited(wait) {
-      if (!request.is_datagram()) connection = SocketAccess::state(request.socket());
-    }
+          waited(wait) {}
 
     Impl& owner;
     BaseServer& server;
@@ -45,7 +41,6 @@ struct HandlerThreads::Impl {
     Request request;
     const Address client_address;
     const bool waited;
-    std::shared_ptr<SocketState> connection;  // of the request, for as long as this lives
     std::thread thread;
     std::atomic<bool> started{false};  // `thread` is there
     Node* previous = nullptr;
@@ -144,9 +139,17 @@ void HandlerThreads::Impl::wait(bool all) {
 HandlerThreads::HandlerThreads() : impl_(std::make_unique<Impl>()) {}
 HandlerThreads::~HandlerThreads() { end(); }
 
+void HandlerThreads::leave_to_parent() {
+  if (impl_->generation == sys::fork_generation()) return;
+  impl_.release();
+  impl_ = std::make_unique<Impl>();
+}
+
 void HandlerThreads::start(BaseServer& server, Main main, Request& request,
                            const Address& client_address, bool waited) {
+  leave_to_parent();
   collect();
+  ServerAccess::loop(server).admit(request, client_address, 0);
   auto node = std::make_unique<Impl::Node>(*impl_, server, main, request, client_address, waited);
   {
     const std::lock_guard lock(impl_->mutex);
@@ -166,6 +169,7 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
 }
 
 void HandlerThreads::collect() noexcept {
+  if (impl_->generation != sys::fork_generation()) return;
   Impl::List ready;
   {
     const std::lock_guard lock(impl_->mutex);
@@ -186,6 +190,7 @@ void HandlerThreads::collect() noexcept {
 }
 
 void HandlerThreads::join() {
+  leave_to_parent();
   if (Impl::here == impl_.get()) throw RuntimeError("cannot join current thread");
   impl_->wait(false);
   collect();
@@ -197,12 +202,6 @@ void HandlerThreads::end() noexcept {
   if (impl_->generation != sys::fork_generation()) {
     impl_.release();
     return;
-  }
-  {
-    const std::lock_guard lock(impl_->mutex);
-    for (Impl::Node* node = impl_->running.first(); node != nullptr; node = node->next)
-      if (node->connection)
-        on_descriptor(*node->connection, [](int fd) { return sys::shutdown(fd, kShutBoth); });
   }
   try {
     impl_->wait(true);

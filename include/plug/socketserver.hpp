@@ -47,6 +47,12 @@
 // on; so does what is no std::exception. Only BaseException (error.hpp) and the cancellation of a
 // thread pass through. A client that is gone before it is accepted is passed over.
 //
+// Ending. shutdown() and stop_serving() end the serving and leave alone what is being handled, as
+// in Python. A program that is to end on SIGINT and SIGTERM, with some seconds for the requests
+// that are being handled, calls serve_until_signal() in place of serve_forever():
+//
+//   server.serve_until_signal(10);
+//
 // Threads. One thread serves; shutdown() and stop_serving() may be called from any other.
 // Attributes are set before serving.
 //
@@ -154,15 +160,43 @@ class BaseServer {
   /// service_actions()).
   void serve_forever(Timeout poll_interval = 0.5);
 
+  /// serve_forever() until one of the signals comes (by default SIGINT and SIGTERM), or shutdown()
+  /// or stop_serving() is called. Returns the signal's number, or 0. Beyond Python.
+  ///
+  /// When it has been told to end, a server of connections closes its socket, so that clients are
+  /// refused from then on; but one that is handling a request itself has to finish that one first,
+  /// while clients wait in the queue. The requests that are being handled, and those in a pool's
+  /// queue, may go on for `drain_timeout`: not at all when zero, without a limit when none. A
+  /// datagram server's socket stays open for their answers. What is left when the time is over is
+  /// ended: connections are shut down, so that calls on them fail or give the end of the stream;
+  /// what was in a queue is closed unhandled; child processes get a SIGTERM. A second signal ends
+  /// the time at once. After that signals have the effect again that they had before the call, so
+  /// that another one may end the program. This does not wait for handlers that ignore their end;
+  /// server_close(), which the destructor calls, does.
+  ///
+  /// Signals. They are taken for the length of this call from whoever had them, even if they were
+  /// ignored, and then given back. They may come to any thread. Where this thread blocks them they
+  /// are let through during the call, and a pending one ends it: a program that must not miss an
+  /// early signal blocks it before it makes the server. Several servers may wait for the same
+  /// signal, which then ends each of them. A child process that ForkingMixIn has made is ended by
+  /// SIGTERM, and takes no notice of the other signals, which a terminal sends to it too.
+  ///
+  /// Throws as serve_forever() does; OSError EINVAL for a number that is not a signal's, or is one
+  /// that cannot be taken; RuntimeError when there can be no thread, which this needs until it
+  /// returns.
+  int serve_until_signal(Timeout drain_timeout = 0, Timeout poll_interval = 0.5,
+                         const std::vector<int>& signals = {2, 15});
+
   /// Waits for one request and handles it; handle_timeout() when none comes within the time-out of
   /// the server, or of its socket when that is less. Throws as serve_forever() does.
   void handle_request();
 
   /// Ends serve_forever(), at once when it waits and after its request otherwise, and returns when
-  /// it has ended. When it does not run: its next call ends at once, and this returns at once
-  /// (where Python's waits for that next call if there has not been any).
-  /// Throws RuntimeError from the thread of serve_forever() itself, which would wait for ever, and
-  /// in a forked child.
+  /// it has ended; serve_until_signal() with its time for requests too, so that a handler's thread
+  /// should rather call stop_serving(). When it does not run: its next call ends at once, and this
+  /// returns at once (where Python's waits for that next call if there has not been any). Throws
+  /// RuntimeError from the thread of serve_forever() itself, which would wait for ever, and in a
+  /// forked child.
   void shutdown();
 
   /// As shutdown(), without waiting. For handlers of a server without threads, and for signal
@@ -218,8 +252,9 @@ class BaseServer {
   /// From now on the server may serve, as this class and no other.
   void complete(bool bind_and_activate);
 
-  /// Called first in the destructor of such a class: server_close(), whose errors are dropped, and
-  /// then wait_for_handlers(). Once, however often it is called.
+  /// Called first in the destructor of such a class: server_close(), whose errors are dropped; then
+  /// shuts down the connections that are still being handled, and wait_for_handlers(). Once,
+  /// however often it is called.
   void end() noexcept;
 
   /// Returns when no handler uses this server any more.
@@ -235,6 +270,7 @@ class BaseServer {
   friend struct detail::ServerAccess;
 
   void check_complete(std::string_view call) const;
+  void serve(const Timeout& poll_interval);
   void handle_ready();
   bool admit(Request& request, const Address& client_address);
   void process(Request& request, const Address& client_address);
@@ -337,11 +373,15 @@ class HandlerThreads {
   void collect() noexcept;
   /// Waits for the threads that are waited for.
   void join();
-  /// Ends the connections of those that are left, and waits for them too.
+  /// Waits for those that are left too.
   void end() noexcept;
 
  private:
   struct Impl;
+
+  /// In a forked child the threads are the parent's.
+  void leave_to_parent();
+
   std::unique_ptr<Impl> impl_;
 };
 
@@ -366,11 +406,15 @@ class HandlerPool {
               const PoolLimits& limits);
   /// Waits until all that is in the queue has been handled, and ends the workers.
   void join();
-  /// Drops the queue, ends the connections that are being handled, and ends the workers.
+  /// Drops the queue and ends the workers.
   void end() noexcept;
 
  private:
   struct Impl;
+
+  /// In a forked child the threads are the parent's.
+  void leave_to_parent();
+
   std::unique_ptr<Impl> impl_;
 };
 

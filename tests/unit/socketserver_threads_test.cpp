@@ -189,13 +189,17 @@ TEST(AThreadingServer, DoesNotWaitInClosingForDaemonThreadsAndThoseNotBlockedOn)
 
 TEST(AThreadingServer, EndsTheConnectionsOfDaemonThreadsBeforeItIsDestroyed) {
   std::string got = "nothing";
+  std::promise<void> begun;
   Socket client(AF::INET);
   {
-    ThreadingTCPServer server(
-        kAnyPort, [&](Request& request, const Address&, BaseServer&) { got = request->recv(1); });
+    ThreadingTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
+      begun.set_value();
+      got = request->recv(1);
+    });
     server.daemon_threads = true;
     client.connect(server.server_address);
     server.handle_request();
+    begun.get_future().wait();
     server.server_close();
   }
   EXPECT_EQ(got, "");

@@ -1,0 +1,97 @@
+#include "server_requests.hpp"
+
+#include <plug/error.hpp>
+
+#include <utility>
+
+#include "server_loop.hpp"
+#include "socket_calls.hpp"
+
+namespace plug::detail {
+
+namespace {
+
+constexpr int kShutBoth = 2;
+
+void end_connection(SocketState& connection) noexcept {
+  on_descriptor(connection, [](int fd) { return sys::shutdown(fd, kShutBoth); });
+}
+
+}  // namespace
+
+struct LiveRequests::Place {
+  Place(std::shared_ptr<LiveRequests> all, std::shared_ptr<SocketState> handled, std::string name)
+      : requests(std::move(all)), connection(std::move(handled)), host(std::move(name)) {}
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  ~Place() {
+    if (listed) requests->leave(*this);
+  }
+
+  const std::shared_ptr<LiveRequests> requests;
+  const std::shared_ptr<SocketState> connection;
+  const std::string host;
+  bool listed = false;
+  Place* previous = nullptr;
+  Place* next = nullptr;
+};
+
+LiveRequests::LiveRequests() : changed_(make_event()) {}
+
+std::shared_ptr<const void> LiveRequests::enter(std::shared_ptr<SocketState> connection,
+                                                std::string host, std::size_t most) {
+  auto place = std::make_shared<Place>(shared_from_this(), std::move(connection), std::move(host));
+  if (generation_ != sys::fork_generation()) return place;
+  const std::lock_guard lock(mutex_);
+  if (!place->host.empty()) {
+    std::size_t& here = by_host_[place->host];
+    if (most > 0 && here >= most) return nullptr;
+    ++here;
+  }
+  place->listed = true;
+  place->next = first_;
+  if (first_ != nullptr) first_->previous = place.get();
+  first_ = place.get();
+  if (place->connection) {
+    ++connections_;
+    if (is_cut()) end_connection(*place->connection);
+  }
+  return place;
+}
+
+void LiveRequests::leave(Place& place) noexcept {
+  if (generation_ != sys::fork_generation()) return;
+  const std::lock_guard lock(mutex_);
+  (place.previous != nullptr ? place.previous->next : first_) = place.next;
+  if (place.next != nullptr) place.next->previous = place.previous;
+  if (place.connection) --connections_;
+  if (!place.host.empty()) {
+    const auto found = by_host_.find(place.host);
+    if (--found->second == 0) by_host_.erase(found);
+  }
+  if (std::exchange(watched_, false)) signal_event();
+}
+
+bool LiveRequests::is_full(std::size_t most) {
+  const std::lock_guard lock(mutex_);
+  if (connections_ < most) return false;
+  watched_ = true;
+  return true;
+}
+
+bool LiveRequests::is_idle() {
+  const std::lock_guard lock(mutex_);
+  if (first_ == nullptr) return true;
+  watched_ = true;
+  return false;
+}
+
+void LiveRequests::cut() noexcept {
+  if (generation_ != sys::fork_generation()) return;
+  const std::lock_guard lock(mutex_);
+  cut_.store(true);
+  for (Place* place = first_; place != nullptr; place = place->next)
+    if (place->connection) end_connection(*place->connection);
+}
+
+}  // namespace plug::detail

@@ -1,0 +1,61 @@
+#pragma once
+
+// The requests that a server has taken and that are still being handled.
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "socket_state.hpp"
+#include "sys/syscalls.hpp"
+
+namespace plug::detail {
+
+/// Counts requests, for limits and for whoever waits until there are none, and can end their
+/// connections. Each has a place here for as long as its Request lives, which may be longer than
+/// the server. Threads: all of it from any. In a forked child the requests are the parent's, and
+/// nothing happens.
+class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
+ public:
+  /// Throws OSError when there is no descriptor for its event.
+  LiveRequests();
+
+  /// A place for a request, for as long as the result lives. `connection` is null for a datagram;
+  /// `host` is empty unless connections are counted by it. Null when `host` has `most` already.
+  std::shared_ptr<const void> enter(std::shared_ptr<SocketState> connection, std::string host,
+                                    std::size_t most);
+
+  /// Whether there are `most` connections or more. If so the event is readable once one has ended.
+  bool is_full(std::size_t most);
+  /// Whether there are none. If not the event is readable once one has ended.
+  bool is_idle();
+  int event() const noexcept { return changed_.get(); }
+  /// For a reason of the server's own.
+  void signal_event() const noexcept { sys::eventfd_add(changed_.get()); }
+  void drain_event() const noexcept { sys::eventfd_drain(changed_.get()); }
+
+  /// Shuts down each connection, and those to come, so that their handlers end.
+  void cut() noexcept;
+  bool is_cut() const noexcept { return cut_.load(); }
+  /// Those to come are left alone again.
+  void uncut() noexcept { cut_.store(false); }
+
+ private:
+  struct Place;
+
+  void leave(Place& place) noexcept;
+
+  const std::uint32_t generation_ = sys::fork_generation();
+  sys::OwnFd changed_;
+  std::atomic<bool> cut_{false};
+  std::mutex mutex_;
+  bool watched_ = false;  // somebody waits for the event
+  Place* first_ = nullptr;
+  std::size_t connections_ = 0;
+  std::unordered_map<std::string, std::size_t> by_host_;
+};
+
+}  // namespace plug::detail

@@ -1,0 +1,105 @@
+// Serving until a signal comes, and the end of a server that lets its requests end.
+
+#include <plug/error.hpp>
+#include <plug/socketserver.hpp>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "server_loop.hpp"
+#include "socket_calls.hpp"
+#include "sys/signals.hpp"
+#include "wait/waiter.hpp"
+
+namespace plug {
+
+namespace detail {
+namespace {
+
+/// Has a server stop when a signal comes, and ends its connections some time after it has been told
+/// to stop, by whatever: a thread, since the one that serves may be handling a request.
+class Ending {
+ public:
+  Ending(ServerLoop& loop, const Timeout& drain_timeout, const std::vector<int>& signals)
+      : loop_(loop), drain_timeout_(drain_timeout) {
+    const long taken = signals_.take(signals);
+    if (taken < 0) throw_if(error_from(taken), "the signals that end a server:" + text_of(signals));
+    const sys::SignalMask none;
+    try {
+      thread_ = std::thread([this] { watch(); });
+    } catch (const std::system_error& error) {
+      throw RuntimeError(std::string("can't start new thread: ") + error.code().message());
+    }
+  }
+  Ending(const Ending&) = delete;
+  Ending& operator=(const Ending&) = delete;
+  ~Ending() {
+    sys::eventfd_add(over_.get());
+    thread_.join();
+  }
+
+  /// Readable when the time is over.
+  int cut_event() const noexcept { return cut_.get(); }
+  int signal() const noexcept { return signals_.first(); }
+
+ private:
+  static std::string text_of(const std::vector<int>& signals) {
+    std::string text;
+    for (const int signal : signals) text += " " + std::to_string(signal);
+    return text;
+  }
+
+  void watch() noexcept {
+    std::array entries{sys::PollEntry{over_.get(), sys::kIn, 0},
+                       sys::PollEntry{signals_.event(), sys::kIn, 0},
+                       sys::PollEntry{loop_.stop_event(), sys::kIn, 0}};
+    // This thread takes no signals: nothing interrupts it.
+    wait_any(entries, Deadline::none());
+    if (entries[0].revents != 0) return;
+    if (entries[1].revents != 0) loop_.stop();
+    entries[2].fd = -1;
+    const Deadline deadline = drain_timeout_.is_none()
+                                  ? Deadline::none()
+                                  : Deadline::after(drain_timeout_.duration().count());
+    while (signals_.count() < 2) {
+      sys::eventfd_drain(signals_.event());
+      if (signals_.count() >= 2 || wait_any(entries, deadline) == 0) break;
+      if (entries[0].revents != 0) return;
+    }
+    signals_.give_back();
+    loop_.requests().cut();
+    sys::eventfd_add(cut_.get());
+  }
+
+  ServerLoop& loop_;
+  const Timeout drain_timeout_;
+  sys::TakenSignals signals_;
+  const sys::OwnFd over_ = make_event();
+  const sys::OwnFd cut_ = make_event();
+  std::thread thread_;
+};
+
+}  // namespace
+}  // namespace detail
+
+int BaseServer::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,
+                                   const std::vector<int>& signals) {
+  check_complete("serve_until_signal");
+  loop_->adopt();
+  const detail::ServerLoop::Running running(*loop_);
+  const detail::Ending ending(*loop_, drain_timeout, signals);
+  const detail::sys::SignalMask let_through(signals);
+  serve(poll_interval);
+  const auto listens = [](int fd) -> long { return detail::sys::is_listening(fd) ? 1 : 0; };
+  std::error_code ignored;
+  if (detail::on_descriptor(detail::live(detail::SocketAccess::state(socket)), listens) > 0)
+    socket.close(ignored);
+  if (!loop_->wait_until_idle(ending.cut_event())) loop_->terminate_children();
+  return ending.signal();
+}
+
+}  // namespace plug

@@ -1,0 +1,327 @@
+"""Servers under many slow clients, beside healthy ones.
+
+A slow client sends a byte now and then, and never a whole line. A healthy one connects, has a line
+sent back and leaves, again and again, in a process of its own.
+
+threading()     a thread for each: nobody is refused, the healthy are served all the same, and
+                threads, descriptors and memory return when the slow ones have gone.
+pool()          few workers: the slow ones get a part of them and are sent away in the end; a healthy
+                one from another address is served.
+
+What is asserted holds however busy the machine is; times are printed.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import pathlib
+import resource
+import select
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+#: Seconds that anything may take.
+PATIENCE = 60
+
+#: Mebibytes that a server may keep once its clients have gone: what the allocator does not give back.
+KEPT = 16
+
+#: Descriptors of a process that no client has.
+SPARE = 200
+
+SLOW_ADDRESS = "127.0.0.1"
+HEALTHY_ADDRESS = "127.0.0.2"
+
+#: Seconds that a healthy client's second connection stays.
+STAY = 2.0
+
+#: Seconds between two bytes of a slow client.
+DRIP = 1.0
+TICKS = 20  # in which the clients take turns
+
+
+def check(claim, text):
+    if not claim:
+        raise AssertionError(text)
+
+
+def affordable(clients):
+    """How many of the clients this machine lets a server have a thread and a descriptor for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    limits = {"descriptors of a process": hard - SPARE}
+    with contextlib.suppress(OSError, ValueError):
+        limits["threads"] = int(pathlib.Path("/proc/sys/kernel/threads-max").read_text()) // 2
+    with contextlib.suppress(OSError, ValueError):
+        maps = int(pathlib.Path("/proc/sys/vm/max_map_count").read_text())
+        limits["mappings"] = (maps - SPARE) // 2  # a stack and its guard
+    processes = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    if processes != resource.RLIM_INFINITY:
+        limits["processes of a user"] = processes // 2
+    what = min(limits, key=limits.get)
+    if limits[what] >= clients:
+        return clients
+    print(f"only {limits[what]} clients instead of {clients}: the limit is that of {what}")
+    return limits[what]
+
+
+# --- the server ---
+
+
+class Server:
+    """load_server, as long as the block lasts. It has to end orderly."""
+
+    def __init__(self, program, *arguments):
+        command = [program, *map(str, arguments)]
+        code = pathlib.Path(program).read_bytes()
+        self.sanitized = b"__asan_init" in code or b"__tsan_init" in code
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            status = f"none: it did not end within {PATIENCE} s"
+        self.process.stdout.close()
+        if kind is None:
+            check(status == 0, f"the server's status is {status}")
+
+    def status(self, name):
+        path = pathlib.Path(f"/proc/{self.process.pid}/status")
+        line = next(l for l in path.read_text().splitlines() if l.startswith(name + ":"))
+        return int(line.split()[1])
+
+    def threads(self):
+        return self.status("Threads")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def mebibytes(self):
+        return self.status("VmRSS") / 1024
+
+    def wait_for_memory(self, before):
+        """Until it is what it was before, but for what the allocator keeps. A sanitizer keeps it."""
+        if not self.sanitized:
+            self.wait_until("memory has returned", lambda: self.mebibytes() < before + KEPT)
+
+    def state(self):
+        return f"{self.threads()} threads, {self.descriptors()} descriptors, {self.mebibytes():.1f} MiB"
+
+    def wait_until(self, what, claim):
+        end = time.monotonic() + PATIENCE
+        while not claim():
+            check(time.monotonic() < end, f"not within {PATIENCE} s: {what}; {self.state()}")
+            time.sleep(0.02)
+
+
+# --- slow clients ---
+
+
+class SlowClients:
+    """Clients that connect, drip, and, when told to, come back as often as they are sent away."""
+
+    def __init__(self, port, count, comes_back=False):
+        self.address = ("127.0.0.1", port)
+        self.comes_back = comes_back
+        self.sent_away = 0
+        self.poll = select.epoll()
+        self.socks = {}
+        for _ in range(count):
+            self.connect()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for sock in self.socks.values():
+            sock.close()
+        self.socks.clear()
+        self.poll.close()
+
+    def connect(self):
+        sock = socket.create_connection(self.address, PATIENCE, (SLOW_ADDRESS, 0))
+        sock.setblocking(False)
+        self.socks[sock.fileno()] = sock
+        self.poll.register(sock, select.EPOLLIN)
+
+    def drip_until(self, over):
+        """Until over() is true."""
+        tick = 0
+        while not over():
+            for sock in list(self.socks.values())[tick % TICKS :: TICKS]:
+                with contextlib.suppress(OSError):
+                    sock.send(b"x")
+            tick += 1
+            self.listen(DRIP / TICKS)
+
+    def listen(self, seconds):
+        """Nobody answers a slow client: it is sent away, or nothing happens."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            for fd, _ in self.poll.poll(left):
+                try:
+                    check(not self.socks[fd].recv(100), "a slow client got an answer")
+                except ConnectionError:
+                    pass
+                self.socks.pop(fd).close()
+                self.sent_away += 1
+                if self.comes_back:
+                    self.connect()
+
+
+# --- healthy clients ---
+
+
+def healthy(port, seconds, source):
+    """Lines there and back: seconds each took; on new connections, and on one that stays."""
+    address = ("127.0.0.1", int(port))
+    times = {"connecting": [], "connected": []}
+
+    def ask(sock, text):
+        sock.sendall(text)
+        got = b""
+        while not got.endswith(b"\n"):
+            part = sock.recv(100)
+            check(part, f"a healthy connection was closed after {got!r}")
+            got += part
+        check(got == text, f"{got!r} instead of {text!r}")
+
+    end = time.monotonic() + float(seconds)
+    number = 0
+    stays = renewed = None
+    while (begin := time.monotonic()) < end:
+        number += 1
+        if stays is None or begin > renewed + STAY:
+            if stays is not None:
+                stays.close()
+            stays = socket.create_connection(address, PATIENCE, (source, 0))
+            begin = renewed = time.monotonic()
+        with socket.create_connection(address, PATIENCE, (source, 0)) as sock:
+            ask(sock, b"%d\n" % number)
+        times["connecting"].append(time.monotonic() - begin)
+        begin = time.monotonic()
+        ask(stays, b"again %d\n" % number)
+        times["connected"].append(time.monotonic() - begin)
+        time.sleep(0.005)
+    stays.close()
+    print(json.dumps(times))
+
+
+class Healthy:
+    """healthy() in a process of its own."""
+
+    def __init__(self, port, seconds, source):
+        command = [sys.executable, __file__, "healthy", str(port), str(seconds), source]
+        self.output = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(command, stdout=self.output)
+        self.end = time.monotonic() + seconds + PATIENCE
+
+    def over(self):
+        check(time.monotonic() < self.end, "a healthy client hangs")
+        return self.process.poll() is not None
+
+    def times(self):
+        with self.output:
+            check(self.process.wait(PATIENCE) == 0, "a healthy client has failed")
+            self.output.seek(0)
+            return json.load(self.output)
+
+
+def p99(times):
+    return statistics.quantiles(times, n=100)[98] if len(times) > 1 else times[0]
+
+
+def report(text, times):
+    parts = (
+        f"{how}: {len(each)} times, median {statistics.median(each) * 1e3:.1f} ms, "
+        f"99th percentile {p99(each) * 1e3:.1f} ms, longest {max(each) * 1e3:.1f} ms"
+        for how, each in times.items()
+    )
+    print(f"  {text}\n    " + "\n    ".join(parts), flush=True)
+
+
+# --- scenarios ---
+
+def threading(program, clients, seconds):
+    clients = affordable(clients)
+    print(f"threading: {clients} slow clients", flush=True)
+    with Server(program, "threading") as server:
+        client = Healthy(server.port, seconds / 3, HEALTHY_ADDRESS)
+        report("healthy clients alone", client.times())
+        before = server.threads(), server.descriptors(), server.mebibytes()
+        print(f"  before: {server.state()}")
+        for _ in range(2):
+            with SlowClients(server.port, clients) as slow:
+                server.wait_until(
+                    "a thread for each slow client", lambda: server.threads() >= before[0] + clients
+                )
+                client = Healthy(server.port, seconds, HEALTHY_ADDRESS)
+                slow.drip_until(client.over)
+                report("healthy clients beside the slow ones", client.times())
+                print(f"  meanwhile: {server.state()}")
+                check(slow.sent_away == 0, f"{slow.sent_away} slow clients were sent away")
+            server.wait_until(
+                "no thread or descriptor left",
+                lambda: (server.threads(), server.descriptors()) == before[:2],
+            )
+            # Joined they are at the loop's next turn, which comes every half second.
+            server.wait_for_memory(before[2])
+            print(f"  after: {server.state()}", flush=True)
+
+
+def pool(program, clients, seconds, idle=4.0):
+    workers, per_address = 8, 6
+    clients = affordable(clients)
+    print(
+        f"pool: {clients} slow clients, {workers} workers, {per_address} connections an address, "
+        f"time-outs of {idle:g} s idle and {2 * idle:g} s in all",
+        flush=True,
+    )
+    with Server(program, "pool", workers, per_address, idle, 2 * idle) as server:
+        threads = server.threads()
+        client = Healthy(server.port, min(seconds, idle), HEALTHY_ADDRESS)
+        report("healthy clients alone", client.times())
+        # Each worker has a descriptor of its own, with which it waits.
+        most = server.descriptors() + workers
+        memory = server.mebibytes()
+        print(f"  before: {server.state()}")
+        for _ in range(2):
+            with SlowClients(server.port, clients, comes_back=True) as slow:
+                client = Healthy(server.port, seconds, HEALTHY_ADDRESS)
+                slow.drip_until(client.over)
+                times = client.times()
+                report("healthy clients beside the slow ones", times)
+                print(f"  meanwhile: {server.state()}; slow clients sent away: {slow.sent_away}")
+                longest = max(times["connecting"])
+                check(longest < idle, f"a healthy client waited for {longest} s")
+                check(slow.sent_away > 0, "no slow client was sent away")
+            server.wait_until("no descriptor left", lambda: server.descriptors() <= most)
+            check(server.threads() <= threads + workers, "there are more threads than workers")
+            server.wait_for_memory(memory)
+            print(f"  after: {server.state()}", flush=True)
+
+
+def main():
+    if sys.argv[1:2] == ["healthy"]:
+        return healthy(*sys.argv[2:])
+    program = pathlib.Path(sys.argv[1]) / "tests/load_server"
+    threading(program, clients=5000, seconds=12)
+    pool(program, clients=2000, seconds=12)
+
+
+if __name__ == "__main__":
+    main()

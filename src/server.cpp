@@ -123,12 +123,16 @@ void BaseServer::handle_request() {
   }
 }
 
-void BaseServer::shutdown() {
+void BaseServer::check_shutdown() const {
   if (loop_->forked()) throw RuntimeError("shutdown: this is a child process of the server's");
   if (loop_->runs_here())
     throw RuntimeError(
         "shutdown: called by the thread of serve_forever(), it would wait for itself; "
         "stop_serving() does not wait");
+}
+
+void BaseServer::shutdown() {
+  check_shutdown();
   loop_->stop();
   loop_->wait_until_ended();
 }

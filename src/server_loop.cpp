@@ -56,8 +56,7 @@ ServerLoop::Running::~Running() {
   auto& threads = loop_.threads_;
   threads.erase(std::find(threads.begin(), threads.end(), std::this_thread::get_id()));
   if (!threads.empty()) return;
-  loop_.stop_.store(false);
-  sys::eventfd_drain(loop_.stop_wanted_.get());
+  loop_.forget_stop();
   loop_.serving_.store(false);
   sys::eventfd_add(loop_.ended_.get());
 }
@@ -67,6 +66,11 @@ void ServerLoop::stop() noexcept {
   stop_.store(true);
   sys::eventfd_add(stop_wanted_.get());
   errno = before;
+}
+
+void ServerLoop::forget_stop() noexcept {
+  stop_.store(false);
+  sys::eventfd_drain(stop_wanted_.get());
 }
 
 void ServerLoop::wait_until_ended() {

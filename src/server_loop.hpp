@@ -48,6 +48,8 @@ class ServerLoop {
   bool stopping() const noexcept { return stop_.load(); }
   /// Async-signal-safe.
   void stop() noexcept;
+  /// Where no serve_forever() runs.
+  void forget_stop() noexcept;
   /// Returns when no serve_forever() runs.
   void wait_until_ended();
   /// Whether the calling thread is in serve_forever().
@@ -126,6 +128,7 @@ void report_exception(std::string_view what, const Address& client_address) noex
 
 struct ServerAccess {
   static ServerLoop& loop(BaseServer& server) noexcept { return *server.loop_; }
+  static void check_shutdown(BaseServer& server) { server.check_shutdown(); }
   static std::shared_ptr<const void>& place(Request& request) noexcept { return request.place_; }
   static const std::shared_ptr<const void>& place(const Request& request) noexcept {
     return request.place_;

@@ -15,6 +15,7 @@
 #include <plug/select.hpp>
 #include <plug/select_constants.hpp>
 #include <plug/selectors.hpp>
+#include <plug/server_group.hpp>
 #include <plug/socket.hpp>
 #include <plug/socketserver.hpp>
 #include <plug/stream.hpp>

@@ -16,7 +16,8 @@
 //   Unix, stream     UnixStreamServer    ThreadingUnixStreamServer      ForkingUnixStreamServer
 //   Unix, datagrams  UnixDatagramServer  ThreadingUnixDatagramServer    ForkingUnixDatagramServer
 //
-// and ThreadPoolTCPServer with its like, for a bounded number of threads.
+// and ThreadPoolTCPServer with its like, for a bounded number of threads. server_group.hpp has
+// several servers on one address.
 //
 // Hooks. Every step is a virtual function that a subclass may override, and calls as Python's:
 //
@@ -270,6 +271,7 @@ class BaseServer {
   friend struct detail::ServerAccess;
 
   void check_complete(std::string_view call) const;
+  void check_shutdown() const;
   void serve(const Timeout& poll_interval);
   void handle_ready();
   bool admit(Request& request, const Address& client_address);

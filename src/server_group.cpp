@@ -1,0 +1,172 @@
+#include <plug/error.hpp>
+#include <plug/server_group.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include "server_loop.hpp"
+#include "sys/process.hpp"
+
+namespace plug {
+
+namespace {
+
+/// What the workers' threads have come to.
+class Outcome {
+ public:
+  void ended(int signal) {
+    const std::lock_guard lock(mutex_);
+    if (signal_ == 0) signal_ = signal;
+  }
+  void failed(std::exception_ptr failure) {
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = std::move(failure);
+  }
+  /// Once no thread is left.
+  int get() const {
+    if (failure_) std::rethrow_exception(failure_);
+    return signal_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::exception_ptr failure_;
+  int signal_ = 0;
+};
+
+}  // namespace
+
+std::size_t BaseServerGroup::count(int workers) {
+  if (workers < 0)
+    throw ValueError("a group of servers needs workers, not " + std::to_string(workers));
+  if (workers > 0) return static_cast<std::size_t>(workers);
+  return std::max(std::thread::hardware_concurrency(), 1U);
+}
+
+template <class Step>
+void BaseServerGroup::open(Step step) {
+  try {
+    for (const auto& worker : workers_) step(*worker);
+  } catch (...) {
+    try {
+      server_close();
+    } catch (...) {
+      // The first failure is the one to tell.
+    }
+    throw;
+  }
+}
+
+void BaseServerGroup::server_bind() {
+  open([this](BaseServer& worker) {
+    if (size() > 1) worker.allow_reuse_port = true;
+    if (&worker != workers_.front().get()) worker.server_address = server_address();
+    worker.server_bind();
+  });
+}
+
+void BaseServerGroup::server_activate() {
+  open([](BaseServer& worker) { worker.server_activate(); });
+}
+
+void BaseServerGroup::server_close() {
+  Outcome outcome;
+  for (const auto& worker : workers_) {
+    try {
+      worker->server_close();
+    } catch (const detail::sys::ForcedUnwind&) {
+      throw;
+    } catch (...) {
+      outcome.failed(std::current_exception());
+    }
+  }
+  outcome.get();
+}
+
+template <class Serve>
+int BaseServerGroup::serve(Serve serve_one) {
+  for (const auto& worker : workers_) {
+    auto& loop = detail::ServerAccess::loop(*worker);
+    loop.adopt();
+    // Left from the last time, when the worker had ended before it was told to.
+    loop.forget_stop();
+  }
+  // Whoever stops the group sets this first.
+  if (stop_.exchange(false)) return 0;
+  Outcome outcome;
+  const auto run = [&](BaseServer& worker) {
+    try {
+      outcome.ended(serve_one(worker));
+    } catch (const detail::sys::ForcedUnwind&) {
+      stop_workers();
+      throw;
+    } catch (...) {
+      outcome.failed(std::current_exception());
+    }
+    stop_workers();
+  };
+  /// The threads of the other workers, which end before this does.
+  class Threads {
+   public:
+    explicit Threads(BaseServerGroup& group) : group_(group) {}
+    Threads(const Threads&) = delete;
+    Threads& operator=(const Threads&) = delete;
+    ~Threads() {
+      group_.stop_workers();
+      for (std::thread& thread : threads) thread.join();
+      group_.stop_.store(false);
+    }
+    std::vector<std::thread> threads;
+
+   private:
+    BaseServerGroup& group_;
+  };
+  {
+    Threads others(*this);
+    others.threads.reserve(size());
+    try {
+      for (const auto& worker : workers_)
+        if (worker != workers_.front())
+          others.threads.emplace_back([&run, &other = *worker] { run(other); });
+    } catch (const std::system_error& error) {
+      throw RuntimeError(std::string("can't start new thread: ") + error.code().message());
+    }
+    run(*workers_.front());
+  }
+  return outcome.get();
+}
+
+void BaseServerGroup::serve_forever(Timeout poll_interval) {
+  serve([&](BaseServer& worker) {
+    worker.serve_forever(poll_interval);
+    return 0;
+  });
+}
+
+int BaseServerGroup::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,
+                                        const std::vector<int>& signals) {
+  return serve([&](BaseServer& worker) {
+    return worker.serve_until_signal(drain_timeout, poll_interval, signals);
+  });
+}
+
+void BaseServerGroup::shutdown() {
+  for (const auto& worker : workers_) detail::ServerAccess::check_shutdown(*worker);
+  stop_serving();
+  for (const auto& worker : workers_) detail::ServerAccess::loop(*worker).wait_until_ended();
+}
+
+void BaseServerGroup::stop_serving() noexcept {
+  stop_.store(true);
+  stop_workers();
+}
+
+void BaseServerGroup::stop_workers() noexcept {
+  for (const auto& worker : workers_) worker->stop_serving();
+}
+
+}  // namespace plug

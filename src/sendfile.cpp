@@ -96,6 +96,7 @@ class Transfer {
       }
       if (result <= 0) return result;
       sent_ += result;
+      if (const long stop = detail::interrupted(); stop != 0) return stop;
     }
     return 0;
   }
@@ -114,6 +115,7 @@ class Transfer {
       }
       if (result <= 0) return result;
       sent_ += result;
+      if (const long stop = detail::interrupted(); stop != 0) return stop;
     }
     return 0;
   }
@@ -155,6 +157,7 @@ class Transfer {
       if (result < 0) return result;
       data = data.from(static_cast<std::size_t>(result));
       sent_ += result;
+      if (const long stop = detail::interrupted(); stop != 0) return stop;
     }
     return 0;
   }

@@ -65,7 +65,7 @@ std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesVi
     sys::Message message{.pieces = pieces, .count = count};
     Op op{.kind = Op::Kind::send_message, .data = &message};
     sent += count_of(perform(state.descriptor, op, deadline), error);
-  } while (!error && sent < total);
+  } while (!error && sent < total && may_send_on(error));
   return sent;
 }
 

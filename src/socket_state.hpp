@@ -131,6 +131,13 @@ inline std::size_t send_some(SocketState& state, BytesView data, int flags, Dead
   return count_of(perform(state.descriptor, op, deadline), error);
 }
 
+/// Between two parts of what a call sends: a signal may be why the system took no more, and it does
+/// not say so. False, with an error, when the interrupt hook ends the call.
+inline bool may_send_on(std::error_code& error) {
+  if (const long stop = interrupted(); stop != 0) error = error_from(stop);
+  return !error;
+}
+
 /// Sends everything before the deadline; returns how much was sent, all of it unless there is an
 /// error. Empty data makes one empty send.
 inline std::size_t send_all(SocketState& state, BytesView data, int flags, Deadline deadline,
@@ -138,7 +145,7 @@ inline std::size_t send_all(SocketState& state, BytesView data, int flags, Deadl
   std::size_t sent = 0;
   do {
     sent += send_some(state, data.from(sent), flags, deadline, error);
-  } while (!error && sent < data.size());
+  } while (!error && sent < data.size() && may_send_on(error));
   return sent;
 }
 

@@ -58,8 +58,9 @@ std::size_t ByteWriter::write(BytesView data, std::error_code& error) {
   }
   std::size_t sent = 0;
   try {
-    while (!error && sent < data.size())
+    do {
       sent += send_some(state_, data.from(sent), 0, deadline.get(), error);
+    } while (!error && sent < data.size() && detail::may_send_on(error));
   } catch (...) {
     if (sent > 0) keep(data.from(sent));
     throw;
@@ -70,8 +71,10 @@ std::size_t ByteWriter::write(BytesView data, std::error_code& error) {
 }
 
 void ByteWriter::flush(CallDeadline& deadline, std::error_code& error) {
-  while (!error && sent_ < buffer_.size())
+  while (!error && sent_ < buffer_.size()) {
     sent_ += send_some(state_, BytesView(buffer_).from(sent_), 0, deadline.get(), error);
+    if (!error && sent_ < buffer_.size()) detail::may_send_on(error);
+  }
   buffer_.erase(0, std::exchange(sent_, 0));
   // The rest of a large write made it grow.
   if (buffer_.empty() && buffer_.capacity() > 2 * capacity_) {

@@ -3,6 +3,7 @@
 #include <plug/selectors.hpp>
 #include <plug/socket.hpp>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <string>
@@ -18,6 +20,7 @@
 #include "support/blocked_thread.hpp"
 #include "support/errors.hpp"
 #include "support/sockets.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace plug {
 namespace {
@@ -223,6 +226,32 @@ TEST_F(Interrupt, EndsTheCallWhenTheHookSaysSo) {
     thread.interrupt();
     thread.join();
     EXPECT_EQ(error, std::error_code(ECANCELED, std::system_category())) << timeout;
+  }
+}
+
+// The signal makes the system report what it has taken so far: a count, not an interruption.
+TEST_F(Interrupt, EndsACallOfWhichAPartWasSentWhenTheHookSaysSo) {
+  set_interrupt_hook([] { return std::errc::operation_canceled; });
+  const std::string data(8u << 20, 'x');
+  const TemporaryDirectory directory;
+  std::ofstream(directory / "data") << data;
+  const OwnedFd file(::open((directory / "data").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(file);
+  const std::map<std::string, std::function<void(Socket&, std::error_code&)>> calls = {
+      {"sendall", [&](Socket& sock, std::error_code& error) { sock.sendall(data, MSG{}, error); }},
+      {"sendfile",
+       [&](Socket& sock, std::error_code& error) { sock.sendfile(file.fileno(), 0, {}, error); }}};
+  for (const auto& call : calls) {
+    SCOPED_TRACE(call.first);
+    auto [sock, peer] = socketpair();
+    std::error_code error;
+    SignalledThread thread([&, &sock = sock] { call.second(sock, error); });
+    EXPECT_TRUE(thread.wait_until_blocked());
+    thread.interrupt();
+    EXPECT_FALSE(thread.wait_until_blocked());
+    peer.close();  // ends what would go on
+    thread.join();
+    EXPECT_EQ(error, std::error_code(ECANCELED, std::system_category()));
   }
 }
 

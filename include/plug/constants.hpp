@@ -34,6 +34,7 @@ enum class AF : int {
   X25 = 9,
   INET6 = 10,
   ROSE = 11,
+  DECnet = 12,
   NETBEUI = 13,
   SECURITY = 14,
   KEY = 15,

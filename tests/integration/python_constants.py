@@ -71,7 +71,7 @@ def pythons():
     return {
         name: value if isinstance(value, str) else int(value)
         for name, value in vars(socket).items()
-        if re.fullmatch(r"[A-Z][A-Z0-9_]*|has_ipv6", name) and isinstance(value, (int, str))
+        if re.fullmatch(r"[A-Z][A-Z0-9_]*|AF_DECnet|has_ipv6", name) and isinstance(value, (int, str))
     }
 
 

@@ -14,6 +14,16 @@ option(PLUG_BUILD_BENCH "Build the benchmarks (Google Benchmark)" ${plug_bench_d
 option(PLUG_WERROR "Treat compiler warnings as errors" OFF)
 set(PLUG_SANITIZE "" CACHE STRING "What -fsanitize= takes: address,undefined or thread")
 
+# For CPython's tests: Debian's python3-dev, or the headers of whichever Python comes first. What a
+# sanitizer has built needs an interpreter that loads the sanitizer: ask for it by name.
+find_package(Python3 QUIET COMPONENTS Interpreter Development.Module)
+if(PLUG_BUILD_TESTS AND Python3_Development.Module_FOUND AND NOT PLUG_SANITIZE)
+  set(plug_python_default ON)
+else()
+  set(plug_python_default OFF)
+endif()
+option(PLUG_BUILD_PYTHON "Build CPython's module _socket on plug (python/)" ${plug_python_default})
+
 if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
   if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)

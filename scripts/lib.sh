@@ -39,5 +39,5 @@ plug_build() {
 # plug_sources: the C++ files of the tree, one a line, relative to its root.
 plug_sources() {
   (cd "$PLUG_ROOT" &&
-    find include src examples tests bench \( -name '*.cpp' -o -name '*.hpp' \) | sort)
+    find include src examples tests bench python \( -name '*.cpp' -o -name '*.hpp' \) | sort)
 }

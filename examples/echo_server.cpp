@@ -1,28 +1,52 @@
 // Sends back the bytes that come.
 //
 // The lesson: recv_into() receives into memory of the caller's, so that one buffer serves every
-// chunk of every client.
+// chunk of a client, and in a loop of its own (without --server) every client.
 
 #include <vector>
 
 #include "support/program.hpp"
+#include "support/serve.hpp"
+
+namespace {
+
+constexpr std::size_t kBuffer = 1 << 16;
+
+void echo(plug::Socket& conn, const plug::Address& peer, std::vector<char>& buffer) {
+  while (const std::size_t count = conn.recv_into(buffer)) {
+    const plug::BytesView data(buffer.data(), count);
+    lesson::print_line(peer, data);
+    conn.sendall(data);
+  }
+}
+
+// A server makes one for each client, so that handlers in several threads share nothing.
+class EchoHandler : public plug::BaseRequestHandler {
+ public:
+  void handle() override { echo(request, client_address, buffer_); }
+
+ private:
+  std::vector<char> buffer_ = std::vector<char>(kBuffer);
+};
+
+}  // namespace
 
 int main(int argc, char** argv) try {
-  const auto endpoint = lesson::server_arguments(argc, argv, "Sends back the bytes that come.");
+  const auto endpoint =
+      lesson::server_type_arguments(argc, argv, "Sends back the bytes that come.");
+  if (endpoint.server != lesson::ServerType::plain) {
+    lesson::serve(endpoint, plug::handler<EchoHandler>);
+    return 0;
+  }
   return lesson::run([&](lesson::Stop& stop) {
-    std::vector<char> buffer(1 << 16);
+    std::vector<char> buffer(kBuffer);
     plug::Socket server = lesson::listen_at(endpoint);
     const auto watch = stop.watch(server);
     lesson::announce(server);
     do {
       auto [conn, peer] = server.accept();
-      lesson::attend(stop, conn, peer, [&, &conn = conn, &peer = peer] {
-        while (const std::size_t count = conn.recv_into(buffer)) {
-          const plug::BytesView data(buffer.data(), count);
-          lesson::print_line(peer, data);
-          conn.sendall(data);
-        }
-      });
+      lesson::attend(stop, conn, peer,
+                     [&, &conn = conn, &peer = peer] { echo(conn, peer, buffer); });
     } while (!endpoint.once);
   });
 } catch (const std::exception& error) {

@@ -2,7 +2,9 @@
 //
 // The lesson: a header and then raw bytes on one connection. The JSON object says how many bytes
 // follow, exactly so many are taken, and what is refused leaves both sides in step. See
-// management/protocol.hpp for what goes over the wire.
+// management/protocol.hpp for what goes over the wire. Where a client is, is its session's, held as
+// an open directory: a process has only one current directory, which threads (--server) would
+// share.
 
 #include <csignal>
 
@@ -11,6 +13,26 @@
 #include "management/directory.hpp"
 #include "management/session.hpp"
 #include "support/loopback.hpp"
+#include "support/serve.hpp"
+
+namespace {
+
+void converse(plug::Socket& conn, const plug::Address& peer,
+              const management::SessionOptions& options) {
+  management::serve_session(conn, options,
+                            [&](const std::string& line) { lesson::print_line(peer, line); });
+}
+
+class ManagementHandler : public plug::BaseRequestHandler {
+ public:
+  explicit ManagementHandler(const management::SessionOptions& options) : options_(options) {}
+  void handle() override { converse(request, client_address, options_); }
+
+ private:
+  const management::SessionOptions& options_;
+};
+
+}  // namespace
 
 int main(int argc, char** argv) try {
   lesson::Endpoint endpoint;
@@ -32,25 +54,30 @@ int main(int argc, char** argv) try {
       ->check(CLI::Range(0.001, 1e6))
       ->capture_default_str();
   lesson::add_i_know(app, i_know);
+  lesson::add_server_type(app, endpoint);
   lesson::add_once(app, endpoint);
   lesson::parse(app, argc, argv);
   // A file above the limit of this process (RLIMIT_FSIZE) is refused, not the end of the server.
   std::signal(SIGXFSZ, SIG_IGN);
 
+  options.codec = lesson::Codec(encoding);
+  options.timeout = timeout;
+  static_cast<void>(management::Directory(options.root));
+  const plug::AddrInfo address =
+      lesson::look_up_loopback(endpoint, i_know, "clients write files without a password");
+  if (endpoint.server != lesson::ServerType::plain) {
+    lesson::serve(endpoint, address,
+                  [&](auto&... request) { ManagementHandler(options).run(request...); });
+    return 0;
+  }
   return lesson::run([&](lesson::Stop& stop) {
-    options.codec = lesson::Codec(encoding);
-    options.timeout = timeout;
-    static_cast<void>(management::Directory(options.root));
-    plug::Socket server =
-        lesson::listen_on_loopback(endpoint, i_know, "clients write files without a password");
+    plug::Socket server = lesson::listen_at(address);
     const auto watch = stop.watch(server);
     lesson::announce(server);
     do {
       auto [conn, peer] = server.accept();
-      lesson::attend(stop, conn, peer, [&, &conn = conn, &peer = peer] {
-        management::serve_session(conn, options,
-                                  [&](const std::string& line) { lesson::print_line(peer, line); });
-      });
+      lesson::attend(stop, conn, peer,
+                     [&, &conn = conn, &peer = peer] { converse(conn, peer, options); });
     } while (!endpoint.once);
   });
 } catch (const std::exception& error) {

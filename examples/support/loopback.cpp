@@ -16,13 +16,17 @@ void add_i_know(CLI::App& app, bool& i_know) {
   app.add_flag("--i-know", i_know, "listen on other addresses than loopback too");
 }
 
-plug::Socket listen_on_loopback(const Endpoint& endpoint, bool i_know, std::string_view danger) {
-  const plug::AddrInfo info = look_up(endpoint, plug::SOCK::STREAM);
+plug::AddrInfo look_up_loopback(const Endpoint& endpoint, bool i_know, std::string_view danger) {
+  plug::AddrInfo info = look_up(endpoint, plug::SOCK::STREAM);
   if (!i_know && !is_loopback(info.sockaddr)) {
     throw plug::ValueError(to_string(info.sockaddr) + " is not a loopback address, and " +
                            std::string(danger) + "; --i-know allows it");
   }
-  return plug::create_server(info.sockaddr, {.family = info.family});
+  return info;
+}
+
+plug::Socket listen_on_loopback(const Endpoint& endpoint, bool i_know, std::string_view danger) {
+  return listen_at(look_up_loopback(endpoint, i_know, danger));
 }
 
 }  // namespace lesson

@@ -99,8 +99,11 @@ plug::AddrInfo look_up(const Endpoint& endpoint, plug::SOCK type) {
 }
 
 plug::Socket listen_at(const Endpoint& endpoint) {
-  const plug::AddrInfo info = look_up(endpoint, plug::SOCK::STREAM);
-  return plug::create_server(info.sockaddr, {.family = info.family});
+  return listen_at(look_up(endpoint, plug::SOCK::STREAM));
+}
+
+plug::Socket listen_at(const plug::AddrInfo& address) {
+  return plug::create_server(address.sockaddr, {.family = address.family});
 }
 
 void announce(const plug::Socket& sock) {
@@ -110,12 +113,23 @@ void announce(const plug::Socket& sock) {
 void attend(Stop& stop, plug::Socket& conn, const plug::Address& peer,
             const std::function<void()>& conversation) {
   const auto watch = stop.watch(conn);
+  attend(conn, peer, [&] {
+    try {
+      conversation();
+    } catch (const std::exception&) {
+      if (!stop.stopped()) throw;
+    }
+  });
+}
+
+void attend(plug::Socket& conn, const plug::Address& peer,
+            const std::function<void()>& conversation) {
   print_line(peer, "connected");
   std::string end = "left";
   try {
     conversation();
   } catch (const std::exception& error) {
-    if (!stop.stopped()) end = reason(error);
+    end = reason(error);
   }
   std::error_code ignored;
   conn.close(ignored);

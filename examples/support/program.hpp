@@ -101,12 +101,19 @@ void complain(std::string_view what);
 
 // --- arguments ---
 
+/// What a server program serves with: accept() in a loop of its own (plain), or a server class of
+/// plug's, which takes its clients one at a time (tcp), each in a thread (threading) or a process
+/// (forking) of its own, or in one of a bounded number of threads (pool). See support/serve.hpp.
+enum class ServerType { plain, tcp, threading, forking, pool };
+
 /// What every program is told. A host is an address of either family, a name, or, for a server,
 /// nothing: every interface.
 struct Endpoint {
   std::string host = "127.0.0.1";
   int port = 0;
-  bool once = false;  ///< servers: one client, then the end
+  bool once = false;                      ///< servers: one client, then the end
+  ServerType server = ServerType::plain;  ///< servers that have the choice
+  double drain = 0;                       ///< and how long their clients may go on after a signal
 
   plug::HostPort address() const { return {host, port}; }
 };
@@ -129,6 +136,7 @@ plug::AddrInfo look_up(const Endpoint& endpoint, plug::SOCK type);
 
 /// A listening TCP socket at the endpoint. Throws OSError naming the address.
 plug::Socket listen_at(const Endpoint& endpoint);
+plug::Socket listen_at(const plug::AddrInfo& address);
 
 /// Prints "listening on ('127.0.0.1', 40123)": with port 0, the port that the system chose.
 void announce(const plug::Socket& sock);
@@ -137,6 +145,10 @@ void announce(const plug::Socket& sock);
 /// it ended when `conversation` throws, since a client that misbehaves ends its own conversation
 /// and not the server. A signal closes it too.
 void attend(Stop& stop, plug::Socket& conn, const plug::Address& peer,
+            const std::function<void()>& conversation);
+
+/// The same without a Stop, where a signal is somebody else's.
+void attend(plug::Socket& conn, const plug::Address& peer,
             const std::function<void()>& conversation);
 
 /// Holds a client's conversation with `peer`, whose address it puts before what `conversation`

@@ -24,6 +24,10 @@ PATIENCE = 30
 
 HOSTS = ("127.0.0.1", "::1")
 
+#: What --server takes, and which of them serve several clients at once.
+FORMS = ("plain", "tcp", "threading", "forking", "pool")
+CONCURRENT = ("threading", "forking", "pool")
+
 
 def path(name):
     """The program of that name."""
@@ -268,3 +272,22 @@ class TestCase(unittest.TestCase):
         self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
         for part in parts:
             self.assertIn(part, result.stderr)
+
+
+class EachForm(TestCase):
+    """A TestCase whose tests run once for each form of the server that they start, `self.form`."""
+
+    forms = FORMS
+    form = None
+
+    def run(self, result=None):
+        for self.form in self.forms:
+            super().run(result)
+        return result
+
+    def __str__(self):
+        return f"{super().__str__()} with --server={self.form}"
+
+    def form_options(self):
+        """What tells a server its form: nothing for the one that is its default."""
+        return () if self.form == "plain" else (f"--server={self.form}",)

@@ -49,8 +49,11 @@ def open_files(server):
     return sorted(file for file in files if file != "anon_inode:[eventfd]")
 
 
-class ManagementCase(harness.TestCase):
-    """A test with a directory to serve, and one beside it."""
+class ManagementCase(harness.EachForm):
+    """A test with a directory to serve, and one beside it. What a session does is the same in every
+    form of the server."""
+
+    forms = ("plain", "threading")
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -60,6 +63,7 @@ class ManagementCase(harness.TestCase):
         self.root.mkdir()
 
     def server(self, *options, host="127.0.0.1", **popen):
+        options = (*self.form_options(), *options)
         return Server("management_server", host, 0, self.root, *options, **popen)
 
     def tree(self):

@@ -258,6 +258,8 @@ class Put(ManagementCase):
 class BrokenTransfers(ManagementCase):
     """Whatever ends a transfer, no file is left and the file that was there before stays."""
 
+    forms = harness.FORMS
+
     def setUp(self):
         super().setUp()
         (self.root / "old").write_bytes(b"old")
@@ -326,6 +328,8 @@ class BrokenTransfers(ManagementCase):
 
 
 class Program(ManagementCase):
+    forms = harness.FORMS
+
     def test_serves_one_client_after_another_and_once_only_one(self):
         with self.server() as server:
             for i in range(3):
@@ -355,6 +359,28 @@ class Program(ManagementCase):
                 if i == 0:
                     before = open_files(server)
             self.assertEqual(open_files(server), before)
+
+    def test_sessions_at_once_are_each_where_they_went(self):
+        if self.form not in harness.CONCURRENT:
+            return
+        for name in ("a", "b"):
+            (self.root / name / name).mkdir(parents=True)
+        with self.server() as server:
+            where = os.readlink(f"/proc/{server.pid}/cwd")
+            with self.session(server) as a, self.session(server) as b, self.session(server) as c:
+                self.assertEqual(a.ask("cd a"), "a成功")
+                self.assertEqual(b.ask("cd b"), "b成功")
+                self.assertEqual(a.ask("cd a"), "a成功")
+                self.assertEqual(b.ask("dir").splitlines(), ["./b:", "<dir>  b".rjust(18)])
+                self.assertEqual(a.ask("dir"), "./a/a:\n")
+                self.assertEqual(len(c.ask("dir").splitlines()), 3)
+                self.assertEqual(a.begin_put("file", 3), {"status": 200})
+                self.assertEqual(b.put_with_ack("file", b"b")["status"], 226)
+                a.sock.sendall(b"aaa")
+                self.assertEqual(a.ask("cd ."), ".成功")
+            self.assertEqual(os.readlink(f"/proc/{server.pid}/cwd"), where)
+        files = {name: data for name, data in self.tree().items() if data is not None}
+        self.assertEqual(files, {"a/a/file": b"aaa", "b/file": b"b"})
 
     def test_each_session_begins_at_the_root(self):
         (self.root / "sub").mkdir()

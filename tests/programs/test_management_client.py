@@ -14,6 +14,8 @@ from textbook_management import TextbookServer
 
 
 class ClientCase(ManagementCase):
+    forms = ("plain",)
+
     def local(self, name, data):
         """A file to send, outside of the root."""
         path = self.folder / "local" / name

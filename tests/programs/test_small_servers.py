@@ -10,7 +10,7 @@ import unicodedata
 
 import harness
 import textbook
-from harness import HOSTS, Server
+from harness import CONCURRENT, HOSTS, Server
 
 
 class ServerRules:
@@ -22,6 +22,11 @@ class ServerRules:
 
     def start(self, host="127.0.0.1", *options):
         return Server(*self.program, host, 0, *options)
+
+    @property
+    def concurrent(self):
+        """Whether it serves several clients at once."""
+        return False
 
     def exchange(self, sock):
         """Talks to the server over a connected socket and checks the answer."""
@@ -137,6 +142,8 @@ class ConversationRules(ServerRules):
     converses = True
 
     def test_a_second_client_waits_for_the_first(self):
+        if self.concurrent:
+            return
         with self.start() as server, server.connect() as first:
             self.exchange(first)
             with server.connect() as second:
@@ -151,8 +158,65 @@ class ConversationRules(ServerRules):
             first.close()
             self.converse(server)
 
+    def test_a_signal_ends_it_while_clients_are_idle_and_others_wait(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number), self.start() as server:
+                clients = [server.connect() for _ in range(3)]
+                for sock in clients if self.concurrent else clients[:1]:
+                    self.exchange(sock)
+                self.assertEqual(server.stop(number), 0)
+                self.assertEqual(server.rest("stderr"), [])
+                for sock in clients:
+                    sock.close()
 
-class TimeEchoServer(ConversationRules, harness.TestCase):
+
+class ServerForms:
+    """What the servers do that have a choice of forms; beside ServerRules and EachForm."""
+
+    def start(self, host="127.0.0.1", *options):
+        return Server(*self.program, host, 0, *self.form_options(), *options)
+
+    @property
+    def concurrent(self):
+        return self.form in CONCURRENT
+
+    def test_a_form_that_is_none_is_one_line_that_names_it(self):
+        result = harness.run(*self.program, "127.0.0.1", 0, "--server=fast")
+        self.assert_fails(result, "--server", "fast")
+
+
+class ConversationForms(ServerForms):
+    """The same for those that wait for what their clients say; beside ConversationRules."""
+
+    def test_slow_clients_hold_up_nobody_in_the_concurrent_forms(self):
+        if not self.concurrent:
+            return
+        with self.start() as server:
+            slow = [server.connect() for _ in range(8)]
+            for sock in slow:
+                self.exchange(sock)
+            self.converse(server)
+            for sock in slow:
+                self.exchange(sock)
+                self.end(sock)
+                sock.close()
+
+    def test_once_waits_for_its_client_and_a_signal_ends_that(self):
+        with self.start("127.0.0.1", "--once") as server, server.connect() as sock:
+            self.exchange(sock)
+            self.exchange(sock)
+            self.assertEqual(server.stop(), 0)
+            self.assertEqual(sock.recv(1), b"")
+
+    def test_talks_to_our_client(self):
+        with self.start() as server:
+            client = self.program[0].replace("server", "client")
+            result = harness.run(client, "127.0.0.1", server.port, stdin=b"one\ntwo words\n")
+            self.assert_succeeds(result)
+            self.assertRegex(result.stdout, r"\A(\[.{24}\] )?one\n(\[.{24}\] )?two words\n\Z")
+
+
+class TimeEchoServer(ConversationForms, ConversationRules, harness.EachForm):
     program = ("time_echo_server",)
 
     def check(self, answer, data, since):
@@ -177,7 +241,7 @@ class TimeEchoServer(ConversationRules, harness.TestCase):
                 self.check(answer, data, since)
 
 
-class EchoServer(ConversationRules, harness.TestCase):
+class EchoServer(ConversationForms, ConversationRules, harness.EachForm):
     program = ("echo_server",)
 
     def exchange(self, sock):
@@ -274,12 +338,18 @@ class UpperServer(ConversationRules, harness.TestCase):
             self.assertEqual(answers, [b"EXIT NOW", b"EXITS", b"EXIT"])
 
 
-class GreetingServer(ServerRules, harness.TestCase):
+class GreetingServer(ServerForms, ServerRules, harness.EachForm):
     program = ("greeting_server",)
 
     def exchange(self, sock):
         self.assertEqual(sock.recv(1024), b"Thank you for connecting")
         self.assertEqual(sock.recv(1024), b"")
+
+    def test_talks_to_our_client(self):
+        with self.start() as server:
+            result = harness.run("greeting_client", "127.0.0.1", server.port)
+            self.assert_succeeds(result)
+            self.assertEqual(result.stdout, "Thank you for connecting\n")
 
 
 class JsonServer(ConversationRules, harness.TestCase):

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <climits>
-#include <cstdio>
 #include <memory>
-#include <random>
 #include <vector>
 
 #include <dirent.h>
@@ -22,14 +20,11 @@ using lesson::Descriptor;
 
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
-std::string descriptor_path(int descriptor) {
-  return "/proc/self/fd/" + std::to_string(descriptor);
-}
-
 /// The absolute path of an open directory, without symbolic links.
 std::string real_path(int directory) {
   char path[PATH_MAX];
-  const auto size = readlink(descriptor_path(directory).c_str(), path, sizeof path);
+  const std::string link = "/proc/self/fd/" + std::to_string(directory);
+  const auto size = readlink(link.c_str(), path, sizeof path);
   check(size < 0 ? -1 : 0, "/proc/self/fd");
   return {path, static_cast<std::size_t>(size)};
 }
@@ -98,13 +93,6 @@ std::vector<std::string> names_in(int directory) {
   return names;
 }
 
-std::string temporary_name() {
-  std::random_device random;
-  char name[40];
-  std::snprintf(name, sizeof name, ".put-%08x%08x", random(), random());
-  return name;
-}
-
 }  // namespace
 
 Directory::Directory(const std::string& root)
@@ -160,45 +148,6 @@ void check_filename(const Directory& directory, const std::string& name) {
   if (S_ISLNK(entry.st_mode)) refuse(403, "is a symbolic link");
   if (S_ISDIR(entry.st_mode)) refuse(403, "is a directory");
   if (!S_ISREG(entry.st_mode)) refuse(403, "is not a plain file");
-}
-
-IncomingFile::IncomingFile(const Directory& directory, std::string name)
-    : name_(std::move(name)),
-      folder_(check(openat(directory.descriptor(), ".", kOpenDirectory), name_)),
-      file_(openat(folder_.get(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666)) {
-  if (file_.is_open()) return;
-  std::string temporary = temporary_name();
-  file_ = Descriptor(check(openat(folder_.get(), temporary.c_str(),
-                                  O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0666),
-                           name_));
-  temporary_ = std::move(temporary);  // which cannot fail: the file is there
-}
-
-IncomingFile::~IncomingFile() {
-  if (!temporary_.empty()) unlinkat(folder_.get(), temporary_.c_str(), 0);
-}
-
-void IncomingFile::write(plug::BytesView bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(file_.get(), bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    check(count < 0 ? -1 : 0, name_);
-    bytes = bytes.from(static_cast<std::size_t>(count));
-  }
-}
-
-void IncomingFile::keep() {
-  check(fsync(file_.get()), name_);
-  if (temporary_.empty()) {
-    std::string temporary = temporary_name();
-    check(linkat(AT_FDCWD, descriptor_path(file_.get()).c_str(), folder_.get(), temporary.c_str(),
-                 AT_SYMLINK_FOLLOW),
-          name_);
-    temporary_ = std::move(temporary);
-  }
-  check(renameat(folder_.get(), temporary_.c_str(), folder_.get(), name_.c_str()), name_);
-  temporary_.clear();
-  check(fsync(folder_.get()), name_);
 }
 
 }  // namespace management

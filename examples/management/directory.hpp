@@ -1,8 +1,6 @@
 #pragma once
 
-// The server's side of files: a directory that sessions cannot leave, and files that appear whole.
-
-#include <plug/bytes.hpp>
+// The server's side of directories: one that sessions cannot leave.
 
 #include <string>
 
@@ -40,27 +38,5 @@ class Directory {
 /// Checks the name of a file to come: one component, at most 255 bytes, and nothing in the way but
 /// a plain file, which will be replaced. Throws Refusal (400, 403).
 void check_filename(const Directory& directory, const std::string& name);
-
-/// A file on its way in. It has no name, or where the file system cannot do that a temporary one,
-/// until keep() gives it its own; without keep() nothing is left of it.
-class IncomingFile {
- public:
-  /// Throws OSError.
-  IncomingFile(const Directory& directory, std::string name);
-  ~IncomingFile();
-  IncomingFile(const IncomingFile&) = delete;
-  IncomingFile& operator=(const IncomingFile&) = delete;
-
-  void write(plug::BytesView bytes);
-
-  /// Writes everything to the disk and replaces what had the name before, at once.
-  void keep();
-
- private:
-  std::string name_;
-  std::string temporary_;      // empty while the file has no name
-  lesson::Descriptor folder_;  // the session may go elsewhere
-  lesson::Descriptor file_;
-};
 
 }  // namespace management

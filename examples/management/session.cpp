@@ -5,6 +5,7 @@
 
 #include "management/directory.hpp"
 #include "management/protocol.hpp"
+#include "support/incoming_file.hpp"
 #include "support/progress.hpp"
 #include "support/sha256.hpp"
 
@@ -200,7 +201,7 @@ class Session {
   void put(const Put& put) {
     const std::string about =
         "put " + in_quotes(put.filename) + ", " + std::to_string(put.size) + " bytes";
-    std::optional<IncomingFile> file;
+    std::optional<lesson::IncomingFile> file;
     std::optional<Refusal> failure;
     const auto attempt = [&](const auto& step) {
       if (failure) return;
@@ -212,7 +213,7 @@ class Session {
       }
     };
 
-    attempt([&] { file.emplace(directory_, put.filename); });
+    attempt([&] { file.emplace(directory_.descriptor(), put.filename); });
     if (failure) throw Refusal(*failure);
     conn_.sendall(to_wire({{"status", kReady}}));
 

@@ -208,6 +208,32 @@ class ConversationForms(ServerForms):
             self.assertEqual(server.stop(), 0)
             self.assertEqual(sock.recv(1), b"")
 
+    def test_drain_lets_clients_go_on_after_a_signal(self):
+        if self.form == "plain":
+            return
+        with self.start("127.0.0.1", "--drain=60") as server:
+            clients = [server.connect() for _ in range(3 if self.concurrent else 1)]
+            for sock in clients:
+                self.exchange(sock)
+            server.process.send_signal(signal.SIGTERM)
+            self.wait_until_refused(server)
+            for sock in clients:
+                self.exchange(sock)
+                self.end(sock)
+                sock.close()
+            self.assertEqual(server.wait(), 0)
+
+    def wait_until_refused(self, server):
+        if not self.concurrent:
+            return  # the one that handles the client listens on meanwhile
+        deadline = time.monotonic() + harness.PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                server.connect().close()
+            except ConnectionError:
+                return
+        self.fail("it still takes clients")
+
     def test_talks_to_our_client(self):
         with self.start() as server:
             client = self.program[0].replace("server", "client")
@@ -471,3 +497,62 @@ class UdpServer(harness.TestCase):
             self.assert_fails(result, "Address already in use", str(server.address))
         self.assert_fails(harness.run("udp_server", "127.0.0.1", 65536), "65536")
         self.assert_fails(harness.run("udp_server", "no.such.host.invalid", 0), "no.such.host")
+
+
+class OneRequestServer(harness.TestCase):
+    def start(self, host="127.0.0.1"):
+        return Server("one_request_server", host, 0)
+
+    def test_serves_one_textbook_client_and_ends(self):
+        chunks = [b"one", bytes(range(256)), "汉字".encode(), b"\n\n"]
+        for host in HOSTS:
+            with self.subTest(host=host), self.start(host) as server:
+                self.assertEqual(textbook.echo_client(server.address, chunks), chunks)
+                self.assertEqual(server.wait(), 0)
+                self.assertIn("connected", server.line())
+                self.assertIn("left", server.rest()[-1])
+
+    def test_talks_to_our_client(self):
+        with self.start() as server:
+            result = harness.run("echo_client", "127.0.0.1", server.port, stdin=b"one\ntwo\n")
+            self.assert_succeeds(result)
+            self.assertEqual(result.stdout, "one\ntwo\n")
+            self.assertEqual(server.wait(), 0)
+
+    def test_a_second_client_is_not_served(self):
+        with self.start() as server, server.connect() as first:
+            first.send(b"one")
+            self.assertEqual(first.recv(100), b"one")
+            with self.assertRaises(ConnectionError), server.connect() as second:
+                second.recv(1)
+            first.send(b"two")
+            self.assertEqual(first.recv(100), b"two")
+            first.close()
+            self.assertEqual(server.wait(), 0)
+
+    def test_a_client_that_resets_is_its_only_one(self):
+        with self.start() as server:
+            sock = server.connect()
+            sock.send(b"one")
+            self.assertEqual(sock.recv(100), b"one")
+            harness.reset(sock)
+            server.line_with("Connection reset by peer")
+            self.assertEqual(server.wait(), 0)
+
+    def test_a_signal_ends_it_with_status_0_before_its_client_and_during(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number), self.start() as server:
+                self.assertEqual(server.stop(number), 0)
+                self.assertEqual(server.rest("stderr"), [])
+            with self.subTest(number), self.start() as server, server.connect() as sock:
+                sock.send(b"one")
+                self.assertEqual(sock.recv(100), b"one")
+                self.assertEqual(server.stop(number), 0)
+                self.assertEqual(sock.recv(1), b"")
+
+    def test_what_is_wrong_at_the_start_is_one_line_that_names_it(self):
+        with self.start() as server:
+            result = harness.run("one_request_server", "127.0.0.1", server.port)
+            self.assert_fails(result, "Address already in use", str(server.address))
+        self.assert_fails(harness.run("one_request_server", "127.0.0.1", 65536), "65536")
+        self.assert_fails(harness.run("one_request_server", "no.such.host.invalid", 0), "no.such")

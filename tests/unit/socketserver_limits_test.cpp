@@ -172,16 +172,22 @@ TEST(AThreadPoolServer, HandlesWhatIsInTheQueueBeforeItCloses) {
 }
 
 TEST(AThreadPoolServer, ReportsWhatItsHandlersThrowAndGoesOn) {
-  ThreadPoolTCPServer server(kAnyPort,
-                             [&](Request&, const Address&, BaseServer&) { throw ValueError("x"); });
+  ThreadPoolTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
+    const Bytes what = request->recv(1);
+    if (what == "i") throw 42;
+    if (what == "b") throw BaseException();
+    throw ValueError("a value");
+  });
   server.max_workers = 1;
   testing::internal::CaptureStderr();
   {
     const Serving serving(server);
-    EXPECT_EQ(ask(server.server_address, ""), "");
-    EXPECT_EQ(ask(server.server_address, ""), "");
+    for (const std::string what : {"i", "b", "v"}) EXPECT_EQ(ask(server.server_address, what), "");
   }
-  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("plug::ValueError: x"));
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(text, testing::HasSubstr("\nint\n"));
+  EXPECT_THAT(text, testing::HasSubstr("\nplug::ValueError: a value\n"));
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("BaseException")));
 }
 
 template <class Threaded>
@@ -289,6 +295,19 @@ TEST(AConnection, EndsWhenItsClientIsSilentForTooLong) {
   EXPECT_EQ(ended, "timed out: recv(100)");
 }
 
+/// A client that sends a byte now and then.
+class DrippingClient {
+ public:
+  explicit DrippingClient(const BaseServer& server) : client_(client_of(server.server_address)) {}
+
+ private:
+  Socket client_;
+  Drip drip_{[this] {
+    std::error_code ignored;
+    client_.send("x", MSG{}, ignored);
+  }};
+};
+
 TEST(AConnection, EndsAfterItsLifetimeHoweverItsClientDrips) {
   std::string ended;
   int after = 0;
@@ -297,11 +316,7 @@ TEST(AConnection, EndsAfterItsLifetimeHoweverItsClientDrips) {
     after = number_of_error([&] { request->recv(1); });
   });
   server.connection_lifetime = 0.1;
-  Socket client = client_of(server.server_address);
-  const Drip drip([&] {
-    std::error_code ignored;
-    client.send("x", MSG{}, ignored);
-  });
+  const DrippingClient client(server);
   server.handle_request();
   server.server_close();
   EXPECT_EQ(ended, "timed out");
@@ -317,11 +332,7 @@ TEST(AConnection, EndsAfterItsLifetimeWithACallEach) {
     });
   });
   server.connection_lifetime = 0.1;
-  Socket client = client_of(server.server_address);
-  const Drip drip([&] {
-    std::error_code ignored;
-    client.send("x", MSG{}, ignored);
-  });
+  const DrippingClient client(server);
   server.handle_request();
   EXPECT_GT(received, 0);
   EXPECT_THAT(ended,

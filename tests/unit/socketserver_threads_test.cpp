@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,12 +14,14 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <future>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -185,6 +188,34 @@ TEST(AThreadingServer, DoesNotWaitInClosingForDaemonThreadsAndThoseNotBlockedOn)
     EXPECT_EQ(ended, 0);
     gate.open();
   }
+}
+
+template <class Server>
+class AHandlerThatNeverReturns : public testing::Test {};
+using Apart = testing::Types<ThreadingTCPServer, ThreadPoolTCPServer, ForkingTCPServer>;
+TYPED_TEST_SUITE(AHandlerThatNeverReturns, Apart);
+
+TYPED_TEST(AHandlerThatNeverReturns, HoldsUpNeitherTheServingNorItsEnd) {
+  const int status = run_in_child([] {
+    TypeParam server(kAnyPort, [](Request& request, const Address&, BaseServer&) {
+      request->sendall("!");
+      for (;;) pause();
+    });
+    if constexpr (requires { server.daemon_threads; }) server.daemon_threads = true;
+    if constexpr (std::is_same_v<TypeParam, ForkingTCPServer>) server.block_on_close = false;
+    {
+      const Serving serving(server, std::nullopt);
+      Socket first = client_of(server.server_address);
+      Socket second = client_of(server.server_address);
+      if (first.recv(1) != "!" || second.recv(1) != "!") return 1;
+    }
+    // A pool would wait for its workers.
+    if constexpr (!std::is_same_v<TypeParam, ThreadPoolTCPServer>) server.server_close();
+    if constexpr (std::is_same_v<TypeParam, ForkingTCPServer>)
+      for (const int child : server.active_children) kill(child, SIGKILL);
+    std::_Exit(7);
+  });
+  EXPECT_EQ(status, 7);
 }
 
 TEST(AThreadingServer, EndsTheConnectionsOfDaemonThreadsBeforeItIsDestroyed) {

@@ -41,7 +41,11 @@ constexpr std::ptrdiff_t kMemorySlack = 256 << 10;  // bytes
 
 struct Echo : StreamRequestHandler {
   void handle() override {
-    for (const Bytes& line : rfile) wfile.write(line);
+    try {
+      for (const Bytes& line : rfile) wfile.write(line);
+    } catch (const OSError&) {
+      // The server has ended the connection.
+    }
   }
 };
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -55,6 +56,7 @@ class Trace {
   }
 
   bool fails(const std::string& hook) const {
+    if (raised_) return false;
     for (const std::string& failing : failing_)
       if (hook == failing) return true;
     return false;
@@ -79,7 +81,7 @@ class Trace {
     } catch (...) {
       raised = name_of_current();
     }
-    failing_.clear();
+    raised_ = true;  // what follows does not fail
     add("raised " + raised);
   }
 
@@ -100,8 +102,9 @@ class Trace {
   const int fd_;
   const pid_t process_ = getpid();
   const std::thread::id thread_ = std::this_thread::get_id();
-  std::vector<std::string> failing_;
-  std::string error_;
+  const std::vector<std::string> failing_;
+  const std::string error_;
+  std::atomic<bool> raised_{false};
 };
 
 /// Writes down the hooks of Base.

@@ -36,6 +36,20 @@ bool exhausted(const OSError& error) noexcept {
   return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
 }
 
+/// ServerLoop::wait(), but for want of memory, which is no end of a server: it waits again later.
+bool wait_for_request(BaseServer& server, const ServerLoop::Watch& watch, Deadline deadline,
+                      bool stoppable) {
+  ServerLoop& loop = detail::ServerAccess::loop(server);
+  try {
+    return loop.wait(watch, deadline, count(server.max_connections), stoppable);
+  } catch (const OSError& error) {
+    if (error.number() != ENOMEM) throw;
+    if (loop.pause()) server.handle_exhaustion(error);
+    loop.rest();
+    return false;
+  }
+}
+
 }  // namespace
 
 std::string to_string(const ServerAddress& address) {
@@ -104,8 +118,7 @@ void BaseServer::serve_forever(Timeout poll_interval) {
 void BaseServer::serve(const Timeout& poll_interval) {
   const ServerLoop::Watch watch(*loop_, *this);
   while (!loop_->stopping()) {
-    const bool ready =
-        loop_->wait(watch, deadline_after(poll_interval), count(max_connections), true);
+    const bool ready = wait_for_request(*this, watch, deadline_after(poll_interval), true);
     if (loop_->stopping()) break;
     if (ready) handle_ready();
     service_actions();
@@ -118,7 +131,7 @@ void BaseServer::handle_request() {
   const Deadline deadline = std::min(deadline_after(socket.gettimeout()), deadline_after(timeout));
   const ServerLoop::Watch watch(*loop_, *this);
   for (;;) {
-    if (loop_->wait(watch, deadline, count(max_connections), false)) return handle_ready();
+    if (wait_for_request(*this, watch, deadline, false)) return handle_ready();
     if (!deadline.is_none() && deadline.remaining() == 0) return handle_timeout();
   }
 }

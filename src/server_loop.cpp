@@ -169,6 +169,8 @@ void ServerLoop::terminate_children() noexcept {
 
 // --- pausing ---
 
+void ServerLoop::rest() noexcept { wait_any({}, Deadline::after(kPause)); }
+
 bool ServerLoop::pause() {
   paused_until_.store(sys::monotonic_nanoseconds() + kPause);
   return !paused_.exchange(true);

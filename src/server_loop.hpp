@@ -104,6 +104,8 @@ class ServerLoop {
 
   /// Lets no request in for a while. True when there has been one since the pause before.
   bool pause();
+  /// Waits for the length of a pause, and for nothing else.
+  static void rest() noexcept;
   void got_request();
 
  private:

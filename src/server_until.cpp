@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <span>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -53,12 +54,19 @@ class Ending {
     return text;
   }
 
+  /// wait_any(), again when there was no memory for it.
+  static long wait(std::span<sys::PollEntry> entries, Deadline deadline) noexcept {
+    long ready = wait_any(entries, deadline);
+    for (; ready < 0; ready = wait_any(entries, deadline)) ServerLoop::rest();
+    return ready;
+  }
+
   void watch() noexcept {
     std::array entries{sys::PollEntry{over_.get(), sys::kIn, 0},
                        sys::PollEntry{signals_.event(), sys::kIn, 0},
                        sys::PollEntry{loop_.stop_event(), sys::kIn, 0}};
     // This thread takes no signals: nothing interrupts it.
-    wait_any(entries, Deadline::none());
+    wait(entries, Deadline::none());
     if (entries[0].revents != 0) return;
     if (entries[1].revents != 0) loop_.stop();
     entries[2].fd = -1;
@@ -67,7 +75,7 @@ class Ending {
                                   : Deadline::after(drain_timeout_.duration().count());
     while (signals_.count() < 2) {
       sys::eventfd_drain(signals_.event());
-      if (signals_.count() >= 2 || wait_any(entries, deadline) == 0) break;
+      if (signals_.count() >= 2 || wait(entries, deadline) == 0) break;
       if (entries[0].revents != 0) return;
     }
     signals_.give_back();

@@ -239,8 +239,8 @@ Result eventfd() noexcept { return result(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOC
 
 void eventfd_add(int fd) noexcept {
   const std::uint64_t one = 1;
-  // The only failure is a full counter, which is ready already.
-  [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
+  // The only other failure is a full counter, which is ready already.
+  while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) continue;
 }
 
 void eventfd_drain(int fd) noexcept {

@@ -38,10 +38,11 @@ class SelectServer {
     }
   }
 
-  /// Ends serve(). Any thread may call it: a selector is woken by what it watches.
+  /// Ends serve(). Any thread may call it: a selector is woken by what it watches, here by the end
+  /// of a stream.
   void stop() noexcept {
     std::error_code ignored;
-    wake_.second.send("x", plug::MSG{}, ignored);
+    wake_.second.close(ignored);
   }
 
  private:

@@ -7,11 +7,13 @@ for file transfers, where the other one of the pair is the peer.
 
 import collections
 import contextlib
+import functools
 import hashlib
 import os
 import pathlib
 import re
 import signal
+import smtplib
 import socket
 import struct
 import subprocess
@@ -58,8 +60,10 @@ class Program:
     def _read(self, pipe, lines):
         for line in pipe:
             lines.append(line.decode(errors="replace"))
+            if lines is self.output:
+                self.announced.set()
+        if lines is self.output:
             self.announced.set()
-        self.announced.set()
 
     def port(self):
         """Where a server listens; None when it has ended instead."""
@@ -275,8 +279,10 @@ def ask_datagram(port, message):
         return answer.replace(name, b"SENDER")
 
 
-def server(program, message, expected, *options, refusal=None, talk=converse):
-    """`expected` and `refusal` are expressions: the answer, and what may be said in its place."""
+def server(program, message, expected, *options, refusal=None, talk=converse, survives=False):
+    """`expected` and `refusal` are expressions: the answer, and what may be said in its place. A
+    server that `survives` does not end by itself once it serves; but a call that fails in each of
+    its threads or processes may lose each client, of which it tells."""
 
     def is_right(answer):
         return answer is not None and re.fullmatch(expected, answer, re.DOTALL) is not None
@@ -299,9 +305,56 @@ def server(program, message, expected, *options, refusal=None, talk=converse):
         # A server that lost this client goes on, and serves the next.
         again = answer if not port or is_right(answer) else talk(port, message)
         right = is_right(again)
-        return Result(running.end(port is not None, failing=not right), right, true)
+        outcome = running.end(port is not None, failing=not right)
+        alive = not survives or outcome.status == 0 or "connected" not in outcome.output
+        came = outcome.output.count(": connected")
+        lost = survives and came > 0 and outcome.output.count("[Errno") == came
+        return Result(outcome, right or lost, true and alive)
 
     return scenario
+
+
+def one_request(directory, launch):
+    """Serves one client and ends; who could not be served was told of."""
+    running = launch([directory / "one_request_server", "127.0.0.1", "0"], b"")
+    port = running.port()
+    answer = converse(port, b"hello") if port else None
+    right = answer == b"hello"
+    outcome = running.end(port is not None and not right, failing=True)
+    lost = "[Errno" in outcome.output or "out of memory" in outcome.output
+    return Result(outcome, right or lost, b"hello".startswith(answer or b""))
+
+
+# --- mail ---
+
+MAIL = b"Subject: hi\r\n\r\n" + b"A line of the message.\r\n" * 20
+
+
+def send_mail(port):
+    """Delivers MAIL; whether the server says that it has it."""
+    try:
+        with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
+            client.sendmail("me@a.example", ["you@b.example"], MAIL)
+            return True
+    except (OSError, smtplib.SMTPException):
+        return False
+
+
+def mail_server(directory, launch):
+    with tempfile.TemporaryDirectory() as folder:
+        running = launch([directory / "mail_server", "127.0.0.1", "0", folder], b"")
+        port = running.port()
+        told = port is not None and send_mail(port)
+        again = told or port is None or send_mail(port)
+        outcome = running.end(port is not None, failing=not again)
+        # Whole, whether or not the client was told; never a part, nor a temporary file.
+        files = [path for path in pathlib.Path(folder).iterdir()]
+        whole = all(path.name.endswith(".eml") and path.read_bytes().endswith(MAIL) for path in files)
+        alive = outcome.status == 0 or "connected" not in outcome.output
+        # Each client's thread may have met the fault.
+        lost = "[Errno" in outcome.output
+        right = bool(files) if again else lost
+        return Result(outcome, right, whole and alive)
 
 
 def polling_accept(directory, launch):
@@ -357,9 +410,10 @@ def listed(output, source):
     return lines[1] == ".:" and "<dir> sub" in lines and lines[-3:] == [received, "./sub:", f"{size} data.bin"]
 
 
-def management_server(directory, launch):
+def management_server(directory, launch, *options):
     with transfer_folder() as (root, source):
-        running = launch([directory / "management_server", "127.0.0.1", "0", root], b"")
+        command = [directory / "management_server", "127.0.0.1", "0", root, *options]
+        running = launch(command, b"")
         right, claims_true = False, True
         if port := running.port():
             # A server that lost this client goes on, and serves the next.
@@ -458,6 +512,9 @@ SCENARIOS = {
         refusal=rb'....\{"error":[^\n]+\}',
     ),
     "udp_server": server("udp_server", b"hello", rb"Hello SENDER", talk=ask_datagram),
+    "select_server": server("select_server", b"data", b"hellodataresponse"),
+    "one_request_server": one_request,
+    "mail_server": mail_server,
     "polling_accept": polling_accept,
     "management_server": management_server,
     "timeouts": alone(
@@ -484,3 +541,22 @@ SCENARIOS = {
         r"  network order +16777343\n::1 is ::1\n  bytes +(00 ){15}01\n",
     ),
 }
+
+# The servers that have the choice, on each of the server classes.
+FORMS = ("tcp", "threading", "forking", "pool")
+
+
+def add_forms(program, message, expected):
+    for form in FORMS:
+        option = f"--server={form}"
+        SCENARIOS[f"{program} {option}"] = server(program, message, expected, option, survives=True)
+
+
+add_forms("echo_server", b"hello", b"hello")
+add_forms("time_echo_server", b"hello", rb"\[.{24}\] hello")
+add_forms("greeting_server", b"", b"Thank you for connecting")
+for form in FORMS:
+    SCENARIOS[f"management_server --server={form}"] = functools.partial(
+        lambda option, directory, launch: management_server(directory, launch, option),
+        f"--server={form}",
+    )

@@ -156,14 +156,20 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
     impl_->running.add(*node);
     if (waited) ++impl_->waited_count;
   }
-  try {
-    node->thread = std::thread([raw = node.get()] { Impl::run(*raw); });
-  } catch (const std::system_error& error) {
+  const auto take_back = [&] {
     request = std::move(node->request);
     const std::lock_guard lock(impl_->mutex);
     impl_->running.remove(*node);
     if (waited) --impl_->waited_count;
+  };
+  try {
+    node->thread = std::thread([raw = node.get()] { Impl::run(*raw); });
+  } catch (const std::system_error& error) {
+    take_back();
     throw RuntimeError(std::string("can't start new thread: ") + error.code().message());
+  } catch (...) {
+    take_back();
+    throw;
   }
   node.release()->started.store(true, std::memory_order_release);
 }

@@ -279,6 +279,12 @@ def ask_datagram(port, message):
         return answer.replace(name, b"SENDER")
 
 
+def survived(outcome):
+    """Whether a server that served went on until it was told to end; that may lack memory then."""
+    told = "out of memory" in outcome.errors
+    return outcome.status == 0 or told or "connected" not in outcome.output
+
+
 def server(program, message, expected, *options, refusal=None, talk=converse, survives=False):
     """`expected` and `refusal` are expressions: the answer, and what may be said in its place. A
     server that `survives` does not end by itself once it serves; but a call that fails in each of
@@ -306,7 +312,7 @@ def server(program, message, expected, *options, refusal=None, talk=converse, su
         again = answer if not port or is_right(answer) else talk(port, message)
         right = is_right(again)
         outcome = running.end(port is not None, failing=not right)
-        alive = not survives or outcome.status == 0 or "connected" not in outcome.output
+        alive = not survives or survived(outcome)
         came = outcome.output.count(": connected")
         lost = survives and came > 0 and outcome.output.count("[Errno") == came
         return Result(outcome, right or lost, true and alive)
@@ -350,11 +356,10 @@ def mail_server(directory, launch):
         # Whole, whether or not the client was told; never a part, nor a temporary file.
         files = [path for path in pathlib.Path(folder).iterdir()]
         whole = all(path.name.endswith(".eml") and path.read_bytes().endswith(MAIL) for path in files)
-        alive = outcome.status == 0 or "connected" not in outcome.output
         # Each client's thread may have met the fault.
         lost = "[Errno" in outcome.output
         right = bool(files) if again else lost
-        return Result(outcome, right, whole and alive)
+        return Result(outcome, right, whole and survived(outcome))
 
 
 def polling_accept(directory, launch):

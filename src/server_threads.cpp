@@ -8,8 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <system_error>
-#include <thread>
 
 #include "server_loop.hpp"
 #include "sys/process.hpp"
@@ -41,7 +39,7 @@ struct HandlerThreads::Impl {
     Request request;
     const Address client_address;
     const bool waited;
-    std::thread thread;
+    unsigned long thread = 0;
     std::atomic<bool> started{false};  // `thread` is there
     Node* previous = nullptr;
     Node* next = nullptr;
@@ -65,9 +63,10 @@ struct HandlerThreads::Impl {
     Node* first_ = nullptr;
   };
 
-  static void run(Node& node);
+  static void* run(void* given);
   void ended(Node& node) noexcept;
   void wait(bool all);
+  void collect(bool wait_for_exit) noexcept;
 
   std::mutex mutex;
   List running;
@@ -80,7 +79,8 @@ struct HandlerThreads::Impl {
 
 thread_local const HandlerThreads::Impl* HandlerThreads::Impl::here = nullptr;
 
-void HandlerThreads::Impl::run(Node& node) {
+void* HandlerThreads::Impl::run(void* given) {
+  Node& node = *static_cast<Node*>(given);
   class Ended {
    public:
     explicit Ended(Node& node) noexcept : node_(node) { here = &node.owner; }
@@ -104,6 +104,7 @@ void HandlerThreads::Impl::run(Node& node) {
   } catch (...) {
     report_exception("Exception in the thread of the request from", node.client_address);
   }
+  return nullptr;
 }
 
 void HandlerThreads::Impl::ended(Node& node) noexcept {
@@ -156,50 +157,52 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
     impl_->running.add(*node);
     if (waited) ++impl_->waited_count;
   }
-  const auto take_back = [&] {
+  const long begun = sys::start_joined_thread(Impl::run, node.get(), node->thread);
+  if (begun < 0) {
     request = std::move(node->request);
     const std::lock_guard lock(impl_->mutex);
     impl_->running.remove(*node);
     if (waited) --impl_->waited_count;
-  };
-  try {
-    node->thread = std::thread([raw = node.get()] { Impl::run(*raw); });
-  } catch (const std::system_error& error) {
-    take_back();
-    throw RuntimeError(std::string("can't start new thread: ") + error.code().message());
-  } catch (...) {
-    take_back();
-    throw;
+    throw RuntimeError("can't start new thread: " + error_from(begun).message());
   }
   node.release()->started.store(true, std::memory_order_release);
 }
 
-void HandlerThreads::collect() noexcept {
-  if (impl_->generation != sys::fork_generation()) return;
-  Impl::List ready;
+/// A thread that is done may still be on its way out of the system. The server's loop does not wait
+/// for that, and finds it ended later.
+void HandlerThreads::Impl::collect(bool wait_for_exit) noexcept {
+  List ready;
   {
-    const std::lock_guard lock(impl_->mutex);
-    for (Impl::Node* node = impl_->done.first(); node != nullptr;) {
-      Impl::Node* const next = node->next;
+    const std::lock_guard lock(mutex);
+    for (Node* node = done.first(); node != nullptr;) {
+      Node* const next = node->next;
       if (node->started.load(std::memory_order_acquire)) {
-        impl_->done.remove(*node);
+        done.remove(*node);
         ready.add(*node);
       }
       node = next;
     }
   }
-  while (Impl::Node* const node = ready.first()) {
+  while (Node* const node = ready.first()) {
     ready.remove(*node);
-    node->thread.join();
-    delete node;
+    if (sys::join_thread(node->thread, wait_for_exit) == 0) {
+      delete node;
+    } else {
+      const std::lock_guard lock(mutex);
+      done.add(*node);
+    }
   }
+}
+
+void HandlerThreads::collect() noexcept {
+  if (impl_->generation == sys::fork_generation()) impl_->collect(false);
 }
 
 void HandlerThreads::join() {
   leave_to_parent();
   if (Impl::here == impl_.get()) throw RuntimeError("cannot join current thread");
   impl_->wait(false);
-  collect();
+  impl_->collect(true);
 }
 
 void HandlerThreads::end() noexcept {
@@ -215,7 +218,7 @@ void HandlerThreads::end() noexcept {
     // From the interrupt hook. Nothing else can be done than to wait on.
     return end();
   }
-  while (impl_->done.first() != nullptr) collect();
+  while (impl_->done.first() != nullptr) impl_->collect(true);
   impl_.reset();
 }
 

@@ -279,6 +279,14 @@ Result start_thread(void (*main)(void*) noexcept, void* argument) noexcept {
   return 0;
 }
 
+Result start_joined_thread(void* (*main)(void*), void* argument, unsigned long& thread) noexcept {
+  return -::pthread_create(&thread, nullptr, main, argument);
+}
+
+Result join_thread(unsigned long thread, bool wait) noexcept {
+  return -(wait ? ::pthread_join(thread, nullptr) : ::pthread_tryjoin_np(thread, nullptr));
+}
+
 std::int64_t monotonic_nanoseconds() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);

@@ -99,6 +99,14 @@ void eventfd_drain(int fd) noexcept;
 /// there can be none.
 Result start_thread(void (*main)(void* argument) noexcept, void* argument) noexcept;
 
+/// A thread that has to be joined, known by `thread` once this has returned. -errno when there can
+/// be none.
+Result start_joined_thread(void* (*main)(void* argument), void* argument,
+                           unsigned long& thread) noexcept;
+/// Gives back what a thread has left that has ended; -EBUSY when it has not, unless that is waited
+/// for.
+Result join_thread(unsigned long thread, bool wait) noexcept;
+
 std::int64_t monotonic_nanoseconds() noexcept;
 
 inline std::atomic<std::uint32_t> fork_count{0};

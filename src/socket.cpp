@@ -52,6 +52,10 @@ MutableBytes checked_part(MutableBytes buffer, std::ptrdiff_t size,
   return {buffer.data(), wanted == 0 ? buffer.size() : wanted};
 }
 
+/// What the calls that are made most begin with: a new std::error_code asks the standard library
+/// for its category, in another page of code.
+const std::error_code kNoError;
+
 std::string sizes_text(std::string_view call, std::ptrdiff_t asked, std::size_t available) {
   return std::string(call) + ": " + std::to_string(asked) + " of " + std::to_string(available);
 }
@@ -318,7 +322,7 @@ Socket Socket::dup(std::error_code& error) const {
 // --- receiving ---
 
 Bytes Socket::recv(std::ptrdiff_t size, MSG flags) {
-  std::error_code error;
+  std::error_code error = kNoError;
   Bytes data = recv(size, flags, error);
   if (error) [[unlikely]]
     throw_if(error, "recv(" + std::to_string(size) + ")");
@@ -336,7 +340,7 @@ Bytes Socket::recv(std::ptrdiff_t size, MSG flags, std::error_code& error) {
 }
 
 std::size_t Socket::recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags) {
-  std::error_code error;
+  std::error_code error = kNoError;
   const std::size_t count = recv_into(buffer, size, flags, error);
   if (error) [[unlikely]]
     throw_if(error, sizes_text("recv_into", size, buffer.size()));
@@ -390,7 +394,7 @@ std::pair<std::size_t, Address> Socket::recvfrom_into(MutableBytes buffer, std::
 // --- sending ---
 
 std::size_t Socket::send(BytesView data, MSG flags) {
-  std::error_code error;
+  std::error_code error = kNoError;
   const std::size_t count = send(data, flags, error);
   if (error) [[unlikely]]
     throw_if(error, sizes_text("send", 0, data.size()));
@@ -403,7 +407,7 @@ std::size_t Socket::send(BytesView data, MSG flags, std::error_code& error) {
 }
 
 void Socket::sendall(BytesView data, MSG flags) {
-  std::error_code error;
+  std::error_code error = kNoError;
   const std::size_t sent = sendall(data, flags, error);
   if (error) [[unlikely]]
     throw_if(error, sizes_text("sendall", static_cast<std::ptrdiff_t>(sent), data.size()));

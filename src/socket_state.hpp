@@ -115,8 +115,9 @@ inline std::size_t receive_some(SocketState& state, MutableBytes buffer, int fla
                                 Deadline deadline, std::error_code& error) {
   if (state.layer) [[unlikely]]
     return receive_through(state, buffer, flags, deadline, error);
-  Op op{.kind = Op::Kind::receive, .flags = flags, .data = buffer.data(), .size = buffer.size()};
-  return count_of(perform(state.descriptor, op, deadline), error);
+  return count_of(
+      transfer(state.descriptor, Op::Kind::receive, buffer.data(), buffer.size(), flags, deadline),
+      error);
 }
 
 /// One send: the count.
@@ -124,11 +125,9 @@ inline std::size_t send_some(SocketState& state, BytesView data, int flags, Dead
                              std::error_code& error) {
   if (state.layer) [[unlikely]]
     return send_through(state, data, flags, deadline, error);
-  Op op{.kind = Op::Kind::send,
-        .flags = flags,
-        .data = const_cast<char*>(data.data()),
-        .size = data.size()};
-  return count_of(perform(state.descriptor, op, deadline), error);
+  return count_of(transfer(state.descriptor, Op::Kind::send, const_cast<char*>(data.data()),
+                           data.size(), flags, deadline),
+                  error);
 }
 
 /// Between two parts of what a call sends: a signal may be why the system took no more, and it does

@@ -145,6 +145,27 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
   return perform_again(descriptor, in_flight, op, deadline, result);
 }
 
+/// perform() of a receive or a send, which describes the operation only when the first attempt does
+/// not do.
+[[gnu::always_inline]] inline long transfer(Descriptor& descriptor, Op::Kind kind, void* data,
+                                            std::size_t size, int flags, Deadline deadline) {
+  const auto op = [&] { return Op{.kind = kind, .flags = flags, .data = data, .size = size}; };
+  if (thread_waiter != nullptr) [[unlikely]] {
+    Op whole = op();
+    return thread_waiter->perform(descriptor, whole, deadline);
+  }
+  Descriptor::InFlight in_flight(descriptor, deadline.is_none());
+  if (in_flight.fd() < 0) [[unlikely]]
+    return -EBADF;
+  if (!deadline.is_none()) flags |= sys::kDontWait;
+  const long result = kind == Op::Kind::receive ? sys::recv(in_flight.fd(), data, size, flags)
+                                                : sys::send(in_flight.fd(), data, size, flags);
+  if (result > 0) [[likely]]
+    return result;
+  Op rest = op();
+  return perform_again(descriptor, in_flight, rest, deadline, result);
+}
+
 /// Asks the interrupt hook: 0 to go on, -errno to end the call. May throw.
 long interrupted();
 

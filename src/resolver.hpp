@@ -19,10 +19,6 @@
 
 namespace plug::detail {
 
-inline Deadline deadline_of(Timeout timeout) noexcept {
-  return timeout.is_none() ? Deadline::none() : Deadline::after(timeout.duration().count());
-}
-
 /// What `call` returns; nothing when that did not come before the deadline, or cannot. `call` holds
 /// copies of all that it uses.
 template <class Call>

@@ -39,10 +39,6 @@ inline bool holds_bytes(const SocketState* state) noexcept {
   return state != nullptr && state->layer && state->layer->pending() > 0;
 }
 
-inline Deadline deadline_of(const Timeout& timeout) noexcept {
-  return timeout.is_none() ? Deadline::none() : Deadline::after(timeout.duration().count());
-}
-
 /// The deadline of a call for which a negative time is none.
 template <class Period>
 Deadline deadline_of(const WaitTime<Period>& time) noexcept {

@@ -17,15 +17,12 @@
 namespace plug {
 
 using detail::Deadline;
+using detail::deadline_of;
 using detail::ServerLoop;
 using detail::SocketAccess;
 namespace sys = detail::sys;
 
 namespace {
-
-Deadline deadline_after(const Timeout& timeout) {
-  return timeout.is_none() ? Deadline::none() : Deadline::after(timeout.duration().count());
-}
 
 /// A limit; none when zero or less.
 std::size_t count(int limit) noexcept { return limit > 0 ? static_cast<std::size_t>(limit) : 0; }
@@ -118,7 +115,7 @@ void BaseServer::serve_forever(Timeout poll_interval) {
 void BaseServer::serve(const Timeout& poll_interval) {
   const ServerLoop::Watch watch(*loop_, *this);
   while (!loop_->stopping()) {
-    const bool ready = wait_for_request(*this, watch, deadline_after(poll_interval), true);
+    const bool ready = wait_for_request(*this, watch, deadline_of(poll_interval), true);
     if (loop_->stopping()) break;
     if (ready) handle_ready();
     service_actions();
@@ -128,7 +125,7 @@ void BaseServer::serve(const Timeout& poll_interval) {
 void BaseServer::handle_request() {
   check_complete("handle_request");
   loop_->adopt();
-  const Deadline deadline = std::min(deadline_after(socket.gettimeout()), deadline_after(timeout));
+  const Deadline deadline = std::min(deadline_of(socket.gettimeout()), deadline_of(timeout));
   const ServerLoop::Watch watch(*loop_, *this);
   for (;;) {
     if (wait_for_request(*this, watch, deadline, false)) return handle_ready();
@@ -179,7 +176,7 @@ bool BaseServer::admit(Request& request, const Address& client_address) {
   if (!connection_timeout.is_none()) request->settimeout(connection_timeout);
   if (!connection_lifetime.is_none())
     if (const auto& state = SocketAccess::state(request.socket()))
-      state->end_at(deadline_after(connection_lifetime));
+      state->end_at(deadline_of(connection_lifetime));
   return true;
 }
 

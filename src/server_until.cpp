@@ -70,9 +70,7 @@ class Ending {
     if (entries[0].revents != 0) return;
     if (entries[1].revents != 0) loop_.stop();
     entries[2].fd = -1;
-    const Deadline deadline = drain_timeout_.is_none()
-                                  ? Deadline::none()
-                                  : Deadline::after(drain_timeout_.duration().count());
+    const Deadline deadline = deadline_of(drain_timeout_);
     while (signals_.count() < 2) {
       sys::eventfd_drain(signals_.event());
       if (signals_.count() >= 2 || wait(entries, deadline) == 0) break;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <plug/timeout.hpp>
+
 #include <compare>
 #include <cstdint>
 #include <limits>
@@ -43,5 +45,10 @@ class Deadline {
 
   std::int64_t when_;
 };
+
+/// The deadline of a call that begins now.
+inline Deadline deadline_of(const Timeout& timeout) noexcept {
+  return timeout.is_none() ? Deadline::none() : Deadline::after(timeout.duration().count());
+}
 
 }  // namespace plug::detail

@@ -94,6 +94,8 @@ const char* message_of(Errc error) noexcept {
       return "already registered";
     case Errc::concurrent_poll:
       return "concurrent poll() invocation";
+    case Errc::cancelled:
+      return "cancelled";
   }
   return "unknown error of plug";
 }
@@ -102,6 +104,10 @@ class PlugCategory final : public std::error_category {
  public:
   const char* name() const noexcept override { return "plug"; }
   std::string message(int value) const override { return message_of(static_cast<Errc>(value)); }
+  std::error_condition default_error_condition(int value) const noexcept override {
+    if (static_cast<Errc>(value) == Errc::cancelled) return std::errc::operation_canceled;
+    return {value, *this};
+  }
 };
 
 class TimeoutCategory final : public std::error_category {
@@ -184,6 +190,8 @@ std::string group_text(std::string_view message, const std::vector<OSError>& exc
       throw KeyError(with_about(message_of(error), about));
     case Errc::concurrent_poll:
       throw RuntimeError(with_about(message_of(error), about));
+    case Errc::cancelled:
+      throw CancelledError();
     case Errc::control_length:
       throw OverflowError(with_about(message_of(error), about));
     case Errc::end_in_message:

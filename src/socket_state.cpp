@@ -27,6 +27,7 @@ long SocketState::release_holder() noexcept {
 std::error_code error_from(long result) noexcept {
   if (result >= 0) return {};
   if (result == kTimedOut) return timed_out();
+  if (result == kCancelled) return Errc::cancelled;
   return {static_cast<int>(-result), std::system_category()};
 }
 

@@ -87,6 +87,7 @@ enum class Errc {
   not_registered,      ///< what a Poll or a selector does not watch  -> KeyError
   already_registered,  ///< what a selector watches already           -> KeyError
   concurrent_poll,     ///< a Poll used by two threads at once        -> RuntimeError
+  cancelled,           ///< a fiber that has been asked to end        -> CancelledError
 };
 
 const std::error_category& plug_category() noexcept;
@@ -163,6 +164,11 @@ class BaseException {
   BaseException& operator=(const BaseException&) = default;
   virtual ~BaseException() = default;
 };
+
+/// Thrown in a fiber that has been asked to end, by the call that waits or is about to. The form
+/// with an error code gives Errc::cancelled, equal to std::errc::operation_canceled as a condition.
+/// Python's asyncio.CancelledError.
+class CancelledError : public BaseException {};
 
 /// A failed system operation. what() is Python's text: "[Errno 111] Connection refused", followed
 /// by ": " and what it was about where that is known ("[Errno 111] Connection refused:

@@ -32,7 +32,8 @@ struct Waker {
 
 class Descriptor {
  public:
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  explicit Descriptor(int fd) noexcept
+      : fd_(fd), identity_(identities.fetch_add(1, std::memory_order_relaxed) + 1) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   /// No operation may be in flight.
@@ -47,6 +48,9 @@ class Descriptor {
 
   /// Forgets the number and returns it. Operations in flight go on.
   int detach() noexcept { return fd_.exchange(-1); }
+
+  /// Tells it from every other descriptor that this process has had; above zero.
+  std::uint64_t identity() const noexcept { return identity_; }
 
   /// Whether close() has begun.
   bool closed() const noexcept { return (use_.load() & kClosed) != 0; }
@@ -114,7 +118,10 @@ class Descriptor {
 
   class ListLock;
 
+  static inline std::atomic<std::uint64_t> identities{0};
+
   std::atomic<int> fd_;
+  const std::uint64_t identity_;
   std::atomic<int> closing_{-1};  // the number, between close() and the last operation's end
   std::atomic<std::uint64_t> use_{0};
   std::atomic<std::uint32_t> lock_{0};  // 0, or the generation of its holder + 1

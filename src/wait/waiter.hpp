@@ -34,7 +34,8 @@
 
 namespace plug::detail {
 
-inline constexpr long kTimedOut = -4096;  // below every -errno
+inline constexpr long kTimedOut = -4096;   // below every -errno
+inline constexpr long kCancelled = -4097;  // in a fiber that has been asked to end
 
 /// One operation on a descriptor, with its arguments. The buffers are the caller's.
 struct Op {

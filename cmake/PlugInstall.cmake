@@ -7,6 +7,9 @@ set(plug_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/plug")
 set(plug_pkgconfig_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
 install(TARGETS plug EXPORT plugTargets FILE_SET HEADERS)
+if(TARGET plug_fiber)
+  install(TARGETS plug_fiber EXPORT plugTargets)
+endif()
 install(EXPORT plugTargets NAMESPACE plug:: DESTINATION "${plug_cmake_dir}")
 
 configure_package_config_file(
@@ -22,3 +25,8 @@ file(RELATIVE_PATH plug_pc_to_prefix
   "${CMAKE_INSTALL_PREFIX}/${plug_pkgconfig_dir}" "${CMAKE_INSTALL_PREFIX}")
 configure_file("${PROJECT_SOURCE_DIR}/cmake/plug.pc.in" "${PROJECT_BINARY_DIR}/plug.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/plug.pc" DESTINATION "${plug_pkgconfig_dir}")
+if(TARGET plug_fiber)
+  configure_file(
+    "${PROJECT_SOURCE_DIR}/cmake/plug-fiber.pc.in" "${PROJECT_BINARY_DIR}/plug-fiber.pc" @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/plug-fiber.pc" DESTINATION "${plug_pkgconfig_dir}")
+endif()

@@ -181,9 +181,19 @@ void ServerLoop::got_request() {
 }
 
 void report_exception(std::string_view what, const Address& client_address) noexcept {
+  std::string text;
+  try {
+    text = std::string(what) + " " + to_string(client_address);
+  } catch (const std::bad_alloc&) {
+    return report_exception(what);
+  }
+  report_exception(text);
+}
+
+void report_exception(std::string_view what) noexcept {
   try {
     const std::string line(40, '-');
-    std::string text = line + "\n" + std::string(what) + " " + to_string(client_address) + "\n";
+    std::string text = line + "\n" + std::string(what) + "\n";
     try {
       throw;
     } catch (const std::exception& error) {

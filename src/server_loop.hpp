@@ -127,6 +127,7 @@ void wait_for_child(const std::vector<int>& children, std::array<int, 2> descrip
 
 /// Prints the exception that is being handled, after `what` and the client, in one write.
 void report_exception(std::string_view what, const Address& client_address) noexcept;
+void report_exception(std::string_view what) noexcept;
 
 struct ServerAccess {
   static ServerLoop& loop(BaseServer& server) noexcept { return *server.loop_; }

@@ -1,0 +1,208 @@
+#pragma once
+
+// Fibers: calls in plain blocking style, of which one thread runs many thousand. Whatever of plug
+// would wait in a fiber lets the thread's other fibers run meanwhile: the same code, with the same
+// time-outs and errors, as on a thread of its own.
+//
+//   fiber::run([] {
+//     Socket server = create_server({"127.0.0.1", 8000});
+//     while (true) {
+//       auto [conn, peer] = server.accept();
+//       fiber::spawn([conn = std::move(conn)]() mutable {
+//         for (Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096))
+//           conn.sendall(data);
+//       });
+//     }
+//   });
+//
+// A fiber stays on the thread that it was started by. It runs until it waits, yields or ends: what
+// else blocks (a std::mutex that another fiber holds, sleep_for, reading a file) blocks all fibers
+// of the thread. Nothing that belongs to a thread, such as a lock of std::mutex, may be held while
+// a fiber waits.
+//
+// Link with plug::fiber.
+
+#include <plug/error.hpp>
+#include <plug/timeout.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace plug::fiber {
+
+struct RunOptions {
+  /// Address space for the stack of each fiber, in bytes. Memory is only what is touched of it. A
+  /// fiber that needs more ends the process.
+  std::size_t stack_size = 256 * 1024;
+  /// For tests: fibers that could run do so in an order made from this number, and not first come,
+  /// first served.
+  std::optional<std::uint64_t> seed = std::nullopt;
+};
+
+}  // namespace plug::fiber
+
+namespace plug::detail {
+
+class FiberCore;
+
+/// What comes of a fiber, for those who wait for it.
+class FiberOutcome {
+ public:
+  FiberOutcome();
+  FiberOutcome(const FiberOutcome&) = delete;
+  FiberOutcome& operator=(const FiberOutcome&) = delete;
+  /// Reports an exception that nobody has asked for.
+  virtual ~FiberOutcome();
+
+  /// Returns when the fiber has ended; kTimedOut, kCancelled.
+  long wait(const Timeout& timeout);
+  bool done() const noexcept;
+  void cancel() noexcept;
+  const std::string& name() const noexcept;
+  /// Throws what the fiber threw.
+  void rethrow();
+
+ protected:
+  virtual void call() = 0;
+
+ private:
+  friend struct FiberAccess;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+template <class R>
+class FiberValue : public FiberOutcome {
+ public:
+  R take() { return std::move(*value_); }
+
+ protected:
+  std::optional<R> value_;
+};
+
+template <>
+class FiberValue<void> : public FiberOutcome {
+ public:
+  void take() noexcept {}
+};
+
+template <class F, class R>
+class FiberCall final : public FiberValue<R> {
+ public:
+  explicit FiberCall(F function) : function_(std::move(function)) {}
+
+ private:
+  void call() override {
+    // Ends with the call, and not with whoever waits for its result.
+    F function = std::move(*function_);
+    function_.reset();
+    if constexpr (std::is_void_v<R>)
+      function();
+    else
+      this->value_.emplace(function());
+  }
+
+  std::optional<F> function_;
+};
+
+void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name);
+void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options);
+void throw_if_not_joined(long waited, const std::string& name);
+
+}  // namespace plug::detail
+
+namespace plug::fiber {
+
+/// A fiber that has been started, and what it returns. Movable. Dropping it leaves the fiber
+/// running; what it throws is then printed on standard error. All may be called from any thread.
+template <class R>
+class Task {
+ public:
+  explicit Task(std::shared_ptr<detail::FiberValue<R>> outcome) noexcept
+      : outcome_(std::move(outcome)) {}
+
+  /// Waits until the fiber has ended, for `timeout` at most, and gives what it returned: once.
+  /// Throws what it threw, CancelledError when it was cancelled; TimeoutError, and the fiber goes
+  /// on; CancelledError when the caller is cancelled itself.
+  R join(Timeout timeout = std::nullopt) {
+    detail::throw_if_not_joined(outcome_->wait(timeout), outcome_->name());
+    outcome_->rethrow();
+    return outcome_->take();
+  }
+
+  /// Whether it has ended, so that join() does not wait.
+  bool done() const noexcept { return outcome_->done(); }
+
+  /// Asks the fiber to end: CancelledError in the call in which it waits, or in the next that
+  /// would. Once for each time: what it waits for while it cleans up is not disturbed.
+  void cancel() noexcept { outcome_->cancel(); }
+
+  const std::string& name() const noexcept { return outcome_->name(); }
+
+ private:
+  std::shared_ptr<detail::FiberValue<R>> outcome_;
+};
+
+/// Runs fibers in the calling thread, the first of which calls `main`, and gives what that returns
+/// or throws. When it has ended the others are cancelled, and this returns when all have ended.
+///
+/// A signal that comes while all fibers wait has the interrupt hook (set_interrupt_hook()) asked in
+/// the main fiber. Throws RuntimeError in a fiber, OSError when there are no descriptors to spare,
+/// std::bad_alloc. Several threads may run fibers at once, each its own.
+template <std::invocable F>
+auto run(F main, const RunOptions& options = {}) {
+  using R = std::invoke_result_t<F&>;
+  const auto outcome = std::make_shared<detail::FiberCall<F, R>>(std::move(main));
+  detail::run_fibers(outcome, options);
+  outcome->rethrow();
+  return outcome->take();
+}
+
+/// Starts a fiber beside the calling one; it first runs when that waits, yields or ends. Its name
+/// is for lists and reports. Throws RuntimeError outside of a fiber, std::bad_alloc when there is
+/// no memory for it.
+template <std::invocable F>
+auto spawn(std::string name, F function) {
+  using R = std::invoke_result_t<F&>;
+  std::shared_ptr<detail::FiberValue<R>> outcome =
+      std::make_shared<detail::FiberCall<F, R>>(std::move(function));
+  detail::start_fiber(outcome, std::move(name));
+  return Task<R>(std::move(outcome));
+}
+template <std::invocable F>
+auto spawn(F function) {
+  return spawn(std::string(), std::move(function));
+}
+
+/// Whether the caller is in a fiber.
+bool inside() noexcept;
+
+/// Lets the thread's other fibers run. Nothing outside of a fiber but std::this_thread::yield().
+void yield();
+
+/// Waits, on a plain thread too. Throws CancelledError.
+void sleep(const Timeout& time);
+
+/// A fiber of the calling thread.
+struct Info {
+  std::string name;
+  /// The call in which it waits; empty when it does not.
+  std::string_view waits_in;
+};
+/// All that have not ended. Throws RuntimeError outside of a fiber.
+std::vector<Info> list();
+
+/// What tells fibers that something has happened: "epoll". Throws RuntimeError outside of a fiber.
+std::string_view engine();
+
+}  // namespace plug::fiber

@@ -1,0 +1,425 @@
+// The engine on epoll(7): every descriptor is registered once, edge-triggered, and calls are tried
+// before they are waited for.
+
+#include <plug/constants.hpp>
+#include <plug/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "engine/engine.hpp"
+#include "fiber/scheduler.hpp"
+#include "socket_calls.hpp"
+#include "sys/polling.hpp"
+
+namespace plug::detail {
+
+namespace {
+
+constexpr std::uint32_t kReadHangUp = 0x2000, kEdge = std::uint32_t{1} << 31;
+constexpr std::uint32_t kEnded =
+    kReadHangUp | std::uint32_t{sys::kHangUp} | std::uint32_t{sys::kError};
+constexpr std::uint32_t kWatched = std::uint32_t{sys::kIn} | std::uint32_t{sys::kOut} |
+                                   std::uint32_t{sys::kPriority} | kReadHangUp | kEdge;
+constexpr std::uint64_t kWakeEvent = ~std::uint64_t{0};
+constexpr std::size_t kEventsOfTurn = 256;
+
+/// What is known of a descriptor number.
+///
+/// A registration lasts as long as the descriptor that it was made for. When that closes, a
+/// duplicate may keep it in the epoll, which then goes on to report what happens there under this
+/// number: each registration has a generation of its own, and events of an older one are dropped.
+struct Slot {
+  std::uint64_t owner = 0;  // the descriptor's identity; 0: a bare number
+  std::uint32_t generation = 0;
+  bool registered = false;
+  bool stream = false;  // a short read empties it
+  // What the last event and the last call have left behind.
+  bool readable = true;
+  bool ended = false;  // by the peer, or by an error: a short read says nothing of what comes next
+  struct Waiting* waiting = nullptr;
+};
+
+/// A fiber that waits for something to happen to a number, for as long as this lives.
+struct Waiting {
+  explicit Waiting(FiberCore& waiting_fiber) noexcept : fiber(waiting_fiber) {}
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+  void begin(Slot& waited) noexcept {
+    slot = &waited;
+    next = slot->waiting;
+    if (next != nullptr) next->previous = this;
+    slot->waiting = this;
+  }
+  void end() noexcept {
+    (previous != nullptr ? previous->next : slot->waiting) = next;
+    if (next != nullptr) next->previous = previous;
+  }
+
+  FiberCore& fiber;
+  Slot* slot = nullptr;
+  Waiting* next = nullptr;
+  Waiting* previous = nullptr;
+};
+
+/// Has the closing of a descriptor wake a fiber, for as long as this lives.
+class WokenByClosing {
+ public:
+  WokenByClosing(Descriptor& descriptor, FiberCore& fiber) noexcept
+      : descriptor_(descriptor),
+        waker_{[](void* woken) noexcept {
+                 auto& it = *static_cast<FiberCore*>(woken);
+                 it.owner->wake(it);
+               },
+               &fiber},
+        listed_(descriptor.add(waker_)) {}
+  WokenByClosing(const WokenByClosing&) = delete;
+  WokenByClosing& operator=(const WokenByClosing&) = delete;
+  ~WokenByClosing() {
+    if (listed_) descriptor_.remove(waker_);
+  }
+
+ private:
+  Descriptor& descriptor_;
+  Waker waker_;
+  bool listed_;
+};
+
+bool is_stream(int fd) noexcept {
+  int type = 0;
+  std::size_t size = sizeof type;
+  return sys::getsockopt(fd, static_cast<int>(SOL::SOCKET), static_cast<int>(SO::TYPE), &type,
+                         size) >= 0 &&
+         type == static_cast<int>(SOCK::STREAM);
+}
+
+long result_of(Scheduler::Woken woken) noexcept {
+  if (woken == Scheduler::Woken::by_cancel) return kCancelled;
+  return woken == Scheduler::Woken::by_the_clock ? kTimedOut : 0;
+}
+
+const char* name_of(Op::Kind kind) noexcept {
+  constexpr std::array kNames{"recv",     "recvfrom", "recvmsg", "send",    "sendto", "sendmsg",
+                              "sendfile", "sendfile", "accept",  "connect", "ready"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
+/// Whether less than was asked for means that there is no more for now.
+bool empties(const Op& op, long result) noexcept {
+  constexpr int kPeek = 0x2;
+  return op.kind == Op::Kind::receive && (op.flags & kPeek) == 0 && result > 0 &&
+         static_cast<std::size_t>(result) < op.size;
+}
+
+bool receives(Op::Kind kind) noexcept {
+  return kind == Op::Kind::receive || kind == Op::Kind::receive_from ||
+         kind == Op::Kind::receive_message;
+}
+
+/// Whether its call takes MSG_DONTWAIT.
+bool has_flags(Op::Kind kind) noexcept { return kind <= Op::Kind::send_message; }
+
+/// Puts a descriptor into non-blocking mode for as long as this lives, for calls that have no flag
+/// for it.
+class WithoutBlocking {
+ public:
+  explicit WithoutBlocking(int fd) noexcept : fd_(fd), blocks_(sys::get_nonblocking(fd) == 0) {
+    if (blocks_) sys::set_nonblocking(fd, true);
+  }
+  WithoutBlocking(const WithoutBlocking&) = delete;
+  WithoutBlocking& operator=(const WithoutBlocking&) = delete;
+  ~WithoutBlocking() {
+    if (blocks_) sys::set_nonblocking(fd_, false);
+  }
+
+ private:
+  int fd_;
+  bool blocks_;
+};
+
+/// attempt(), which must not wait whatever the descriptor's mode is.
+long try_once(int fd, Op& op) noexcept {
+  if (has_flags(op.kind)) return attempt(fd, op);
+  const WithoutBlocking mode(fd);
+  return attempt(fd, op);
+}
+
+class EpollEngine final : public Engine {
+ public:
+  explicit EpollEngine(Scheduler& scheduler);
+
+  const char* name() const noexcept override { return "epoll"; }
+  long perform(Descriptor& descriptor, Op& op, Deadline deadline) override;
+  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
+  long turn(Deadline deadline) override;
+  void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
+
+ private:
+  Slot& slot_of(int fd);
+  long watch(Slot& slot, int fd, std::uint64_t owner) noexcept;
+  void unwatch(Slot& slot, int fd) noexcept;
+
+  long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+  long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+  long connect(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+  long wait_event(Descriptor& descriptor, int fd, bool own, Deadline deadline, Op::Kind kind);
+  long wait_ready(Descriptor& descriptor, int fd, bool own, int events, Deadline deadline,
+                  Op::Kind kind);
+  long wait_a_while(Descriptor& descriptor, Deadline deadline, std::int64_t& pause);
+
+  Scheduler& scheduler_;
+  const sys::OwnFd epoll_;
+  const sys::OwnFd wake_event_;
+  std::vector<std::unique_ptr<Slot>> slots_;  // by number
+  std::vector<sys::EpollEvent> events_;
+};
+
+sys::OwnFd made_or_throw(sys::Result made) {
+  if (made < 0) throw_if(error_from(made), "the engine of fibers");
+  return sys::OwnFd(static_cast<int>(made));
+}
+
+EpollEngine::EpollEngine(Scheduler& scheduler)
+    : scheduler_(scheduler),
+      epoll_(made_or_throw(sys::epoll_create())),
+      wake_event_(made_or_throw(sys::eventfd())),
+      events_(kEventsOfTurn) {
+  const long added =
+      sys::epoll_add(epoll_.get(), wake_event_.get(), std::uint32_t{sys::kIn}, kWakeEvent);
+  if (added < 0) throw_if(error_from(added), "the engine of fibers");
+}
+
+// --- numbers ---
+
+Slot& EpollEngine::slot_of(int fd) {
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= slots_.size()) slots_.resize(std::max(index + 1, 2 * slots_.size()));
+  if (!slots_[index]) slots_[index] = std::make_unique<Slot>();
+  return *slots_[index];
+}
+
+/// Registers the number, unless it has been for this owner. -EPERM for what is always ready.
+long EpollEngine::watch(Slot& slot, int fd, std::uint64_t owner) noexcept {
+  if (slot.registered && owner != 0 && slot.owner == owner) return 0;
+  const std::uint32_t generation = slot.generation + 1;
+  const std::uint64_t data = std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd);
+  long result = sys::epoll_add(epoll_.get(), fd, kWatched, data);
+  if (result == -EEXIST) {
+    // The very file is registered under this number already: a bare number shares that.
+    if (owner == 0) return 0;
+    result = sys::epoll_modify(epoll_.get(), fd, kWatched, data);
+  }
+  slot.generation = generation;
+  slot.owner = owner;
+  slot.registered = result >= 0;
+  slot.stream = owner != 0 && is_stream(fd);
+  slot.readable = true;
+  slot.ended = false;
+  return result;
+}
+
+/// After a wait on a bare number, which may be another file's by the next time.
+void EpollEngine::unwatch(Slot& slot, int fd) noexcept {
+  if (slot.owner != 0 || slot.waiting != nullptr || !slot.registered) return;
+  sys::epoll_remove(epoll_.get(), fd);
+  slot.registered = false;
+}
+
+long EpollEngine::turn(Deadline deadline) {
+  const long count = sys::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
+                                     deadline.remaining());
+  if (count < 0) return count;
+  for (long i = 0; i < count; ++i) {
+    const sys::EpollEvent event = events_[static_cast<std::size_t>(i)];
+    if (event.data == kWakeEvent) {
+      sys::eventfd_drain(wake_event_.get());
+      continue;
+    }
+    Slot& slot = *slots_[static_cast<std::uint32_t>(event.data)];
+    if (slot.generation != event.data >> 32) continue;
+    if ((event.events & (std::uint32_t{sys::kIn} | kEnded)) != 0) slot.readable = true;
+    if ((event.events & kEnded) != 0) slot.ended = true;
+    for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
+      scheduler_.wake(waiting->fiber);
+  }
+  return 0;
+}
+
+// --- operations ---
+
+/// Waits until something may have happened to a number that has just been found not ready, or
+/// until the descriptor closes. The number is the descriptor's own, or a bare one.
+long EpollEngine::wait_event(Descriptor& descriptor, int fd, bool own, Deadline deadline,
+                             Op::Kind kind) {
+  Slot& slot = slot_of(fd);
+  if (const long watched = watch(slot, fd, own ? descriptor.identity() : 0); watched < 0)
+    return watched;
+  FiberCore& fiber = scheduler_.current();
+  Scheduler::Woken woken{};
+  {
+    const WokenByClosing closing(descriptor, fiber);
+    if (descriptor.closed()) return -EBADF;
+    Waiting waiting(fiber);
+    waiting.begin(slot);
+    woken = scheduler_.park(deadline, name_of(kind));
+    waiting.end();
+  }
+  unwatch(slot, fd);
+  if (descriptor.closed()) return -EBADF;
+  if (scheduler_.take_interrupt())
+    if (const long stop = interrupted(); stop != 0) return stop;
+  return result_of(woken);
+}
+
+/// The ready ones of `events`.
+long EpollEngine::wait_ready(Descriptor& descriptor, int fd, bool own, int events,
+                             Deadline deadline, Op::Kind kind) {
+  for (;;) {
+    sys::PollEntry entry{fd, static_cast<short>(events), 0};
+    const long ready = sys::poll(&entry, 1, 0);
+    if (ready < 0 && ready != -EINTR) return ready;
+    if (ready > 0) return entry.revents;
+    if (deadline.is_immediate()) return kTimedOut;
+    const long waited = wait_event(descriptor, fd, own, deadline, kind);
+    if (waited < 0) return waited;
+  }
+}
+
+long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+  // With a time-out it is waited for all the same, as in Python.
+  if (deadline.is_none() && has_flags(op.kind) && (op.flags & sys::kDontWait) != 0)
+    deadline = Deadline::immediate();
+  op.flags |= sys::kDontWait;
+  const bool receive = receives(op.kind);
+  for (;;) {
+    Slot* const slot = receive && static_cast<std::size_t>(fd) < slots_.size()
+                           ? slots_[static_cast<std::size_t>(fd)].get()
+                           : nullptr;
+    const bool known = slot != nullptr && slot->registered && slot->owner == descriptor.identity();
+    if (!known || slot->readable || slot->ended || deadline.is_immediate()) {
+      const long result = try_once(fd, op);
+      if (known && !slot->ended && (result == -EAGAIN || (slot->stream && empties(op, result))))
+        slot->readable = false;
+      if (result == -EINTR) continue;
+      if (result != -EAGAIN) {
+        scheduler_.did_not_wait();
+        return result;
+      }
+    }
+    if (deadline.is_immediate()) return -EAGAIN;
+    const long waited = wait_event(descriptor, fd, true, deadline, op.kind);
+    if (waited < 0) return waited;
+  }
+}
+
+long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+  for (;;) {
+    const long result = try_once(fd, op);
+    if (result == -EINTR) continue;
+    if (result != -EAGAIN || deadline.is_immediate()) {
+      scheduler_.did_not_wait();
+      return result;
+    }
+    const long waited = wait_event(descriptor, fd, true, deadline, op.kind);
+    if (waited < 0) return waited;
+  }
+}
+
+/// For what nothing tells the end of. Each time twice as long, from `pause` on.
+long EpollEngine::wait_a_while(Descriptor& descriptor, Deadline deadline, std::int64_t& pause) {
+  constexpr std::int64_t kLongest = 50'000'000;  // nanoseconds
+  const Deadline look_again = std::min(deadline, Deadline::after(pause));
+  pause = std::min(2 * pause, kLongest);
+  Scheduler::Woken woken{};
+  {
+    const WokenByClosing closing(descriptor, scheduler_.current());
+    if (descriptor.closed()) return -EBADF;
+    woken = scheduler_.park(look_again, name_of(Op::Kind::connect));
+  }
+  if (descriptor.closed()) return -EBADF;
+  if (scheduler_.take_interrupt())
+    if (const long stop = interrupted(); stop != 0) return stop;
+  if (woken == Scheduler::Woken::by_cancel) return kCancelled;
+  return deadline.remaining() == 0 ? kTimedOut : 0;
+}
+
+long EpollEngine::connect(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+  for (std::int64_t pause = 100'000;;) {
+    const long result = try_once(fd, op);
+    if (result == -EINTR) continue;
+    if (deadline.is_immediate()) return result;
+    if (result == -EAGAIN) {
+      // The listener of a Unix socket has no room, and nothing tells when it has.
+      if (const long waited = wait_a_while(descriptor, deadline, pause); waited < 0) return waited;
+      continue;
+    }
+    if (result != -EINPROGRESS) return result;
+    const long ready = wait_ready(descriptor, fd, true, sys::kOut, deadline, op.kind);
+    if (ready < 0) return ready;
+    // Without a time-out it ends as the system's own connect() does, after which the socket knows
+    // that it is connected; with one as in Python, where the next connect() finds that out.
+    if (deadline.is_none()) return try_once(fd, op);
+    int error = 0;
+    const long got = sys::socket_error(fd, error);
+    return got < 0 ? got : -static_cast<long>(error);
+  }
+}
+
+long EpollEngine::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
+  const Descriptor::InFlight in_flight(descriptor, false);
+  const int fd = in_flight.fd();
+  if (fd < 0) return -EBADF;
+  switch (op.kind) {
+    case Op::Kind::ready:
+      return wait_ready(descriptor, op.file < 0 ? fd : op.file, op.file < 0, op.flags, deadline,
+                        op.kind);
+    case Op::Kind::accept:
+      return accept(descriptor, fd, op, deadline);
+    case Op::Kind::connect:
+      return connect(descriptor, fd, op, deadline);
+    default:
+      return transfer(descriptor, fd, op, deadline);
+  }
+}
+
+long EpollEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
+  FiberCore& fiber = scheduler_.current();
+  for (;;) {
+    const long ready = sys::poll(entries.data(), entries.size(), 0);
+    if (ready != 0 && ready != -EINTR) return ready;
+    if (deadline.is_immediate() || deadline.remaining() == 0) return 0;
+    std::deque<Waiting> waiting;
+    long failed = 0;
+    for (const sys::PollEntry& entry : entries) {
+      if (entry.fd < 0) continue;
+      Slot& slot = slot_of(entry.fd);
+      if (const long watched = watch(slot, entry.fd, 0); watched < 0) {
+        failed = watched;
+        break;
+      }
+      waiting.emplace_back(fiber).begin(slot);
+    }
+    const Scheduler::Woken woken =
+        failed < 0 ? Scheduler::Woken::by_someone : scheduler_.park(deadline, "select");
+    for (Waiting& each : waiting) each.end();
+    for (const sys::PollEntry& entry : entries)
+      if (entry.fd >= 0) unwatch(slot_of(entry.fd), entry.fd);
+    if (failed < 0) return failed;
+    if (scheduler_.take_interrupt())
+      if (const long stop = interrupted(); stop != 0) return stop;
+    if (woken == Scheduler::Woken::by_cancel) return kCancelled;
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> make_epoll_engine(Scheduler& scheduler) {
+  return std::make_unique<EpollEngine>(scheduler);
+}
+
+}  // namespace plug::detail

@@ -1,0 +1,113 @@
+#include "fiber/context.hpp"
+
+#include <cxxabi.h>
+
+#include <boost/context/detail/fcontext.hpp>
+
+#include <utility>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PLUG_ADDRESS_SANITIZER
+#endif
+#if __has_feature(thread_sanitizer)
+#define PLUG_THREAD_SANITIZER
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define PLUG_ADDRESS_SANITIZER
+#endif
+#ifdef __SANITIZE_THREAD__
+#define PLUG_THREAD_SANITIZER
+#endif
+
+#ifdef PLUG_ADDRESS_SANITIZER
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef PLUG_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+#endif
+
+namespace plug::detail {
+
+namespace bc = boost::context::detail;
+
+namespace {
+
+/// What the runtime keeps of exceptions for a thread; the ABI says what is in it.
+struct ExceptionGlobals {
+  void* caught;
+  unsigned int uncaught;
+};
+
+ExceptionGlobals& exception_globals() noexcept {
+  return *reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());
+}
+
+}  // namespace
+
+struct Context::Entry {
+  /// The first thing on a new stack.
+  static void enter(bc::transfer_t transfer) noexcept {
+    auto& [self, from] = *static_cast<std::pair<Context*, Context*>*>(transfer.data);
+    Context& context = *self;
+    context.arrive(transfer.fctx, *from);
+    context.main_(context.argument_);
+    __builtin_unreachable();
+  }
+};
+
+Context::~Context() {
+#ifdef PLUG_THREAD_SANITIZER
+  if (main_ != nullptr && thread_ != nullptr) __tsan_destroy_fiber(thread_);
+#endif
+}
+
+void Context::prepare(void* top, std::size_t size, void (*main)(void*), void* argument) noexcept {
+  main_ = main;
+  argument_ = argument;
+  bottom_ = static_cast<char*>(top) - size;
+  size_ = size;
+  place_ = bc::make_fcontext(top, size, &Entry::enter);
+#ifdef PLUG_THREAD_SANITIZER
+  thread_ = __tsan_create_fiber(0);
+#endif
+}
+
+void Context::change_to(Context& other, [[maybe_unused]] bool for_ever) noexcept {
+  ExceptionGlobals& globals = exception_globals();
+  caught_ = std::exchange(globals.caught, other.caught_);
+  uncaught_ = std::exchange(globals.uncaught, other.uncaught_);
+#ifdef PLUG_ADDRESS_SANITIZER
+  __sanitizer_start_switch_fiber(for_ever ? nullptr : &fake_stack_, other.bottom_, other.size_);
+#endif
+#ifdef PLUG_THREAD_SANITIZER
+  if (thread_ == nullptr) thread_ = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(other.thread_, 0);
+#endif
+  std::pair<Context*, Context*> both(&other, this);
+  const bc::transfer_t transfer = bc::jump_fcontext(other.place_, &both);
+  arrive(transfer.fctx, *static_cast<std::pair<Context*, Context*>*>(transfer.data)->second);
+}
+
+void Context::leave_for(Context& other) noexcept {
+  change_to(other, true);
+  __builtin_unreachable();
+}
+
+/// On the stack of this context, right after `from` has switched to it and stands at `place`.
+void Context::arrive(void* place, Context& from) noexcept {
+  from.place_ = place;
+#ifdef PLUG_ADDRESS_SANITIZER
+  // Says where the stack is that has been left: the only way to know a thread's own.
+  const void* bottom = nullptr;
+  std::size_t size = 0;
+  __sanitizer_finish_switch_fiber(std::exchange(fake_stack_, nullptr), &bottom, &size);
+  if (from.bottom_ == nullptr) {
+    from.bottom_ = bottom;
+    from.size_ = size;
+  }
+#endif
+}
+
+}  // namespace plug::detail

@@ -1,0 +1,52 @@
+#pragma once
+
+// Where a stack of calls stands, and switching from one to another.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace plug::detail {
+
+/// A stack of calls that can be left in the middle and gone on with later, by the thread that has
+/// left it and no other. Exceptions belong to their stack: one may be thrown, or be under way, on
+/// each side of a switch.
+class Context {
+ public:
+  /// The calling thread's own, once it is switched from.
+  Context() noexcept = default;
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ~Context();
+
+  /// Becomes one that begins with main(argument) on the memory below `top`, when it is first
+  /// switched to. main() must not return; it ends by leave().
+  void prepare(void* top, std::size_t size, void (*main)(void* argument), void* argument) noexcept;
+
+  /// Goes on in `other`; returns when something switches to this.
+  void switch_to(Context& other) noexcept { change_to(other, false); }
+
+  /// Goes on in `other`, for ever.
+  [[noreturn]] void leave_for(Context& other) noexcept;
+
+ private:
+  struct Entry;
+
+  void change_to(Context& other, bool for_ever) noexcept;
+  void arrive(void* place, Context& from) noexcept;
+
+  void* place_ = nullptr;  // where it stands, while it is not running
+  void (*main_)(void* argument) = nullptr;
+  void* argument_ = nullptr;
+
+  // The runtime's: what has been caught and not yet handled, and how much is under way.
+  void* caught_ = nullptr;
+  unsigned int uncaught_ = 0;
+
+  // The sanitizers'.
+  const void* bottom_ = nullptr;
+  std::size_t size_ = 0;
+  void* fake_stack_ = nullptr;
+  void* thread_ = nullptr;
+};
+
+}  // namespace plug::detail

@@ -1,0 +1,154 @@
+#include <plug/fiber.hpp>
+
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "fiber/scheduler.hpp"
+#include "fiber/sleeper.hpp"
+#include "server_loop.hpp"
+#include "socket_calls.hpp"
+#include "sys/process.hpp"
+
+namespace plug {
+
+namespace detail {
+
+struct FiberOutcome::Impl {
+  std::shared_ptr<FiberCore> fiber;
+  std::mutex mutex;
+  SleeperList waiting;
+  bool done = false;
+  std::exception_ptr thrown;
+  bool asked = false;  // somebody has been told what was thrown
+};
+
+struct FiberAccess {
+  /// The whole of a fiber's life.
+  static void run(FiberOutcome& outcome) noexcept {
+    std::exception_ptr thrown;
+    try {
+      outcome.call();
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    FiberOutcome::Impl& impl = *outcome.impl_;
+    const std::lock_guard lock(impl.mutex);
+    impl.thrown = std::move(thrown);
+    impl.done = true;
+    impl.waiting.wake_all();
+  }
+
+  static std::shared_ptr<FiberCore> spawn(Scheduler& scheduler,
+                                          const std::shared_ptr<FiberOutcome>& outcome,
+                                          std::string name) {
+    outcome->impl_->fiber = scheduler.spawn(std::move(name), [outcome] { run(*outcome); });
+    return outcome->impl_->fiber;
+  }
+};
+
+FiberOutcome::FiberOutcome() : impl_(std::make_unique<Impl>()) {}
+
+FiberOutcome::~FiberOutcome() {
+  if (!impl_->thrown || impl_->asked) return;
+  try {
+    std::rethrow_exception(impl_->thrown);
+  } catch (const CancelledError&) {
+    // It has ended as it was asked to.
+  } catch (...) {
+    report_exception("Exception in the fiber " + name());
+  }
+}
+
+const std::string& FiberOutcome::name() const noexcept { return impl_->fiber->name; }
+
+bool FiberOutcome::done() const noexcept {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->done;
+}
+
+void FiberOutcome::cancel() noexcept { impl_->fiber->owner->cancel(*impl_->fiber); }
+
+void FiberOutcome::rethrow() {
+  std::exception_ptr thrown;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->asked = true;
+    thrown = impl_->thrown;
+  }
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+long FiberOutcome::wait(const Timeout& timeout) {
+  const Deadline deadline = deadline_of(timeout);
+  Sleeper sleeper;
+  for (long waited = 0;;) {
+    {
+      const std::lock_guard lock(impl_->mutex);
+      impl_->waiting.remove(sleeper);
+      if (impl_->done) return 0;
+      if (waited < 0) return waited;
+      impl_->waiting.add(sleeper);
+    }
+    waited = sleeper.sleep(deadline, "join");
+  }
+}
+
+void throw_if_not_joined(long waited, const std::string& name) {
+  if (waited < 0) throw_if(error_from(waited), "joining the fiber " + name);
+}
+
+Scheduler& scheduler_here(std::string_view call) {
+  if (Scheduler* const scheduler = Scheduler::here()) return *scheduler;
+  throw RuntimeError(std::string(call) + ": not in a fiber");
+}
+
+void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name) {
+  FiberAccess::spawn(scheduler_here("fiber::spawn"), outcome, std::move(name));
+}
+
+void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options) {
+  if (Scheduler::here() != nullptr) throw RuntimeError("fiber::run: called in a fiber");
+  const auto scheduler =
+      std::make_shared<Scheduler>(Scheduler::Options{options.stack_size, options.seed});
+  const auto fiber = FiberAccess::spawn(*scheduler, main, "main");
+  const long failed = scheduler->run(*fiber);
+  if (failed < 0) throw_if(error_from(failed), "waiting for events of fibers");
+}
+
+}  // namespace detail
+
+namespace fiber {
+
+using detail::Scheduler;
+
+bool inside() noexcept { return Scheduler::here() != nullptr; }
+
+void yield() {
+  if (Scheduler* const scheduler = Scheduler::here())
+    scheduler->yield();
+  else
+    std::this_thread::yield();
+}
+
+void sleep(const Timeout& time) {
+  const detail::Deadline deadline = detail::deadline_of(time);
+  detail::Sleeper sleeper;
+  for (;;) {
+    const long slept = sleeper.sleep(deadline, "sleep");
+    if (slept == detail::kTimedOut || (slept == 0 && deadline.remaining() == 0)) return;
+    if (slept < 0) throw_if(detail::error_from(slept), "sleep");
+  }
+}
+
+std::vector<Info> list() {
+  std::vector<Info> all;
+  for (const auto& fiber : detail::scheduler_here("fiber::list").fibers())
+    all.push_back({fiber->name, fiber->where() == nullptr ? "" : fiber->where()});
+  return all;
+}
+
+std::string_view engine() { return detail::scheduler_here("fiber::engine").engine_name(); }
+
+}  // namespace fiber
+}  // namespace plug

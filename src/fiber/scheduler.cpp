@@ -1,0 +1,262 @@
+#include "fiber/scheduler.hpp"
+
+#include <cerrno>
+#include <utility>
+
+namespace plug::detail {
+
+thread_local Scheduler* Scheduler::here_ = nullptr;
+
+Scheduler::Scheduler(const Options& options)
+    : stacks_(options.stack_size), engine_(make_epoll_engine(*this)) {
+  if (options.seed) order_.emplace(*options.seed);
+}
+
+Scheduler::~Scheduler() = default;
+
+// --- running ---
+
+long Scheduler::run(FiberCore& main) {
+  main_ = &main;
+  Waiter* const waiter_before = current_waiter();
+  Scheduler* const here_before = std::exchange(here_, this);
+  set_current_waiter(this);
+  long failed = 0;
+  while (!fibers_.empty()) {
+    take_posted();
+    fire_timers();
+    // Those that become runnable meanwhile wait for the next turn.
+    for (std::size_t left = runnable_; left > 0; --left) resume(take_runnable());
+    if (fibers_.empty()) break;
+    Deadline deadline = Deadline::immediate();
+    if (runnable_ == 0) deadline = timers_.empty() ? Deadline::none() : timers_.front()->deadline_;
+    const long turned = engine_->turn(deadline);
+    if (turned == -EINTR) {
+      // As on a plain thread, where the call that waits asks the hook.
+      interrupted_ = true;
+      if (main_ != nullptr) wake_here(*main_);
+    } else if (turned < 0) {
+      failed = turned;
+      break;
+    }
+  }
+  set_current_waiter(waiter_before);
+  here_ = here_before;
+  {
+    const std::lock_guard lock(mutex_);
+    over_ = true;
+  }
+  take_posted();
+  engine_.reset();
+  return failed;
+}
+
+void Scheduler::resume(FiberCore& fiber) noexcept {
+  fiber.state_ = FiberCore::State::running;
+  current_ = &fiber;
+  hot_ = 0;
+  context_.switch_to(fiber.context_);
+  current_ = nullptr;
+  if (fiber.state_ == FiberCore::State::ended) bury(fiber);
+}
+
+std::shared_ptr<FiberCore> Scheduler::spawn(std::string name, std::function<void()> main) {
+  auto fiber = std::make_shared<FiberCore>(shared_from_this(), std::move(name), std::move(main));
+  fibers_.reserve(fibers_.size() + 1);
+  timers_.reserve(fibers_.size() + 1);
+  fiber->stack_ = stacks_.take();
+  fiber->context_.prepare(fiber->stack_.top(), fiber->stack_.usable(), &Scheduler::main_of,
+                          fiber.get());
+  fiber->index_ = fibers_.size();
+  fibers_.push_back(fiber);
+  fiber->cancelled_ = ending_;
+  make_runnable(*fiber);
+  return fiber;
+}
+
+void Scheduler::main_of(void* argument) noexcept {
+  FiberCore& fiber = *static_cast<FiberCore*>(argument);
+  Scheduler& scheduler = *fiber.owner;
+  fiber.main_();
+  // What it holds ends here, in the fiber, where it may wait.
+  fiber.main_ = nullptr;
+  fiber.state_ = FiberCore::State::ended;
+  fiber.context_.leave_for(scheduler.context_);
+}
+
+void Scheduler::bury(FiberCore& fiber) noexcept {
+  stacks_.give_back(fiber.stack_);
+  const std::size_t index = fiber.index_;
+  // Whoever else refers to it may be the last, and this one is used until the end.
+  const std::shared_ptr<FiberCore> self = std::move(fibers_[index]);
+  if (index + 1 < fibers_.size()) {
+    fibers_[index] = std::move(fibers_.back());
+    fibers_[index]->index_ = index;
+  }
+  fibers_.pop_back();
+  if (main_ != &fiber) return;
+  main_ = nullptr;
+  ending_ = true;
+  for (const auto& other : fibers_) cancel(*other);
+}
+
+void Scheduler::make_runnable(FiberCore& fiber) noexcept {
+  fiber.state_ = FiberCore::State::runnable;
+  fiber.next_ = nullptr;
+  (last_ == nullptr ? first_ : last_->next_) = &fiber;
+  last_ = &fiber;
+  ++runnable_;
+}
+
+FiberCore& Scheduler::take_runnable() noexcept {
+  FiberCore* before = nullptr;
+  FiberCore* fiber = first_;
+  if (order_) {
+    for (std::size_t skip = (*order_)() % runnable_; skip > 0; --skip) {
+      before = fiber;
+      fiber = fiber->next_;
+    }
+  }
+  (before == nullptr ? first_ : before->next_) = fiber->next_;
+  if (last_ == fiber) last_ = before;
+  --runnable_;
+  return *fiber;
+}
+
+// --- parking ---
+
+Scheduler::Woken Scheduler::park(Deadline deadline, const char* where) noexcept {
+  FiberCore& fiber = *current_;
+  if (!fiber.permit_ && !fiber.cancelled_) {
+    fiber.where_ = where;
+    fiber.timed_out_ = false;
+    fiber.deadline_ = deadline;
+    if (!deadline.is_none()) add_timer(fiber);
+    fiber.state_ = FiberCore::State::parked;
+    fiber.context_.switch_to(context_);
+    fiber.where_ = nullptr;
+  }
+  fiber.permit_ = false;
+  if (std::exchange(fiber.cancelled_, false)) return Woken::by_cancel;
+  return std::exchange(fiber.timed_out_, false) ? Woken::by_the_clock : Woken::by_someone;
+}
+
+void Scheduler::yield() noexcept {
+  FiberCore& fiber = *current_;
+  make_runnable(fiber);
+  fiber.context_.switch_to(context_);
+}
+
+void Scheduler::wake_here(FiberCore& fiber) noexcept {
+  if (fiber.state_ == FiberCore::State::parked) {
+    if (fiber.timer_ != FiberCore::kNoTimer) remove_timer(fiber);
+    make_runnable(fiber);
+  } else if (fiber.state_ != FiberCore::State::ended) {
+    fiber.permit_ = true;
+  }
+}
+
+void Scheduler::wake(FiberCore& fiber) noexcept {
+  if (here_ == this)
+    wake_here(fiber);
+  else
+    post(fiber, false);
+}
+
+void Scheduler::cancel(FiberCore& fiber) noexcept {
+  if (here_ != this) return post(fiber, true);
+  if (fiber.state_ == FiberCore::State::ended) return;
+  fiber.cancelled_ = true;
+  if (fiber.state_ == FiberCore::State::parked) wake_here(fiber);
+}
+
+void Scheduler::post(FiberCore& fiber, bool cancel) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    fiber.remote_cancel_ |= cancel;
+    if (over_ || fiber.remote_listed_) return;
+    fiber.remote_listed_ = true;
+    fiber.remote_ = std::move(posted_);
+    posted_ = fiber.shared_from_this();
+    // The first of them tells the engine, which is there as long as this is locked.
+    if (!fiber.remote_) engine_->wake();
+  }
+}
+
+void Scheduler::take_posted() noexcept {
+  std::shared_ptr<FiberCore> posted;
+  {
+    const std::lock_guard lock(mutex_);
+    posted = std::move(posted_);
+  }
+  while (posted) {
+    FiberCore& fiber = *posted;
+    bool cancelled = false;
+    std::shared_ptr<FiberCore> next;
+    {
+      const std::lock_guard lock(mutex_);
+      fiber.remote_listed_ = false;
+      cancelled = std::exchange(fiber.remote_cancel_, false);
+      next = std::move(fiber.remote_);
+    }
+    if (cancelled)
+      cancel(fiber);
+    else
+      wake_here(fiber);
+    posted = std::move(next);
+  }
+}
+
+// --- timers ---
+
+void Scheduler::place_timer(std::size_t place, FiberCore* fiber) noexcept {
+  timers_[place] = fiber;
+  fiber->timer_ = place;
+}
+
+/// Moves the timer at `place` up or down to where it belongs.
+void Scheduler::sift_timer(std::size_t place) noexcept {
+  FiberCore* const fiber = timers_[place];
+  while (place > 0) {
+    const std::size_t parent = (place - 1) / 2;
+    if (timers_[parent]->deadline_ <= fiber->deadline_) break;
+    place_timer(place, timers_[parent]);
+    place = parent;
+  }
+  for (;;) {
+    std::size_t child = 2 * place + 1;
+    if (child >= timers_.size()) break;
+    if (child + 1 < timers_.size() && timers_[child + 1]->deadline_ < timers_[child]->deadline_)
+      ++child;
+    if (fiber->deadline_ <= timers_[child]->deadline_) break;
+    place_timer(place, timers_[child]);
+    place = child;
+  }
+  place_timer(place, fiber);
+}
+
+void Scheduler::add_timer(FiberCore& fiber) noexcept {
+  timers_.push_back(&fiber);
+  fiber.timer_ = timers_.size() - 1;
+  sift_timer(fiber.timer_);
+}
+
+void Scheduler::remove_timer(FiberCore& fiber) noexcept {
+  const std::size_t place = std::exchange(fiber.timer_, FiberCore::kNoTimer);
+  FiberCore* const last = timers_.back();
+  timers_.pop_back();
+  if (last == &fiber) return;
+  place_timer(place, last);
+  sift_timer(place);
+}
+
+void Scheduler::fire_timers() noexcept {
+  while (!timers_.empty()) {
+    FiberCore& fiber = *timers_.front();
+    if (fiber.deadline_.remaining() != 0) return;
+    fiber.timed_out_ = true;
+    wake_here(fiber);
+  }
+}
+
+}  // namespace plug::detail

@@ -1,0 +1,166 @@
+#pragma once
+
+// The fibers of one thread: which of them runs, which can, and which wait until when.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "engine/engine.hpp"
+#include "fiber/context.hpp"
+#include "fiber/stack.hpp"
+#include "wait/deadline.hpp"
+
+namespace plug::detail {
+
+class Scheduler;
+
+/// A fiber, for as long as something refers to it. Its scheduler's thread alone uses it, but for
+/// what says otherwise.
+class FiberCore : public std::enable_shared_from_this<FiberCore> {
+ public:
+  FiberCore(std::shared_ptr<Scheduler> scheduler, std::string fiber_name,
+            std::function<void()> function) noexcept
+      : owner(std::move(scheduler)), name(std::move(fiber_name)), main_(std::move(function)) {}
+  FiberCore(const FiberCore&) = delete;
+  FiberCore& operator=(const FiberCore&) = delete;
+
+  const std::shared_ptr<Scheduler> owner;
+  const std::string name;
+
+  /// Where it waits; null when it does not.
+  const char* where() const noexcept { return where_; }
+
+ private:
+  friend class Scheduler;
+
+  enum class State : std::uint8_t { runnable, running, parked, ended };
+  static constexpr std::size_t kNoTimer = static_cast<std::size_t>(-1);
+
+  std::function<void()> main_;  // throws nothing
+  State state_ = State::runnable;
+  bool permit_ = false;     // woken while it was not parked
+  bool cancelled_ = false;  // asked to end, and not told so yet
+  bool timed_out_ = false;
+  const char* where_ = nullptr;
+  Context context_;
+  Stack stack_;
+  Deadline deadline_ = Deadline::none();
+  std::size_t timer_ = kNoTimer;       // its place in the heap of timers
+  std::size_t index_ = 0;              // its place among the scheduler's fibers
+  FiberCore* next_ = nullptr;          // of those that can run
+  std::shared_ptr<FiberCore> remote_;  // the next of those that other threads have woken,
+  bool remote_listed_ = false;         // guarded by the scheduler's mutex
+  bool remote_cancel_ = false;
+};
+
+/// It lives as long as one of its fibers is referred to, by whatever thread.
+class Scheduler final : public Waiter, public std::enable_shared_from_this<Scheduler> {
+ public:
+  struct Options {
+    std::size_t stack_size;
+    /// Has those that can run do so in an order of its own, for tests.
+    std::optional<std::uint64_t> seed;
+  };
+
+  /// Throws OSError when the system has no descriptors to spare.
+  explicit Scheduler(const Options& options);
+  ~Scheduler();
+
+  /// The one whose fibers the calling thread runs; null when it runs none.
+  static Scheduler* here() noexcept { return here_; }
+
+  // --- from outside of its fibers ---
+
+  /// Runs fibers until none is left, the first of which is `main`. Gives errors of the engine
+  /// (-errno).
+  long run(FiberCore& main);
+
+  // --- from its thread ---
+
+  /// Throws std::bad_alloc. `main` must let nothing through.
+  std::shared_ptr<FiberCore> spawn(std::string name, std::function<void()> main);
+
+  // --- from its fibers ---
+
+  FiberCore& current() const noexcept { return *current_; }
+
+  enum class Woken : std::uint8_t { by_someone, by_the_clock, by_cancel };
+  /// Waits until the fiber is woken, for which there need not be a reason: the caller looks whether
+  /// there is. `where` is what lists say.
+  Woken park(Deadline deadline, const char* where) noexcept;
+  /// Lets the others run that can.
+  void yield() noexcept;
+  /// Whether a signal has come and the interrupt hook is to be asked: true once, in the main fiber.
+  bool take_interrupt() noexcept {
+    return interrupted_ && current_ == main_ && std::exchange(interrupted_, false);
+  }
+  /// Called after an operation that did not wait: yields now and then, so that nobody starves.
+  void did_not_wait() noexcept {
+    if (++hot_ >= kMostHot) yield();
+  }
+
+  // --- from any thread ---
+
+  void wake(FiberCore& fiber) noexcept;
+  void cancel(FiberCore& fiber) noexcept;
+
+  /// All fibers, from its thread.
+  const std::vector<std::shared_ptr<FiberCore>>& fibers() const noexcept { return fibers_; }
+  const char* engine_name() const noexcept { return engine_->name(); }
+  const StackPool& stacks() const noexcept { return stacks_; }
+
+  long perform(Descriptor& descriptor, Op& op, Deadline deadline) override {
+    return engine_->perform(descriptor, op, deadline);
+  }
+  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override {
+    return engine_->wait_any(entries, deadline);
+  }
+
+ private:
+  static constexpr int kMostHot = 16;
+
+  static void main_of(void* fiber) noexcept;
+  void make_runnable(FiberCore& fiber) noexcept;
+  FiberCore& take_runnable() noexcept;
+  void resume(FiberCore& fiber) noexcept;
+  void bury(FiberCore& fiber) noexcept;
+  void post(FiberCore& fiber, bool cancel) noexcept;
+  void take_posted() noexcept;
+  void wake_here(FiberCore& fiber) noexcept;
+
+  void add_timer(FiberCore& fiber) noexcept;
+  void remove_timer(FiberCore& fiber) noexcept;
+  void place_timer(std::size_t place, FiberCore* fiber) noexcept;
+  void sift_timer(std::size_t place) noexcept;
+  void fire_timers() noexcept;
+
+  static thread_local Scheduler* here_;
+
+  StackPool stacks_;
+  std::unique_ptr<Engine> engine_;
+  Context context_;  // of the thread
+  FiberCore* current_ = nullptr;
+  FiberCore* main_ = nullptr;
+  bool ending_ = false;  // the main fiber has ended
+  bool interrupted_ = false;
+  int hot_ = 0;
+  std::vector<std::shared_ptr<FiberCore>> fibers_;
+  FiberCore* first_ = nullptr;  // of those that can run
+  FiberCore* last_ = nullptr;
+  std::size_t runnable_ = 0;
+  std::vector<FiberCore*> timers_;  // a heap, the earliest first, with room for every fiber
+  std::optional<std::mt19937_64> order_;
+
+  std::mutex mutex_;
+  bool over_ = false;                  // no fiber is left
+  std::shared_ptr<FiberCore> posted_;  // the last that another thread has woken
+};
+
+}  // namespace plug::detail

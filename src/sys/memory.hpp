@@ -1,0 +1,25 @@
+#pragma once
+
+// Memory from the system, for stacks.
+
+#include <cstddef>
+
+#include "sys/syscalls.hpp"
+
+namespace plug::detail::sys {
+
+std::size_t page_size() noexcept;
+
+/// Zeroed address space that takes real memory only where it is touched. The system's -errno, or 0
+/// with `memory` set.
+Result map(std::size_t size, void*& memory) noexcept;
+void unmap(void* memory, std::size_t size) noexcept;
+
+/// Makes pages that nobody may touch: by a mark that costs nothing where the kernel (6.13) has it,
+/// and otherwise by a mapping of its own, of which a process may have 65,530.
+Result guard(void* memory, std::size_t size) noexcept;
+
+/// Gives the real memory behind pages back; they are zero when touched again. Guards stay.
+void forget(void* memory, std::size_t size) noexcept;
+
+}  // namespace plug::detail::sys

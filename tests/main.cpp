@@ -1,0 +1,20 @@
+// Runs the tests of a program: as they are, or inside a fiber when PLUG_TEST_IN says "fiber".
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string_view>
+
+#ifdef PLUG_HAS_FIBERS
+#include <plug/fiber.hpp>
+#endif
+
+int main(int count, char** arguments) {
+  testing::InitGoogleTest(&count, arguments);
+#ifdef PLUG_HAS_FIBERS
+  const char* const where = std::getenv("PLUG_TEST_IN");
+  if (where != nullptr && where == std::string_view("fiber"))
+    return plug::fiber::run([] { return RUN_ALL_TESTS(); }, {.stack_size = 4 << 20});
+#endif
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,421 @@
+// Fibers: starting, ending, waiting for each other.
+
+#include <plug/fiber.hpp>
+#include <plug/plug.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "fiber/stack.hpp"
+#include "support/errors.hpp"
+#include "support/process.hpp"
+
+namespace plug {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Clock = std::chrono::steady_clock;
+
+TEST(FiberRun, GivesWhatMainReturnsOrThrows) {
+  EXPECT_EQ(fiber::run([] { return 7; }), 7);
+  EXPECT_EQ(*fiber::run([] { return std::make_unique<int>(8); }), 8);
+  EXPECT_THROW(fiber::run([] { throw std::out_of_range("x"); }), std::out_of_range);
+  EXPECT_FALSE(fiber::inside());
+  EXPECT_TRUE(fiber::run([] { return fiber::inside(); }));
+}
+
+TEST(FiberRun, IsRefusedInAFiber) {
+  EXPECT_THROW(fiber::run([] { fiber::run([] {}); }), RuntimeError);
+  EXPECT_THROW(fiber::spawn([] {}), RuntimeError);
+}
+
+TEST(FiberRun, CancelsWhatIsLeftAndWaitsForIt) {
+  std::vector<std::string> happened;
+  fiber::run([&] {
+    fiber::spawn([&] {
+      try {
+        fiber::sleep(std::nullopt);
+      } catch (const CancelledError&) {
+        happened.push_back("cancelled");
+        fiber::sleep(0.001);
+        happened.push_back("cleaned up");
+        throw;
+      }
+    });
+    fiber::yield();
+  });
+  EXPECT_THAT(happened, ElementsAre("cancelled", "cleaned up"));
+}
+
+TEST(FiberRun, GivesAllDescriptorsBack) {
+  const int before = count_descriptors();
+  for (int i = 0; i < 10; ++i) fiber::run([] { fiber::spawn([] {}).join(); });
+  EXPECT_EQ(count_descriptors(), before);
+}
+
+TEST(Fibers, TakeTurnsInTheOrderInWhichTheyCould) {
+  std::string order;
+  fiber::run([&] {
+    std::vector<fiber::Task<void>> tasks;
+    for (const char name : {'a', 'b', 'c'}) {
+      tasks.push_back(fiber::spawn([&order, name] {
+        for (int i = 0; i < 3; ++i) {
+          order += name;
+          fiber::yield();
+        }
+      }));
+    }
+    for (auto& task : tasks) task.join();
+  });
+  EXPECT_EQ(order, "abcabcabc");
+}
+
+TEST(Fibers, TakeTurnsInTheOrderOfASeed) {
+  const auto order_of = [](std::uint64_t seed) {
+    std::string order;
+    fiber::run(
+        [&] {
+          for (char name = 'a'; name < 'k'; ++name) fiber::spawn([&order, name] { order += name; });
+          while (order.size() < 10) fiber::yield();
+        },
+        {.seed = seed});
+    return order;
+  };
+  EXPECT_EQ(order_of(1), order_of(1));
+  EXPECT_NE(order_of(1), order_of(2));
+}
+
+TEST(Task, GivesWhatTheFiberReturnsOrThrows) {
+  fiber::run([] {
+    EXPECT_EQ(fiber::spawn([] { return std::string("x"); }).join(), "x");
+    auto failing = fiber::spawn([]() -> int { throw ValueError("y"); });
+    EXPECT_EQ(text_of_error<ValueError>([&] { failing.join(); }), "y");
+    EXPECT_TRUE(failing.done());
+  });
+}
+
+TEST(Task, IsWaitedForNoLongerThanAsked) {
+  fiber::run([] {
+    auto task = fiber::spawn("slow", [] { fiber::sleep(std::nullopt); });
+    EXPECT_THAT(text_of_error<TimeoutError>([&] { task.join(0.01); }), HasSubstr("slow"));
+    EXPECT_FALSE(task.done());
+    task.cancel();
+    EXPECT_THROW(task.join(), CancelledError);
+  });
+}
+
+TEST(Task, CanBeJoinedAndCancelledByAnotherThread) {
+  fiber::run([] {
+    auto task = fiber::spawn([] { fiber::sleep(std::nullopt); });
+    auto ending = fiber::spawn([] { fiber::sleep(0.01); });
+    std::thread other([&] {
+      ending.join();
+      task.cancel();
+      EXPECT_THROW(task.join(), CancelledError);
+    });
+    EXPECT_THROW(task.join(), CancelledError);
+    other.join();
+  });
+}
+
+TEST(Task, MayOutliveItsFibers) {
+  std::unique_ptr<fiber::Task<int>> task;
+  fiber::run([&] {
+    task = std::make_unique<fiber::Task<int>>(fiber::spawn([] { return 3; }));
+    fiber::yield();
+  });
+  task->cancel();
+  EXPECT_EQ(task->join(), 3);
+}
+
+TEST(Task, ThatNobodyAsksReportsWhatItThrows) {
+  testing::internal::CaptureStderr();
+  fiber::run([] {
+    fiber::spawn("forgotten", [] { throw ValueError("lost?"); });
+    fiber::yield();
+  });
+  const std::string printed = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(printed, HasSubstr("Exception in the fiber forgotten"));
+  EXPECT_THAT(printed, HasSubstr("plug::ValueError: lost?"));
+}
+
+TEST(Exceptions, BelongToTheFiberThatHandlesThem) {
+  fiber::run([] {
+    const auto handle = [](const std::string& text) {
+      try {
+        throw std::runtime_error(text);
+      } catch (const std::runtime_error&) {
+        for (int i = 0; i < 5; ++i) {
+          fiber::yield();
+          try {
+            throw;
+          } catch (const std::runtime_error& again) {
+            EXPECT_EQ(again.what(), text);
+          }
+        }
+      }
+      EXPECT_EQ(std::uncaught_exceptions(), 0);
+    };
+    auto a = fiber::spawn([&] { handle("a"); });
+    auto b = fiber::spawn([&] { handle("b"); });
+    a.join();
+    b.join();
+  });
+}
+
+TEST(Exceptions, MayBeThrownAcrossAWaitInADestructor) {
+  struct Waits {
+    ~Waits() {
+      EXPECT_EQ(std::uncaught_exceptions(), 1);
+      fiber::yield();
+      EXPECT_EQ(std::uncaught_exceptions(), 1);
+    }
+  };
+  fiber::run([] {
+    auto other = fiber::spawn([] {
+      EXPECT_EQ(std::uncaught_exceptions(), 0);
+      fiber::yield();
+    });
+    try {
+      const Waits waits;
+      throw std::runtime_error("x");
+    } catch (const std::runtime_error&) {
+      fiber::yield();
+    }
+    other.join();
+  });
+}
+
+TEST(Sleep, LastsAsLongAsAskedWhileOthersRun) {
+  fiber::run([] {
+    std::vector<int> order;
+    const Clock::time_point start = Clock::now();
+    std::vector<fiber::Task<void>> tasks;
+    for (const int time : {30, 10, 20}) {
+      tasks.push_back(fiber::spawn([&order, time] {
+        fiber::sleep(milliseconds(time));
+        order.push_back(time);
+      }));
+    }
+    for (auto& task : tasks) task.join();
+    EXPECT_THAT(order, ElementsAre(10, 20, 30));
+    EXPECT_GE(Clock::now() - start, milliseconds(30));
+  });
+}
+
+TEST(List, NamesFibersAndWhereTheyWait) {
+  fiber::run([] {
+    auto [one, other] = socketpair();
+    auto reader = fiber::spawn("reader", [&one = one] { one.recv(1); });
+    auto sleeper = fiber::spawn("sleeper", [] { fiber::sleep(std::nullopt); });
+    fiber::yield();
+    std::vector<std::string> all;
+    for (const fiber::Info& info : fiber::list())
+      all.push_back(info.name + ":" + std::string(info.waits_in));
+    EXPECT_THAT(all, ElementsAre("main:", "reader:recv", "sleeper:sleep"));
+    other.sendall("x");
+    reader.join();
+  });
+}
+
+#ifdef PLUG_SANITIZED
+constexpr int kMany = 4'000;  // the thread sanitizer has room for 8,128 threads and fibers
+#else
+constexpr int kMany = 10'000;
+#endif
+
+TEST(Fibers, RunByTheThousand) {
+  fiber::run([] {
+    int count = 0;
+    for (int i = 0; i < kMany; ++i) {
+      fiber::spawn([&] {
+        fiber::sleep(0.001);
+        ++count;
+      });
+    }
+    while (count < kMany) fiber::sleep(0.001);
+  });
+}
+
+// --- stacks ---
+
+TEST(StackPool, GivesMemoryBackToTheSystem) {
+  detail::StackPool pool(64 * 1024);
+  std::vector<detail::Stack> stacks;
+  for (int i = 0; i < 1000; ++i) {
+    stacks.push_back(pool.take());
+    std::memset(stacks.back().top() - 1000, 1, 1000);
+  }
+  EXPECT_EQ(pool.in_use(), 1000u);
+  const std::size_t reserved = pool.reserved();
+  EXPECT_GE(reserved, 1000u * 64 * 1024);
+  for (const detail::Stack& stack : stacks) pool.give_back(stack);
+  EXPECT_EQ(pool.in_use(), 0u);
+  EXPECT_LE(pool.reserved(), reserved / 10);
+}
+
+TEST(StackPool, HasStacksWhoseTopsDoNotMeetInTheCache) {
+  detail::StackPool pool(64 * 1024);
+  std::set<std::uintptr_t> places;
+  for (int i = 0; i < 8; ++i)
+    places.insert(reinterpret_cast<std::uintptr_t>(pool.take().top()) % 4096);
+  EXPECT_EQ(places.size(), 8u);
+}
+
+#ifndef PLUG_SANITIZED
+TEST(AStackThatOverflows, EndsTheProcessAndWritesNowhereElse) {
+  EXPECT_EQ(run_in_child([] {
+              detail::StackPool pool(64 * 1024);
+              pool.take();
+              const detail::Stack stack = pool.take();
+              *stack.memory = 1;
+              stack.memory[-1] = 1;
+              return 0;
+            }),
+            1000 + SIGSEGV);
+}
+#endif
+
+// --- sockets ---
+
+TEST(SocketsInFibers, WaitForEachOther) {
+  fiber::run([] {
+    Socket server = create_server({"127.0.0.1", 0});
+    const Address address = server.getsockname();
+    auto serving = fiber::spawn([&] {
+      for (int i = 0; i < 20; ++i) {
+        fiber::spawn([conn = server.accept().first]() mutable {
+          for (Bytes data = conn.recv(100); !data.empty(); data = conn.recv(100))
+            conn.sendall(data);
+        });
+      }
+    });
+    std::vector<fiber::Task<void>> clients;
+    for (int i = 0; i < 20; ++i) {
+      clients.push_back(fiber::spawn([&] {
+        Socket client = create_connection({"127.0.0.1", address.port()});
+        for (int round = 0; round < 50; ++round) {
+          client.sendall("hello");
+          ASSERT_EQ(client.recv(100), "hello");
+        }
+      }));
+    }
+    for (auto& client : clients) client.join();
+    serving.join();
+  });
+}
+
+TEST(SocketsInFibers, EndAtTheirTimeOut) {
+  fiber::run([] {
+    auto [one, other] = socketpair();
+    one.settimeout(0.05);
+    const Clock::time_point start = Clock::now();
+    EXPECT_THROW(one.recv(1), TimeoutError);
+    EXPECT_GE(Clock::now() - start, milliseconds(50));
+    one.settimeout(0);
+    EXPECT_THROW(one.recv(1), BlockingIOError);
+  });
+}
+
+TEST(SocketsInFibers, AreWokenByClosing) {
+  fiber::run([] {
+    auto [one, other] = socketpair();
+    auto reader = fiber::spawn([&one = one] { return number_of_error([&] { one.recv(1); }); });
+    fiber::yield();
+    one.close();
+    EXPECT_EQ(reader.join(), EBADF);
+    auto [third, fourth] = socketpair();
+    auto another = fiber::spawn([&s = third] { return number_of_error([&] { s.recv(1); }); });
+    fiber::yield();
+    std::thread closer([&s = third] { s.close(); });
+    EXPECT_EQ(another.join(), EBADF);
+    closer.join();
+  });
+}
+
+TEST(SocketsInFibers, AreLeftByCancelling) {
+  fiber::run([] {
+    auto [one, other] = socketpair();
+    auto reader = fiber::spawn([&one = one] { one.recv(1); });
+    fiber::yield();
+    reader.cancel();
+    EXPECT_THROW(reader.join(), CancelledError);
+    other.sendall("still there");
+    EXPECT_EQ(one.recv(100), "still there");
+    auto coded = fiber::spawn([&one = one] {
+      std::error_code error;
+      one.recv(1, MSG{}, error);
+      return error;
+    });
+    fiber::yield();
+    coded.cancel();
+    EXPECT_EQ(coded.join(), std::errc::operation_canceled);
+  });
+}
+
+TEST(SocketsInFibers, SendWhatDoesNotFitAtOnce) {
+  fiber::run([] {
+    auto [one, other] = socketpair();
+    const std::string big(10'000'000, 'x');
+    auto sender = fiber::spawn([&one = one, &big] {
+      one.sendall(big);
+      one.close();
+    });
+    EXPECT_EQ(other.makefile("rb").read(), big);
+    sender.join();
+  });
+}
+
+TEST(SocketsInFibers, WorkWithADatagramThatIsShorterThanAsked) {
+  fiber::run([] {
+    Socket one(AF::INET, SOCK::DGRAM);
+    one.bind({"127.0.0.1", 0});
+    Socket other(AF::INET, SOCK::DGRAM);
+    other.connect(one.getsockname());
+    auto reader = fiber::spawn([&] {
+      std::string all;
+      for (int i = 0; i < 3; ++i) all += one.recv(100);
+      return all;
+    });
+    fiber::yield();
+    for (const char* text : {"a", "b", "c"}) other.send(std::string(text));
+    EXPECT_EQ(reader.join(10), "abc");
+  });
+}
+
+TEST(SelectInFibers, WaitsForAnyOfSeveral) {
+  fiber::run([] {
+    auto [one, other] = socketpair();
+    auto [third, fourth] = socketpair();
+    auto waiting = fiber::spawn([&a = one, &b = third] {
+      return select({a, b}).readable.at(0).is(b);
+    });
+    fiber::yield();
+    fourth.send("x");
+    EXPECT_TRUE(waiting.join());
+    EXPECT_TRUE(select({one}, {}, {}, 0.01).empty());
+    DefaultSelector selector;
+    selector.register_(one, EVENT::READ);
+    auto selecting = fiber::spawn([&] { return selector.select().size(); });
+    fiber::yield();
+    other.send("x");
+    EXPECT_EQ(selecting.join(), 1u);
+  });
+}
+
+}  // namespace
+}  // namespace plug

@@ -57,6 +57,8 @@ void wait_until_refused(const Address& address) {
     std::error_code error;
     client.connect(address, error);
     if (error == std::errc::connection_refused) return;
+    // A child of the server may have this descriptor too, so that closing it would not be the end.
+    client.shutdown(SHUT::RDWR, error);
   }
 }
 

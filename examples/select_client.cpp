@@ -72,11 +72,13 @@ class Conversation {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const auto endpoint =
       lesson::client_arguments(argc, argv, "Talks to a select_server, both ways at once.");
   return lesson::run([&] {
     plug::Socket sock = plug::create_connection(endpoint.address());
     lesson::talk(endpoint.address(), [&] { Conversation(sock).hold(); });
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

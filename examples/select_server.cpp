@@ -134,7 +134,7 @@ class SelectServer {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const auto endpoint = lesson::server_arguments(
       argc, argv, "Sends back what comes, with a response, to many clients at once.");
   return lesson::run([&](lesson::Stop& stop) {
@@ -143,4 +143,6 @@ int main(int argc, char** argv) {
     lesson::announce(server.listener());
     server.serve();
   });
+} catch (const std::exception& error) {
+  return lesson::fail(error);
 }

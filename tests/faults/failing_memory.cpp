@@ -4,8 +4,9 @@
 //   PLUG_FAIL_ALLOCATION=N[,FILE]   the Nth that begins after main() has; FILE then gets who asked
 //                                   for it: a line "object offset" for each caller, inmost first
 //
-// All threads count together. What the program starts does not count, nor do allocations of
-// OpenSSL.
+// All threads count together. A process that it forks counts on by itself, and with a FILE, which
+// must not be there yet, the allocation fails in one process only. What the program starts does not
+// count, nor do allocations of OpenSSL.
 
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -35,8 +36,10 @@ Main program = nullptr;
 const char* mark = nullptr;
 std::atomic<long> left{0};  // none is to fail when 0 or less
 
-void tell_callers() {
-  const int file = open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+/// False when another process has done so already.
+bool tell_callers() {
+  const int file = open(mark, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  if (file < 0) return errno != EEXIST;
   void* callers[64];
   const int count = backtrace(callers, 64);
   for (int i = 0; i < count; ++i) {
@@ -47,6 +50,7 @@ void tell_callers() {
     dprintf(file, "%s %#zx\n", info.dli_fname, static_cast<std::size_t>(offset - 1));
   }
   close(file);
+  return true;
 }
 
 /// OpenSSL allocates thousands of times when it starts, and crashes where it cannot.
@@ -58,7 +62,7 @@ bool is_for_openssl(const void* caller) {
 bool fails(const void* caller) {
   if (left.load(std::memory_order_relaxed) <= 0 || is_for_openssl(caller) || --left != 0)
     return false;
-  if (mark != nullptr) tell_callers();
+  if (mark != nullptr && !tell_callers()) return false;
   errno = ENOMEM;
   return true;
 }

@@ -11,12 +11,7 @@
 
 namespace plug {
 
-using detail::Deadline;
-using detail::deadline_of;
-using detail::descriptor_of;
-using detail::error_from;
 using detail::SelectorImpl;
-namespace sys = detail::sys;
 
 namespace detail {
 
@@ -418,7 +413,7 @@ class EpollImpl final : public SelectorImpl {
   void grow() {
     if (room_ > size()) return;
     const std::size_t room = room_ == 0 ? 64 : room_ * 2;
-    events_.reset(new sys::EpollEvent[room]);
+    events_ = std::make_unique<sys::EpollEvent[]>(room);
     room_ = room;
   }
 

@@ -161,9 +161,7 @@ void BaseServer::handle_ready() {
   }
   loop_->got_request();
   auto& [request, client_address] = *got;
-  if (!admit(request, client_address))
-    shutdown_request(request);
-  else if (verify_request(request, client_address))
+  if (admit(request, client_address) && verify_request(request, client_address))
     process(request, client_address);
   else
     shutdown_request(request);
@@ -314,8 +312,7 @@ std::pair<Request, Address> UDPServer::get_request() {
     received = detail::receive_from(detail::live(SocketAccess::state(socket)),
                                     {scratch.data(), size}, MSG{}, Deadline::immediate(), error);
   if (error) throw_if(error, "recvfrom");
-  return {Request(Bytes(scratch.data(), std::min(received.first, size)), socket),
-          std::move(received.second)};
+  return {Request(Bytes(scratch.data(), std::min(received.first, size)), socket), received.second};
 }
 
 void UDPServer::shutdown_request(Request& request) { close_request(request); }

@@ -111,7 +111,7 @@ HandlerPool::~HandlerPool() { end(); }
 
 void HandlerPool::leave_to_parent() {
   if (impl_->generation == sys::fork_generation()) return;
-  impl_.release();
+  static_cast<void>(impl_.release());
   impl_ = std::make_unique<Impl>();
 }
 
@@ -202,7 +202,7 @@ void HandlerPool::end() noexcept {
   if (impl_ == nullptr) return;
   // In a forked child the workers are another process's.
   if (impl_->generation != sys::fork_generation()) {
-    impl_.release();
+    static_cast<void>(impl_.release());
     return;
   }
   {

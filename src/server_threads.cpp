@@ -51,6 +51,7 @@ struct HandlerThreads::Impl {
     void add(Node& node) noexcept {
       node.previous = nullptr;
       node.next = first_;
+      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): what is freed has been removed
       if (first_ != nullptr) first_->previous = &node;
       first_ = &node;
     }
@@ -142,7 +143,7 @@ HandlerThreads::~HandlerThreads() { end(); }
 
 void HandlerThreads::leave_to_parent() {
   if (impl_->generation == sys::fork_generation()) return;
-  impl_.release();
+  static_cast<void>(impl_.release());
   impl_ = std::make_unique<Impl>();
 }
 
@@ -209,7 +210,7 @@ void HandlerThreads::end() noexcept {
   if (impl_ == nullptr) return;
   // In a forked child the threads are another process's.
   if (impl_->generation != sys::fork_generation()) {
-    impl_.release();
+    static_cast<void>(impl_.release());
     return;
   }
   try {

@@ -172,16 +172,16 @@ auto run(F main, const RunOptions& options = {}) {
 /// is for lists and reports. Throws RuntimeError outside of a fiber, std::bad_alloc when there is
 /// no memory for it.
 template <std::invocable F>
-auto spawn(std::string name, F function) {
+auto spawn(std::string_view name, F function) {
   using R = std::invoke_result_t<F&>;
   std::shared_ptr<detail::FiberValue<R>> outcome =
       std::make_shared<detail::FiberCall<F, R>>(std::move(function));
-  detail::start_fiber(outcome, std::move(name));
+  detail::start_fiber(outcome, std::string(name));
   return Task<R>(std::move(outcome));
 }
 template <std::invocable F>
 auto spawn(F function) {
-  return spawn(std::string(), std::move(function));
+  return spawn(std::string_view(), std::move(function));
 }
 
 /// Whether the caller is in a fiber.

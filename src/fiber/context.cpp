@@ -57,11 +57,13 @@ struct Context::Entry {
   }
 };
 
-Context::~Context() {
 #ifdef PLUG_THREAD_SANITIZER
+Context::~Context() {
   if (main_ != nullptr && thread_ != nullptr) __tsan_destroy_fiber(thread_);
-#endif
 }
+#else
+Context::~Context() = default;
+#endif
 
 void Context::prepare(void* top, std::size_t size, void (*main)(void*), void* argument) noexcept {
   main_ = main;

@@ -28,6 +28,7 @@ class Deadline {
   constexpr bool is_immediate() const noexcept { return when_ == kImmediate; }
 
   /// The earlier is the less.
+  // NOLINTNEXTLINE(modernize-use-nullptr): there is no pointer
   friend constexpr auto operator<=>(const Deadline&, const Deadline&) noexcept = default;
 
   /// Nanoseconds that are left: 0 when it has passed, -1 when there is no limit.

@@ -28,6 +28,10 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+// While a switch is under way the address sanitizer knows of neither stack: what these functions
+// have in variables must not be on one of its own.
+#define PLUG_UNSANITIZED __attribute__((no_sanitize("address")))
+
 namespace plug::detail {
 
 namespace bc = boost::context::detail;
@@ -46,13 +50,19 @@ ExceptionGlobals& exception_globals() noexcept {
 
 }  // namespace
 
+/// What a switch carries over.
+struct Context::Switch {
+  Context& to;
+  Context& from;
+};
+
 struct Context::Entry {
   /// The first thing on a new stack.
-  static void enter(bc::transfer_t transfer) noexcept {
-    auto& [self, from] = *static_cast<std::pair<Context*, Context*>*>(transfer.data);
-    Context& context = *self;
-    context.arrive(transfer.fctx, *from);
-    context.main_(context.argument_);
+  PLUG_UNSANITIZED static void enter(bc::transfer_t transfer) noexcept {
+    const Switch& both = *static_cast<Switch*>(transfer.data);
+    Context& self = both.to;
+    self.arrive(transfer.fctx, both.from);
+    self.main_(self.argument_);
     __builtin_unreachable();
   }
 };
@@ -76,7 +86,7 @@ void Context::prepare(void* top, std::size_t size, void (*main)(void*), void* ar
 #endif
 }
 
-void Context::change_to(Context& other, [[maybe_unused]] bool for_ever) noexcept {
+PLUG_UNSANITIZED void Context::change_to(Context& other, [[maybe_unused]] bool for_ever) noexcept {
   ExceptionGlobals& globals = exception_globals();
   caught_ = std::exchange(globals.caught, other.caught_);
   uncaught_ = std::exchange(globals.uncaught, other.uncaught_);
@@ -87,18 +97,18 @@ void Context::change_to(Context& other, [[maybe_unused]] bool for_ever) noexcept
   if (thread_ == nullptr) thread_ = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(other.thread_, 0);
 #endif
-  std::pair<Context*, Context*> both(&other, this);
+  Switch both{other, *this};
   const bc::transfer_t transfer = bc::jump_fcontext(other.place_, &both);
-  arrive(transfer.fctx, *static_cast<std::pair<Context*, Context*>*>(transfer.data)->second);
+  arrive(transfer.fctx, static_cast<Switch*>(transfer.data)->from);
 }
 
-void Context::leave_for(Context& other) noexcept {
+PLUG_UNSANITIZED void Context::leave_for(Context& other) noexcept {
   change_to(other, true);
   __builtin_unreachable();
 }
 
 /// On the stack of this context, right after `from` has switched to it and stands at `place`.
-void Context::arrive(void* place, Context& from) noexcept {
+PLUG_UNSANITIZED void Context::arrive(void* place, Context& from) noexcept {
   from.place_ = place;
 #ifdef PLUG_ADDRESS_SANITIZER
   // Says where the stack is that has been left: the only way to know a thread's own.

@@ -29,6 +29,7 @@ class Context {
   [[noreturn]] void leave_for(Context& other) noexcept;
 
  private:
+  struct Switch;
   struct Entry;
 
   void change_to(Context& other, bool for_ever) noexcept;

@@ -287,7 +287,16 @@ TEST(SocketWriterTest, test_basics) {
   EXPECT_TRUE(writable);
 }
 
+#ifdef __SANITIZE_THREAD__
+#define PLUG_HOLDS_SIGNALS_BACK true
+#elif defined(__has_feature)
+#define PLUG_HOLDS_SIGNALS_BACK __has_feature(thread_sanitizer)
+#else
+#define PLUG_HOLDS_SIGNALS_BACK false
+#endif
+
 TEST(SocketWriterTest, test_write) {
+  if (PLUG_HOLDS_SIGNALS_BACK) GTEST_SKIP() << "no signal comes in the middle of a send()";
   constexpr std::size_t kBig = 16 * 1024 * 1024 + 1;  // as the original's SOCK_MAX_SIZE
   static volatile sig_atomic_t interrupted;
   static std::size_t sent1, sent2;

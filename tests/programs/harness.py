@@ -40,6 +40,12 @@ def sanitized(name):
     return b"__asan_init" in code or b"__tsan_init" in code
 
 
+def holds_signals_back(name):
+    """Whether a program was built with the thread sanitizer: a signal that comes while a thread is in
+    recv() then waits until that returns."""
+    return b"__tsan_init" in pathlib.Path(path(name)).read_bytes()
+
+
 class Program:
     """An example program that runs: its lines are read one by one, each wait bounded.
 

@@ -46,24 +46,21 @@ struct Slot {
 
 /// A fiber that waits for something to happen to a number, for as long as this lives.
 struct Waiting {
-  explicit Waiting(FiberCore& waiting_fiber) noexcept : fiber(waiting_fiber) {}
+  Waiting(Slot& waited, FiberCore& waiting) noexcept
+      : slot(waited), fiber(waiting), next(waited.waiting) {
+    if (next != nullptr) next->previous = this;
+    slot.waiting = this;
+  }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;
-
-  void begin(Slot& waited) noexcept {
-    slot = &waited;
-    next = slot->waiting;
-    if (next != nullptr) next->previous = this;
-    slot->waiting = this;
-  }
-  void end() noexcept {
-    (previous != nullptr ? previous->next : slot->waiting) = next;
+  ~Waiting() {
+    (previous != nullptr ? previous->next : slot.waiting) = next;
     if (next != nullptr) next->previous = previous;
   }
 
+  Slot& slot;
   FiberCore& fiber;
-  Slot* slot = nullptr;
-  Waiting* next = nullptr;
+  Waiting* next;
   Waiting* previous = nullptr;
 };
 
@@ -96,11 +93,6 @@ bool is_stream(int fd) noexcept {
   return sys::getsockopt(fd, static_cast<int>(SOL::SOCKET), static_cast<int>(SO::TYPE), &type,
                          size) >= 0 &&
          type == static_cast<int>(SOCK::STREAM);
-}
-
-long result_of(Scheduler::Woken woken) noexcept {
-  if (woken == Scheduler::Woken::by_cancel) return kCancelled;
-  return woken == Scheduler::Woken::by_the_clock ? kTimedOut : 0;
 }
 
 const char* name_of(Op::Kind kind) noexcept {
@@ -264,16 +256,16 @@ long EpollEngine::wait_event(Descriptor& descriptor, int fd, bool own, Deadline 
   {
     const WokenByClosing closing(descriptor, fiber);
     if (descriptor.closed()) return -EBADF;
-    Waiting waiting(fiber);
-    waiting.begin(slot);
+    const Waiting waiting(slot, fiber);
     woken = scheduler_.park(deadline, name_of(kind));
-    waiting.end();
   }
   unwatch(slot, fd);
+  // First, since a fiber is told only once.
+  if (woken == Scheduler::Woken::by_cancel) return kCancelled;
   if (descriptor.closed()) return -EBADF;
   if (scheduler_.take_interrupt())
     if (const long stop = interrupted(); stop != 0) return stop;
-  return result_of(woken);
+  return woken == Scheduler::Woken::by_the_clock ? kTimedOut : 0;
 }
 
 /// The ready ones of `events`.
@@ -341,10 +333,10 @@ long EpollEngine::wait_a_while(Descriptor& descriptor, Deadline deadline, std::i
     if (descriptor.closed()) return -EBADF;
     woken = scheduler_.park(look_again, name_of(Op::Kind::connect));
   }
+  if (woken == Scheduler::Woken::by_cancel) return kCancelled;
   if (descriptor.closed()) return -EBADF;
   if (scheduler_.take_interrupt())
     if (const long stop = interrupted(); stop != 0) return stop;
-  if (woken == Scheduler::Woken::by_cancel) return kCancelled;
   return deadline.remaining() == 0 ? kTimedOut : 0;
 }
 
@@ -393,26 +385,27 @@ long EpollEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline)
     const long ready = sys::poll(entries.data(), entries.size(), 0);
     if (ready != 0 && ready != -EINTR) return ready;
     if (deadline.is_immediate() || deadline.remaining() == 0) return 0;
-    std::deque<Waiting> waiting;
     long failed = 0;
-    for (const sys::PollEntry& entry : entries) {
-      if (entry.fd < 0) continue;
-      Slot& slot = slot_of(entry.fd);
-      if (const long watched = watch(slot, entry.fd, 0); watched < 0) {
-        failed = watched;
-        break;
+    Scheduler::Woken woken{};
+    {
+      std::deque<Waiting> waiting;
+      for (const sys::PollEntry& entry : entries) {
+        if (entry.fd < 0 || failed < 0) continue;
+        Slot& slot = slot_of(entry.fd);
+        const long watched = watch(slot, entry.fd, 0);
+        // A regular file: nothing ever happens to it that has not happened yet.
+        if (watched == -EPERM) continue;
+        failed = std::min(watched, 0L);
+        waiting.emplace_back(slot, fiber);
       }
-      waiting.emplace_back(fiber).begin(slot);
+      if (failed == 0) woken = scheduler_.park(deadline, "select");
     }
-    const Scheduler::Woken woken =
-        failed < 0 ? Scheduler::Woken::by_someone : scheduler_.park(deadline, "select");
-    for (Waiting& each : waiting) each.end();
     for (const sys::PollEntry& entry : entries)
       if (entry.fd >= 0) unwatch(slot_of(entry.fd), entry.fd);
     if (failed < 0) return failed;
+    if (woken == Scheduler::Woken::by_cancel) return kCancelled;
     if (scheduler_.take_interrupt())
       if (const long stop = interrupted(); stop != 0) return stop;
-    if (woken == Scheduler::Woken::by_cancel) return kCancelled;
   }
 }
 

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <set>
@@ -239,16 +240,20 @@ constexpr int kMany = 10'000;
 #endif
 
 TEST(Fibers, RunByTheThousand) {
-  fiber::run([] {
-    int count = 0;
+  int count = 0;
+  fiber::run([&] {
+    std::vector<fiber::Task<void>> all;
     for (int i = 0; i < kMany; ++i) {
-      fiber::spawn([&] {
+      all.push_back(fiber::spawn([&] {
         fiber::sleep(0.001);
         ++count;
-      });
+      }));
     }
-    while (count < kMany) fiber::sleep(0.001);
+    EXPECT_EQ(fiber::list().size(), std::size_t{kMany} + 1);
+    for (auto& task : all) task.join();
+    EXPECT_EQ(fiber::list().size(), 1u);
   });
+  EXPECT_EQ(count, kMany);
 }
 
 // --- stacks ---
@@ -394,6 +399,24 @@ TEST(SocketsInFibers, WorkWithADatagramThatIsShorterThanAsked) {
     fiber::yield();
     for (const char* text : {"a", "b", "c"}) other.send(std::string(text));
     EXPECT_EQ(reader.join(10), "abc");
+  });
+}
+
+TEST(SocketsInFibers, AreLeftByCancellingThoughTheyCloseAtOnce) {
+  fiber::run([] {
+    auto [one, other] = socketpair();
+    auto reader = fiber::spawn([&one = one] { one.recv(1); });
+    fiber::yield();
+    reader.cancel();
+    one.close();
+    EXPECT_THROW(reader.join(), CancelledError);
+  });
+}
+
+TEST(SelectInFibers, TakesARegularFileInWhichNothingHappens) {
+  fiber::run([] {
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), std::fclose);
+    EXPECT_TRUE(select({}, {}, {::fileno(file.get())}, 0.01).empty());
   });
 }
 

@@ -2,6 +2,12 @@
 
 using namespace plug;
 
+void echo(Request& request, const Address&, BaseServer&) {
+  request->sendall("!");
+  for (Bytes data = request->recv(100); !data.empty(); data = request->recv(100))
+    request->sendall(data);
+}
+
 Socket client_of(const Address& server) {
   Socket client(server.family());
   client.settimeout(30);

@@ -23,6 +23,9 @@ class Serving {
   std::thread thread_;
 };
 
+/// A handler: says "!", then sends back what comes.
+void echo(plug::Request& request, const plug::Address& client_address, plug::BaseServer& server);
+
 /// A stream connected to a server, which gives up after 30 seconds.
 plug::Socket client_of(const plug::Address& server);
 

@@ -26,13 +26,6 @@ namespace {
 
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 
-/// Says "!", then sends back what comes.
-void echo(Request& request, const Address&, BaseServer&) {
-  request->sendall("!");
-  for (Bytes data = request->recv(100); !data.empty(); data = request->recv(100))
-    request->sendall(data);
-}
-
 /// Whether the server closes the connection without a word; within what time is the client's.
 bool is_refused(Socket& client) {
   std::error_code error;

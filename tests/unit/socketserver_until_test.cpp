@@ -29,13 +29,6 @@ namespace {
 
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 
-/// Says "!", then sends back what comes.
-void echo(Request& request, const Address&, BaseServer&) {
-  request->sendall("!");
-  for (Bytes data = request->recv(100); !data.empty(); data = request->recv(100))
-    request->sendall(data);
-}
-
 /// A thread in serve_until_signal().
 template <class... Arguments>
 std::future<int> serve(BaseServer& server, Arguments... arguments) {

@@ -7,6 +7,7 @@ PLUG_EXAMPLES_DIR is the folder of the built programs.
 """
 
 import ast
+import collections
 import contextlib
 import os
 import pathlib
@@ -135,21 +136,24 @@ class Program:
         self.process.send_signal(number)
         return self.wait()
 
-    def descriptors(self):
-        """How many descriptors the program has open when it has come to rest."""
+    def open_files(self):
+        """What the program has open, without what a thread keeps to be woken: that comes with its
+        first wait."""
+        folder = f"/proc/{self.pid}/fd"
+        files = collections.Counter()
+        for number in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                files[os.readlink(f"{folder}/{number}")] += 1
+        del files["anon_inode:[eventfd]"]
+        return files
 
-        def at_rest():
-            with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
-                state, *fields = stat.read().rpartition(") ")[2].split()
-            return state, fields[10:12]  # asleep, and the CPU time so far
-
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            before = at_rest()
-            count = len(os.listdir(f"/proc/{self.pid}/fd"))
-            if before[0] == "S" and at_rest() == before:
-                return count
-        raise AssertionError("the program does not come to rest")
+    def left_open(self, before):
+        """What the program has open that it had not before, once it has had the time to close the
+        rest: what it says of a client it says while the connection is still open."""
+        end = time.monotonic() + PATIENCE
+        while (more := self.open_files() - before) and time.monotonic() < end:
+            os.sched_yield()
+        return list(more)
 
 
 class Server(Program):

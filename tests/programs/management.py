@@ -29,24 +29,17 @@ def wait_until_read(sock):
         host, port = address
         return f"{int.from_bytes(bytes(map(int, host.split('.'))), 'little'):08X}:{port:04X}"
 
-    wanted = [entry(sock.getpeername()), entry(sock.getsockname())]
+    ends = [entry(sock.getsockname()), entry(sock.getpeername())]
     end = time.monotonic() + harness.PATIENCE
+    sent = False
     while time.monotonic() < end:
         with open("/proc/net/tcp") as table:
-            for line in table:
-                fields = line.split()
-                if fields[1:3] == wanted and fields[4].endswith(":00000000"):
-                    return
+            rows = [line.split()[1:5] for line in table]
+        if sent and any(row[:2] == ends[::-1] and row[3].endswith(":00000000") for row in rows):
+            return
+        sent = any(row[:2] == ends and row[3].startswith("00000000:") for row in rows)
         os.sched_yield()
     raise AssertionError("the peer has not read what was sent")
-
-
-def open_files(server):
-    """What a program has open, without what a thread keeps to be woken: that comes with the first
-    wait, which may be any."""
-    folder = f"/proc/{server.pid}/fd"
-    files = (os.readlink(f"{folder}/{number}") for number in os.listdir(folder))
-    return sorted(file for file in files if file != "anon_inode:[eventfd]")
 
 
 class ManagementCase(harness.EachForm):

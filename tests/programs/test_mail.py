@@ -13,7 +13,7 @@ import unittest
 
 import harness
 from harness import HOSTS, Server, run
-from management import open_files, wait_until_read
+from management import wait_until_read
 
 MESSAGE = b"From: me@a.example\r\nTo: you@b.example\r\nSubject: hi\r\n\r\nHello.\r\n"
 
@@ -352,8 +352,8 @@ class MailServer(harness.TestCase):
                     session.send(MESSAGE)
                 server.line_with("inside a message")
                 if i == 0:
-                    before = open_files(server)
-            self.assertEqual(open_files(server), before)
+                    before = server.open_files()
+            self.assertEqual(server.left_open(before), [])
 
     def test_a_signal_ends_it_with_status_0_and_leaves_no_half_message(self):
         for number in (signal.SIGINT, signal.SIGTERM):

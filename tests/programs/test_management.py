@@ -13,7 +13,6 @@ from harness import HOSTS, run
 from management import (
     GREETING,
     ManagementCase,
-    open_files,
     pattern,
     sha256,
     wait_until_read,
@@ -289,8 +288,8 @@ class BrokenTransfers(ManagementCase):
                 server.line_with("Connection reset")
                 self.assert_nothing_left()
                 if i == 0:
-                    before = open_files(server)
-            self.assertEqual(open_files(server), before)
+                    before = server.open_files()
+            self.assertEqual(server.left_open(before), [])
 
     def test_a_client_that_falls_silent_is_left_after_the_time_out(self):
         with self.server("--timeout", 0.3) as server, self.break_transfer(server) as session:
@@ -357,8 +356,8 @@ class Program(ManagementCase):
                     session.begin_put("sub", 3)
                 server.line_with(": left")
                 if i == 0:
-                    before = open_files(server)
-            self.assertEqual(open_files(server), before)
+                    before = server.open_files()
+            self.assertEqual(server.left_open(before), [])
 
     def test_sessions_at_once_are_each_where_they_went(self):
         if self.form not in harness.CONCURRENT:

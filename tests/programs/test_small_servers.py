@@ -105,13 +105,13 @@ class ServerRules:
         with self.start() as server:
             self.converse(server)
             server.line_with(": left")
-            before = server.descriptors()
+            before = server.open_files()
             for i in range(20):
                 sock = server.connect()
                 self.exchange(sock)
                 harness.reset(sock) if i % 2 else sock.close()
                 server.line_with("left" if i % 2 == 0 or not self.converses else "reset")
-            self.assertEqual(server.descriptors(), before)
+            self.assertEqual(server.left_open(before), [])
 
     def test_a_port_in_use_is_one_line_that_names_the_address(self):
         for host in HOSTS:

@@ -298,10 +298,7 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
       if (known && !slot->ended && (result == -EAGAIN || (slot->stream && empties(op, result))))
         slot->readable = false;
       if (result == -EINTR) continue;
-      if (result != -EAGAIN) {
-        scheduler_.did_not_wait();
-        return result;
-      }
+      if (result != -EAGAIN) return result;
     }
     if (deadline.is_immediate()) return -EAGAIN;
     const long waited = wait_event(descriptor, fd, true, deadline, op.kind);
@@ -313,10 +310,7 @@ long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadli
   for (;;) {
     const long result = try_once(fd, op);
     if (result == -EINTR) continue;
-    if (result != -EAGAIN || deadline.is_immediate()) {
-      scheduler_.did_not_wait();
-      return result;
-    }
+    if (result != -EAGAIN || deadline.is_immediate()) return result;
     const long waited = wait_event(descriptor, fd, true, deadline, op.kind);
     if (waited < 0) return waited;
   }

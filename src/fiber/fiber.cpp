@@ -85,12 +85,16 @@ long FiberOutcome::wait(const Timeout& timeout) {
   for (long waited = 0;;) {
     {
       const std::lock_guard lock(impl_->mutex);
-      impl_->waiting.remove(sleeper);
       if (impl_->done) return 0;
       if (waited < 0) return waited;
       impl_->waiting.add(sleeper);
     }
     waited = sleeper.sleep(deadline, "join");
+    {
+      const std::lock_guard lock(impl_->mutex);
+      impl_->waiting.remove(sleeper);
+    }
+    if (waited == 0) waited = sleeper.ask_interrupt_hook();
   }
 }
 
@@ -125,17 +129,19 @@ using detail::Scheduler;
 bool inside() noexcept { return Scheduler::here() != nullptr; }
 
 void yield() {
-  if (Scheduler* const scheduler = Scheduler::here())
-    scheduler->yield();
-  else
+  Scheduler* const scheduler = Scheduler::here();
+  if (scheduler == nullptr)
     std::this_thread::yield();
+  else if (!scheduler->yield())
+    throw_if(detail::error_from(detail::kCancelled), "yield");
 }
 
 void sleep(const Timeout& time) {
   const detail::Deadline deadline = detail::deadline_of(time);
   detail::Sleeper sleeper;
   for (;;) {
-    const long slept = sleeper.sleep(deadline, "sleep");
+    long slept = sleeper.sleep(deadline, "sleep");
+    if (slept == 0) slept = sleeper.ask_interrupt_hook();
     if (slept == detail::kTimedOut || (slept == 0 && deadline.remaining() == 0)) return;
     if (slept < 0) throw_if(detail::error_from(slept), "sleep");
   }

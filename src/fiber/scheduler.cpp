@@ -62,8 +62,8 @@ void Scheduler::resume(FiberCore& fiber) noexcept {
 
 std::shared_ptr<FiberCore> Scheduler::spawn(std::string name, std::function<void()> main) {
   auto fiber = std::make_shared<FiberCore>(shared_from_this(), std::move(name), std::move(main));
-  fibers_.reserve(fibers_.size() + 1);
-  timers_.reserve(fibers_.size() + 1);
+  if (fibers_.size() == fibers_.capacity()) fibers_.reserve(2 * fibers_.size() + kFirstRoom);
+  timers_.reserve(fibers_.capacity());
   fiber->stack_ = stacks_.take();
   fiber->context_.prepare(fiber->stack_.top(), fiber->stack_.usable(), &Scheduler::main_of,
                           fiber.get());
@@ -127,9 +127,9 @@ FiberCore& Scheduler::take_runnable() noexcept {
 
 Scheduler::Woken Scheduler::park(Deadline deadline, const char* where) noexcept {
   FiberCore& fiber = *current_;
+  fiber.timed_out_ = false;  // it may have been cancelled after the last time
   if (!fiber.permit_ && !fiber.cancelled_) {
     fiber.where_ = where;
-    fiber.timed_out_ = false;
     fiber.deadline_ = deadline;
     if (!deadline.is_none()) add_timer(fiber);
     fiber.state_ = FiberCore::State::parked;
@@ -137,14 +137,33 @@ Scheduler::Woken Scheduler::park(Deadline deadline, const char* where) noexcept 
     fiber.where_ = nullptr;
   }
   fiber.permit_ = false;
-  if (std::exchange(fiber.cancelled_, false)) return Woken::by_cancel;
+  if (take_cancel()) return Woken::by_cancel;
   return std::exchange(fiber.timed_out_, false) ? Woken::by_the_clock : Woken::by_someone;
 }
 
-void Scheduler::yield() noexcept {
+bool Scheduler::yield() noexcept {
+  let_others_run();
+  return !take_cancel();
+}
+
+bool Scheduler::take_cancel() noexcept { return std::exchange(current_->cancelled_, false); }
+
+void Scheduler::let_others_run() noexcept {
   FiberCore& fiber = *current_;
   make_runnable(fiber);
   fiber.context_.switch_to(context_);
+}
+
+long Scheduler::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
+  const long result = engine_->perform(descriptor, op, deadline);
+  did_not_wait();
+  return result;
+}
+
+long Scheduler::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
+  const long result = engine_->wait_any(entries, deadline);
+  did_not_wait();
+  return result;
 }
 
 void Scheduler::wake_here(FiberCore& fiber) noexcept {
@@ -187,7 +206,11 @@ void Scheduler::take_posted() noexcept {
   std::shared_ptr<FiberCore> posted;
   {
     const std::lock_guard lock(mutex_);
-    posted = std::move(posted_);
+    // In the order in which they came.
+    while (posted_) {
+      std::shared_ptr<FiberCore> before = std::exchange(posted_->remote_, std::move(posted));
+      posted = std::exchange(posted_, std::move(before));
+    }
   }
   while (posted) {
     FiberCore& fiber = *posted;

@@ -95,15 +95,18 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   /// Waits until the fiber is woken, for which there need not be a reason: the caller looks whether
   /// there is. `where` is what lists say.
   Woken park(Deadline deadline, const char* where) noexcept;
-  /// Lets the others run that can.
-  void yield() noexcept;
+  /// Lets the others run that can. False when the fiber has been cancelled.
+  bool yield() noexcept;
+  /// Whether the fiber has been cancelled and not been told so: it has been now.
+  bool take_cancel() noexcept;
   /// Whether a signal has come and the interrupt hook is to be asked: true once, in the main fiber.
   bool take_interrupt() noexcept {
     return interrupted_ && current_ == main_ && std::exchange(interrupted_, false);
   }
-  /// Called after an operation that did not wait: yields now and then, so that nobody starves.
+  /// Called after what may have gone on without waiting: lets others run now and then, so that
+  /// nobody starves.
   void did_not_wait() noexcept {
-    if (++hot_ >= kMostHot) yield();
+    if (++hot_ >= kMostHot) let_others_run();
   }
 
   // --- from any thread ---
@@ -116,17 +119,15 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   const char* engine_name() const noexcept { return engine_->name(); }
   const StackPool& stacks() const noexcept { return stacks_; }
 
-  long perform(Descriptor& descriptor, Op& op, Deadline deadline) override {
-    return engine_->perform(descriptor, op, deadline);
-  }
-  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override {
-    return engine_->wait_any(entries, deadline);
-  }
+  long perform(Descriptor& descriptor, Op& op, Deadline deadline) override;
+  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
 
  private:
   static constexpr int kMostHot = 16;
+  static constexpr std::size_t kFirstRoom = 16;  // fibers
 
   static void main_of(void* fiber) noexcept;
+  void let_others_run() noexcept;
   void make_runnable(FiberCore& fiber) noexcept;
   FiberCore& take_runnable() noexcept;
   void resume(FiberCore& fiber) noexcept;

@@ -26,6 +26,10 @@ long Sleeper::sleep(Deadline deadline, const char* where) {
   return 0;
 }
 
+long Sleeper::ask_interrupt_hook() const {
+  return fiber_ != nullptr && fiber_->owner->take_interrupt() ? interrupted() : 0;
+}
+
 void Sleeper::wake() noexcept {
   if (fiber_ != nullptr) return fiber_->owner->wake(*fiber_);
   // Under the mutex, or it could be gone before it is told.

@@ -21,6 +21,9 @@ class Sleeper {
   /// kTimedOut or kCancelled.
   long sleep(Deadline deadline, const char* where);
 
+  /// To be called after sleep(), on no list: 0, or -errno to end the wait. The hook may throw.
+  long ask_interrupt_hook() const;
+
   /// From any thread, while the Sleeper is sure to be there.
   void wake() noexcept;
 

@@ -1,0 +1,166 @@
+// Which fiber runs when, and what wakes it.
+
+#include <plug/fiber.hpp>
+#include <plug/plug.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fiber/scheduler.hpp"
+#include "support/errors.hpp"
+#include "support/process.hpp"
+#include "sys/syscalls.hpp"
+
+namespace plug {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+TEST(Yield, TellsAFiberThatItHasBeenCancelled) {
+  bool told = false;
+  fiber::run([&] {
+    fiber::spawn([&] {
+      try {
+        while (true) fiber::yield();
+      } catch (const CancelledError&) {
+        told = true;
+        fiber::yield();
+      }
+    });
+  });
+  EXPECT_TRUE(told);
+}
+
+TEST(Fairness, IsKeptByCallsThatNeverWait) {
+  const auto check = [](auto call) {
+    fiber::run([&] {
+      bool turn = false;
+      fiber::spawn([&] { turn = true; });
+      while (!turn) call();
+    });
+  };
+  check([] { select({}, {}, {}, 0); });
+  auto [one, other] = socketpair();
+  check([&one = one, &other = other] {
+    one.send("x");
+    other.recv(1);
+  });
+}
+
+TEST(Cancelling, BeforeItHasBegunEndsAFiberInItsFirstWait) {
+  fiber::run([] {
+    bool begun = false;
+    auto task = fiber::spawn([&] {
+      begun = true;
+      fiber::sleep(std::nullopt);
+    });
+    task.cancel();
+    EXPECT_THROW(task.join(), CancelledError);
+    EXPECT_TRUE(begun);
+  });
+}
+
+TEST(Waking, IsNotTakenForATimeOutThatCameBefore) {
+  using detail::Deadline;
+  using detail::Scheduler;
+  fiber::run([] {
+    Scheduler& scheduler = *Scheduler::here();
+    auto task = fiber::spawn([&] {
+      // Both of them before it goes on.
+      EXPECT_EQ(scheduler.park(Deadline::after(1), "test"), Scheduler::Woken::by_cancel);
+      scheduler.wake(scheduler.current());
+      EXPECT_EQ(scheduler.park(Deadline::none(), "test"), Scheduler::Woken::by_someone);
+    });
+    fiber::yield();
+    for (const auto start = Clock::now(); Clock::now() < start + milliseconds(1);) continue;
+    fiber::yield();
+    task.cancel();
+    task.join();
+  });
+}
+
+TEST(Waking, KeepsTheOrderInWhichAnotherThreadDidIt) {
+  using detail::FiberCore;
+  using detail::Scheduler;
+  fiber::run([] {
+    Scheduler& scheduler = *Scheduler::here();
+    std::string order;
+    std::vector<FiberCore*> cores;
+    std::vector<fiber::Task<void>> tasks;
+    for (char name = 'a'; name < 'f'; ++name) {
+      tasks.push_back(fiber::spawn([&, name] {
+        cores.push_back(&scheduler.current());
+        scheduler.park(detail::Deadline::none(), "test");
+        order += name;
+      }));
+    }
+    fiber::yield();
+    std::thread([&] {
+      for (FiberCore* core : cores) scheduler.wake(*core);
+    }).join();
+    for (auto& task : tasks) task.join();
+    EXPECT_EQ(order, "abcde");
+  });
+}
+
+TEST(Running, SaysThatThereIsNoDescriptorToSpare) {
+  EXPECT_EQ(run_in_child([] {
+              std::vector<detail::sys::OwnFd> all;
+              for (;;) {
+                const long made = detail::sys::eventfd();
+                if (made < 0) break;
+                all.emplace_back(static_cast<int>(made));
+              }
+              const auto run = [] { fiber::run([] {}); };
+              EXPECT_EQ(number_of_error(run), EMFILE);
+              all.pop_back();
+              EXPECT_EQ(number_of_error(run), EMFILE);
+              all.clear();
+              run();
+              return testing::Test::HasFailure() ? 1 : 0;
+            }),
+            0);
+}
+
+std::errc refuse() { return std::errc::io_error; }
+
+TEST(TheInterruptHook, IsAskedWhereMainSleepsOrJoins) {
+  struct sigaction action {};
+  struct sigaction before {};
+  action.sa_handler = [](int) {};
+  ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
+  set_interrupt_hook(refuse);
+  const auto interrupted = [](auto wait) {
+    fiber::run([&] {
+      const pthread_t self = pthread_self();
+      std::atomic<bool> over = false;
+      std::thread other([&] {
+        while (!over) {
+          pthread_kill(self, SIGUSR1);
+          std::this_thread::sleep_for(milliseconds(1));
+        }
+      });
+      EXPECT_EQ(number_of_error(wait), EIO);
+      over = true;
+      other.join();
+    });
+  };
+  interrupted([] { fiber::sleep(std::nullopt); });
+  interrupted([] { fiber::spawn([] { fiber::sleep(std::nullopt); }).join(); });
+  set_interrupt_hook(nullptr);
+  EXPECT_EQ(sigaction(SIGUSR1, &before, nullptr), 0);
+}
+
+}  // namespace
+}  // namespace plug

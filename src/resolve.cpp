@@ -1,6 +1,7 @@
 #include <plug/error.hpp>
 #include <plug/resolve.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 
@@ -87,6 +88,23 @@ HostEntry host_entry(Call call, std::error_code& error) {
   return error ? HostEntry{} : std::move(answer->entry);
 }
 
+/// Whether no file has to be read for it, unless the host turns out to be a name.
+bool is_numeric(const AddressQuery& query) {
+  const auto digits = [](char c) { return c >= '0' && c <= '9'; };
+  const auto ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  return (!query.service || std::all_of(query.service->begin(), query.service->end(), digits)) &&
+         (!query.host || std::all_of(query.host->begin(), query.host->end(), ascii));
+}
+
+/// What `call` finds in a file of names, or wherever the system keeps them.
+template <class Call>
+auto from_database(Call call) {
+  std::error_code error;
+  auto found = detail::off_thread(std::move(call), Deadline::none(), error);
+  throw_if(error, "name look-up");
+  return std::move(*found);
+}
+
 }  // namespace
 
 namespace detail {
@@ -95,8 +113,10 @@ std::vector<AddrInfo> look_up(const AddressQuery& query, Deadline deadline,
                               std::error_code& error) {
   std::vector<AddrInfo> answers;
   const bool direct = deadline.is_none() && current_waiter() == nullptr;
-  error = sys::getaddrinfo(direct ? query : sys::numeric(query), answers);
-  if (direct || error != std::error_code(sys::kEaiNoName, gai_category())) return answers;
+  if (direct || current_waiter() == nullptr || is_numeric(query)) {
+    error = sys::getaddrinfo(direct ? query : sys::numeric(query), answers);
+    if (direct || error != std::error_code(sys::kEaiNoName, gai_category())) return answers;
+  }
   if (deadline.is_immediate()) {
     error = timed_out();
     return answers;
@@ -324,7 +344,9 @@ int getservbyname(std::string_view service, std::string_view protocol) {
   check_name(service);
   check_name(protocol);
   const std::string protocol_name(protocol);
-  const int port = detail::sys::getservbyname(std::string(service), null_if_empty(protocol_name));
+  const int port = from_database([name = std::string(service), protocol_name] {
+    return detail::sys::getservbyname(name, null_if_empty(protocol_name));
+  });
   if (port < 0) throw_if(Errc::no_such_name, str_repr(service) + protocol_text(protocol));
   return port;
 }
@@ -334,14 +356,17 @@ std::string getservbyport(int port, std::string_view protocol) {
     throw OverflowError("getservbyport: port must be 0-65535.: " + std::to_string(port));
   check_name(protocol);
   const std::string protocol_name(protocol);
-  std::string service = detail::sys::getservbyport(port, null_if_empty(protocol_name));
+  std::string service = from_database([port, protocol_name] {
+    return detail::sys::getservbyport(port, null_if_empty(protocol_name));
+  });
   if (service.empty()) throw_if(Errc::no_such_port, std::to_string(port) + protocol_text(protocol));
   return service;
 }
 
 int getprotobyname(std::string_view protocol) {
   check_name(protocol);
-  const int number = detail::sys::getprotobyname(std::string(protocol));
+  const int number =
+      from_database([name = std::string(protocol)] { return detail::sys::getprotobyname(name); });
   if (number < 0) throw_if(Errc::no_such_protocol, str_repr(protocol));
   return number;
 }

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 
 #include "scratch.hpp"
 #include "socket_calls.hpp"
 #include "socket_state.hpp"
+#include "wait/offload.hpp"
 
 namespace plug {
 
@@ -62,6 +64,7 @@ class Transfer {
  private:
   static constexpr std::int64_t kBlock = std::int64_t{1} << 30;
   static constexpr std::size_t kCopied = std::size_t{1} << 16;
+  static constexpr std::size_t kLoaded = std::size_t{1} << 18;
 
   /// The kernel's moving has no flag against sleeping: with a time-out it needs a descriptor in
   /// non-blocking mode, which a duplicate may have changed. It knows nothing of layers at all.
@@ -85,9 +88,37 @@ class Transfer {
     return detail::perform(state_.descriptor, op, state_.deadline());
   }
 
+  /// Where others run in this thread meanwhile it does not wait for a disk itself: has up to `size`
+  /// bytes, which may become less, read into memory by a helper unless they are there.
+  long load(std::int64_t offset, std::size_t& size) {
+    if (detail::current_waiter() == nullptr) return 0;
+    size = std::min(size, kLoaded);
+    const auto there = [&](std::size_t at) {
+      return sys::in_memory(file_, offset + static_cast<std::int64_t>(at)) >= 0;
+    };
+    // What is read is read in pieces of this size and more.
+    if (there(0) && there(size - 1)) return 0;
+    // The helper has a file of its own, since this call may be left before it has read.
+    const long own = sys::dup(file_);
+    if (own < 0) return 0;
+    const auto file = std::make_shared<sys::OwnFd>(static_cast<int>(own));
+    long ended = 0;
+    detail::call_offloaded(
+        [file, offset, size] {
+          detail::Scratch scratch(size);
+          return sys::pread(file->get(), scratch.data(), size, offset);
+        },
+        Deadline::none(), ended);
+    // Without a helper to be had it is read here.
+    const bool exhausted =
+        ended == -EMFILE || ended == -ENFILE || ended == -EAGAIN || ended == -ENOMEM;
+    return exhausted ? 0 : ended;
+  }
+
   long run_file() {
     std::int64_t offset = begin_;
-    while (const std::size_t size = next()) {
+    while (std::size_t size = next()) {
+      if (const long failed = load(offset, size); failed < 0) return failed;
       Op op{.kind = Op::Kind::send_file, .data = &offset, .size = size, .file = file_};
       long result = detail::perform(state_.descriptor, op, state_.deadline());
       // Without a time-out, on a descriptor that a duplicate made non-blocking.
@@ -136,7 +167,8 @@ class Transfer {
     for (;;) {
       long result = 0;
       if (positioned_) {
-        result = sys::pread(file_, data, size, begin_ + sent_);
+        result = load(begin_ + sent_, size);
+        if (result >= 0) result = sys::pread(file_, data, size, begin_ + sent_);
       } else if (result = wait_readable(); result >= 0) {
         result = sys::read(file_, data, size);
       }

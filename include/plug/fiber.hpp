@@ -17,8 +17,8 @@
 //
 // A fiber stays on the thread that it was started by. It runs until it waits, yields or ends: what
 // else blocks (a std::mutex that another fiber holds, sleep_for, reading a file) blocks all fibers
-// of the thread. Nothing that belongs to a thread, such as a lock of std::mutex, may be held while
-// a fiber waits.
+// of the thread, unless it is left to a helper thread by offload(). Nothing that belongs to a
+// thread, such as a lock of std::mutex, may be held while a fiber waits.
 //
 // Link with plug::fiber.
 
@@ -34,6 +34,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -119,6 +120,44 @@ void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name)
 void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options);
 void throw_if_not_joined(long waited, const std::string& name);
 
+/// A call that a helper thread makes.
+class HelperCall {
+ public:
+  HelperCall() = default;
+  HelperCall(const HelperCall&) = delete;
+  HelperCall& operator=(const HelperCall&) = delete;
+
+  /// Returns when it has been made. Throws what it has thrown.
+  void run();
+
+ protected:
+  ~HelperCall() = default;
+
+ private:
+  virtual void call() = 0;
+};
+
+template <class F, class R>
+class HelperCallOf final : public HelperCall {
+ public:
+  explicit HelperCallOf(F& function) noexcept : function_(function) {}
+  R take() {
+    run();
+    if constexpr (!std::is_void_v<R>) return std::move(*value_);
+  }
+
+ private:
+  void call() override {
+    if constexpr (std::is_void_v<R>)
+      function_();
+    else
+      value_.emplace(function_());
+  }
+
+  F& function_;
+  std::optional<std::conditional_t<std::is_void_v<R>, char, R>> value_;
+};
+
 }  // namespace plug::detail
 
 namespace plug::fiber {
@@ -187,11 +226,38 @@ auto spawn(F function) {
 /// Whether the caller is in a fiber.
 bool inside() noexcept;
 
-/// Lets the thread's other fibers run. Nothing outside of a fiber but std::this_thread::yield().
+/// Lets the thread's other fibers run. Throws CancelledError. Nothing outside of a fiber but
+/// std::this_thread::yield().
 void yield();
 
 /// Waits, on a plain thread too. Throws CancelledError.
 void sleep(const Timeout& time);
+
+/// Calls a function that blocks, such as one that reads files, in a helper thread while the fiber
+/// waits, and gives what it returns or throws. Outside of a fiber it is simply called.
+///
+/// The function may refer to the caller's variables: this returns when it has ended and not before.
+/// Nothing can interrupt it, so a fiber that is cancelled meanwhile is told by the next call that
+/// waits. In its thread it is in no fiber, and takes no signals.
+///
+/// At most 16 such threads run at once, which are also those that look up names; more work waits
+/// its turn. Throws CancelledError when the fiber has been cancelled before, OSError when there can
+/// be no thread.
+template <std::invocable F>
+auto offload(F function) {
+  if (!inside()) return function();
+  return detail::HelperCallOf<F, std::invoke_result_t<F&>>(function).take();
+}
+
+/// Waits until a child process has ended, reaps it, and gives its exit status, or the negative
+/// number of the signal that ended it. On a plain thread too. Nobody else may wait for that child.
+///
+/// Throws ValueError unless pid > 0; ChildProcessError when it is no child of this process, or has
+/// been reaped; TimeoutError, and the child goes on; CancelledError likewise.
+/// Python: subprocess.Popen.wait(); waitpid(2), pidfd_open(2).
+int wait_process(int pid, const Timeout& timeout = std::nullopt);
+/// The error of a pid that is not above zero is EINVAL.
+int wait_process(int pid, const Timeout& timeout, std::error_code& error);
 
 /// A fiber of the calling thread.
 struct Info {

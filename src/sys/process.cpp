@@ -16,8 +16,15 @@ Result fork() noexcept { return result(::fork()); }
 void exit_now(int status) noexcept { ::_exit(status); }
 
 Result reap(int child) noexcept {
+  int code = 0;
+  return reap(child, code);
+}
+
+Result reap(int child, int& code) noexcept {
   int status = 0;
-  return result(::waitpid(child, &status, WNOHANG));
+  const Result reaped = result(::waitpid(child, &status, WNOHANG));
+  if (reaped > 0) code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+  return reaped;
 }
 
 Result pidfd(int process) noexcept { return result(::syscall(SYS_pidfd_open, process, 0)); }

@@ -18,6 +18,9 @@ Result fork() noexcept;
 [[noreturn]] void exit_now(int status) noexcept;
 /// The number of a child that has ended, which is thereby forgotten; 0 while it runs.
 Result reap(int child) noexcept;
+/// reap(), with `code` set to what the child has ended with: its exit status, or the negative
+/// number of the signal that has ended it.
+Result reap(int child, int& code) noexcept;
 /// A close-on-exec descriptor that is ready to be read from once the process has ended.
 Result pidfd(int process) noexcept;
 

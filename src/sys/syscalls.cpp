@@ -1,6 +1,7 @@
 #include "sys/syscalls.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -9,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -151,6 +153,16 @@ Result read(int file, void* data, std::size_t size) noexcept {
 
 Result pread(int file, void* data, std::size_t size, std::int64_t offset) noexcept {
   return result(::pread(file, data, size, offset));
+}
+
+Result in_memory(int file, std::int64_t offset) noexcept {
+  char byte = 0;
+  const iovec piece{&byte, 1};
+  const Result got = result(::preadv2(file, &piece, 1, offset, RWF_NOWAIT));
+  struct statfs system {};
+  // A file system that is nothing but memory does not say so.
+  if (got == -EOPNOTSUPP && ::fstatfs(file, &system) == 0 && system.f_type == TMPFS_MAGIC) return 1;
+  return got;
 }
 
 Result tell(int file) noexcept { return result(::lseek(file, 0, SEEK_CUR)); }

@@ -58,6 +58,9 @@ Result sendfile(int fd, int file, std::int64_t& offset, std::size_t size) noexce
 Result splice(int fd, int pipe, std::size_t size) noexcept;
 Result read(int file, void* data, std::size_t size) noexcept;
 Result pread(int file, void* data, std::size_t size, std::int64_t offset) noexcept;
+/// Whether there is something at `offset` of a file that can be read without waiting for a disk: 1,
+/// or 0 at the end; -EAGAIN when it is not in memory, -EOPNOTSUPP where that cannot be told.
+Result in_memory(int file, std::int64_t offset) noexcept;
 /// The position of a file, or what sets it; -ESPIPE where there is none.
 Result tell(int file) noexcept;
 Result seek(int file, std::int64_t offset) noexcept;

@@ -22,10 +22,15 @@ class Helpers {
   static Helpers& current();
 
   /// 0, or -errno when there is no thread to do it.
-  long submit(std::shared_ptr<Job> job, int event);
+  long submit(std::shared_ptr<Job> job, void (*tell)(void*) noexcept, void* waiting);
 
   /// Nobody waits for the job any more.
   void withdraw(const std::shared_ptr<Job>& job) noexcept;
+
+  bool done(const Job& job) noexcept {
+    const std::lock_guard lock(mutex_);
+    return job.done_;
+  }
 
  private:
   static void main(void* self) noexcept { static_cast<Helpers*>(self)->serve(); }
@@ -51,9 +56,10 @@ Helpers& Helpers::current() {
   return *seen;
 }
 
-long Helpers::submit(std::shared_ptr<Job> job, int event) {
+long Helpers::submit(std::shared_ptr<Job> job, void (*tell)(void*) noexcept, void* waiting) {
   const std::lock_guard lock(mutex_);
-  job->event_ = event;
+  job->tell_ = tell;
+  job->waiting_ = waiting;
   queue_.push_back(std::move(job));
   if (threads_ - busy_ < queue_.size() && threads_ < kMostHelpers) {
     const long started = sys::start_thread(&Helpers::main, this);
@@ -71,7 +77,7 @@ long Helpers::submit(std::shared_ptr<Job> job, int event) {
 void Helpers::withdraw(const std::shared_ptr<Job>& job) noexcept {
   if (generation_ != sys::fork_generation()) return;
   const std::lock_guard lock(mutex_);
-  job->event_ = -1;
+  job->tell_ = nullptr;
   if (const auto at = std::find(queue_.begin(), queue_.end(), job); at != queue_.end())
     queue_.erase(at);
 }
@@ -87,7 +93,8 @@ void Helpers::serve() noexcept {
     job->run();
     lock.lock();
     --busy_;
-    if (job->event_ >= 0) sys::eventfd_add(job->event_);
+    job->done_ = true;
+    if (job->tell_ != nullptr) job->tell_(job->waiting_);
     lock.unlock();
     job.reset();
     lock.lock();
@@ -95,18 +102,24 @@ void Helpers::serve() noexcept {
   --threads_;
 }
 
+Offloaded::Offloaded(std::shared_ptr<Job> job, void (*tell)(void*) noexcept, void* waiting)
+    : job_(std::move(job)),
+      helpers_(Helpers::current()),
+      error_(helpers_.submit(job_, tell, waiting)) {}
+
+Offloaded::~Offloaded() { helpers_.withdraw(job_); }
+
+bool Offloaded::done() const noexcept { return helpers_.done(*job_); }
+
 long offload(std::shared_ptr<Job> job, Deadline deadline) {
   const long made = sys::eventfd();
   if (made < 0) return made;
-  const sys::OwnFd event(static_cast<int>(made));
-  Helpers& helpers = Helpers::current();
-  if (const long failed = helpers.submit(job, event.get()); failed < 0) return failed;
-
-  struct Withdrawal {
-    ~Withdrawal() { helpers.withdraw(job); }
-    Helpers& helpers;
-    const std::shared_ptr<Job>& job;
-  } const withdrawal{helpers, job};
+  sys::OwnFd event(static_cast<int>(made));
+  const auto tell = [](void* it) noexcept {
+    sys::eventfd_add(static_cast<sys::OwnFd*>(it)->get());
+  };
+  const Offloaded offloaded(std::move(job), tell, &event);
+  if (offloaded.error() < 0) return offloaded.error();
   sys::PollEntry entry{event.get(), sys::kIn, 0};
   const long ready = wait_any({&entry, 1}, deadline);
   return ready > 0 ? 0 : ready == 0 ? kTimedOut : ready;

@@ -29,7 +29,30 @@ class Job {
 
  private:
   friend class Helpers;
-  int event_ = -1;  // what tells the caller; -1 when nobody waits
+  void (*tell_)(void* waiting) noexcept = nullptr;  // null when nobody waits
+  void* waiting_ = nullptr;
+  bool done_ = false;
+};
+
+/// A job that a helper runs, for as long as somebody waits for it.
+class Offloaded {
+ public:
+  /// Has tell(waiting) called once the job has run, by the helper; it must not block.
+  Offloaded(std::shared_ptr<Job> job, void (*tell)(void* waiting) noexcept, void* waiting);
+  Offloaded(const Offloaded&) = delete;
+  Offloaded& operator=(const Offloaded&) = delete;
+  /// tell() is not called any more. A job that nobody has begun never runs; one that is under way
+  /// goes on, and its end concerns nobody.
+  ~Offloaded();
+
+  /// 0, or -errno when there is no thread to run it.
+  long error() const noexcept { return error_; }
+  bool done() const noexcept;
+
+ private:
+  std::shared_ptr<Job> job_;
+  class Helpers& helpers_;
+  long error_;
 };
 
 /// Has a helper run the job and waits until it has: 0, kTimedOut, or -errno. Unless that is 0 the

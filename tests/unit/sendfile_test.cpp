@@ -331,7 +331,12 @@ struct Refusing : detail::Waiter {
     detail::set_current_waiter(this);
     return result;
   }
-  long wait_any(std::span<sys::PollEntry>, detail::Deadline) override { return -EINVAL; }
+  long wait_any(std::span<sys::PollEntry> entries, detail::Deadline deadline) override {
+    detail::set_current_waiter(nullptr);
+    const long result = detail::wait_any(entries, deadline);
+    detail::set_current_waiter(this);
+    return result;
+  }
 
   int number = 0;
   bool refused = false;

@@ -1,0 +1,101 @@
+// What no readiness of a descriptor describes: calls that block, and the end of child processes.
+
+#include <plug/fiber.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <exception>
+#include <memory>
+#include <string>
+
+#include "fiber/scheduler.hpp"
+#include "fiber/sleeper.hpp"
+#include "socket_calls.hpp"
+#include "sys/process.hpp"
+#include "wait/offload.hpp"
+
+namespace plug {
+
+namespace detail {
+
+void HelperCall::run() {
+  class CallJob final : public Job {
+   public:
+    explicit CallJob(HelperCall& made) noexcept : made_(made) {}
+    void run() noexcept override {
+      try {
+        made_.call();
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+    }
+    std::exception_ptr thrown;
+
+   private:
+    HelperCall& made_;
+  };
+  Scheduler& scheduler = *Scheduler::here();
+  if (scheduler.take_cancel()) throw_if(error_from(kCancelled), "offload");
+  const auto job = std::make_shared<CallJob>(*this);
+  Sleeper sleeper;
+  const auto tell = [](void* it) noexcept { static_cast<Sleeper*>(it)->wake(); };
+  const Offloaded offloaded(job, tell, &sleeper);
+  if (offloaded.error() < 0) throw_if(error_from(offloaded.error()), "offload");
+  bool cancelled = false;
+  while (!offloaded.done())
+    if (sleeper.sleep(Deadline::none(), "offload") == kCancelled) cancelled = true;
+  if (cancelled) scheduler.cancel(scheduler.current());
+  if (job->thrown) std::rethrow_exception(job->thrown);
+}
+
+}  // namespace detail
+
+namespace fiber {
+
+using detail::Deadline;
+namespace sys = detail::sys;
+
+int wait_process(int pid, const Timeout& timeout, std::error_code& error) {
+  constexpr std::int64_t kLookAgain = 5'000'000;  // nanoseconds
+  const Deadline deadline = detail::deadline_of(timeout);
+  long result = pid > 0 ? 0 : -EINVAL;
+  long made = -1;
+  sys::OwnFd process;
+  while (result == 0) {
+    int code = 0;
+    result = sys::reap(pid, code);
+    if (result > 0) {
+      error.clear();
+      return code;
+    }
+    if (result < 0) break;
+    if (deadline.remaining() == 0) {
+      result = detail::kTimedOut;
+      break;
+    }
+    if (made < 0) {
+      made = sys::pidfd(pid);
+      process = sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
+    }
+    // Without that, or a descriptor to spare, it has to be looked at now and then.
+    std::array entries{sys::PollEntry{process.get(), sys::kIn, 0}};
+    const long ready = made < 0
+                           ? detail::wait_any({}, std::min(deadline, Deadline::after(kLookAgain)))
+                           : detail::wait_any(entries, deadline);
+    if (ready < 0) result = ready;
+  }
+  error = detail::error_from(result);
+  return 0;
+}
+
+int wait_process(int pid, const Timeout& timeout) {
+  if (pid <= 0) throw ValueError("wait_process: pid " + std::to_string(pid) + " is not above zero");
+  std::error_code error;
+  const int code = wait_process(pid, timeout, error);
+  if (error) throw_if(error, "pid " + std::to_string(pid));
+  return code;
+}
+
+}  // namespace fiber
+}  // namespace plug

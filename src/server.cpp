@@ -34,7 +34,7 @@ bool exhausted(const OSError& error) noexcept {
 }
 
 /// ServerLoop::wait(), but for want of memory, which is no end of a server: it waits again later.
-bool wait_for_request(BaseServer& server, const ServerLoop::Watch& watch, Deadline deadline,
+bool wait_for_request(BaseServer& server, ServerLoop::Watch& watch, Deadline deadline,
                       bool stoppable) {
   ServerLoop& loop = detail::ServerAccess::loop(server);
   try {
@@ -108,27 +108,56 @@ void BaseServer::check_complete(std::string_view call) const {
 void BaseServer::serve_forever(Timeout poll_interval) {
   check_complete("serve_forever");
   loop_->adopt();
-  const ServerLoop::Running running(*loop_);
-  serve(poll_interval);
+  run_serving([&] {
+    const ServerLoop::Running running(*loop_);
+    serve(poll_interval);
+  });
 }
 
+void BaseServer::run_serving(const std::function<void()>& serving) { serving(); }
+
 void BaseServer::serve(const Timeout& poll_interval) {
-  const ServerLoop::Watch watch(*loop_, *this);
+  class Ended {
+   public:
+    explicit Ended(BaseServer& server) noexcept : server_(server) {}
+    Ended(const Ended&) = delete;
+    Ended& operator=(const Ended&) = delete;
+    ~Ended() { server_.serving_has_ended(); }
+
+   private:
+    BaseServer& server_;
+  };
+  const Ended ended(*this);
+  ServerLoop::Watch watch(*loop_, *this);
+  // In a fiber, whose waits are not one call each, a request is looked for behind each other one.
+  bool more = false;
   while (!loop_->stopping()) {
-    const bool ready = wait_for_request(*this, watch, deadline_of(poll_interval), true);
-    if (loop_->stopping()) break;
-    if (ready) handle_ready();
-    service_actions();
+    const bool waited = !more;
+    if (waited) {
+      more = wait_for_request(*this, watch, deadline_of(poll_interval), true);
+      if (loop_->stopping()) break;
+    }
+    const bool handled = more && handle_ready();
+    more = handled && detail::current_waiter() != nullptr &&
+           loop_->may_take_another(count(max_connections));
+    if (waited || handled) service_actions();
   }
 }
 
 void BaseServer::handle_request() {
   check_complete("handle_request");
   loop_->adopt();
+  run_serving([&] { handle_one(); });
+}
+
+void BaseServer::handle_one() {
   const Deadline deadline = std::min(deadline_of(socket.gettimeout()), deadline_of(timeout));
-  const ServerLoop::Watch watch(*loop_, *this);
+  ServerLoop::Watch watch(*loop_, *this);
   for (;;) {
-    if (wait_for_request(*this, watch, deadline, false)) return handle_ready();
+    if (wait_for_request(*this, watch, deadline, false)) {
+      handle_ready();
+      return;
+    }
     if (!deadline.is_none() && deadline.remaining() == 0) return handle_timeout();
   }
 }
@@ -151,13 +180,13 @@ void BaseServer::stop_serving() noexcept {
   if (!loop_->forked()) loop_->stop();
 }
 
-void BaseServer::handle_ready() {
+bool BaseServer::handle_ready() {
   std::optional<std::pair<Request, Address>> got;
   try {
     got.emplace(get_request());
   } catch (const OSError& error) {
     if (exhausted(error) && loop_->pause()) handle_exhaustion(error);
-    return;
+    return false;
   }
   loop_->got_request();
   auto& [request, client_address] = *got;
@@ -165,6 +194,7 @@ void BaseServer::handle_ready() {
     process(request, client_address);
   else
     shutdown_request(request);
+  return true;
 }
 
 bool BaseServer::admit(Request& request, const Address& client_address) {
@@ -275,10 +305,9 @@ void TCPServer::server_activate() { socket.listen(request_queue_size); }
 void TCPServer::server_close() { socket.close(); }
 
 std::pair<Request, Address> TCPServer::get_request() {
+  detail::ServerAccess::loop(*this).does_not_wait();
   std::error_code error;
-  // The descriptor does not block.
-  auto accepted =
-      detail::accept_until(detail::live(SocketAccess::state(socket)), Deadline::none(), error);
+  auto accepted = detail::accept_now(detail::live(SocketAccess::state(socket)), error);
   if (error) throw_if(error, "accept");
   return accepted;
 }
@@ -304,6 +333,7 @@ UDPServer::UDPServer(AF family, ServerAddress address, HandlerFactory handler)
 }
 
 std::pair<Request, Address> UDPServer::get_request() {
+  detail::ServerAccess::loop(*this).does_not_wait();
   std::error_code error;
   const std::size_t size = detail::checked_size(max_packet_size, error);
   detail::Scratch scratch(size);

@@ -2,7 +2,10 @@
 #include <plug/server_group.hpp>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <exception>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <system_error>
@@ -10,6 +13,7 @@
 
 #include "server_loop.hpp"
 #include "sys/process.hpp"
+#include "wait/waiter.hpp"
 
 namespace plug {
 
@@ -112,26 +116,47 @@ int BaseServerGroup::serve(Serve serve_one) {
   /// The threads of the other workers, which end before this does.
   class Threads {
    public:
-    explicit Threads(BaseServerGroup& group) : group_(group) {}
+    explicit Threads(BaseServerGroup& group) : group_(group) { threads_.reserve(group.size()); }
     Threads(const Threads&) = delete;
     Threads& operator=(const Threads&) = delete;
     ~Threads() {
       group_.stop_workers();
-      for (std::thread& thread : threads) thread.join();
+      // Whose waiting must not hold up other fibers that those threads may wait for.
+      if (detail::current_waiter() != nullptr) wait();
+      for (std::thread& thread : threads_) thread.join();
       group_.stop_.store(false);
     }
-    std::vector<std::thread> threads;
+    void start(std::function<void()> main) {
+      threads_.emplace_back([this, main = std::move(main)] {
+        main();
+        ++ended_;
+        detail::sys::eventfd_add(event_.get());
+      });
+    }
 
    private:
+    void wait() noexcept {
+      while (ended_ < threads_.size()) {
+        std::array entries{detail::sys::PollEntry{event_.get(), detail::sys::kIn, 0}};
+        try {
+          detail::wait_any(entries, detail::Deadline::none());
+        } catch (...) {
+          // From the interrupt hook. Nothing else can be done than to wait on.
+        }
+        detail::sys::eventfd_drain(event_.get());
+      }
+    }
+
     BaseServerGroup& group_;
+    const detail::sys::OwnFd event_ = detail::make_event();
+    std::atomic<std::size_t> ended_{0};
+    std::vector<std::thread> threads_;
   };
   {
     Threads others(*this);
-    others.threads.reserve(size());
     try {
       for (const auto& worker : workers_)
-        if (worker != workers_.front())
-          others.threads.emplace_back([&run, &other = *worker] { run(other); });
+        if (worker != workers_.front()) others.start([&run, &other = *worker] { run(other); });
     } catch (const std::system_error& error) {
       throw RuntimeError(std::string("can't start new thread: ") + error.code().message());
     }

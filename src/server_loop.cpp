@@ -16,6 +16,7 @@ namespace plug::detail {
 namespace {
 
 constexpr std::int64_t kPause = 50'000'000;  // nanoseconds
+constexpr std::uint64_t kRequestEvent = 0, kLoopEvent = 1, kStopEvent = 2;
 
 }  // namespace
 
@@ -39,23 +40,23 @@ void ServerLoop::adopt() {
   ended_ = std::move(ended);
   stop_.store(false);
   serving_.store(false);
-  threads_.clear();
+  callers_.clear();
   of_children_.clear();
   generation_.store(sys::fork_generation());
 }
 
 ServerLoop::Running::Running(ServerLoop& loop) : loop_(loop) {
   const std::lock_guard lock(loop_.mutex_);
-  loop_.threads_.push_back(std::this_thread::get_id());
+  loop_.callers_.push_back(caller());
   if (!loop_.serving_.exchange(true)) loop_.requests_->uncut();
   sys::eventfd_drain(loop_.ended_.get());
 }
 
 ServerLoop::Running::~Running() {
   const std::lock_guard lock(loop_.mutex_);
-  auto& threads = loop_.threads_;
-  threads.erase(std::find(threads.begin(), threads.end(), std::this_thread::get_id()));
-  if (!threads.empty()) return;
+  auto& callers = loop_.callers_;
+  callers.erase(std::find(callers.begin(), callers.end(), caller()));
+  if (!callers.empty()) return;
   loop_.forget_stop();
   loop_.serving_.store(false);
   sys::eventfd_add(loop_.ended_.get());
@@ -83,11 +84,12 @@ void ServerLoop::wait_until_ended() {
 
 bool ServerLoop::runs_here() {
   const std::lock_guard lock(mutex_);
-  return std::find(threads_.begin(), threads_.end(), std::this_thread::get_id()) != threads_.end();
+  return std::find(callers_.begin(), callers_.end(), caller()) != callers_.end();
 }
 
 ServerLoop::Watch::Watch(ServerLoop& loop, BaseServer& server)
-    : fd_(server.fileno()),
+    : loop_(loop),
+      fd_(server.fileno()),
       state_(SocketAccess::state(server.socket)),
       waker_{[](void* self) noexcept { static_cast<ServerLoop*>(self)->requests_->signal_event(); },
              &loop} {
@@ -104,19 +106,56 @@ ServerLoop::Watch::~Watch() {
   if (listed_) state_->descriptor.remove(waker_);
 }
 
-bool ServerLoop::wait(const Watch& watch, Deadline deadline, std::size_t most, bool stoppable) {
+/// Whether there is a set. Only for the server's own socket, which cannot close unnoticed.
+bool ServerLoop::Watch::has_set() {
+  if (set_ || current_waiter() == nullptr || !listed_) return set_.has_value();
+  const long made = sys::epoll_create();
+  if (made < 0) return false;
+  set_.emplace(static_cast<int>(made));
+  if (set_->add(loop_.requests_->event(), sys::kIn, kLoopEvent) < 0 ||
+      set_->add(loop_.stop_event(), sys::kIn, kStopEvent) < 0)
+    set_.reset();
+  return set_.has_value();
+}
+
+ServerLoop::Watch::Ready ServerLoop::Watch::wait_in_set(bool listening, Deadline deadline) {
+  if (listening != in_set_) {
+    const long changed = listening ? set_->add(fd_, sys::kIn, kRequestEvent) : set_->remove(fd_);
+    if (changed < 0) throw_if(error_from(changed), "waiting for a request");
+    in_set_ = listening;
+  }
+  std::array<sys::EpollEvent, 3> events{};
+  const long count = set_->wait(events, deadline);
+  if (count < 0 && count != kTimedOut) throw_if(error_from(count), "waiting for a request");
+  Ready ready{false, false};
+  for (long i = 0; i < count; ++i) {
+    const std::uint64_t which = events[static_cast<std::size_t>(i)].data;
+    ready.request |= which == kRequestEvent;
+    ready.event |= which == kLoopEvent;
+  }
+  return ready;
+}
+
+ServerLoop::Watch::Ready ServerLoop::Watch::wait(bool listening, Deadline deadline,
+                                                 bool stoppable) {
+  if (stoppable && has_set()) return wait_in_set(listening, deadline);
+  std::array entries{sys::PollEntry{listening ? fd_ : -1, sys::kIn, 0},
+                     sys::PollEntry{loop_.requests_->event(), sys::kIn, 0},
+                     sys::PollEntry{stoppable ? loop_.stop_event() : -1, sys::kIn, 0}};
+  const long ready = wait_any(entries, deadline);
+  if (ready < 0) throw_if(error_from(ready), "waiting for a request");
+  return {entries[0].revents != 0, entries[1].revents != 0};
+}
+
+bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool stoppable) {
   const std::int64_t pause =
       paused_.load() ? paused_until_.load() - sys::monotonic_nanoseconds() : 0;
   const bool full = most > 0 && requests_->is_full(most);
   if (pause > 0) deadline = std::min(deadline, Deadline::after(pause));
-  std::array entries{sys::PollEntry{full || pause > 0 ? -1 : watch.fd(), sys::kIn, 0},
-                     sys::PollEntry{requests_->event(), sys::kIn, 0},
-                     sys::PollEntry{stoppable ? stop_wanted_.get() : -1, sys::kIn, 0}};
-  const long ready = wait_any(entries, deadline);
-  if (ready < 0) throw_if(error_from(ready), "waiting for a request");
-  if (entries[1].revents != 0) requests_->drain_event();
+  const Watch::Ready ready = watch.wait(!full && pause <= 0, deadline, stoppable);
+  if (ready.event) requests_->drain_event();
   if (watch.closed()) throw_if(error_from(-EBADF), "the server's socket");
-  return entries[0].revents != 0;
+  return ready.request;
 }
 
 bool ServerLoop::admit(Request& request, const Address& client_address, std::size_t most_of_host) {

@@ -13,7 +13,6 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,6 +21,7 @@
 #include "sys/syscalls.hpp"
 #include "wait/deadline.hpp"
 #include "wait/descriptor.hpp"
+#include "wait/event_set.hpp"
 
 namespace plug::detail {
 
@@ -52,7 +52,7 @@ class ServerLoop {
   void forget_stop() noexcept;
   /// Returns when no serve_forever() runs.
   void wait_until_ended();
-  /// Whether the calling thread is in serve_forever().
+  /// Whether the caller, a thread or a fiber, is in serve_forever().
   bool runs_here();
   /// Whether this is another process than the one whose server it is.
   bool forked() const noexcept { return generation_.load() != sys::fork_generation(); }
@@ -63,7 +63,7 @@ class ServerLoop {
   int stop_event() const noexcept { return stop_wanted_.get(); }
 
   /// Keeps the number of the server's descriptor taken while the loop waits for it, and has the
-  /// loop woken when it closes.
+  /// loop woken when it closes. For one thread, or one fiber.
   class Watch {
    public:
     /// Throws ValueError when there is no descriptor.
@@ -72,22 +72,43 @@ class ServerLoop {
     Watch& operator=(const Watch&) = delete;
     ~Watch();
 
-    int fd() const noexcept { return fd_; }
     bool closed() const noexcept { return in_flight_ && state_->descriptor.closed(); }
 
+    /// Waits as wait_any() does until there is a request, if `listening`, or the loop is told
+    /// something. In a fiber, where that takes many system calls, by a set of its own.
+    struct Ready {
+      bool request;
+      bool event;
+    };
+    Ready wait(bool listening, Deadline deadline, bool stoppable);
+
    private:
+    bool has_set();
+    Ready wait_in_set(bool listening, Deadline deadline);
+
+    ServerLoop& loop_;
     const int fd_;
     const std::shared_ptr<SocketState> state_;
     std::optional<Descriptor::InFlight> in_flight_;  // where the descriptor is the socket's
     Waker waker_;
     bool listed_ = false;
+    std::optional<EventSet> set_;
+    bool in_set_ = false;  // the descriptor is
   };
 
   /// Waits for a request: true when there is one; false when the deadline has passed, or there is
   /// something else to look at, such as stopping() where it is `stoppable`. During a pause there is
   /// none. Throws OSError EBADF when the descriptor closes. With `most` connections (zero is no
   /// limit) it waits until one has ended.
-  bool wait(const Watch& watch, Deadline deadline, std::size_t most, bool stoppable);
+  bool wait(Watch& watch, Deadline deadline, std::size_t most, bool stoppable);
+
+  /// Called by a get_request() that does not wait though there is no request.
+  void does_not_wait() noexcept { does_not_wait_.store(true, std::memory_order_relaxed); }
+  /// Whether there may be another request, and asking for it does not wait. Once for each request.
+  bool may_take_another(std::size_t most) {
+    return does_not_wait_.exchange(false, std::memory_order_relaxed) &&
+           (most == 0 || !requests_->is_full(most));
+  }
 
   /// Counts a request among those being handled, unless it is already; false when that makes more
   /// than `most_of_host` from its host (zero is no limit).
@@ -115,7 +136,8 @@ class ServerLoop {
   std::atomic<bool> stop_{false};
   std::atomic<bool> serving_{false};
   std::mutex mutex_;
-  std::vector<std::thread::id> threads_;  // that are in serve_forever()
+  std::vector<const void*> callers_;  // that are in serve_forever()
+  std::atomic<bool> does_not_wait_{false};
   std::atomic<bool> paused_{false};
   std::atomic<std::int64_t> paused_until_{0};  // of the monotonic clock
   std::shared_ptr<LiveRequests> requests_;

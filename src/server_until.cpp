@@ -96,6 +96,13 @@ int BaseServer::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,
                                    const std::vector<int>& signals) {
   check_complete("serve_until_signal");
   loop_->adopt();
+  int signal = 0;
+  run_serving([&] { signal = serve_and_drain(drain_timeout, poll_interval, signals); });
+  return signal;
+}
+
+int BaseServer::serve_and_drain(const Timeout& drain_timeout, const Timeout& poll_interval,
+                                const std::vector<int>& signals) {
   const detail::ServerLoop::Running running(*loop_);
   const detail::Ending ending(*loop_, drain_timeout, signals);
   const detail::sys::SignalMask let_through(signals);

@@ -119,18 +119,36 @@ std::string kind_text(std::string_view call, AF family, SOCK type, Protocol prot
 
 }  // namespace
 
-std::pair<Socket, Address> detail::accept_until(SocketState& state, Deadline deadline,
-                                                std::error_code& error) {
-  std::pair<Socket, Address> result{SocketAccess::make(nullptr), Address{}};
+namespace {
+
+std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline deadline,
+                                      std::error_code& error) {
+  std::pair<Socket, Address> result{detail::SocketAccess::make(nullptr), Address{}};
   Op op{.kind = Op::Kind::accept,
+        .flags = flags,
         .address = AddressAccess::storage(result.second),
         .address_size = Address::kCapacity};
   const long accepted = detail::perform(state.descriptor, op, deadline);
   error = error_from(accepted);
   if (accepted < 0) return result;
   AddressAccess::set_size(result.second, op.address_size, state.proto);
-  result.first = SocketAccess::make(own(accepted, state.family, state.type, state.proto, error));
+  result.first =
+      detail::SocketAccess::make(own(accepted, state.family, state.type, state.proto, error));
   return result;
+}
+
+}  // namespace
+
+std::pair<Socket, Address> detail::accept_until(SocketState& state, Deadline deadline,
+                                                std::error_code& error) {
+  return accept_one(state, 0, deadline, error);
+}
+
+std::pair<Socket, Address> detail::accept_now(SocketState& state, std::error_code& error) {
+  // On a plain thread it is one system call, which the descriptor keeps from waiting.
+  const Deadline deadline =
+      detail::current_waiter() == nullptr ? Deadline::none() : Deadline::immediate();
+  return accept_one(state, sys::kDontWait, deadline, error);
 }
 
 std::pair<std::size_t, Address> detail::receive_from(SocketState& state, MutableBytes buffer,

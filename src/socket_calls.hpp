@@ -37,6 +37,8 @@ long on_descriptor(SocketState& state, Call call) {
 /// The calls of the same names with a deadline of their own in place of the socket's time-out.
 std::pair<Socket, Address> accept_until(SocketState& state, Deadline deadline,
                                         std::error_code& error);
+/// accept() without waiting, of a listener whose descriptor does not block.
+std::pair<Socket, Address> accept_now(SocketState& state, std::error_code& error);
 std::pair<std::size_t, Address> receive_from(SocketState& state, MutableBytes buffer, MSG flags,
                                              Deadline deadline, std::error_code& error);
 

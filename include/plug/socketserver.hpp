@@ -70,6 +70,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -261,6 +262,12 @@ class BaseServer {
   /// Returns when no handler uses this server any more.
   virtual void wait_for_handlers() noexcept {}
 
+  /// Calls `serving`, which takes requests, once, wherever its handlers can run: here.
+  virtual void run_serving(const std::function<void()>& serving);
+
+  /// Called when a serve_forever() takes no more requests, before shutdown() returns.
+  virtual void serving_has_ended() noexcept {}
+
   /// What a thread does for one request: finish_request(), handle_error(), shutdown_request().
   void process_apart(Request& request, const Address& client_address);
 
@@ -273,7 +280,10 @@ class BaseServer {
   void check_complete(std::string_view call) const;
   void check_shutdown() const;
   void serve(const Timeout& poll_interval);
-  void handle_ready();
+  void handle_one();
+  bool handle_ready();
+  int serve_and_drain(const Timeout& drain_timeout, const Timeout& poll_interval,
+                      const std::vector<int>& signals);
   bool admit(Request& request, const Address& client_address);
   void process(Request& request, const Address& client_address);
 

@@ -136,7 +136,8 @@ class WithoutBlocking {
 
 /// attempt(), which must not wait whatever the descriptor's mode is.
 long try_once(int fd, Op& op) noexcept {
-  if (has_flags(op.kind)) return attempt(fd, op);
+  if (has_flags(op.kind) || (op.kind == Op::Kind::accept && (op.flags & sys::kDontWait) != 0))
+    return attempt(fd, op);
   const WithoutBlocking mode(fd);
   return attempt(fd, op);
 }

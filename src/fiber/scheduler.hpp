@@ -121,6 +121,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
 
   long perform(Descriptor& descriptor, Op& op, Deadline deadline) override;
   long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
+  const void* caller() const noexcept override { return current_; }
 
  private:
   static constexpr int kMostHot = 16;

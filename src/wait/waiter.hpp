@@ -48,7 +48,8 @@ struct Op {
     send_message,     ///< sendmsg(data: a sys::Message, flags)
     send_file,        ///< sendfile(file, data: the offset, an int64_t, size)
     send_pipe,        ///< splice(file, size); -EAGAIN also when the pipe is empty
-    accept,           ///< accept4() into address, address_size
+    accept,           ///< accept4() into address, address_size; with kDontWait in flags the
+                      ///< descriptor is known not to block
     connect,          ///< connect() to address, address_size
     ready,            ///< nothing but waiting for `flags` (kIn, kOut); gives the ready events
   };
@@ -72,6 +73,9 @@ class Waiter {
   /// how), 0 when the deadline passed, -errno.
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
+  /// Tells the fiber that calls from all others that there are.
+  virtual const void* caller() const noexcept = 0;
+
  protected:
   ~Waiter() = default;
 };
@@ -82,6 +86,11 @@ inline Waiter* current_waiter() noexcept { return thread_waiter; }
 inline void set_current_waiter(Waiter* waiter) noexcept { thread_waiter = waiter; }
 
 long wait_any(std::span<sys::PollEntry> entries, Deadline deadline);
+
+/// Tells who calls, a fiber or a plain thread, from all others that there are.
+inline const void* caller() noexcept {
+  return thread_waiter == nullptr ? &thread_waiter : thread_waiter->caller();
+}
 
 /// attempt() of an operation whose kind the compiler knows.
 inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {

@@ -32,6 +32,7 @@ struct LiveRequests::Place {
   const std::shared_ptr<SocketState> connection;
   const std::string host;
   bool listed = false;
+  mutable RequestEnding* handler = nullptr;
   Place* previous = nullptr;
   Place* next = nullptr;
 };
@@ -72,6 +73,13 @@ void LiveRequests::leave(Place& place) noexcept {
   if (std::exchange(watched_, false)) signal_event();
 }
 
+void LiveRequests::set_handler(const std::shared_ptr<const void>& place,
+                               RequestEnding* handler) noexcept {
+  const auto& its = *static_cast<const Place*>(place.get());
+  const std::lock_guard lock(its.requests->mutex_);
+  its.handler = handler;
+}
+
 bool LiveRequests::is_full(std::size_t most) {
   const std::lock_guard lock(mutex_);
   if (connections_ < most) return false;
@@ -90,8 +98,12 @@ void LiveRequests::cut() noexcept {
   if (generation_ != sys::fork_generation()) return;
   const std::lock_guard lock(mutex_);
   cut_.store(true);
-  for (Place* place = first_; place != nullptr; place = place->next)
-    if (place->connection) end_connection(*place->connection);
+  for (Place* place = first_; place != nullptr; place = place->next) {
+    if (place->handler != nullptr)
+      place->handler->end_request();
+    else if (place->connection)
+      end_connection(*place->connection);
+  }
 }
 
 }  // namespace plug::detail

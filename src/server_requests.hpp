@@ -14,6 +14,15 @@
 
 namespace plug::detail {
 
+/// What handles a request and can be told to end.
+class RequestEnding {
+ public:
+  virtual void end_request() noexcept = 0;
+
+ protected:
+  ~RequestEnding() = default;
+};
+
 /// Counts requests, for limits and for whoever waits until there are none, and can end their
 /// connections. Each has a place here for as long as its Request lives, which may be longer than
 /// the server. Threads: all of it from any. In a forked child the requests are the parent's, and
@@ -28,6 +37,11 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
   std::shared_ptr<const void> enter(std::shared_ptr<SocketState> connection, std::string host,
                                     std::size_t most);
 
+  /// Has cut() tell `handler` to end, in place of the connection; null: no more. `place` is a
+  /// result of enter().
+  static void set_handler(const std::shared_ptr<const void>& place,
+                          RequestEnding* handler) noexcept;
+
   /// Whether there are `most` connections or more. If so the event is readable once one has ended.
   bool is_full(std::size_t most);
   /// Whether there are none. If not the event is readable once one has ended.
@@ -37,7 +51,8 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
   void signal_event() const noexcept { sys::eventfd_add(changed_.get()); }
   void drain_event() const noexcept { sys::eventfd_drain(changed_.get()); }
 
-  /// Shuts down each connection, and those to come, so that their handlers end.
+  /// Shuts down each connection, and those to come, so that their handlers end; tells those
+  /// handlers that can be told.
   void cut() noexcept;
   bool is_cut() const noexcept { return cut_.load(); }
   /// Those to come are left alone again.

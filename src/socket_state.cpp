@@ -11,9 +11,14 @@ Timeout SocketState::timeout() const noexcept {
   return std::chrono::nanoseconds(nanoseconds);
 }
 
-Deadline SocketState::within_limit(Deadline deadline) noexcept {
-  if (limit_.remaining() == 0) descriptor.close();
-  return std::min(deadline, limit_);
+void SocketState::end_at(Deadline limit) noexcept {
+  Deadline before = limit_.load();
+  while (limit < before && !limit_.compare_exchange_weak(before, limit)) continue;
+}
+
+Deadline SocketState::within(Deadline limit, Deadline deadline) noexcept {
+  if (limit.remaining() == 0) descriptor.close();
+  return std::min(deadline, limit);
 }
 
 void SocketState::set_timeout(Timeout timeout) noexcept {

@@ -45,15 +45,13 @@ class SocketState {
   /// The moment until which a call that begins now may wait.
   Deadline deadline() noexcept {
     const Deadline deadline = Deadline::after(timeout_.load(std::memory_order_relaxed));
-    return limited_.load(std::memory_order_relaxed) ? within_limit(deadline) : deadline;
+    const Deadline limit = limit_.load(std::memory_order_relaxed);
+    return limit.is_none() ? deadline : within(limit, deadline);
   }
 
-  /// Lets no call last beyond that moment, and closes the descriptor with the first call after it.
-  /// Before the socket is shared with other threads.
-  void end_at(Deadline limit) noexcept {
-    limit_ = limit;
-    limited_.store(true);
-  }
+  /// Lets no call that begins from now on last beyond that moment, and closes the descriptor with
+  /// the first call after it. Of several the earliest counts. From any thread.
+  void end_at(Deadline limit) noexcept;
 
   /// The descriptor closes with the last holder: the Socket itself, and each File. The Socket
   /// counts from the start. Returns -errno when the release closes and that fails.
@@ -68,11 +66,10 @@ class SocketState {
   std::unique_ptr<Layer> layer;            // null for a plain socket
 
  private:
-  Deadline within_limit(Deadline deadline) noexcept;
+  Deadline within(Deadline limit, Deadline deadline) noexcept;
 
   std::atomic<std::int64_t> timeout_;  // nanoseconds; -1 none
-  std::atomic<bool> limited_{false};
-  Deadline limit_ = Deadline::none();
+  std::atomic<Deadline> limit_{Deadline::none()};
   std::atomic<int> holders_{1};
 };
 

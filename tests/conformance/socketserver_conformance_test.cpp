@@ -1,6 +1,7 @@
 // The scenarios of CPython's test_socketserver under their names there. docs/conformance.md has the
 // table.
 
+#include <plug/fiber_server.hpp>
 #include <plug/plug.hpp>
 
 #include <gmock/gmock.h>
@@ -110,25 +111,37 @@ class SocketServerTest : public testing::Test {
 };
 
 TEST_F(SocketServerTest, test_TCPServer) { run<TCPServer>(); }
-TEST_F(SocketServerTest, test_ThreadingTCPServer) { run<ThreadingTCPServer>(); }
+TEST_F(SocketServerTest, test_ThreadingTCPServer) {
+  run<ThreadingTCPServer>();
+  run<FiberTCPServer>();
+}
 TEST_F(SocketServerTest, test_ForkingTCPServer) {
   const OtherChild child;
   run<ForkingTCPServer>();
 }
 TEST_F(SocketServerTest, test_UnixStreamServer) { run<UnixStreamServer>(); }
-TEST_F(SocketServerTest, test_ThreadingUnixStreamServer) { run<ThreadingUnixStreamServer>(); }
+TEST_F(SocketServerTest, test_ThreadingUnixStreamServer) {
+  run<ThreadingUnixStreamServer>();
+  run<FiberUnixStreamServer>();
+}
 TEST_F(SocketServerTest, test_ForkingUnixStreamServer) {
   const OtherChild child;
   run<ForkingUnixStreamServer>();
 }
 TEST_F(SocketServerTest, test_UDPServer) { run<UDPServer>(); }
-TEST_F(SocketServerTest, test_ThreadingUDPServer) { run<ThreadingUDPServer>(); }
+TEST_F(SocketServerTest, test_ThreadingUDPServer) {
+  run<ThreadingUDPServer>();
+  run<FiberUDPServer>();
+}
 TEST_F(SocketServerTest, test_ForkingUDPServer) {
   const OtherChild child;
   run<ForkingUDPServer>();
 }
 TEST_F(SocketServerTest, test_UnixDatagramServer) { run<UnixDatagramServer>(); }
-TEST_F(SocketServerTest, test_ThreadingUnixDatagramServer) { run<ThreadingUnixDatagramServer>(); }
+TEST_F(SocketServerTest, test_ThreadingUnixDatagramServer) {
+  run<ThreadingUnixDatagramServer>();
+  run<FiberUnixDatagramServer>();
+}
 TEST_F(SocketServerTest, test_ForkingUnixDatagramServer) {
   const OtherChild child;
   run<ForkingUnixDatagramServer>();
@@ -227,9 +240,10 @@ class ErrorHandlerTest : public testing::Test {
     server.server_close();
   }
 
+  /// Of the last server.
   static void check_result(bool handled) {
-    EXPECT_EQ(happened->handled_requests, 1);
-    EXPECT_EQ(happened->handled_errors, handled ? 1 : 0);
+    EXPECT_EQ(happened->handled_requests.exchange(0), 1);
+    EXPECT_EQ(happened->handled_errors.exchange(0), handled ? 1 : 0);
   }
 
  private:
@@ -249,10 +263,14 @@ TEST_F(ErrorHandlerTest, test_sync_not_handled) {
 TEST_F(ErrorHandlerTest, test_threading_handled) {
   serve_one<ThreadingTCPServer, TestError>();
   check_result(true);
+  serve_one<FiberTCPServer, TestError>();
+  check_result(true);
 }
 
 TEST_F(ErrorHandlerTest, test_threading_not_handled) {
   serve_one<ThreadingTCPServer, SystemExit>();
+  check_result(false);
+  serve_one<FiberTCPServer, SystemExit>();
   check_result(false);
 }
 

@@ -1,5 +1,6 @@
 // Several servers on one address.
 
+#include <plug/fiber_server.hpp>
 #include <plug/server_group.hpp>
 
 #include <gmock/gmock.h>
@@ -47,8 +48,8 @@ std::future<void> serve(BaseServerGroup& servers) {
 
 template <class Server>
 class AGroup : public testing::Test {};
-using Servers =
-    testing::Types<TCPServer, ThreadingTCPServer, ForkingTCPServer, ThreadPoolTCPServer>;
+using Servers = testing::Types<TCPServer, ThreadingTCPServer, ForkingTCPServer, ThreadPoolTCPServer,
+                               FiberTCPServer>;
 TYPED_TEST_SUITE(AGroup, Servers);
 
 TYPED_TEST(AGroup, ServesAndShutsDownAsOne) {

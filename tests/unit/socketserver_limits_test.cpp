@@ -1,5 +1,6 @@
 // What servers have beyond Python's: a pool of workers, and limits on connections.
 
+#include <plug/fiber_server.hpp>
 #include <plug/socketserver.hpp>
 
 #include <gmock/gmock.h>
@@ -222,7 +223,8 @@ TEST(AThreadPoolServer, ThatIsClosedByOneOfItsWorkersSaysSo) {
 
 template <class Server>
 class ALimit : public testing::Test {};
-using Limited = testing::Types<ThreadingTCPServer, ThreadPoolTCPServer, ForkingTCPServer>;
+using Limited =
+    testing::Types<ThreadingTCPServer, ThreadPoolTCPServer, ForkingTCPServer, FiberTCPServer>;
 TYPED_TEST_SUITE(ALimit, Limited);
 
 TYPED_TEST(ALimit, OfConnectionsLetsClientsWaitUntilOneHasEnded) {

@@ -1,5 +1,6 @@
 // What every server does: opening, serving, hooks, errors.
 
+#include <plug/fiber_server.hpp>
 #include <plug/socketserver.hpp>
 
 #include <gmock/gmock.h>
@@ -119,7 +120,8 @@ template <class Server>
 class EachStreamServer : public testing::Test {};
 using StreamServers =
     testing::Types<TCPServer, ThreadingTCPServer, ForkingTCPServer, UnixStreamServer,
-                   ThreadingUnixStreamServer, ForkingUnixStreamServer>;
+                   ThreadingUnixStreamServer, ForkingUnixStreamServer, FiberTCPServer,
+                   FiberUnixStreamServer>;
 TYPED_TEST_SUITE(EachStreamServer, StreamServers);
 
 TYPED_TEST(EachStreamServer, AnswersEachClient) {
@@ -155,7 +157,8 @@ template <class Server>
 class EachDatagramServer : public testing::Test {};
 using DatagramServers =
     testing::Types<UDPServer, ThreadingUDPServer, ForkingUDPServer, UnixDatagramServer,
-                   ThreadingUnixDatagramServer, ForkingUnixDatagramServer>;
+                   ThreadingUnixDatagramServer, ForkingUnixDatagramServer, FiberUDPServer,
+                   FiberUnixDatagramServer>;
 TYPED_TEST_SUITE(EachDatagramServer, DatagramServers);
 
 TYPED_TEST(EachDatagramServer, AnswersEachDatagramWithOne) {

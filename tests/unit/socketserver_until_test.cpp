@@ -1,5 +1,6 @@
 // Servers that serve until a signal comes, and let their requests end.
 
+#include <plug/fiber_server.hpp>
 #include <plug/socketserver.hpp>
 
 #include <gmock/gmock.h>
@@ -67,8 +68,8 @@ void wait_until_taken(int signal) {
 
 template <class Server>
 class UntilASignal : public testing::Test {};
-using Servers =
-    testing::Types<TCPServer, ThreadingTCPServer, ForkingTCPServer, ThreadPoolTCPServer>;
+using Servers = testing::Types<TCPServer, ThreadingTCPServer, ForkingTCPServer, ThreadPoolTCPServer,
+                               FiberTCPServer>;
 TYPED_TEST_SUITE(UntilASignal, Servers);
 
 TYPED_TEST(UntilASignal, ServesAndThenTellsWhichItWas) {
@@ -182,7 +183,8 @@ TEST_F(ABusyPool, ClosesItsQueueUnhandledWhenTheTimeIsOver) {
 
 template <class Server>
 class UntilASignalDatagrams : public testing::Test {};
-using DatagramServers = testing::Types<ThreadingUDPServer, ThreadPoolUDPServer, ForkingUDPServer>;
+using DatagramServers =
+    testing::Types<ThreadingUDPServer, ThreadPoolUDPServer, ForkingUDPServer, FiberUDPServer>;
 TYPED_TEST_SUITE(UntilASignalDatagrams, DatagramServers);
 
 TYPED_TEST(UntilASignalDatagrams, AreAnsweredInTheTimeForIt) {

@@ -1,0 +1,32 @@
+#pragma once
+
+// For tests of what runs in fibers.
+
+#include <plug/fiber.hpp>
+
+#include <cstddef>
+#include <string_view>
+
+/// Calls `test` in a fiber, whether this is one or not.
+template <class F>
+void in_fiber(F test) {
+  if (plug::fiber::inside())
+    test();
+  else
+    plug::fiber::run(test);
+}
+
+/// How many of the thread's fibers handle a request.
+inline std::size_t fibers_of_requests() {
+  std::size_t count = 0;
+  for (const plug::fiber::Info& info : plug::fiber::list())
+    count += info.name.starts_with("request from ");
+  return count;
+}
+
+/// Whether the fiber of that name waits.
+inline bool is_parked(std::string_view name) {
+  for (const plug::fiber::Info& info : plug::fiber::list())
+    if (info.name == name && !info.waits_in.empty()) return true;
+  return false;
+}

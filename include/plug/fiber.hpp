@@ -75,6 +75,8 @@ class FiberOutcome {
 
  protected:
   virtual void call() = 0;
+  /// Lets go of what would have been called.
+  virtual void drop() noexcept = 0;
 
  private:
   friend struct FiberAccess;
@@ -112,6 +114,7 @@ class FiberCall final : public FiberValue<R> {
     else
       this->value_.emplace(function());
   }
+  void drop() noexcept override { function_.reset(); }
 
   std::optional<F> function_;
 };

@@ -1,4 +1,5 @@
 #include <plug/fiber.hpp>
+#include <plug/fiber_cores.hpp>
 
 #include <chrono>
 #include <mutex>
@@ -24,13 +25,16 @@ struct FiberOutcome::Impl {
 };
 
 struct FiberAccess {
-  /// The whole of a fiber's life.
-  static void run(FiberOutcome& outcome) noexcept {
-    std::exception_ptr thrown;
-    try {
-      outcome.call();
-    } catch (...) {
-      thrown = std::current_exception();
+  /// The whole of a fiber's life; what was thrown, when it was refused that.
+  static void run(FiberOutcome& outcome, std::exception_ptr thrown) noexcept {
+    if (thrown) {
+      outcome.drop();
+    } else {
+      try {
+        outcome.call();
+      } catch (...) {
+        thrown = std::current_exception();
+      }
     }
     FiberOutcome::Impl& impl = *outcome.impl_;
     const std::lock_guard lock(impl.mutex);
@@ -39,11 +43,12 @@ struct FiberAccess {
     impl.waiting.wake_all();
   }
 
-  static std::shared_ptr<FiberCore> spawn(Scheduler& scheduler,
-                                          const std::shared_ptr<FiberOutcome>& outcome,
-                                          std::string name) {
-    outcome->impl_->fiber = scheduler.spawn(std::move(name), [outcome] { run(*outcome); });
-    return outcome->impl_->fiber;
+  static const std::shared_ptr<FiberCore>& make(Scheduler& scheduler,
+                                                const std::shared_ptr<FiberOutcome>& outcome,
+                                                std::string name) {
+    return outcome->impl_->fiber = scheduler.make(
+               std::move(name),
+               [outcome](std::exception_ptr refused) { run(*outcome, std::move(refused)); });
   }
 };
 
@@ -108,28 +113,49 @@ Scheduler& scheduler_here(std::string_view call) {
 }
 
 void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name) {
-  FiberAccess::spawn(scheduler_here("fiber::spawn"), outcome, std::move(name));
+  Scheduler& scheduler = scheduler_here("fiber::spawn");
+  scheduler.start(FiberAccess::make(scheduler, outcome, std::move(name)));
+}
+
+void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
+                     std::string name) {
+  const std::shared_ptr<FiberCore>& fiber = FiberAccess::make(scheduler, outcome, std::move(name));
+  if (&scheduler == Scheduler::here()) return scheduler.start(fiber);
+  if (!scheduler.hand_over(fiber))
+    throw RuntimeError("fiber::Scheduler::spawn: the fibers that " +
+                       (fiber->name.empty() ? "it" : fiber->name) + " was to join have ended");
+}
+
+std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options) {
+  if (Scheduler::here() != nullptr) throw RuntimeError("fiber::run: called in a fiber");
+  return std::make_shared<Scheduler>(Scheduler::Options{options.stack_size, options.seed});
+}
+
+std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,
+                                      const std::shared_ptr<FiberOutcome>& main) {
+  const std::shared_ptr<FiberCore>& fiber = FiberAccess::make(scheduler, main, "main");
+  scheduler.start(fiber);
+  return fiber;
+}
+
+void run_main(Scheduler& scheduler, FiberCore& main) {
+  const long failed = scheduler.run(main);
+  if (failed < 0) throw_if(error_from(failed), "waiting for events of fibers");
 }
 
 void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options) {
-  if (Scheduler::here() != nullptr) throw RuntimeError("fiber::run: called in a fiber");
-  const auto scheduler =
-      std::make_shared<Scheduler>(Scheduler::Options{options.stack_size, options.seed});
-  const auto fiber = FiberAccess::spawn(*scheduler, main, "main");
-  const long failed = scheduler->run(*fiber);
-  if (failed < 0) throw_if(error_from(failed), "waiting for events of fibers");
+  const std::shared_ptr<Scheduler> scheduler = make_scheduler(options);
+  run_main(*scheduler, *start_main(*scheduler, main));
 }
 
 }  // namespace detail
 
 namespace fiber {
 
-using detail::Scheduler;
-
-bool inside() noexcept { return Scheduler::here() != nullptr; }
+bool inside() noexcept { return detail::Scheduler::here() != nullptr; }
 
 void yield() {
-  Scheduler* const scheduler = Scheduler::here();
+  detail::Scheduler* const scheduler = detail::Scheduler::here();
   if (scheduler == nullptr)
     std::this_thread::yield();
   else if (!scheduler->yield())

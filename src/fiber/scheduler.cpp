@@ -1,5 +1,7 @@
 #include "fiber/scheduler.hpp"
 
+#include <plug/error.hpp>
+
 #include <cerrno>
 #include <utility>
 
@@ -60,24 +62,46 @@ void Scheduler::resume(FiberCore& fiber) noexcept {
   if (fiber.state_ == FiberCore::State::ended) bury(fiber);
 }
 
-std::shared_ptr<FiberCore> Scheduler::spawn(std::string name, std::function<void()> main) {
-  auto fiber = std::make_shared<FiberCore>(shared_from_this(), std::move(name), std::move(main));
+std::shared_ptr<FiberCore> Scheduler::make(std::string name, FiberMain main) {
+  return std::make_shared<FiberCore>(shared_from_this(), std::move(name), std::move(main));
+}
+
+void Scheduler::start(const std::shared_ptr<FiberCore>& fiber) {
+  try {
+    equip(*fiber);
+  } catch (...) {
+    drop(*fiber);
+    throw;
+  }
+  begin(fiber);
+}
+
+/// All that a fiber needs and that there may not be.
+void Scheduler::equip(FiberCore& fiber) {
   if (fibers_.size() == fibers_.capacity()) fibers_.reserve(2 * fibers_.size() + kFirstRoom);
   timers_.reserve(fibers_.capacity());
-  fiber->stack_ = stacks_.take();
+  fiber.stack_ = stacks_.take();
+}
+
+void Scheduler::begin(const std::shared_ptr<FiberCore>& fiber) noexcept {
   fiber->context_.prepare(fiber->stack_.top(), fiber->stack_.usable(), &Scheduler::main_of,
                           fiber.get());
   fiber->index_ = fibers_.size();
   fibers_.push_back(fiber);
-  fiber->cancelled_ = ending_;
+  fiber->cancelled_ |= ending_;
   make_runnable(*fiber);
-  return fiber;
+}
+
+/// What its function holds may hold it.
+void Scheduler::drop(FiberCore& fiber) noexcept {
+  fiber.state_ = FiberCore::State::ended;
+  fiber.main_ = nullptr;
 }
 
 void Scheduler::main_of(void* argument) noexcept {
   FiberCore& fiber = *static_cast<FiberCore*>(argument);
   Scheduler& scheduler = *fiber.owner;
-  fiber.main_();
+  fiber.main_(nullptr);
   // What it holds ends here, in the fiber, where it may wait.
   fiber.main_ = nullptr;
   fiber.state_ = FiberCore::State::ended;
@@ -97,6 +121,10 @@ void Scheduler::bury(FiberCore& fiber) noexcept {
   if (main_ != &fiber) return;
   main_ = nullptr;
   ending_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    accepting_ = false;
+  }
   for (const auto& other : fibers_) cancel(*other);
 }
 
@@ -190,16 +218,53 @@ void Scheduler::cancel(FiberCore& fiber) noexcept {
 }
 
 void Scheduler::post(FiberCore& fiber, bool cancel) noexcept {
+  const std::lock_guard lock(mutex_);
+  fiber.remote_cancel_ |= cancel;
+  if (!over_ && !fiber.remote_listed_) list_posted(fiber);
+}
+
+bool Scheduler::hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept {
   {
     const std::lock_guard lock(mutex_);
-    fiber.remote_cancel_ |= cancel;
-    if (over_ || fiber.remote_listed_) return;
-    fiber.remote_listed_ = true;
-    fiber.remote_ = std::move(posted_);
-    posted_ = fiber.shared_from_this();
-    // The first of them tells the engine, which is there as long as this is locked.
-    if (!fiber.remote_) engine_->wake();
+    if (accepting_ && !over_) {
+      list_posted(*fiber);
+      return true;
+    }
   }
+  drop(*fiber);
+  return false;
+}
+
+/// Under the mutex.
+void Scheduler::list_posted(FiberCore& fiber) noexcept {
+  fiber.remote_listed_ = true;
+  fiber.remote_ = std::move(posted_);
+  posted_ = fiber.shared_from_this();
+  // The first of them tells the engine, which is there as long as this is locked.
+  if (!fiber.remote_) engine_->wake();
+}
+
+void Scheduler::admit(const std::shared_ptr<FiberCore>& fiber) noexcept {
+  try {
+    if (ending_ || here_ != this)
+      throw RuntimeError((fiber->name.empty() ? "a fiber" : "the fiber " + fiber->name) +
+                         " has not begun: those that it was handed to have ended");
+    equip(*fiber);
+  } catch (...) {
+    return refuse(*fiber, std::current_exception());
+  }
+  begin(fiber);
+}
+
+/// As a plain thread, since this is in no fiber.
+void Scheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
+  Waiter* const waiter_before = current_waiter();
+  Scheduler* const here_before = std::exchange(here_, nullptr);
+  set_current_waiter(nullptr);
+  fiber.main_(std::move(why));
+  drop(fiber);
+  set_current_waiter(waiter_before);
+  here_ = here_before;
 }
 
 void Scheduler::take_posted() noexcept {
@@ -222,9 +287,11 @@ void Scheduler::take_posted() noexcept {
       cancelled = std::exchange(fiber.remote_cancel_, false);
       next = std::move(fiber.remote_);
     }
+    const bool handed_over = fiber.state_ == FiberCore::State::unborn;
+    if (handed_over) admit(posted);
     if (cancelled)
       cancel(fiber);
-    else
+    else if (!handed_over)
       wake_here(fiber);
     posted = std::move(next);
   }

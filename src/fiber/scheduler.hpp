@@ -4,12 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/engine.hpp"
@@ -17,16 +19,25 @@
 #include "fiber/stack.hpp"
 #include "wait/deadline.hpp"
 
+namespace plug::fiber {
+struct RunOptions;
+}
+
 namespace plug::detail {
 
+class FiberOutcome;
 class Scheduler;
+
+/// What a fiber does; or, when it cannot begin, what is done about that outside of it. It lets
+/// nothing through.
+using FiberMain = std::function<void(std::exception_ptr refused)>;
 
 /// A fiber, for as long as something refers to it. Its scheduler's thread alone uses it, but for
 /// what says otherwise.
 class FiberCore : public std::enable_shared_from_this<FiberCore> {
  public:
   FiberCore(std::shared_ptr<Scheduler> scheduler, std::string fiber_name,
-            std::function<void()> function) noexcept
+            FiberMain function) noexcept
       : owner(std::move(scheduler)), name(std::move(fiber_name)), main_(std::move(function)) {}
   FiberCore(const FiberCore&) = delete;
   FiberCore& operator=(const FiberCore&) = delete;
@@ -40,11 +51,11 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
  private:
   friend class Scheduler;
 
-  enum class State : std::uint8_t { runnable, running, parked, ended };
+  enum class State : std::uint8_t { unborn, runnable, running, parked, ended };
   static constexpr std::size_t kNoTimer = static_cast<std::size_t>(-1);
 
-  std::function<void()> main_;  // throws nothing
-  State state_ = State::runnable;
+  FiberMain main_;
+  State state_ = State::unborn;
   bool permit_ = false;     // woken while it was not parked
   bool cancelled_ = false;  // asked to end, and not told so yet
   bool timed_out_ = false;
@@ -55,7 +66,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   std::size_t timer_ = kNoTimer;       // its place in the heap of timers
   std::size_t index_ = 0;              // its place among the scheduler's fibers
   FiberCore* next_ = nullptr;          // of those that can run
-  std::shared_ptr<FiberCore> remote_;  // the next of those that other threads have woken,
+  std::shared_ptr<FiberCore> remote_;  // the next of those that other threads have posted,
   bool remote_listed_ = false;         // guarded by the scheduler's mutex
   bool remote_cancel_ = false;
 };
@@ -84,8 +95,11 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
 
   // --- from its thread ---
 
-  /// Throws std::bad_alloc. `main` must let nothing through.
-  std::shared_ptr<FiberCore> spawn(std::string name, std::function<void()> main);
+  /// A fiber that has not been started; it must be, or dropped.
+  std::shared_ptr<FiberCore> make(std::string name, FiberMain main);
+  /// Throws std::bad_alloc, and the fiber is dropped.
+  void start(const std::shared_ptr<FiberCore>& fiber);
+  static void drop(FiberCore& fiber) noexcept;
 
   // --- from its fibers ---
 
@@ -111,6 +125,9 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
 
   // --- from any thread ---
 
+  /// Has a fiber that make() has made started here. False, and the fiber is dropped, when the main
+  /// fiber has ended; when it ends before the fiber begins, that is refused.
+  bool hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept;
   void wake(FiberCore& fiber) noexcept;
   void cancel(FiberCore& fiber) noexcept;
 
@@ -133,7 +150,12 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   FiberCore& take_runnable() noexcept;
   void resume(FiberCore& fiber) noexcept;
   void bury(FiberCore& fiber) noexcept;
+  void equip(FiberCore& fiber);
+  void begin(const std::shared_ptr<FiberCore>& fiber) noexcept;
+  void admit(const std::shared_ptr<FiberCore>& fiber) noexcept;
+  void refuse(FiberCore& fiber, std::exception_ptr why) noexcept;
   void post(FiberCore& fiber, bool cancel) noexcept;
+  void list_posted(FiberCore& fiber) noexcept;
   void take_posted() noexcept;
   void wake_here(FiberCore& fiber) noexcept;
 
@@ -162,7 +184,20 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
 
   std::mutex mutex_;
   bool over_ = false;                  // no fiber is left
-  std::shared_ptr<FiberCore> posted_;  // the last that another thread has woken
+  bool accepting_ = true;              // of those that are handed over
+  std::shared_ptr<FiberCore> posted_;  // the last that another thread has woken or handed over
 };
+
+// What fiber::run() does, in its parts.
+
+/// Throws RuntimeError in a fiber; as Scheduler does.
+std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options);
+std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,
+                                      const std::shared_ptr<FiberOutcome>& main);
+/// Scheduler::run(), whose errors are thrown.
+void run_main(Scheduler& scheduler, FiberCore& main);
+
+/// Throws RuntimeError, naming the call, where there is none.
+Scheduler& scheduler_here(std::string_view call);
 
 }  // namespace plug::detail

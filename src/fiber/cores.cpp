@@ -1,0 +1,146 @@
+// Fibers in a thread for each core.
+
+#include <plug/error.hpp>
+#include <plug/fiber_cores.hpp>
+
+#include <array>
+#include <condition_variable>
+#include <csignal>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "fiber/scheduler.hpp"
+#include "server_loop.hpp"
+#include "sys/process.hpp"
+#include "sys/signals.hpp"
+
+namespace plug {
+
+namespace detail {
+
+namespace {
+
+/// What a fault raises, which nobody can put off.
+constexpr std::array kFaults{SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
+/// The threads of one run_on(), and how it ends.
+class Cores {
+ public:
+  Cores(std::size_t count, const CoreMain& main, const fiber::RunOptions& options)
+      : main_(main), options_(options), all_(count, fiber::Scheduler(nullptr)), mains_(count) {}
+
+  void run() {
+    std::vector<std::thread> threads;
+    try {
+      threads.reserve(all_.size());
+      const sys::SignalMask held;
+      for (std::size_t core = 1; core < all_.size(); ++core) {
+        threads.emplace_back([this, core] {
+          const sys::SignalMask but_faults(kFaults);
+          run_core(core);
+        });
+      }
+    } catch (const std::system_error& error) {
+      fail(std::make_exception_ptr(OSError(error.code(), "fiber::run_on: thread")));
+    } catch (...) {
+      fail(std::current_exception());
+    }
+    run_core(0);
+    for (std::thread& thread : threads) thread.join();
+    if (thrown_) std::rethrow_exception(thrown_);
+  }
+
+ private:
+  class Main final : public FiberValue<void> {
+   public:
+    Main(Cores& cores, std::size_t core) noexcept : cores_(cores), core_(core) {}
+
+   private:
+    void call() override {
+      if (!cores_.stopping()) cores_.main_(core_, cores_.all_);
+    }
+    void drop() noexcept override {}
+
+    Cores& cores_;
+    const std::size_t core_;
+  };
+
+  void run_core(std::size_t core) noexcept {
+    try {
+      const std::shared_ptr<Scheduler> scheduler = make_scheduler(options_);
+      const auto main = std::make_shared<Main>(*this, core);
+      // Nothing begins before all are there.
+      if (!arrive(core, scheduler)) return;
+      const std::shared_ptr<FiberCore> fiber = start_main(*scheduler, main);
+      {
+        const std::lock_guard lock(mutex_);
+        mains_[core] = fiber;
+      }
+      run_main(*scheduler, *fiber);
+      main->rethrow();
+    } catch (...) {
+      fail(std::current_exception());
+    }
+  }
+
+  bool arrive(std::size_t core, const std::shared_ptr<Scheduler>& scheduler) {
+    std::unique_lock lock(mutex_);
+    all_[core] = fiber::Scheduler(scheduler);
+    ++arrived_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return stopping_ || arrived_ == all_.size(); });
+    return !stopping_;
+  }
+
+  bool stopping() {
+    const std::lock_guard lock(mutex_);
+    return stopping_;
+  }
+
+  void fail(std::exception_ptr thrown) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_) {
+      thrown_ = std::move(thrown);
+      stopping_ = true;
+      changed_.notify_all();
+      for (const auto& main : mains_)
+        if (main) main->owner->cancel(*main);
+      return;
+    }
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const CancelledError&) {
+      // It has ended as it was asked to.
+    } catch (...) {
+      report_exception("Exception in fiber::run_on");
+    }
+  }
+
+  const CoreMain& main_;
+  const fiber::RunOptions& options_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<fiber::Scheduler> all_;
+  std::vector<std::shared_ptr<FiberCore>> mains_;
+  std::size_t arrived_ = 0;
+  bool stopping_ = false;
+  std::exception_ptr thrown_;
+};
+
+}  // namespace
+
+void run_on_cores(std::size_t cores, const CoreMain& main, const fiber::RunOptions& options) {
+  if (Scheduler::here() != nullptr) throw RuntimeError("fiber::run_on: called in a fiber");
+  Cores(cores == 0 ? sys::usable_processors() : cores, main, options).run();
+}
+
+}  // namespace detail
+
+namespace fiber {
+
+Scheduler here() { return Scheduler(detail::scheduler_here("fiber::here").shared_from_this()); }
+
+}  // namespace fiber
+}  // namespace plug

@@ -43,7 +43,8 @@ namespace plug::fiber {
 
 struct RunOptions {
   /// Address space for the stack of each fiber, in bytes. Memory is only what is touched of it. A
-  /// fiber that needs more ends the process.
+  /// fiber that needs more ends the process, with a line on standard error that names it; the
+  /// handler of SIGSEGV that says so gives all other faults to the handler of before.
   std::size_t stack_size = 256 * 1024;
   /// For tests: fibers that could run do so in an order made from this number, and not first come,
   /// first served.
@@ -267,6 +268,9 @@ struct Info {
   std::string name;
   /// The call in which it waits; empty when it does not.
   std::string_view waits_in;
+  /// The most that has been used of its stack, in bytes, in whole pages; also by a fiber that had
+  /// the same stack before.
+  std::size_t stack_used;
 };
 /// All that have not ended. Throws RuntimeError outside of a fiber.
 std::vector<Info> list();

@@ -25,6 +25,9 @@ class Context {
   /// Goes on in `other`; returns when something switches to this.
   void switch_to(Context& other) noexcept { change_to(other, false); }
 
+  /// Where on its stack it stands, while it is not running.
+  const void* place() const noexcept { return place_; }
+
   /// Goes on in `other`, for ever.
   [[noreturn]] void leave_for(Context& other) noexcept;
 

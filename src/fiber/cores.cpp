@@ -3,9 +3,7 @@
 #include <plug/error.hpp>
 #include <plug/fiber_cores.hpp>
 
-#include <array>
 #include <condition_variable>
-#include <csignal>
 #include <exception>
 #include <mutex>
 #include <system_error>
@@ -22,9 +20,6 @@ namespace detail {
 
 namespace {
 
-/// What a fault raises, which nobody can put off.
-constexpr std::array kFaults{SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-
 /// The threads of one run_on(), and how it ends.
 class Cores {
  public:
@@ -36,12 +31,8 @@ class Cores {
     try {
       threads.reserve(all_.size());
       const sys::SignalMask held;
-      for (std::size_t core = 1; core < all_.size(); ++core) {
-        threads.emplace_back([this, core] {
-          const sys::SignalMask but_faults(kFaults);
-          run_core(core);
-        });
-      }
+      for (std::size_t core = 1; core < all_.size(); ++core)
+        threads.emplace_back([this, core] { run_core(core); });
     } catch (const std::system_error& error) {
       fail(std::make_exception_ptr(OSError(error.code(), "fiber::run_on: thread")));
     } catch (...) {

@@ -176,7 +176,8 @@ void sleep(const Timeout& time) {
 std::vector<Info> list() {
   std::vector<Info> all;
   for (const auto& fiber : detail::scheduler_here("fiber::list").fibers())
-    all.push_back({fiber->name, fiber->where() == nullptr ? "" : fiber->where()});
+    all.push_back(
+        {fiber->name, fiber->where() == nullptr ? "" : fiber->where(), fiber->stack().most_used()});
   return all;
 }
 

@@ -2,15 +2,22 @@
 
 #include <plug/error.hpp>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
+
+#include "sys/faults.hpp"
+#include "sys/process.hpp"
 
 namespace plug::detail {
 
 thread_local Scheduler* Scheduler::here_ = nullptr;
 
 Scheduler::Scheduler(const Options& options)
-    : stacks_(options.stack_size), engine_(make_epoll_engine(*this)) {
+    : stacks_(options.stack_size, options.guard), engine_(make_epoll_engine(*this)) {
   if (options.seed) order_.emplace(*options.seed);
 }
 
@@ -18,7 +25,31 @@ Scheduler::~Scheduler() = default;
 
 // --- running ---
 
+namespace {
+
+void report_overflow(const FiberCore& fiber) noexcept {
+  char text[256];
+  const std::string_view name = fiber.name;
+  // Not by a stream, nor by a string: this may be in a signal handler.
+  const int size = std::snprintf(
+      text, sizeof text, "plug: the stack of %s%.*s has overflowed its %zu bytes\n",
+      name.empty() ? "a fiber" : "the fiber ",
+      static_cast<int>(std::min<std::size_t>(name.size(), 160)), name.data(), fiber.stack().size);
+  sys::write_error(text, static_cast<std::size_t>(std::max(size, 0)));
+}
+
+}  // namespace
+
+bool Scheduler::explain_fault(const void* address) noexcept {
+  if (here_ == nullptr || here_->current_ == nullptr) return false;
+  const FiberCore& fiber = *here_->current_;
+  if (!fiber.stack_.guards(address)) return false;
+  report_overflow(fiber);
+  return true;
+}
+
 long Scheduler::run(FiberCore& main) {
+  const sys::ExplainedFaults faults(&explain_fault);
   main_ = &main;
   Waiter* const waiter_before = current_waiter();
   Scheduler* const here_before = std::exchange(here_, this);
@@ -58,6 +89,10 @@ void Scheduler::resume(FiberCore& fiber) noexcept {
   current_ = &fiber;
   hot_ = 0;
   context_.switch_to(fiber.context_);
+  if (!fiber.stack_.intact(fiber.context_.place())) {
+    report_overflow(fiber);
+    std::abort();
+  }
   current_ = nullptr;
   if (fiber.state_ == FiberCore::State::ended) bury(fiber);
 }

@@ -47,6 +47,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
 
   /// Where it waits; null when it does not.
   const char* where() const noexcept { return where_; }
+  const Stack& stack() const noexcept { return stack_; }
 
  private:
   friend class Scheduler;
@@ -78,6 +79,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
     std::size_t stack_size;
     /// Has those that can run do so in an order of its own, for tests.
     std::optional<std::uint64_t> seed;
+    StackGuard guard = StackGuard::mark;
   };
 
   /// Throws OSError when the system has no descriptors to spare.
@@ -149,6 +151,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   void make_runnable(FiberCore& fiber) noexcept;
   FiberCore& take_runnable() noexcept;
   void resume(FiberCore& fiber) noexcept;
+  static bool explain_fault(const void* address) noexcept;
   void bury(FiberCore& fiber) noexcept;
   void equip(FiberCore& fiber);
   void begin(const std::shared_ptr<FiberCore>& fiber) noexcept;

@@ -1,6 +1,9 @@
 #include "fiber/stack.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <iterator>
 #include <new>
 
 #include "sys/memory.hpp"
@@ -22,8 +25,15 @@ namespace {
 
 constexpr std::size_t kStacksOfSlab = 64;
 constexpr std::size_t kWarmStacks = 256;
+// Whole functions may lie between two places that a stack that grows is touched at.
+constexpr std::size_t kGuardSize = 64 * 1024;
+// Each takes two of the mappings of a process.
+constexpr std::size_t kMostMappedGuards = 8192;
+constexpr std::size_t kCanarySize = 128;
 // Eight lines apart, within a page: sixteen of them.
 constexpr std::size_t kColours = 8, kColourStep = 256;
+
+std::atomic<std::size_t> mapped_guards{0};
 
 /// A frame that was left for ever has not cleaned up behind itself.
 void make_clean([[maybe_unused]] const Stack& stack) noexcept {
@@ -36,20 +46,45 @@ void make_clean([[maybe_unused]] const Stack& stack) noexcept {
 
 /// One mapping: for each stack its guard, and above that its memory.
 struct StackPool::Slab {
-  Slab(std::size_t stack_size, std::size_t guard_size)
+  /// `first` becomes a guard that there is, so that others need not look for another.
+  Slab(std::size_t stack_size, std::size_t guard_size, StackGuard& first)
       : stride(stack_size + guard_size), guard(guard_size) {
-    if (sys::map(size(), memory) < 0) throw std::bad_alloc();
-    for (std::size_t i = 0; i < kStacksOfSlab; ++i) {
-      if (sys::guard(at(i), guard) == 0) continue;
-      sys::unmap(memory, size());
-      throw std::bad_alloc();
-    }
-    free.reserve(kStacksOfSlab);
-    for (std::size_t i = kStacksOfSlab; i > 0; --i) free.push_back(i - 1);
+    map();
+    if (first == StackGuard::mark && !guard_all(StackGuard::mark)) first = StackGuard::mapping;
+    // There may be room for this again when other stacks have gone.
+    if (first == StackGuard::mapping) guard_all(StackGuard::mapping);
+    for (std::size_t i = kStacksOfSlab; i > 0; --i) free[free_count++] = i - 1;
   }
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
-  ~Slab() { sys::unmap(memory, size()); }
+  ~Slab() {
+    sys::unmap(memory, size());
+    if (kind == StackGuard::mapping) mapped_guards -= kStacksOfSlab;
+  }
+
+  void map() {
+    if (sys::map(size(), memory) < 0) throw std::bad_alloc();
+  }
+
+  bool guard_all(StackGuard by) {
+    const bool mapped = by == StackGuard::mapping;
+    std::size_t count = 0;
+    if (!mapped || mapped_guards.fetch_add(kStacksOfSlab) < kMostMappedGuards) {
+      const auto make = mapped ? sys::guard_by_mapping : sys::guard_by_mark;
+      while (count < kStacksOfSlab && make(at(count), guard) == 0) ++count;
+    }
+    if (count == kStacksOfSlab) {
+      kind = by;
+      return true;
+    }
+    if (mapped) mapped_guards -= kStacksOfSlab;
+    if (count > 0) {
+      // All or none.
+      sys::unmap(memory, size());
+      map();
+    }
+    return false;
+  }
 
   std::size_t size() const noexcept { return stride * kStacksOfSlab; }
   char* at(std::size_t index) const noexcept { return static_cast<char*>(memory) + index * stride; }
@@ -60,38 +95,58 @@ struct StackPool::Slab {
   const std::size_t stride;
   const std::size_t guard;
   void* memory = nullptr;
-  std::vector<std::size_t> free;  // of which the last is the next
+  StackGuard kind = StackGuard::canary;
+  std::size_t free[kStacksOfSlab] = {};  // of which the last is the next
+  std::size_t free_count = 0;
   bool warm[kStacksOfSlab] = {};  // free, with memory
   std::size_t warm_count = 0;
 };
 
-StackPool::StackPool(std::size_t size)
+bool Stack::canary_is_intact(const void* place) const noexcept {
+  std::uint64_t words[kCanarySize / sizeof(std::uint64_t)];
+  std::memcpy(words, memory - kCanarySize, kCanarySize);
+  return static_cast<const char*>(place) >= memory &&
+         std::all_of(std::begin(words), std::end(words), [](std::uint64_t w) { return w == 0; });
+}
+
+std::size_t Stack::most_used() const noexcept { return size - sys::untouched(memory, size); }
+
+StackPool::StackPool(std::size_t size, StackGuard guard)
     : size_(std::max(size + sys::page_size() - 1, 4 * sys::page_size()) / sys::page_size() *
-            sys::page_size()) {}
+            sys::page_size()),
+      guard_size_(std::max(kGuardSize, sys::page_size())),
+      guard_(guard) {}
 
 StackPool::~StackPool() = default;
 
 StackPool::Slab& StackPool::slab_with_room() {
   if (!open_.empty()) return *open_.back();
-  open_.reserve(slabs_.size() + 1);
-  slabs_.reserve(slabs_.size() + 1);
-  slabs_.push_back(std::make_unique<Slab>(size_, sys::page_size()));
+  // Twice as much, since reserve() gives no more than it is asked for.
+  if (slabs_.size() == slabs_.capacity()) slabs_.reserve(2 * slabs_.size() + 1);
+  open_.reserve(slabs_.capacity());
+  slabs_.push_back(std::make_unique<Slab>(size_, guard_size_, guard_));
   open_.push_back(slabs_.back().get());
   return *slabs_.back();
 }
 
 Stack StackPool::take() {
   Slab& slab = slab_with_room();
-  const std::size_t index = slab.free.back();
-  slab.free.pop_back();
-  if (slab.free.empty()) drop_from_open(slab);
+  const std::size_t index = slab.free[--slab.free_count];
+  if (slab.free_count == 0) drop_from_open(slab);
   if (slab.warm[index]) {
     slab.warm[index] = false;
     --slab.warm_count;
     --warm_;
   }
   ++in_use_;
-  return {slab.at(index) + slab.guard, size_, &slab, index % kColours * kColourStep};
+  Stack stack;
+  stack.memory = slab.at(index) + slab.guard;
+  stack.size = size_;
+  stack.slab = &slab;
+  stack.colour = index % kColours * kColourStep;
+  stack.guard_size = slab.guard;
+  stack.guard = slab.kind;
+  return stack;
 }
 
 void StackPool::give_back(const Stack& stack) noexcept {
@@ -105,11 +160,11 @@ void StackPool::give_back(const Stack& stack) noexcept {
   } else {
     sys::forget(stack.memory, stack.size);
   }
-  slab.free.push_back(index);
-  if (slab.free.size() == 1) open_.push_back(&slab);
+  slab.free[slab.free_count++] = index;
+  if (slab.free_count == 1) open_.push_back(&slab);
   --in_use_;
   // One that is empty stays as long as it is the only one with room.
-  if (slab.free.size() < kStacksOfSlab || open_.size() == 1) return;
+  if (slab.free_count < kStacksOfSlab || open_.size() == 1) return;
   warm_ -= slab.warm_count;
   drop_from_open(slab);
   slabs_.erase(std::find_if(slabs_.begin(), slabs_.end(),
@@ -121,7 +176,7 @@ void StackPool::drop_from_open(Slab& slab) noexcept {
 }
 
 std::size_t StackPool::reserved() const noexcept {
-  return slabs_.size() * (size_ + sys::page_size()) * kStacksOfSlab;
+  return slabs_.size() * (size_ + guard_size_) * kStacksOfSlab;
 }
 
 }  // namespace plug::detail

@@ -9,7 +9,14 @@
 
 namespace plug::detail {
 
-/// A stack, which grows down from top(). Below its memory lies a page that cannot be touched.
+/// What keeps a stack that overflows from the memory below it.
+enum class StackGuard : std::uint8_t {
+  mark,     ///< pages that cannot be touched, which cost nothing; Linux 6.13
+  mapping,  ///< pages that cannot be touched, of which a process can have some thousand
+  canary,   ///< pages that nobody touches; whether somebody has is looked at now and then
+};
+
+/// A stack, which grows down from top(). Below its memory lies its guard.
 struct Stack {
   char* memory = nullptr;  // the lowest byte that may be used
   std::size_t size = 0;
@@ -20,6 +27,23 @@ struct Stack {
   char* top() const noexcept { return memory + size - colour; }
   std::size_t usable() const noexcept { return size - colour; }
   std::size_t colour = 0;
+  std::size_t guard_size = 0;
+  StackGuard guard = StackGuard::mark;
+
+  bool guards(const void* address) const noexcept {
+    const char* const at = static_cast<const char*>(address);
+    return at >= memory - guard_size && at < memory;
+  }
+  /// Whether a canary is as it was, and `place`, where a stack is left, above it.
+  bool intact(const void* place) const noexcept {
+    return guard != StackGuard::canary || canary_is_intact(place);
+  }
+  /// In whole pages, since the memory was last given back to the system: by its fiber, or one that
+  /// had the stack before.
+  std::size_t most_used() const noexcept;
+
+ private:
+  bool canary_is_intact(const void* place) const noexcept;
 };
 
 /// Stacks of one size, for one thread. Memory is taken from the system in slabs of many stacks; a
@@ -27,8 +51,9 @@ struct Stack {
 /// memory, some of them, for the next fibers; slabs without any stack in use go back to the system.
 class StackPool {
  public:
-  /// `size` is rounded up to whole pages, of which there are at least four.
-  explicit StackPool(std::size_t size);
+  /// `size` is rounded up to whole pages, of which there are at least four. Guards are the first
+  /// from `guard` on that there can be.
+  explicit StackPool(std::size_t size, StackGuard guard = StackGuard::mark);
   StackPool(const StackPool&) = delete;
   StackPool& operator=(const StackPool&) = delete;
   /// No stack is in use any more.
@@ -50,6 +75,8 @@ class StackPool {
   void drop_from_open(Slab& slab) noexcept;
 
   const std::size_t size_;
+  const std::size_t guard_size_;
+  StackGuard guard_;
   std::size_t in_use_ = 0;
   std::size_t warm_ = 0;  // stacks that are free and keep their memory
   std::vector<std::unique_ptr<Slab>> slabs_;

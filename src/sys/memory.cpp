@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "sys/transfer.hpp"
@@ -26,10 +28,27 @@ Result map(std::size_t size, void*& memory) noexcept {
 
 void unmap(void* memory, std::size_t size) noexcept { ::munmap(memory, size); }
 
-Result guard(void* memory, std::size_t size) noexcept {
+Result guard_by_mark(void* memory, std::size_t size) noexcept {
   constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL
-  if (::madvise(memory, size, kGuardInstall) == 0) return 0;
+  return result(::madvise(memory, size, kGuardInstall));
+}
+
+Result guard_by_mapping(void* memory, std::size_t size) noexcept {
   return result(::mprotect(memory, size, PROT_NONE));
+}
+
+std::size_t untouched(void* memory, std::size_t size) noexcept {
+  constexpr std::size_t kAtOnce = 64;
+  const std::size_t pages = size / page_size();
+  std::array<unsigned char, kAtOnce> there{};
+  for (std::size_t page = 0; page < pages; page += kAtOnce) {
+    const std::size_t count = std::min(kAtOnce, pages - page);
+    char* const begin = static_cast<char*>(memory) + page * page_size();
+    if (::mincore(begin, count * page_size(), there.data()) != 0) return page * page_size();
+    for (std::size_t i = 0; i < count; ++i)
+      if ((there[i] & 1) != 0) return (page + i) * page_size();
+  }
+  return pages * page_size();
 }
 
 void forget(void* memory, std::size_t size) noexcept { ::madvise(memory, size, MADV_DONTNEED); }

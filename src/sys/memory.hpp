@@ -15,9 +15,15 @@ std::size_t page_size() noexcept;
 Result map(std::size_t size, void*& memory) noexcept;
 void unmap(void* memory, std::size_t size) noexcept;
 
-/// Makes pages that nobody may touch: by a mark that costs nothing where the kernel (6.13) has it,
-/// and otherwise by a mapping of its own, of which a process may have 65,530.
-Result guard(void* memory, std::size_t size) noexcept;
+// Two ways to make pages that nobody may touch.
+
+/// By a mark, of which there may be any number; -EINVAL before Linux 6.13.
+Result guard_by_mark(void* memory, std::size_t size) noexcept;
+/// By a mapping of its own, of which a process may have 65,530.
+Result guard_by_mapping(void* memory, std::size_t size) noexcept;
+
+/// How many bytes at the beginning have never been touched, in whole pages.
+std::size_t untouched(void* memory, std::size_t size) noexcept;
 
 /// Gives the real memory behind pages back; they are zero when touched again. Guards stay.
 void forget(void* memory, std::size_t size) noexcept;

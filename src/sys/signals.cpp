@@ -148,6 +148,7 @@ void leave_signals_to_parent() noexcept {
 SignalMask::SignalMask() noexcept {
   sigset_t all;
   sigfillset(&all);
+  for (const int fault : kFaults) sigdelset(&all, fault);
   ::pthread_sigmask(SIG_SETMASK, &all, &before_);
 }
 

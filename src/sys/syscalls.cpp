@@ -21,6 +21,7 @@
 #include <new>
 
 #include "sys/control.hpp"
+#include "sys/signals.hpp"
 #include "sys/transfer.hpp"
 
 namespace plug::detail::sys {
@@ -276,13 +277,12 @@ Result start_thread(void (*main)(void*) noexcept, void* argument) noexcept {
     return nullptr;
   };
   // The thread begins with the mask of whoever makes it.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread{};
-  const int failed = ::pthread_create(&thread, nullptr, run, start);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  int failed = 0;
+  {
+    const SignalMask none;
+    failed = ::pthread_create(&thread, nullptr, run, start);
+  }
   if (failed != 0) {
     delete start;
     return -failed;

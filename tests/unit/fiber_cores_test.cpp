@@ -206,8 +206,7 @@ class Elsewhere {
 
  private:
   explicit Elsewhere(std::promise<fiber::Scheduler> promise) {
-    std::promise<void> ready;
-    thread_ = std::thread([&promise, &ready, this] {
+    thread_ = std::thread([&promise, this] {
       fiber::run([&] {
         main_.emplace(fiber::spawn("waits", [] { fiber::sleep(std::nullopt); }));
         promise.set_value(fiber::here());

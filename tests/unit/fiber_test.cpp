@@ -7,19 +7,15 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <memory>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "fiber/stack.hpp"
 #include "support/errors.hpp"
 #include "support/process.hpp"
 
@@ -255,45 +251,6 @@ TEST(Fibers, RunByTheThousand) {
   });
   EXPECT_EQ(count, kMany);
 }
-
-// --- stacks ---
-
-TEST(StackPool, GivesMemoryBackToTheSystem) {
-  detail::StackPool pool(64 * 1024);
-  std::vector<detail::Stack> stacks;
-  for (int i = 0; i < 1000; ++i) {
-    stacks.push_back(pool.take());
-    std::memset(stacks.back().top() - 1000, 1, 1000);
-  }
-  EXPECT_EQ(pool.in_use(), 1000u);
-  const std::size_t reserved = pool.reserved();
-  EXPECT_GE(reserved, 1000u * 64 * 1024);
-  for (const detail::Stack& stack : stacks) pool.give_back(stack);
-  EXPECT_EQ(pool.in_use(), 0u);
-  EXPECT_LE(pool.reserved(), reserved / 10);
-}
-
-TEST(StackPool, HasStacksWhoseTopsDoNotMeetInTheCache) {
-  detail::StackPool pool(64 * 1024);
-  std::set<std::uintptr_t> places;
-  for (int i = 0; i < 8; ++i)
-    places.insert(reinterpret_cast<std::uintptr_t>(pool.take().top()) % 4096);
-  EXPECT_EQ(places.size(), 8u);
-}
-
-#ifndef PLUG_SANITIZED
-TEST(AStackThatOverflows, EndsTheProcessAndWritesNowhereElse) {
-  EXPECT_EQ(run_in_child([] {
-              detail::StackPool pool(64 * 1024);
-              pool.take();
-              const detail::Stack stack = pool.take();
-              *stack.memory = 1;
-              stack.memory[-1] = 1;
-              return 0;
-            }),
-            1000 + SIGSEGV);
-}
-#endif
 
 // --- sockets ---
 

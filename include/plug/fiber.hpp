@@ -20,6 +20,11 @@
 // of the thread, unless it is left to a helper thread by offload(). Nothing that belongs to a
 // thread, such as a lock of std::mutex, may be held while a fiber waits.
 //
+// A fiber that forks goes on alone in the child, as on a plain thread: the others run in the parent
+// only, where asking for them in the child is a RuntimeError. The child may run fibers of its own.
+// When the function of the fiber that forked returns there, so does fiber::run() if that was the
+// main fiber; otherwise it throws RuntimeError. What the others hold is not destroyed in the child.
+//
 // Link with plug::fiber.
 
 #include <plug/error.hpp>

@@ -22,6 +22,12 @@ struct FiberOutcome::Impl {
   bool done = false;
   std::exception_ptr thrown;
   bool asked = false;  // somebody has been told what was thrown
+
+  bool is_of_parent() const noexcept { return fiber->owner->is_of_parent(); }
+  /// Holds the mutex, unless the thread that may hold it is the parent process's.
+  std::unique_lock<std::mutex> lock() {
+    return is_of_parent() ? std::unique_lock<std::mutex>() : std::unique_lock(mutex);
+  }
 };
 
 struct FiberAccess {
@@ -37,10 +43,11 @@ struct FiberAccess {
       }
     }
     FiberOutcome::Impl& impl = *outcome.impl_;
-    const std::lock_guard lock(impl.mutex);
+    const auto lock = impl.lock();
     impl.thrown = std::move(thrown);
     impl.done = true;
-    impl.waiting.wake_all();
+    // In a forked child those who wait are not there.
+    if (!impl.is_of_parent()) impl.waiting.wake_all();
   }
 
   static const std::shared_ptr<FiberCore>& make(Scheduler& scheduler,
@@ -68,7 +75,7 @@ FiberOutcome::~FiberOutcome() {
 const std::string& FiberOutcome::name() const noexcept { return impl_->fiber->name; }
 
 bool FiberOutcome::done() const noexcept {
-  const std::lock_guard lock(impl_->mutex);
+  const auto lock = impl_->lock();
   return impl_->done;
 }
 
@@ -77,7 +84,7 @@ void FiberOutcome::cancel() noexcept { impl_->fiber->owner->cancel(*impl_->fiber
 void FiberOutcome::rethrow() {
   std::exception_ptr thrown;
   {
-    const std::lock_guard lock(impl_->mutex);
+    const auto lock = impl_->lock();
     impl_->asked = true;
     thrown = impl_->thrown;
   }
@@ -85,11 +92,13 @@ void FiberOutcome::rethrow() {
 }
 
 long FiberOutcome::wait(const Timeout& timeout) {
+  if (impl_->is_of_parent() && !done())
+    throw RuntimeError("joining the fiber " + name() + ", which runs in the parent process");
   const Deadline deadline = deadline_of(timeout);
   Sleeper sleeper;
   for (long waited = 0;;) {
     {
-      const std::lock_guard lock(impl_->mutex);
+      const auto lock = impl_->lock();
       if (impl_->done) return 0;
       if (waited < 0) return waited;
       impl_->waiting.add(sleeper);
@@ -109,7 +118,9 @@ void throw_if_not_joined(long waited, const std::string& name) {
 
 Scheduler& scheduler_here(std::string_view call) {
   if (Scheduler* const scheduler = Scheduler::here()) return *scheduler;
-  throw RuntimeError(std::string(call) + ": not in a fiber");
+  throw RuntimeError(std::string(call) + (Scheduler::was_left_by_fork()
+                                              ? ": not in a fiber, since the process has forked"
+                                              : ": not in a fiber"));
 }
 
 void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name) {
@@ -121,6 +132,10 @@ void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& 
                      std::string name) {
   const std::shared_ptr<FiberCore>& fiber = FiberAccess::make(scheduler, outcome, std::move(name));
   if (&scheduler == Scheduler::here()) return scheduler.start(fiber);
+  if (scheduler.is_of_parent()) {
+    Scheduler::drop(*fiber);
+    throw RuntimeError("fiber::Scheduler::spawn: its fibers run in the parent process");
+  }
   if (!scheduler.hand_over(fiber))
     throw RuntimeError("fiber::Scheduler::spawn: the fibers that " +
                        (fiber->name.empty() ? "it" : fiber->name) + " was to join have ended");
@@ -141,6 +156,10 @@ std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,
 void run_main(Scheduler& scheduler, FiberCore& main) {
   const long failed = scheduler.run(main);
   if (failed < 0) throw_if(error_from(failed), "waiting for events of fibers");
+  if (scheduler.is_of_parent() && !main.ended())
+    throw RuntimeError(
+        "fiber::run: a fiber has forked and ended, and the main fiber runs in the "
+        "parent process");
 }
 
 void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options) {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -15,6 +16,9 @@
 namespace plug::detail {
 
 thread_local Scheduler* Scheduler::here_ = nullptr;
+thread_local bool Scheduler::left_by_fork_ = false;
+[[maybe_unused]] const int Scheduler::registered_ =
+    sys::call_in_forked_child(&Scheduler::leave_in_child);
 
 Scheduler::Scheduler(const Options& options)
     : stacks_(options.stack_size, options.guard), engine_(make_epoll_engine(*this)) {
@@ -59,7 +63,11 @@ long Scheduler::run(FiberCore& main) {
     take_posted();
     fire_timers();
     // Those that become runnable meanwhile wait for the next turn.
-    for (std::size_t left = runnable_; left > 0; --left) resume(take_runnable());
+    for (std::size_t left = runnable_; left > 0 && !is_of_parent(); --left) resume(take_runnable());
+    if (is_of_parent()) {
+      abandon();
+      return 0;
+    }
     if (fibers_.empty()) break;
     Deadline deadline = Deadline::immediate();
     if (runnable_ == 0) deadline = timers_.empty() ? Deadline::none() : timers_.front()->deadline_;
@@ -84,6 +92,22 @@ long Scheduler::run(FiberCore& main) {
   return failed;
 }
 
+/// What is under way in a fiber that forks goes on in the child as on a plain thread, and its other
+/// fibers do not go on there. What tells them of events is the parent's: it stays as it is.
+void Scheduler::leave_in_child() noexcept {
+  if (here_ == nullptr) return;
+  here_ = nullptr;
+  left_by_fork_ = true;
+  set_current_waiter(nullptr);
+}
+
+/// In the child. Stacks that are in the middle of something cannot be ended.
+void Scheduler::abandon() noexcept {
+  // Kept in sight of whoever looks for leaks.
+  [[maybe_unused]] static std::shared_ptr<Scheduler>* volatile latest = nullptr;
+  latest = new (std::nothrow) std::shared_ptr<Scheduler>(shared_from_this());
+}
+
 void Scheduler::resume(FiberCore& fiber) noexcept {
   fiber.state_ = FiberCore::State::running;
   current_ = &fiber;
@@ -93,6 +117,7 @@ void Scheduler::resume(FiberCore& fiber) noexcept {
     report_overflow(fiber);
     std::abort();
   }
+  if (is_of_parent()) return;
   current_ = nullptr;
   if (fiber.state_ == FiberCore::State::ended) bury(fiber);
 }
@@ -253,6 +278,7 @@ void Scheduler::cancel(FiberCore& fiber) noexcept {
 }
 
 void Scheduler::post(FiberCore& fiber, bool cancel) noexcept {
+  if (is_of_parent()) return;
   const std::lock_guard lock(mutex_);
   fiber.remote_cancel_ |= cancel;
   if (!over_ && !fiber.remote_listed_) list_posted(fiber);

@@ -48,6 +48,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   /// Where it waits; null when it does not.
   const char* where() const noexcept { return where_; }
   const Stack& stack() const noexcept { return stack_; }
+  bool ended() const noexcept { return state_ == State::ended; }
 
  private:
   friend class Scheduler;
@@ -88,11 +89,16 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
 
   /// The one whose fibers the calling thread runs; null when it runs none.
   static Scheduler* here() noexcept { return here_; }
+  /// Whether the thread ran fibers when it was forked.
+  static bool was_left_by_fork() noexcept { return left_by_fork_; }
+
+  /// Whether this is of the process that this one was forked from, where it runs or does not.
+  bool is_of_parent() const noexcept { return generation_ != sys::fork_generation(); }
 
   // --- from outside of its fibers ---
 
   /// Runs fibers until none is left, the first of which is `main`. Gives errors of the engine
-  /// (-errno).
+  /// (-errno). In the child of a fiber that forks it returns when that one has ended.
   long run(FiberCore& main);
 
   // --- from its thread ---
@@ -147,6 +153,8 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   static constexpr std::size_t kFirstRoom = 16;  // fibers
 
   static void main_of(void* fiber) noexcept;
+  static void leave_in_child() noexcept;
+  void abandon() noexcept;
   void let_others_run() noexcept;
   void make_runnable(FiberCore& fiber) noexcept;
   FiberCore& take_runnable() noexcept;
@@ -169,7 +177,10 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   void fire_timers() noexcept;
 
   static thread_local Scheduler* here_;
+  static thread_local bool left_by_fork_;
+  static const int registered_;
 
+  const std::uint32_t generation_ = sys::fork_generation();
   StackPool stacks_;
   std::unique_ptr<Engine> engine_;
   Context context_;  // of the thread

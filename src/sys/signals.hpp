@@ -50,8 +50,8 @@ class TakenSignals {
 /// other taken signals, which a terminal sends to the children too, are left to the parent.
 void leave_signals_to_parent() noexcept;
 
-/// What the thread itself raises that accesses or computes what it must not. Where these are blocked
-/// they end the process, whatever handler there is.
+/// What the thread itself raises that accesses or computes what it must not. Where these are
+/// blocked they end the process, whatever handler there is.
 inline constexpr int kFaults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 
 /// Changes which signals the calling thread lets through, until this dies or is undone, in the same

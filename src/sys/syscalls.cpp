@@ -106,6 +106,10 @@ class WithoutSigpipe {
 
 }  // namespace
 
+int call_in_forked_child(void (*function)()) noexcept {
+  return -pthread_atfork(nullptr, nullptr, function);
+}
+
 Result socket(int family, int type, int protocol) noexcept {
   return result(::socket(family, type | SOCK_CLOEXEC, protocol));
 }

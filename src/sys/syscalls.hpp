@@ -120,6 +120,9 @@ inline std::uint32_t fork_generation() noexcept {
   return fork_count.load(std::memory_order_relaxed);
 }
 
+/// Has a function called in the child of every fork, by the thread that forks. 0, or -errno.
+int call_in_forked_child(void (*function)()) noexcept;
+
 /// A descriptor that closes itself. Errors of closing are dropped.
 class OwnFd {
  public:

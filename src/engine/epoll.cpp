@@ -44,10 +44,10 @@ struct Slot {
   struct Waiting* waiting = nullptr;
 };
 
-/// A fiber that waits for something to happen to a number, for as long as this lives.
+/// A fiber that waits for one of `events` on a number, for as long as this lives.
 struct Waiting {
-  Waiting(Slot& waited, FiberCore& waiting) noexcept
-      : slot(waited), fiber(waiting), next(waited.waiting) {
+  Waiting(Slot& waited, FiberCore& waiting, std::uint32_t wanted) noexcept
+      : slot(waited), fiber(waiting), events(wanted), next(waited.waiting) {
     if (next != nullptr) next->previous = this;
     slot.waiting = this;
   }
@@ -60,6 +60,7 @@ struct Waiting {
 
   Slot& slot;
   FiberCore& fiber;
+  const std::uint32_t events;
   Waiting* next;
   Waiting* previous = nullptr;
 };
@@ -113,6 +114,22 @@ bool receives(Op::Kind kind) noexcept {
          kind == Op::Kind::receive_message;
 }
 
+/// Those of epoll's events of which one is among poll's `events`, or is always told.
+std::uint32_t wanted(int events) noexcept {
+  std::uint32_t all = kEnded;
+  if ((events & (sys::kIn | sys::kPriority | sys::kReadNormal | sys::kReadBand)) != 0)
+    all |= std::uint32_t{sys::kIn} | std::uint32_t{sys::kPriority};
+  if ((events & (sys::kOut | sys::kWriteNormal | sys::kWriteBand)) != 0)
+    all |= std::uint32_t{sys::kOut};
+  return all;
+}
+
+/// What an operation that has been tried waits for.
+int awaited(const Op& op) noexcept {
+  if (op.kind == Op::Kind::ready) return op.flags;
+  return receives(op.kind) || op.kind == Op::Kind::accept ? sys::kIn : sys::kOut;
+}
+
 /// Whether its call takes MSG_DONTWAIT.
 bool has_flags(Op::Kind kind) noexcept { return kind <= Op::Kind::send_message; }
 
@@ -160,9 +177,8 @@ class EpollEngine final : public Engine {
   long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
   long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
   long connect(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
-  long wait_event(Descriptor& descriptor, int fd, bool own, Deadline deadline, Op::Kind kind);
-  long wait_ready(Descriptor& descriptor, int fd, bool own, int events, Deadline deadline,
-                  Op::Kind kind);
+  long wait_event(Descriptor& descriptor, int fd, int events, Deadline deadline, const Op& op);
+  long wait_ready(Descriptor& descriptor, int fd, int events, Deadline deadline, const Op& op);
   long wait_a_while(Descriptor& descriptor, Deadline deadline, std::int64_t& pause);
 
   Scheduler& scheduler_;
@@ -238,7 +254,7 @@ long EpollEngine::turn(Deadline deadline) {
     if ((event.events & (std::uint32_t{sys::kIn} | kEnded)) != 0) slot.readable = true;
     if ((event.events & kEnded) != 0) slot.ended = true;
     for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
-      scheduler_.wake(waiting->fiber);
+      if ((event.events & waiting->events) != 0) scheduler_.wake(waiting->fiber);
   }
   return 0;
 }
@@ -246,19 +262,19 @@ long EpollEngine::turn(Deadline deadline) {
 // --- operations ---
 
 /// Waits until something may have happened to a number that has just been found not ready, or
-/// until the descriptor closes. The number is the descriptor's own, or a bare one.
-long EpollEngine::wait_event(Descriptor& descriptor, int fd, bool own, Deadline deadline,
-                             Op::Kind kind) {
+/// until the descriptor closes. The number is the descriptor's own, or the file of the operation.
+long EpollEngine::wait_event(Descriptor& descriptor, int fd, int events, Deadline deadline,
+                             const Op& op) {
   Slot& slot = slot_of(fd);
-  if (const long watched = watch(slot, fd, own ? descriptor.identity() : 0); watched < 0)
+  if (const long watched = watch(slot, fd, fd == op.file ? 0 : descriptor.identity()); watched < 0)
     return watched;
   FiberCore& fiber = scheduler_.current();
   Scheduler::Woken woken{};
   {
     const WokenByClosing closing(descriptor, fiber);
     if (descriptor.closed()) return -EBADF;
-    const Waiting waiting(slot, fiber);
-    woken = scheduler_.park(deadline, name_of(kind));
+    const Waiting waiting(slot, fiber, wanted(events));
+    woken = scheduler_.park(deadline, name_of(op.kind));
   }
   unwatch(slot, fd);
   // First, since a fiber is told only once.
@@ -270,15 +286,15 @@ long EpollEngine::wait_event(Descriptor& descriptor, int fd, bool own, Deadline 
 }
 
 /// The ready ones of `events`.
-long EpollEngine::wait_ready(Descriptor& descriptor, int fd, bool own, int events,
-                             Deadline deadline, Op::Kind kind) {
+long EpollEngine::wait_ready(Descriptor& descriptor, int fd, int events, Deadline deadline,
+                             const Op& op) {
   for (;;) {
     sys::PollEntry entry{fd, static_cast<short>(events), 0};
     const long ready = sys::poll(&entry, 1, 0);
     if (ready < 0 && ready != -EINTR) return ready;
     if (ready > 0) return entry.revents;
     if (deadline.is_immediate()) return kTimedOut;
-    const long waited = wait_event(descriptor, fd, own, deadline, kind);
+    const long waited = wait_event(descriptor, fd, events, deadline, op);
     if (waited < 0) return waited;
   }
 }
@@ -301,8 +317,9 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
       if (result == -EINTR) continue;
       if (result != -EAGAIN) return result;
     }
-    if (deadline.is_immediate()) return -EAGAIN;
-    const long waited = wait_event(descriptor, fd, true, deadline, op.kind);
+    // It may be the pipe that would have to be waited for.
+    if (deadline.is_immediate() || op.kind == Op::Kind::send_pipe) return -EAGAIN;
+    const long waited = wait_event(descriptor, fd, awaited(op), deadline, op);
     if (waited < 0) return waited;
   }
 }
@@ -312,7 +329,7 @@ long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadli
     const long result = try_once(fd, op);
     if (result == -EINTR) continue;
     if (result != -EAGAIN || deadline.is_immediate()) return result;
-    const long waited = wait_event(descriptor, fd, true, deadline, op.kind);
+    const long waited = wait_event(descriptor, fd, awaited(op), deadline, op);
     if (waited < 0) return waited;
   }
 }
@@ -346,7 +363,7 @@ long EpollEngine::connect(Descriptor& descriptor, int fd, Op& op, Deadline deadl
       continue;
     }
     if (result != -EINPROGRESS) return result;
-    const long ready = wait_ready(descriptor, fd, true, sys::kOut, deadline, op.kind);
+    const long ready = wait_ready(descriptor, fd, sys::kOut, deadline, op);
     if (ready < 0) return ready;
     // Without a time-out it ends as the system's own connect() does, after which the socket knows
     // that it is connected; with one as in Python, where the next connect() finds that out.
@@ -363,8 +380,7 @@ long EpollEngine::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
   if (fd < 0) return -EBADF;
   switch (op.kind) {
     case Op::Kind::ready:
-      return wait_ready(descriptor, op.file < 0 ? fd : op.file, op.file < 0, op.flags, deadline,
-                        op.kind);
+      return wait_ready(descriptor, op.file < 0 ? fd : op.file, op.flags, deadline, op);
     case Op::Kind::accept:
       return accept(descriptor, fd, op, deadline);
     case Op::Kind::connect:
@@ -391,7 +407,7 @@ long EpollEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline)
         // A regular file: nothing ever happens to it that has not happened yet.
         if (watched == -EPERM) continue;
         failed = std::min(watched, 0L);
-        waiting.emplace_back(slot, fiber);
+        waiting.emplace_back(slot, fiber, wanted(entry.events));
       }
       if (failed == 0) woken = scheduler_.park(deadline, "select");
     }

@@ -527,6 +527,9 @@ void Socket::setsockopt(OptionLevel level, OptionName name, BytesView value,
   error = error_from(on_descriptor(live(state_), [=](int fd) {
     return sys::setsockopt(fd, level, name, value.data(), value.size());
   }));
+  if (OptionLevel(SOL::SOCKET) == level &&
+      (OptionName(SO::RCVTIMEO) == name || OptionName(SO::SNDTIMEO) == name))
+    live(state_).descriptor.set_timed_by_system();
 }
 
 int Socket::getsockopt(OptionLevel level, OptionName name) const {

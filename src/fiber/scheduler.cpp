@@ -1,5 +1,6 @@
 #include "fiber/scheduler.hpp"
 
+#include <plug/constants.hpp>
 #include <plug/error.hpp>
 
 #include <algorithm>
@@ -243,7 +244,9 @@ void Scheduler::let_others_run() noexcept {
 }
 
 long Scheduler::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
-  const long result = engine_->perform(descriptor, op, deadline);
+  const long result = deadline.is_none() && descriptor.timed_by_system()
+                          ? perform_timed_by_system(descriptor, op)
+                          : engine_->perform(descriptor, op, deadline);
   did_not_wait();
   return result;
 }
@@ -356,6 +359,26 @@ void Scheduler::take_posted() noexcept {
       wake_here(fiber);
     posted = std::move(next);
   }
+}
+
+/// As the system does it where it may wait itself (socket(7), SO_RCVTIMEO).
+long Scheduler::perform_timed_by_system(Descriptor& descriptor, Op& op) {
+  const bool receives = op.kind <= Op::Kind::receive_message || op.kind == Op::Kind::accept;
+  struct {
+    std::int64_t seconds = 0, microseconds = 0;
+  } time;
+  std::size_t size = sizeof time;
+  const SO name = receives ? SO::RCVTIMEO : SO::SNDTIMEO;
+  const bool dont_wait = op.kind <= Op::Kind::send_message && (op.flags & sys::kDontWait) != 0;
+  if (op.kind == Op::Kind::ready || dont_wait ||
+      sys::getsockopt(descriptor.fd(), static_cast<int>(SOL::SOCKET), static_cast<int>(name), &time,
+                      size) < 0 ||
+      (time.seconds == 0 && time.microseconds == 0))
+    return engine_->perform(descriptor, op, Deadline::none());
+  const long result = engine_->perform(
+      descriptor, op, Deadline::after(time.seconds * 1'000'000'000 + time.microseconds * 1'000));
+  if (result != kTimedOut) return result;
+  return op.kind == Op::Kind::connect ? -EINPROGRESS : -EAGAIN;
 }
 
 // --- timers ---

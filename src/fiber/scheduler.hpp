@@ -152,6 +152,8 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   static constexpr int kMostHot = 16;
   static constexpr std::size_t kFirstRoom = 16;  // fibers
 
+  long perform_timed_by_system(Descriptor& descriptor, Op& op);
+
   static void main_of(void* fiber) noexcept;
   static void leave_in_child() noexcept;
   void abandon() noexcept;

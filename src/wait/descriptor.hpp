@@ -52,6 +52,11 @@ class Descriptor {
   /// Tells it from every other descriptor that this process has had; above zero.
   std::uint64_t identity() const noexcept { return identity_; }
 
+  /// Whether the system has been told how long a call may wait (SO_RCVTIMEO, SO_SNDTIMEO): it heeds
+  /// that by itself, but not where a call is never left to wait.
+  bool timed_by_system() const noexcept { return timed_by_system_.load(std::memory_order_relaxed); }
+  void set_timed_by_system() noexcept { timed_by_system_.store(true, std::memory_order_relaxed); }
+
   /// Whether close() has begun.
   bool closed() const noexcept { return (use_.load() & kClosed) != 0; }
 
@@ -122,6 +127,7 @@ class Descriptor {
 
   std::atomic<int> fd_;
   const std::uint64_t identity_;
+  std::atomic<bool> timed_by_system_{false};
   std::atomic<int> closing_{-1};  // the number, between close() and the last operation's end
   std::atomic<std::uint64_t> use_{0};
   std::atomic<std::uint32_t> lock_{0};  // 0, or the generation of its holder + 1

@@ -275,6 +275,7 @@ TEST(AThreadingServer, SurvivesAHandleErrorThatThrows) {
     EXPECT_EQ(ask(server.server_address, ""), "");
     EXPECT_EQ(ask(server.server_address, ""), "");
   }
+  server.server_close();  // joins the threads, which say so last
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               HasSubstr("Exception in the thread of the request from ('127.0.0.1', "));
 }

@@ -73,8 +73,8 @@ class Waiter {
   /// how), 0 when the deadline passed, -errno.
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
-  /// Tells the fiber that calls from all others that there are.
-  virtual const void* caller() const noexcept = 0;
+  /// Tells the fiber that calls from all others that there are; here, where all are one.
+  virtual const void* caller() const noexcept { return this; }
 
  protected:
   ~Waiter() = default;

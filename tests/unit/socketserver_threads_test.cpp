@@ -294,13 +294,12 @@ TEST(AThreadingServer, GivesBackThreadsAndDescriptors) {
 
 TEST(AThreadingServer, StartsAndEndsWhileClientsArrive) {
   const int before = settled_descriptors();
-  std::atomic<bool> over{false};
   std::mutex mutex;
   std::optional<Address> address;
-  std::vector<std::thread> clients;
+  std::vector<std::jthread> clients;
   for (int i = 0; i < 2; ++i)
-    clients.emplace_back([&] {
-      while (!over) {
+    clients.emplace_back([&](const std::stop_token& over) {
+      while (!over.stop_requested()) {
         std::optional<Address> now;
         {
           const std::lock_guard lock(mutex);
@@ -324,8 +323,7 @@ TEST(AThreadingServer, StartsAndEndsWhileClientsArrive) {
     const std::lock_guard lock(mutex);
     address = server.server_address;
   }
-  over = true;
-  for (std::thread& client : clients) client.join();
+  clients.clear();
   EXPECT_EQ(count_descriptors(), before);
 }
 

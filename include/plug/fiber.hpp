@@ -30,6 +30,7 @@
 #include <plug/error.hpp>
 #include <plug/timeout.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -54,6 +55,13 @@ struct RunOptions {
   /// For tests: fibers that could run do so in an order made from this number, and not first come,
   /// first served.
   std::optional<std::uint64_t> seed = std::nullopt;
+  /// A fiber that runs for longer than this, without waiting or yielding, holds up all others and
+  /// is reported: with its name, and the time that it has run for at least; again when that time
+  /// has doubled. Without it nobody looks; zero is the same. Each look is a thread's of its own,
+  /// four in this time.
+  Timeout busy_limit = std::nullopt;
+  /// Called in that thread, and must not throw. By default it is a line on standard error.
+  std::function<void(std::string_view name, std::chrono::nanoseconds time)> on_busy = nullptr;
 };
 
 }  // namespace plug::fiber

@@ -143,7 +143,12 @@ void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& 
 
 std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options) {
   if (Scheduler::here() != nullptr) throw RuntimeError("fiber::run: called in a fiber");
-  return std::make_shared<Scheduler>(Scheduler::Options{options.stack_size, options.seed});
+  return std::make_shared<Scheduler>(
+      Scheduler::Options{.stack_size = options.stack_size,
+                         .seed = options.seed,
+                         .busy_limit = options.busy_limit.is_none() ? std::chrono::nanoseconds(0)
+                                                                    : options.busy_limit.duration(),
+                         .on_busy = options.on_busy});
 }
 
 std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,

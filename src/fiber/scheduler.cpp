@@ -24,6 +24,8 @@ thread_local bool Scheduler::left_by_fork_ = false;
 Scheduler::Scheduler(const Options& options)
     : stacks_(options.stack_size, options.guard), engine_(make_epoll_engine(*this)) {
   if (options.seed) order_.emplace(*options.seed);
+  if (options.busy_limit.count() > 0)
+    watch_ = std::make_unique<BusyWatch>(options.busy_limit, options.on_busy);
 }
 
 Scheduler::~Scheduler() = default;
@@ -89,6 +91,7 @@ long Scheduler::run(FiberCore& main) {
     over_ = true;
   }
   take_posted();
+  watch_.reset();
   engine_.reset();
   return failed;
 }
@@ -113,12 +116,14 @@ void Scheduler::resume(FiberCore& fiber) noexcept {
   fiber.state_ = FiberCore::State::running;
   current_ = &fiber;
   hot_ = 0;
+  if (watch_) watch_->begins(fiber);
   context_.switch_to(fiber.context_);
   if (!fiber.stack_.intact(fiber.context_.place())) {
     report_overflow(fiber);
     std::abort();
   }
   if (is_of_parent()) return;
+  if (watch_) watch_->ends();
   current_ = nullptr;
   if (fiber.state_ == FiberCore::State::ended) bury(fiber);
 }

@@ -2,6 +2,7 @@
 
 // The fibers of one thread: which of them runs, which can, and which wait until when.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "engine/engine.hpp"
+#include "fiber/busy.hpp"
 #include "fiber/context.hpp"
 #include "fiber/stack.hpp"
 #include "wait/deadline.hpp"
@@ -81,6 +83,9 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
     /// Has those that can run do so in an order of its own, for tests.
     std::optional<std::uint64_t> seed;
     StackGuard guard = StackGuard::mark;
+    /// Has fibers reported that run for longer, unless it is zero.
+    std::chrono::nanoseconds busy_limit{0};
+    BusyWatch::Report on_busy;
   };
 
   /// Throws OSError when the system has no descriptors to spare.
@@ -185,6 +190,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   const std::uint32_t generation_ = sys::fork_generation();
   StackPool stacks_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<BusyWatch> watch_;
   Context context_;  // of the thread
   FiberCore* current_ = nullptr;
   FiberCore* main_ = nullptr;

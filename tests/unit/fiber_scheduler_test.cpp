@@ -7,13 +7,16 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "fiber/scheduler.hpp"
@@ -131,6 +134,77 @@ TEST(Running, SaysThatThereIsNoDescriptorToSpare) {
               return testing::Test::HasFailure() ? 1 : 0;
             }),
             0);
+}
+
+// --- fibers that hold up the others ---
+
+/// What has been reported, for another thread.
+class Reports {
+ public:
+  fiber::RunOptions options(Timeout limit) {
+    fiber::RunOptions options;
+    options.busy_limit = limit;
+    options.on_busy = [this](std::string_view name, std::chrono::nanoseconds time) {
+      const std::lock_guard lock(mutex_);
+      reports_.emplace_back(name, time);
+    };
+    return options;
+  }
+  std::vector<std::pair<std::string, std::chrono::nanoseconds>> all() {
+    const std::lock_guard lock(mutex_);
+    return reports_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::pair<std::string, std::chrono::nanoseconds>> reports_;
+};
+
+TEST(AFiberThatNeverWaits, IsReportedAndAgainWhenTheTimeHasDoubled) {
+  Reports reports;
+  const auto start = Clock::now();
+  fiber::run(
+      [&] {
+        fiber::spawn("hog", [&] {
+          while (reports.all().size() < 2) continue;
+        }).join();
+      },
+      reports.options(milliseconds(10)));
+  const auto all = reports.all();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].first, "hog");
+  EXPECT_EQ(all[1].first, "hog");
+  EXPECT_GE(all[0].second, milliseconds(10));
+  EXPECT_GE(all[1].second, 2 * all[0].second);
+  EXPECT_LE(all[1].second, Clock::now() - start);
+}
+
+TEST(AFiberThatWaits, IsNotReportedHoweverLong) {
+  Reports reports;
+  fiber::run(
+      [] {
+        fiber::spawn("busy and fair", [] {
+          for (const auto end = Clock::now() + milliseconds(700); Clock::now() < end;)
+            fiber::yield();
+        });
+        fiber::sleep(0.7);
+      },
+      reports.options(0.3));
+  EXPECT_TRUE(reports.all().empty());
+}
+
+TEST(AFiberThatNeverWaits, IsPrintedByDefault) {
+  testing::internal::CaptureStderr();
+  fiber::run(
+      [] {
+        fiber::spawn("hog", [] {
+          struct stat printed {};
+          while (::fstat(2, &printed) == 0 && printed.st_size == 0) continue;
+        }).join();
+      },
+      {.busy_limit = milliseconds(10)});
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::MatchesRegex("plug: the fiber hog has run for .* s without waiting\n"));
 }
 
 std::errc refuse() { return std::errc::io_error; }

@@ -1,0 +1,51 @@
+#pragma once
+
+// Telling of fibers that hold up the others.
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string_view>
+#include <thread>
+
+namespace plug::detail {
+
+class FiberCore;
+
+/// Looks, from a thread of its own, whether one fiber of a scheduler runs for long.
+class BusyWatch {
+ public:
+  using Report = std::function<void(std::string_view name, std::chrono::nanoseconds time)>;
+
+  /// Without a report it prints a line on standard error. Throws OSError when there is no thread.
+  BusyWatch(std::chrono::nanoseconds limit, Report report);
+  BusyWatch(const BusyWatch&) = delete;
+  BusyWatch& operator=(const BusyWatch&) = delete;
+  ~BusyWatch();
+
+  void begins(const FiberCore& fiber) noexcept {
+    const std::lock_guard lock(mutex_);
+    running_ = &fiber;
+    ++turn_;
+  }
+  void ends() noexcept {
+    const std::lock_guard lock(mutex_);
+    running_ = nullptr;
+  }
+
+ private:
+  void watch();
+
+  const std::chrono::nanoseconds limit_;
+  const Report report_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  const FiberCore* running_ = nullptr;
+  std::uint64_t turn_ = 0;  // counts the times that a fiber began to run
+  bool over_ = false;
+  std::thread thread_;
+};
+
+}  // namespace plug::detail

@@ -108,6 +108,8 @@ long FiberOutcome::wait(const Timeout& timeout) {
       const std::lock_guard lock(impl_->mutex);
       impl_->waiting.remove(sleeper);
     }
+    // First, since a fiber is told only once.
+    if (waited == kCancelled) return waited;
     if (waited == 0) waited = sleeper.ask_interrupt_hook();
   }
 }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -126,6 +127,18 @@ TEST(Task, CanBeJoinedAndCancelledByAnotherThread) {
     });
     EXPECT_THROW(task.join(), CancelledError);
     other.join();
+  });
+}
+
+TEST(Task, TellsWhoJoinsItOfACancelThoughItEndsAtOnce) {
+  fiber::run([] {
+    std::optional<fiber::Task<void>> joining;
+    auto ending = fiber::spawn([&] {
+      fiber::yield();
+      joining->cancel();
+    });
+    joining = fiber::spawn([&] { ending.join(); });
+    EXPECT_THROW(joining->join(), CancelledError);
   });
 }
 

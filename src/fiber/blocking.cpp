@@ -35,17 +35,13 @@ void HelperCall::run() {
    private:
     HelperCall& made_;
   };
-  Scheduler& scheduler = *Scheduler::here();
-  if (scheduler.take_cancel()) throw_if(error_from(kCancelled), "offload");
+  if (Scheduler::here()->take_cancel()) throw_if(error_from(kCancelled), "offload");
   const auto job = std::make_shared<CallJob>(*this);
   Sleeper sleeper;
   const auto tell = [](void* it) noexcept { static_cast<Sleeper*>(it)->wake(); };
   const Offloaded offloaded(job, tell, &sleeper);
   if (offloaded.error() < 0) throw_if(error_from(offloaded.error()), "offload");
-  bool cancelled = false;
-  while (!offloaded.done())
-    if (sleeper.sleep(Deadline::none(), "offload") == kCancelled) cancelled = true;
-  if (cancelled) scheduler.cancel(scheduler.current());
+  while (!offloaded.done()) sleeper.sleep(Deadline::none(), "offload", OnCancel::ignore);
   if (job->thrown) std::rethrow_exception(job->thrown);
 }
 

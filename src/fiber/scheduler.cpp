@@ -154,7 +154,7 @@ void Scheduler::begin(const std::shared_ptr<FiberCore>& fiber) noexcept {
                           fiber.get());
   fiber->index_ = fibers_.size();
   fibers_.push_back(fiber);
-  fiber->cancelled_ |= ending_;
+  if (ending_) cancel(*fiber);
   make_runnable(*fiber);
 }
 
@@ -191,11 +191,13 @@ void Scheduler::bury(FiberCore& fiber) noexcept {
     const std::lock_guard lock(mutex_);
     accepting_ = false;
   }
-  for (const auto& other : fibers_) cancel(*other);
+  // What is called when a stop is requested may start more of them.
+  for (std::size_t i = 0; i < fibers_.size(); ++i) cancel(*std::shared_ptr(fibers_[i]));
 }
 
 void Scheduler::make_runnable(FiberCore& fiber) noexcept {
   fiber.state_ = FiberCore::State::runnable;
+  fiber.where_ = nullptr;
   fiber.next_ = nullptr;
   (last_ == nullptr ? first_ : last_->next_) = &fiber;
   last_ = &fiber;
@@ -219,20 +221,67 @@ FiberCore& Scheduler::take_runnable() noexcept {
 
 // --- parking ---
 
-Scheduler::Woken Scheduler::park(Deadline deadline, const char* where) noexcept {
+/// Of those limits that it has not been told of.
+Deadline Scheduler::nearest_limit(const FiberCore& fiber) noexcept {
+  Deadline nearest = Deadline::none();
+  for (const FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer)
+    if (!limit->reached) nearest = std::min(nearest, limit->until);
+  return nearest;
+}
+
+/// And, by the same, of what limits have been reached.
+void Scheduler::tell_of_cancel(FiberCore& fiber) noexcept {
+  fiber.cancelled_ = false;
+  for (FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer) {
+    limit->reached = limit->reached || limit->until.remaining() == 0;
+    limit->overruled = true;
+  }
+}
+
+/// Of all that have been reached at once: the outermost is the reason.
+void Scheduler::tell_of_limit(FiberCore& fiber) noexcept {
+  FiberLimit* reason = nullptr;
+  for (FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer) {
+    if (limit->reached || limit->until.remaining() != 0) continue;
+    limit->reached = true;
+    reason = limit;
+  }
+  for (FiberLimit* limit = fiber.limit_; limit != reason; limit = limit->outer)
+    limit->overruled = true;
+}
+
+bool Scheduler::ended_by(FiberLimit& limit) noexcept {
+  if (!limit.reached || limit.overruled) return false;
+  if (!current_->cancelled_) return true;
+  // It is asked to end as well, and is told by the same exception.
+  tell_of_cancel(*current_);
+  return false;
+}
+
+Scheduler::Woken Scheduler::park(Deadline deadline, const char* where,
+                                 OnCancel on_cancel) noexcept {
   FiberCore& fiber = *current_;
+  const bool heeds = on_cancel != OnCancel::ignore;
+  const Deadline limit = heeds && fiber.limit_ != nullptr ? nearest_limit(fiber) : Deadline::none();
+  bool over = limit.remaining() == 0;
   fiber.timed_out_ = false;  // it may have been cancelled after the last time
-  if (!fiber.permit_ && !fiber.cancelled_) {
+  if (!fiber.permit_ && !over && !(heeds && fiber.cancelled_)) {
     fiber.where_ = where;
-    fiber.deadline_ = deadline;
-    if (!deadline.is_none()) add_timer(fiber);
+    fiber.deadline_ = std::min(deadline, limit);
+    if (!fiber.deadline_.is_none()) add_timer(fiber);
     fiber.state_ = FiberCore::State::parked;
     fiber.context_.switch_to(context_);
-    fiber.where_ = nullptr;
   }
   fiber.permit_ = false;
-  if (take_cancel()) return Woken::by_cancel;
-  return std::exchange(fiber.timed_out_, false) ? Woken::by_the_clock : Woken::by_someone;
+  over = over || (fiber.timed_out_ && limit < deadline);
+  if (over || (heeds && fiber.cancelled_)) {
+    if (on_cancel == OnCancel::tell && fiber.cancelled_)
+      tell_of_cancel(fiber);
+    else if (on_cancel == OnCancel::tell)
+      tell_of_limit(fiber);
+    return Woken::by_cancel;
+  }
+  return fiber.timed_out_ ? Woken::by_the_clock : Woken::by_someone;
 }
 
 bool Scheduler::yield() noexcept {
@@ -240,7 +289,16 @@ bool Scheduler::yield() noexcept {
   return !take_cancel();
 }
 
-bool Scheduler::take_cancel() noexcept { return std::exchange(current_->cancelled_, false); }
+bool Scheduler::take_cancel() noexcept {
+  FiberCore& fiber = *current_;
+  if (fiber.cancelled_)
+    tell_of_cancel(fiber);
+  else if (fiber.limit_ != nullptr && nearest_limit(fiber).remaining() == 0)
+    tell_of_limit(fiber);
+  else
+    return false;
+  return true;
+}
 
 void Scheduler::let_others_run() noexcept {
   FiberCore& fiber = *current_;
@@ -278,7 +336,29 @@ void Scheduler::wake(FiberCore& fiber) noexcept {
     post(fiber, false);
 }
 
+void Scheduler::request_stop(FiberCore& fiber) noexcept {
+  std::stop_source stop(std::nostopstate);
+  {
+    const std::lock_guard lock(mutex_);
+    fiber.stopped_ = true;
+    stop = fiber.stop_;
+  }
+  // What is called then may do anything.
+  if (stop.stop_possible()) stop.request_stop();
+}
+
+std::stop_token Scheduler::stop_token() {
+  const std::lock_guard lock(mutex_);
+  FiberCore& fiber = *current_;
+  if (!fiber.stop_.stop_possible()) {
+    fiber.stop_ = std::stop_source();
+    if (fiber.stopped_) fiber.stop_.request_stop();
+  }
+  return fiber.stop_.get_token();
+}
+
 void Scheduler::cancel(FiberCore& fiber) noexcept {
+  request_stop(fiber);
   if (here_ != this) return post(fiber, true);
   if (fiber.state_ == FiberCore::State::ended) return;
   fiber.cancelled_ = true;

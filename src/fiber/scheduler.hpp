@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,21 @@ class Scheduler;
 /// What a fiber does; or, when it cannot begin, what is done about that outside of it. It lets
 /// nothing through.
 using FiberMain = std::function<void(std::exception_ptr refused)>;
+
+/// How long a fiber may take for a part of what it does. One that waits longer is told to end.
+struct FiberLimit {
+  const Deadline until;
+  FiberLimit* outer = nullptr;
+  bool reached = false;    // the fiber has been told
+  bool overruled = false;  // it has been told for a reason outside of this part
+};
+
+/// What becomes of a wait of a fiber that is told to end.
+enum class OnCancel : std::uint8_t {
+  tell,   ///< it ends, and the fiber has been told
+  keep,   ///< it ends, and the next one does so too
+  ignore  ///< it goes on; the next one ends
+};
 
 /// A fiber, for as long as something refers to it. Its scheduler's thread alone uses it, but for
 /// what says otherwise.
@@ -60,8 +76,9 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
 
   FiberMain main_;
   State state_ = State::unborn;
-  bool permit_ = false;     // woken while it was not parked
-  bool cancelled_ = false;  // asked to end, and not told so yet
+  FiberLimit* limit_ = nullptr;  // the innermost
+  bool permit_ = false;          // woken while it was not parked
+  bool cancelled_ = false;       // asked to end, and not told so yet
   bool timed_out_ = false;
   const char* where_ = nullptr;
   Context context_;
@@ -73,6 +90,8 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   std::shared_ptr<FiberCore> remote_;  // the next of those that other threads have posted,
   bool remote_listed_ = false;         // guarded by the scheduler's mutex
   bool remote_cancel_ = false;
+  bool stopped_ = false;                     // asked to end, ever; guarded by the mutex too
+  std::stop_source stop_{std::nostopstate};  // made when somebody wants to know
 };
 
 /// It lives as long as one of its fibers is referred to, by whatever thread.
@@ -121,15 +140,25 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   enum class Woken : std::uint8_t { by_someone, by_the_clock, by_cancel };
   /// Waits until the fiber is woken, for which there need not be a reason: the caller looks whether
   /// there is. `where` is what lists say.
-  Woken park(Deadline deadline, const char* where) noexcept;
-  /// Lets the others run that can. False when the fiber has been cancelled.
+  Woken park(Deadline deadline, const char* where, OnCancel on_cancel = OnCancel::tell) noexcept;
+  /// Lets the others run that can. False when the fiber is told to end.
   bool yield() noexcept;
-  /// Whether the fiber has been cancelled and not been told so: it has been now.
+  /// Whether there is a reason to tell the fiber to end that it has not been told of: it has been
+  /// now.
   bool take_cancel() noexcept;
   /// Whether a signal has come and the interrupt hook is to be asked: true once, in the main fiber.
   bool take_interrupt() noexcept {
     return interrupted_ && current_ == main_ && std::exchange(interrupted_, false);
   }
+  /// Limits the time of what the current fiber does until it leaves the limit again: the last
+  /// first.
+  void enter(FiberLimit& limit) noexcept { limit.outer = std::exchange(current_->limit_, &limit); }
+  void leave(FiberLimit& limit) noexcept { current_->limit_ = limit.outer; }
+  /// Whether the limit, and nothing outside of it, is why the fiber, which is about to leave it,
+  /// has been told to end.
+  bool ended_by(FiberLimit& limit) noexcept;
+  /// The current fiber's. Throws std::bad_alloc.
+  std::stop_token stop_token();
   /// Called after what may have gone on without waiting: lets others run now and then, so that
   /// nobody starves.
   void did_not_wait() noexcept {
@@ -162,6 +191,10 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   static void main_of(void* fiber) noexcept;
   static void leave_in_child() noexcept;
   void abandon() noexcept;
+  static Deadline nearest_limit(const FiberCore& fiber) noexcept;
+  static void tell_of_cancel(FiberCore& fiber) noexcept;
+  static void tell_of_limit(FiberCore& fiber) noexcept;
+  void request_stop(FiberCore& fiber) noexcept;
   void let_others_run() noexcept;
   void make_runnable(FiberCore& fiber) noexcept;
   FiberCore& take_runnable() noexcept;

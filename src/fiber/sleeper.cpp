@@ -1,12 +1,23 @@
 #include "fiber/sleeper.hpp"
 
+#include <plug/error.hpp>
+
+#include <cerrno>
 #include <chrono>
+
+#include "socket_state.hpp"
 
 namespace plug::detail {
 
-long Sleeper::sleep(Deadline deadline, const char* where) {
+const void* Sleeper::caller() noexcept {
+  if (const Scheduler* const scheduler = Scheduler::here()) return &scheduler->current();
+  static thread_local const char thread = 0;
+  return &thread;
+}
+
+long Sleeper::sleep(Deadline deadline, const char* where, OnCancel on_cancel) {
   if (fiber_ != nullptr) {
-    switch (fiber_->owner->park(deadline, where)) {
+    switch (fiber_->owner->park(deadline, where, on_cancel)) {
       case Scheduler::Woken::by_cancel:
         return kCancelled;
       case Scheduler::Woken::by_the_clock:
@@ -54,12 +65,53 @@ bool SleeperList::remove(Sleeper& sleeper) noexcept {
   return true;
 }
 
-bool SleeperList::wake_one() noexcept {
+Sleeper* SleeperList::take() noexcept {
   Sleeper* const sleeper = first_;
+  if (sleeper != nullptr) remove(*sleeper);
+  return sleeper;
+}
+
+bool SleeperList::wake_one() noexcept {
+  Sleeper* const sleeper = take();
   if (sleeper == nullptr) return false;
-  remove(*sleeper);
   sleeper->wake();
   return true;
+}
+
+void SleeperList::wake_all() noexcept {
+  while (wake_one()) continue;
+}
+
+Waited wait_on(SleeperList& list, Sleeper& sleeper, std::unique_lock<std::mutex>& guard,
+               Deadline deadline, const char* where, OnCancel on_cancel) noexcept {
+  if (deadline.is_immediate()) return Waited::timed_out;
+  list.add(sleeper);
+  for (;;) {
+    guard.unlock();
+    long slept = sleeper.sleep(deadline, where, on_cancel);
+    if (slept == 0 && on_cancel == OnCancel::tell) {
+      try {
+        slept = sleeper.ask_interrupt_hook();
+      } catch (...) {
+        sleeper.thrown_ = std::current_exception();
+        slept = -EINTR;
+      }
+    }
+    guard.lock();
+    const bool handed = !sleeper.listed();
+    if (slept == 0 && !handed) continue;
+    list.remove(sleeper);
+    if (slept == 0 || slept == kTimedOut) return handed ? Waited::handed : Waited::timed_out;
+    sleeper.stopped_ = slept;
+    return handed ? Waited::handed_but_stopped : Waited::stopped;
+  }
+}
+
+bool handed_or_thrown(Waited waited, const Sleeper& sleeper) {
+  if (waited == Waited::handed || waited == Waited::timed_out) return waited == Waited::handed;
+  if (sleeper.thrown_) std::rethrow_exception(sleeper.thrown_);
+  throw_if(error_from(sleeper.stopped_), "waiting");
+  return false;
 }
 
 }  // namespace plug::detail

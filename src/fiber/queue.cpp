@@ -1,0 +1,161 @@
+#include <plug/fiber_queue.hpp>
+
+#include "fiber/sleeper.hpp"
+
+namespace plug::detail {
+
+struct QueueCore::Putter : Sleeper {
+  bool has_place = false;
+};
+
+struct QueueCore::Taker : Sleeper {
+  QueueNode* node = nullptr;
+};
+
+// Those that wait have been woken for as much as there is: nobody waits for room while there is
+// some, nor for an item.
+
+/// Hands the item to who has waited for one the longest; else it is there for who comes.
+void QueueCore::offer(QueueNode* node) noexcept {
+  auto* const taker = static_cast<Taker*>(takers_.take());
+  if (taker == nullptr) return insert(node);
+  ++handed_;
+  taker->node = node;
+  taker->wake();
+}
+
+/// Adds it to those that nobody has been handed, by its number.
+void QueueCore::insert(QueueNode* node) noexcept {
+  ++size_;
+  if (last_ == nullptr || last_->number < node->number) {
+    node->next = nullptr;
+    (last_ == nullptr ? first_ : last_->next) = node;
+    last_ = node;
+    return;
+  }
+  QueueNode** place = &first_;
+  while ((*place)->number < node->number) place = &(*place)->next;
+  node->next = *place;
+  *place = node;
+}
+
+/// After there has become more room.
+void QueueCore::settle() noexcept {
+  while (has_room()) {
+    auto* const putter = static_cast<Putter*>(putters_.take());
+    if (putter == nullptr) break;
+    ++reserved_;
+    putter->has_place = true;
+    putter->wake();
+  }
+  if (over()) takers_.wake_all();
+}
+
+void QueueCore::reserve(const Timeout& timeout) {
+  const Deadline deadline = deadline_of(timeout);
+  if (Scheduler* const scheduler = Scheduler::here(); scheduler != nullptr && !timeout.is_zero())
+    scheduler->did_not_wait();
+  std::unique_lock guard(guard_);
+  if (shut_) throw fiber::ShutDown();
+  if (has_room()) {
+    ++reserved_;
+    return;
+  }
+  Putter putter;
+  const Waited waited = wait_on(putters_, putter, guard, deadline, "Queue::put");
+  if (waited == Waited::handed && putter.has_place) return;
+  if (putter.has_place) {
+    --reserved_;
+    settle();
+  }
+  if (handed_or_thrown(waited, putter)) throw fiber::ShutDown();
+  throw fiber::Full();
+}
+
+void QueueCore::fill(QueueNode* node) noexcept {
+  {
+    const std::lock_guard guard(guard_);
+    --reserved_;
+    if (!dropped_) {
+      node->number = next_number_++;
+      return offer(node);
+    }
+  }
+  destroy_(node);
+}
+
+void QueueCore::release() noexcept {
+  const std::lock_guard guard(guard_);
+  --reserved_;
+  settle();
+}
+
+QueueNode* QueueCore::take(const Timeout& timeout) {
+  const Deadline deadline = deadline_of(timeout);
+  if (Scheduler* const scheduler = Scheduler::here(); scheduler != nullptr && !timeout.is_zero())
+    scheduler->did_not_wait();
+  std::unique_lock guard(guard_);
+  if (first_ != nullptr) {
+    QueueNode* const node = first_;
+    first_ = node->next;
+    if (first_ == nullptr) last_ = nullptr;
+    --size_;
+    settle();
+    return node;
+  }
+  if (over()) throw fiber::ShutDown();
+  Taker taker;
+  const Waited waited = wait_on(takers_, taker, guard, deadline, "Queue::get");
+  if (taker.node != nullptr) {
+    --handed_;
+    if (waited == Waited::handed) {
+      settle();
+      return taker.node;
+    }
+    if (!dropped_) {
+      offer(taker.node);
+    } else {
+      guard.unlock();
+      destroy_(taker.node);
+    }
+  }
+  if (handed_or_thrown(waited, taker)) throw fiber::ShutDown();
+  throw fiber::Empty();
+}
+
+void QueueCore::give_back(QueueNode* node) noexcept {
+  {
+    const std::lock_guard guard(guard_);
+    if (!dropped_) return offer(node);
+  }
+  destroy_(node);
+}
+
+void QueueCore::shutdown(bool immediate) noexcept {
+  QueueNode* unwanted = nullptr;
+  {
+    const std::lock_guard guard(guard_);
+    shut_ = true;
+    putters_.wake_all();
+    if (immediate) {
+      dropped_ = true;
+      unwanted = std::exchange(first_, nullptr);
+      last_ = nullptr;
+      size_ = 0;
+    }
+    if (over()) takers_.wake_all();
+  }
+  while (unwanted != nullptr) destroy_(std::exchange(unwanted, unwanted->next));
+}
+
+std::size_t QueueCore::size() const noexcept {
+  const std::lock_guard guard(guard_);
+  return size_;
+}
+
+bool QueueCore::full() const noexcept {
+  const std::lock_guard guard(guard_);
+  return !has_room();
+}
+
+}  // namespace plug::detail

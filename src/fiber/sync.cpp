@@ -1,0 +1,213 @@
+#include <plug/fiber_sync.hpp>
+
+#include <limits>
+#include <string>
+
+#include "fiber/sleeper.hpp"
+
+namespace plug {
+
+namespace detail {
+
+namespace {
+
+struct ConditionSleeper : Sleeper {
+  bool alone = false;  // what it has been notified of is for one, whoever that is
+};
+
+void notify_one_of(SleeperList& waiting) noexcept {
+  auto* const sleeper = static_cast<ConditionSleeper*>(waiting.take());
+  if (sleeper == nullptr) return;
+  sleeper->alone = true;
+  sleeper->wake();
+}
+
+}  // namespace
+
+struct SyncAccess {
+  /// Whether the mutex is the caller's now, and the deadline has not passed.
+  static bool lock(fiber::Mutex& mutex, Deadline deadline, OnCancel on_cancel);
+  static bool holds(fiber::Mutex& mutex) noexcept {
+    const std::lock_guard guard(mutex.guard_);
+    return mutex.owner_ == Sleeper::caller();
+  }
+  static bool wait(fiber::Condition& condition, fiber::Mutex& mutex, Deadline deadline);
+  static bool acquire(fiber::Semaphore& semaphore, Deadline deadline);
+  /// With its guard held.
+  static void hand_over(fiber::Mutex& mutex) noexcept {
+    Sleeper* const next = mutex.waiting_.take();
+    mutex.owner_ = next == nullptr ? nullptr : next->made_by();
+    if (next != nullptr) next->wake();
+  }
+};
+
+bool SyncAccess::lock(fiber::Mutex& mutex, Deadline deadline, OnCancel on_cancel) {
+  const void* const caller = Sleeper::caller();
+  std::unique_lock guard(mutex.guard_);
+  if (mutex.owner_ == caller) throw RuntimeError("Mutex: the caller has locked it already");
+  if (mutex.owner_ == nullptr) {
+    mutex.owner_ = caller;
+    return true;
+  }
+  Sleeper sleeper;
+  const Waited waited = wait_on(mutex.waiting_, sleeper, guard, deadline, "Mutex::lock", on_cancel);
+  if (waited == Waited::handed_but_stopped) hand_over(mutex);
+  return handed_or_thrown(waited, sleeper);
+}
+
+bool SyncAccess::wait(fiber::Condition& condition, fiber::Mutex& mutex, Deadline deadline) {
+  ConditionSleeper sleeper;
+  std::unique_lock guard(condition.guard_);
+  // Nobody can notify between the two.
+  mutex.unlock();
+  const Waited waited = wait_on(condition.waiting_, sleeper, guard, deadline, "Condition::wait");
+  if (waited == Waited::handed_but_stopped && sleeper.alone) notify_one_of(condition.waiting_);
+  guard.unlock();
+  lock(mutex, Deadline::none(), OnCancel::ignore);
+  return handed_or_thrown(waited, sleeper);
+}
+
+bool SyncAccess::acquire(fiber::Semaphore& semaphore, Deadline deadline) {
+  if (Scheduler* const scheduler = Scheduler::here()) scheduler->did_not_wait();
+  std::unique_lock guard(semaphore.guard_);
+  if (semaphore.value_ > 0) {
+    --semaphore.value_;
+    return true;
+  }
+  Sleeper sleeper;
+  const Waited waited = wait_on(semaphore.waiting_, sleeper, guard, deadline, "Semaphore::acquire");
+  if (waited == Waited::handed_but_stopped && !semaphore.waiting_.wake_one()) ++semaphore.value_;
+  return handed_or_thrown(waited, sleeper);
+}
+
+}  // namespace detail
+
+namespace fiber {
+
+using detail::Deadline;
+using detail::deadline_of;
+using detail::OnCancel;
+using detail::SyncAccess;
+using detail::Waited;
+
+// --- Mutex ---
+
+void Mutex::lock() { SyncAccess::lock(*this, Deadline::none(), OnCancel::tell); }
+
+bool Mutex::try_lock_for(const Timeout& timeout) {
+  return SyncAccess::lock(*this, deadline_of(timeout), OnCancel::tell);
+}
+
+bool Mutex::try_lock() noexcept {
+  const std::lock_guard guard(guard_);
+  if (owner_ != nullptr) return false;
+  owner_ = detail::Sleeper::caller();
+  return true;
+}
+
+void Mutex::unlock() {
+  const std::lock_guard guard(guard_);
+  if (owner_ != detail::Sleeper::caller())
+    throw RuntimeError("Mutex: unlocked by who has not locked it");
+  SyncAccess::hand_over(*this);
+}
+
+// --- Condition ---
+
+namespace {
+
+Mutex& held_mutex(const std::unique_lock<Mutex>& lock) {
+  if (!lock.owns_lock() || !SyncAccess::holds(*lock.mutex()))
+    throw RuntimeError("Condition: the caller does not hold the lock");
+  return *lock.mutex();
+}
+
+}  // namespace
+
+bool Condition::wait(std::unique_lock<Mutex>& lock, const Timeout& timeout) {
+  Mutex& mutex = held_mutex(lock);
+  return SyncAccess::wait(*this, mutex, deadline_of(timeout));
+}
+
+bool Condition::wait_until(std::unique_lock<Mutex>& lock, bool (*predicate)(void*), void* argument,
+                           const Timeout& timeout) {
+  Mutex& mutex = held_mutex(lock);
+  const Deadline deadline = deadline_of(timeout);
+  while (!predicate(argument))
+    if (!SyncAccess::wait(*this, mutex, deadline)) return predicate(argument);
+  return true;
+}
+
+void Condition::notify_one() noexcept {
+  const std::lock_guard guard(guard_);
+  detail::notify_one_of(waiting_);
+}
+
+void Condition::notify_all() noexcept {
+  const std::lock_guard guard(guard_);
+  waiting_.wake_all();
+}
+
+// --- Semaphore ---
+
+Semaphore::Semaphore(std::ptrdiff_t value)
+    : Semaphore(value, std::numeric_limits<std::ptrdiff_t>::max()) {}
+
+Semaphore::Semaphore(std::ptrdiff_t value, std::ptrdiff_t bound) : value_(value), bound_(bound) {
+  if (value < 0) throw ValueError("Semaphore: begins below zero: " + std::to_string(value));
+}
+
+BoundedSemaphore::BoundedSemaphore(std::ptrdiff_t value) : Semaphore(value, value) {}
+
+bool Semaphore::acquire(const Timeout& timeout) {
+  return SyncAccess::acquire(*this, deadline_of(timeout));
+}
+
+bool Semaphore::try_acquire() noexcept {
+  const std::lock_guard guard(guard_);
+  if (value_ == 0) return false;
+  --value_;
+  return true;
+}
+
+void Semaphore::release(std::ptrdiff_t n) {
+  if (n < 1) throw ValueError("Semaphore: less than one released: " + std::to_string(n));
+  const std::lock_guard guard(guard_);
+  if (n > bound_ - value_) {
+    const std::string text = "Semaphore: " + std::to_string(n) + " released above its bound of " +
+                             std::to_string(bound_);
+    if (bound_ == std::numeric_limits<std::ptrdiff_t>::max()) throw OverflowError(text);
+    throw ValueError(text);
+  }
+  while (n > 0 && waiting_.wake_one()) --n;
+  value_ += n;
+}
+
+// --- Event ---
+
+bool Event::is_set() const noexcept {
+  const std::lock_guard guard(guard_);
+  return set_;
+}
+
+void Event::set() noexcept {
+  const std::lock_guard guard(guard_);
+  set_ = true;
+  waiting_.wake_all();
+}
+
+void Event::clear() noexcept {
+  const std::lock_guard guard(guard_);
+  set_ = false;
+}
+
+bool Event::wait(const Timeout& timeout) {
+  detail::Sleeper sleeper;
+  std::unique_lock guard(guard_);
+  if (set_) return true;
+  const Waited waited = wait_on(waiting_, sleeper, guard, deadline_of(timeout), "Event::wait");
+  return handed_or_thrown(waited, sleeper);
+}
+
+}  // namespace fiber
+}  // namespace plug

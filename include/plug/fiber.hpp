@@ -38,6 +38,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -55,6 +56,8 @@ struct RunOptions {
   /// For tests: fibers that could run do so in an order made from this number, and not first come,
   /// first served.
   std::optional<std::uint64_t> seed = std::nullopt;
+  /// Cancels the main fiber once a stop is requested, from whatever thread.
+  std::stop_token stop = {};
   /// A fiber that runs for longer than this, without waiting or yielding, holds up all others and
   /// is reported: with its name, and the time that it has run for at least; again when that time
   /// has doubled. Without it nobody looks; zero is the same. Each look is a thread's of its own,
@@ -64,11 +67,32 @@ struct RunOptions {
   std::function<void(std::string_view name, std::chrono::nanoseconds time)> on_busy = nullptr;
 };
 
+/// Tells whether the calling fiber has been asked to end, which a loop that never waits can look
+/// at: for all that Task::cancel() and the end of the main fiber bring about, from then on and for
+/// ever, at once also when another thread asks. A time-out of plug/fiber_group.hpp is none of that.
+/// Throws RuntimeError outside of a fiber, std::bad_alloc.
+std::stop_token get_stop_token();
+
 }  // namespace plug::fiber
 
 namespace plug::detail {
 
-class FiberCore;
+/// What a fiber can run: it may take a std::stop_token, as what a std::jthread runs.
+template <class F>
+concept FiberFunction = std::invocable<F&> || std::invocable<F&, std::stop_token>;
+
+template <FiberFunction F>
+decltype(auto) call_in_fiber(F& function) {
+  if constexpr (std::invocable<F&, std::stop_token>)
+    return function(fiber::get_stop_token());
+  else
+    return function();
+}
+
+template <FiberFunction F>
+using FiberResult = decltype(call_in_fiber(std::declval<F&>()));
+
+class FiberGroup;
 
 /// What comes of a fiber, for those who wait for it.
 class FiberOutcome {
@@ -124,16 +148,17 @@ class FiberCall final : public FiberValue<R> {
     F function = std::move(*function_);
     function_.reset();
     if constexpr (std::is_void_v<R>)
-      function();
+      call_in_fiber(function);
     else
-      this->value_.emplace(function());
+      this->value_.emplace(call_in_fiber(function));
   }
   void drop() noexcept override { function_.reset(); }
 
   std::optional<F> function_;
 };
 
-void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name);
+/// `group`: the one that it is a child of, if any.
+void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name, FiberGroup* group);
 void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options);
 void throw_if_not_joined(long waited, const std::string& name);
 
@@ -200,7 +225,8 @@ class Task {
   bool done() const noexcept { return outcome_->done(); }
 
   /// Asks the fiber to end: CancelledError in the call in which it waits, or in the next that
-  /// would. Once for each time: what it waits for while it cleans up is not disturbed.
+  /// would. Once for each time: what it waits for while it cleans up is not disturbed. Its stop
+  /// token tells so at once.
   void cancel() noexcept { outcome_->cancel(); }
 
   const std::string& name() const noexcept { return outcome_->name(); }
@@ -209,15 +235,31 @@ class Task {
   std::shared_ptr<detail::FiberValue<R>> outcome_;
 };
 
+}  // namespace plug::fiber
+
+namespace plug::detail {
+
+template <FiberFunction F>
+auto spawn_in(FiberGroup* group, std::string_view name, F function) {
+  using R = FiberResult<F>;
+  std::shared_ptr<FiberValue<R>> outcome = std::make_shared<FiberCall<F, R>>(std::move(function));
+  start_fiber(outcome, std::string(name), group);
+  return fiber::Task<R>(std::move(outcome));
+}
+
+}  // namespace plug::detail
+
+namespace plug::fiber {
+
 /// Runs fibers in the calling thread, the first of which calls `main`, and gives what that returns
 /// or throws. When it has ended the others are cancelled, and this returns when all have ended.
 ///
 /// A signal that comes while all fibers wait has the interrupt hook (set_interrupt_hook()) asked in
 /// the main fiber. Throws RuntimeError in a fiber, OSError when there are no descriptors to spare,
 /// std::bad_alloc. Several threads may run fibers at once, each its own.
-template <std::invocable F>
+template <detail::FiberFunction F>
 auto run(F main, const RunOptions& options = {}) {
-  using R = std::invoke_result_t<F&>;
+  using R = detail::FiberResult<F>;
   const auto outcome = std::make_shared<detail::FiberCall<F, R>>(std::move(main));
   detail::run_fibers(outcome, options);
   outcome->rethrow();
@@ -225,17 +267,14 @@ auto run(F main, const RunOptions& options = {}) {
 }
 
 /// Starts a fiber beside the calling one; it first runs when that waits, yields or ends. Its name
-/// is for lists and reports. Throws RuntimeError outside of a fiber, std::bad_alloc when there is
-/// no memory for it.
-template <std::invocable F>
+/// is for lists and reports. A function that can be called with a std::stop_token gets
+/// get_stop_token(). Throws RuntimeError outside of a fiber, std::bad_alloc when there is no memory
+/// for it.
+template <detail::FiberFunction F>
 auto spawn(std::string_view name, F function) {
-  using R = std::invoke_result_t<F&>;
-  std::shared_ptr<detail::FiberValue<R>> outcome =
-      std::make_shared<detail::FiberCall<F, R>>(std::move(function));
-  detail::start_fiber(outcome, std::string(name));
-  return Task<R>(std::move(outcome));
+  return detail::spawn_in(nullptr, name, std::move(function));
 }
-template <std::invocable F>
+template <detail::FiberFunction F>
 auto spawn(F function) {
   return spawn(std::string_view(), std::move(function));
 }

@@ -64,15 +64,15 @@ class Scheduler {
   /// Throws RuntimeError when the main fiber there has ended, std::bad_alloc. When it ends before
   /// the fiber has begun, join() of the Task throws RuntimeError; when there is no memory for the
   /// fiber, std::bad_alloc. In each case the function is dropped: a connection in it closes.
-  template <std::invocable F>
+  template <detail::FiberFunction F>
   auto spawn(std::string_view name, F function) const {
-    using R = std::invoke_result_t<F&>;
+    using R = detail::FiberResult<F>;
     std::shared_ptr<detail::FiberValue<R>> outcome =
         std::make_shared<detail::FiberCall<F, R>>(std::move(function));
     detail::hand_over_fiber(*scheduler_, outcome, std::string(name));
     return Task<R>(std::move(outcome));
   }
-  template <std::invocable F>
+  template <detail::FiberFunction F>
   auto spawn(F function) const {
     return spawn(std::string_view(), std::move(function));
   }

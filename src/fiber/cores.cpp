@@ -69,7 +69,7 @@ class Cores {
         const std::lock_guard lock(mutex_);
         mains_[core] = fiber;
       }
-      run_main(*scheduler, *fiber);
+      run_main(*scheduler, *fiber, options_);
       main->rethrow();
     } catch (...) {
       fail(std::current_exception());

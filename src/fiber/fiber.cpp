@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <mutex>
+#include <stop_token>
 #include <thread>
 
+#include "fiber/group.hpp"
 #include "fiber/scheduler.hpp"
 #include "fiber/sleeper.hpp"
 #include "server_loop.hpp"
@@ -22,6 +24,8 @@ struct FiberOutcome::Impl {
   bool done = false;
   std::exception_ptr thrown;
   bool asked = false;  // somebody has been told what was thrown
+  FiberGroup* group = nullptr;
+  FiberGroup::Place place;  // among the group's
 
   bool is_of_parent() const noexcept { return fiber->owner->is_of_parent(); }
   /// Holds the mutex, unless the thread that may hold it is the parent process's.
@@ -32,22 +36,31 @@ struct FiberOutcome::Impl {
 
 struct FiberAccess {
   /// The whole of a fiber's life; what was thrown, when it was refused that.
-  static void run(FiberOutcome& outcome, std::exception_ptr thrown) noexcept {
+  static void run(const std::shared_ptr<FiberOutcome>& outcome,
+                  std::exception_ptr thrown) noexcept {
+    bool failed = true;
     if (thrown) {
-      outcome.drop();
+      outcome->drop();
     } else {
       try {
-        outcome.call();
+        outcome->call();
+        failed = false;
+      } catch (const CancelledError&) {
+        thrown = std::current_exception();
+        failed = false;
       } catch (...) {
         thrown = std::current_exception();
       }
     }
-    FiberOutcome::Impl& impl = *outcome.impl_;
-    const auto lock = impl.lock();
-    impl.thrown = std::move(thrown);
-    impl.done = true;
-    // In a forked child those who wait are not there.
-    if (!impl.is_of_parent()) impl.waiting.wake_all();
+    FiberOutcome::Impl& impl = *outcome->impl_;
+    {
+      const auto lock = impl.lock();
+      impl.thrown = std::move(thrown);
+      impl.done = true;
+      // In a forked child those who wait are not there.
+      if (!impl.is_of_parent()) impl.waiting.wake_all();
+    }
+    if (impl.group != nullptr) impl.group->ended(impl.place, outcome, failed);
   }
 
   static const std::shared_ptr<FiberCore>& make(Scheduler& scheduler,
@@ -55,7 +68,21 @@ struct FiberAccess {
                                                 std::string name) {
     return outcome->impl_->fiber = scheduler.make(
                std::move(name),
-               [outcome](std::exception_ptr refused) { run(*outcome, std::move(refused)); });
+               [outcome](std::exception_ptr refused) { run(outcome, std::move(refused)); });
+  }
+
+  static void start_in(FiberGroup& group, Scheduler& scheduler,
+                       const std::shared_ptr<FiberOutcome>& outcome, std::string name) {
+    const FiberGroup::Place place = group.add();
+    try {
+      scheduler.start(make(scheduler, outcome, std::move(name)));
+    } catch (...) {
+      group.remove(place);
+      throw;
+    }
+    outcome->impl_->group = &group;
+    outcome->impl_->place = place;
+    group.started(place, outcome->impl_->fiber);
   }
 };
 
@@ -125,9 +152,13 @@ Scheduler& scheduler_here(std::string_view call) {
                                               : ": not in a fiber"));
 }
 
-void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name) {
+void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name,
+                 FiberGroup* group) {
   Scheduler& scheduler = scheduler_here("fiber::spawn");
-  scheduler.start(FiberAccess::make(scheduler, outcome, std::move(name)));
+  if (group == nullptr)
+    scheduler.start(FiberAccess::make(scheduler, outcome, std::move(name)));
+  else
+    FiberAccess::start_in(*group, scheduler, outcome, std::move(name));
 }
 
 void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
@@ -160,7 +191,8 @@ std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,
   return fiber;
 }
 
-void run_main(Scheduler& scheduler, FiberCore& main) {
+void run_main(Scheduler& scheduler, FiberCore& main, const fiber::RunOptions& options) {
+  const std::stop_callback stopping(options.stop, [&]() noexcept { scheduler.cancel(main); });
   const long failed = scheduler.run(main);
   if (failed < 0) throw_if(error_from(failed), "waiting for events of fibers");
   if (scheduler.is_of_parent() && !main.ended())
@@ -171,7 +203,8 @@ void run_main(Scheduler& scheduler, FiberCore& main) {
 
 void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options) {
   const std::shared_ptr<Scheduler> scheduler = make_scheduler(options);
-  run_main(*scheduler, *start_main(*scheduler, main));
+  const std::shared_ptr<FiberCore> fiber = start_main(*scheduler, main);
+  run_main(*scheduler, *fiber, options);
 }
 
 }  // namespace detail
@@ -179,6 +212,10 @@ void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptio
 namespace fiber {
 
 bool inside() noexcept { return detail::Scheduler::here() != nullptr; }
+
+std::stop_token get_stop_token() {
+  return detail::scheduler_here("fiber::get_stop_token").stop_token();
+}
 
 void yield() {
   detail::Scheduler* const scheduler = detail::Scheduler::here();

@@ -249,8 +249,8 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
 std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options);
 std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,
                                       const std::shared_ptr<FiberOutcome>& main);
-/// Scheduler::run(), whose errors are thrown.
-void run_main(Scheduler& scheduler, FiberCore& main);
+/// Scheduler::run(), whose errors are thrown, until a stop is requested.
+void run_main(Scheduler& scheduler, FiberCore& main, const fiber::RunOptions& options);
 
 /// Throws RuntimeError, naming the call, where there is none.
 Scheduler& scheduler_here(std::string_view call);

@@ -1,0 +1,144 @@
+#include "fiber/group.hpp"
+
+#include <plug/fiber_group.hpp>
+
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace plug {
+
+namespace detail {
+
+// --- groups ---
+
+void FiberGroup::tell(Place child) noexcept {
+  told_.splice(told_.end(), child->told ? told_ : untold_, child);
+  child->told = true;
+}
+
+FiberGroup::Place FiberGroup::add() {
+  const std::lock_guard lock(mutex_);
+  return told_.insert(told_.end(), {nullptr, true});
+}
+
+void FiberGroup::remove(Place child) noexcept {
+  const std::lock_guard lock(mutex_);
+  (child->told ? told_ : untold_).erase(child);
+  if (empty()) waiting_.wake_all();
+}
+
+void FiberGroup::started(Place child, const std::shared_ptr<FiberCore>& fiber) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    child->fiber = fiber;
+    if (!cancelled_) {
+      untold_.splice(untold_.end(), told_, child);
+      child->told = false;
+      return;
+    }
+  }
+  fiber->owner->cancel(*fiber);
+}
+
+void FiberGroup::ended(Place child, const std::shared_ptr<FiberOutcome>& outcome,
+                       bool failed) noexcept {
+  if (is_of_parent()) return;
+  if (failed) {
+    bool first = false;
+    {
+      const std::lock_guard lock(mutex_);
+      first = !failed_;
+      if (first) failed_ = outcome;
+      tell(child);
+    }
+    if (first) cancel();
+  }
+  remove(child);
+}
+
+void FiberGroup::cancel() noexcept {
+  if (is_of_parent()) return;
+  for (;;) {
+    std::shared_ptr<FiberCore> fiber;
+    {
+      const std::lock_guard lock(mutex_);
+      cancelled_ = true;
+      if (untold_.empty()) return;
+      fiber = untold_.front().fiber;
+      tell(untold_.begin());
+    }
+    // What is called when a stop is requested may do anything.
+    fiber->owner->cancel(*fiber);
+  }
+}
+
+Waited FiberGroup::wait(Sleeper& sleeper, OnCancel on_cancel) noexcept {
+  if (is_of_parent()) return Waited::handed;
+  Waited waited = Waited::handed;
+  std::unique_lock lock(mutex_);
+  while (!empty() && waited == Waited::handed)
+    waited = wait_on(waiting_, sleeper, lock, Deadline::none(), "TaskGroup::wait", on_cancel);
+  return waited;
+}
+
+void FiberGroup::end() noexcept {
+  cancel();
+  Sleeper sleeper;
+  wait(sleeper, OnCancel::ignore);
+}
+
+std::shared_ptr<FiberOutcome> FiberGroup::finish() noexcept {
+  if (is_of_parent()) return nullptr;
+  const std::lock_guard lock(mutex_);
+  cancelled_ = false;
+  return std::exchange(failed_, nullptr);
+}
+
+// --- time limits ---
+
+TimeLimit::TimeLimit(const Timeout& time)
+    : time_(time), limit_(std::make_unique<FiberLimit>(FiberLimit{deadline_of(time)})) {
+  Scheduler* const scheduler = Scheduler::here();
+  if (scheduler == nullptr) throw RuntimeError("fiber::timeout: not in a fiber");
+  scheduler->enter(*limit_);
+}
+
+// A fiber that has forked goes on without limits in the child.
+
+TimeLimit::~TimeLimit() {
+  if (Scheduler* const scheduler = Scheduler::here()) scheduler->leave(*limit_);
+}
+
+void TimeLimit::throw_if_reached() {
+  Scheduler* const scheduler = Scheduler::here();
+  if (scheduler != nullptr && scheduler->ended_by(*limit_))
+    throw_if(timed_out(), "fiber::timeout of " + to_string(time_) + " seconds");
+}
+
+}  // namespace detail
+
+namespace fiber {
+
+TaskGroup::TaskGroup()
+    : group_(std::make_unique<detail::FiberGroup>()), exceptions_(std::uncaught_exceptions()) {}
+
+TaskGroup::~TaskGroup() {
+  detail::Sleeper sleeper;
+  if (std::uncaught_exceptions() > exceptions_ ||
+      group_->wait(sleeper, detail::OnCancel::keep) != detail::Waited::handed)
+    group_->end();
+}
+
+void TaskGroup::wait() {
+  detail::Sleeper sleeper;
+  const detail::Waited waited = group_->wait(sleeper, detail::OnCancel::tell);
+  if (waited != detail::Waited::handed) group_->end();
+  const std::shared_ptr<detail::FiberOutcome> failed = group_->finish();
+  if (handed_or_thrown(waited, sleeper) && failed) failed->rethrow();
+}
+
+void TaskGroup::cancel() noexcept { group_->cancel(); }
+
+}  // namespace fiber
+}  // namespace plug

@@ -1,0 +1,679 @@
+// Fibers that belong together: task groups, gather, time-outs; and stop tokens.
+
+#include <plug/fiber.hpp>
+#include <plug/fiber_group.hpp>
+#include <plug/fiber_queue.hpp>
+#include <plug/plug.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "support/errors.hpp"
+#include "support/everywhere.hpp"
+
+namespace plug {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Clock = std::chrono::steady_clock;
+
+/// Waits until it is cancelled, and notes when it has been.
+auto until_cancelled(int& cancelled) {
+  return [&cancelled] {
+    try {
+      fiber::sleep(kTooLong);
+    } catch (const CancelledError&) {
+      // What it does to clean up is not disturbed.
+      fiber::sleep(0.001);
+      ++cancelled;
+      throw;
+    }
+  };
+}
+
+// --- TaskGroup ---
+
+TEST(ATaskGroup, WaitsForItsChildrenAndTheirs) {
+  fiber::run([] {
+    fiber::TaskGroup group;
+    int ended = 0;
+    auto first = group.spawn("first", [&] {
+      fiber::sleep(0.005);
+      for (int i = 0; i < 2; ++i) {
+        group.spawn([&] {
+          fiber::sleep(0.005);
+          ++ended;
+        });
+      }
+      ++ended;
+      return 7;
+    });
+    EXPECT_EQ(first.name(), "first");
+    group.wait();
+    EXPECT_EQ(ended, 3);
+    EXPECT_EQ(first.join(0), 7);
+    group.wait();
+  });
+}
+
+TEST(ATaskGroup, WaitsAtTheEndOfItsScope) {
+  fiber::run([] {
+    int ended = 0;
+    {
+      fiber::TaskGroup group;
+      group.spawn([&] {
+        fiber::sleep(0.005);
+        ++ended;
+      });
+    }
+    EXPECT_EQ(ended, 1);
+  });
+}
+
+TEST(ATaskGroup, CancelsTheOthersWhenAChildThrows) {
+  fiber::run([] {
+    fiber::TaskGroup group;
+    int cancelled = 0;
+    for (int i = 0; i < 3; ++i) group.spawn(until_cancelled(cancelled));
+    let_others_wait();
+    group.spawn([] { throw ValueError("the first"); });
+    group.spawn([] { fiber::sleep(kTooLong); });
+    EXPECT_EQ(text_of_error<ValueError>([&] { group.wait(); }), "the first");
+    EXPECT_EQ(cancelled, 3);
+    // Told once, and as new.
+    EXPECT_NO_THROW(group.wait());
+    EXPECT_EQ(group.spawn([] { return fiber::get_stop_token().stop_requested(); }).join(), false);
+  });
+}
+
+TEST(ATaskGroup, GivesTheFirstExceptionAndHasTheOthersPrinted) {
+  testing::internal::CaptureStderr();
+  fiber::run([] {
+    fiber::TaskGroup group;
+    group.spawn("other", [] {
+      try {
+        fiber::sleep(kTooLong);
+      } catch (const CancelledError&) {
+        throw ValueError("while it cleans up");
+      }
+    });
+    let_others_wait();
+    group.spawn([] { throw ValueError("the first"); });
+    EXPECT_EQ(text_of_error<ValueError>([&] { group.wait(); }), "the first");
+  });
+  const std::string printed = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(printed, HasSubstr("Exception in the fiber other"));
+  EXPECT_THAT(printed, HasSubstr("while it cleans up"));
+  EXPECT_THAT(printed, testing::Not(HasSubstr("the first")));
+}
+
+TEST(ATaskGroup, HasAnExceptionPrintedThatNobodyWaitsFor) {
+  testing::internal::CaptureStderr();
+  fiber::run([] {
+    fiber::TaskGroup group;
+    group.spawn("forgotten", [] { throw ValueError("lost?"); });
+  });
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("fiber forgotten"));
+}
+
+TEST(ATaskGroup, GoesOnWhenAChildIsCancelledAlone) {
+  fiber::run([] {
+    fiber::TaskGroup group;
+    int ended = 0;
+    auto cancelled = group.spawn([] { fiber::sleep(kTooLong); });
+    group.spawn([&] {
+      fiber::sleep(0.005);
+      ++ended;
+    });
+    let_others_wait();
+    cancelled.cancel();
+    EXPECT_NO_THROW(group.wait());
+    EXPECT_EQ(ended, 1);
+    EXPECT_THROW(cancelled.join(), CancelledError);
+  });
+}
+
+TEST(ATaskGroup, ThatIsCancelledCancelsEachOnceAndThoseThatCome) {
+  fiber::run([] {
+    fiber::TaskGroup group;
+    int cancelled = 0;
+    group.spawn(until_cancelled(cancelled));
+    let_others_wait();
+    group.cancel();
+    group.cancel();
+    group.spawn(until_cancelled(cancelled));
+    group.wait();
+    EXPECT_EQ(cancelled, 2);
+  });
+}
+
+TEST(ATaskGroup, IsCancelledWithWhoWaitsForIt) {
+  fiber::run([] {
+    int cancelled = 0;
+    auto parent = fiber::spawn([&] {
+      fiber::TaskGroup group;
+      group.spawn(until_cancelled(cancelled));
+      group.spawn(until_cancelled(cancelled));
+      try {
+        group.wait();
+      } catch (const CancelledError&) {
+        EXPECT_EQ(cancelled, 2);
+        fiber::sleep(0.001);
+        throw;
+      }
+    });
+    let_others_wait();
+    parent.cancel();
+    EXPECT_THROW(parent.join(kTooLong), CancelledError);
+    EXPECT_EQ(cancelled, 2);
+  });
+}
+
+TEST(ATaskGroup, AtTheEndOfItsScopeLeavesACancelToTheNextWait) {
+  fiber::run([] {
+    int cancelled = 0;
+    bool left = false;
+    auto parent = fiber::spawn([&] {
+      {
+        fiber::TaskGroup group;
+        group.spawn(until_cancelled(cancelled));
+      }
+      left = true;
+      fiber::sleep(kTooLong);
+    });
+    let_others_wait();
+    parent.cancel();
+    EXPECT_THROW(parent.join(kTooLong), CancelledError);
+    EXPECT_EQ(cancelled, 1);
+    EXPECT_TRUE(left);
+  });
+}
+
+TEST(ATaskGroup, LeftByAnExceptionCancelsAndWaits) {
+  fiber::run([] {
+    int cancelled = 0;
+    EXPECT_THROW(
+        {
+          fiber::TaskGroup group;
+          group.spawn(until_cancelled(cancelled));
+          let_others_wait();
+          throw std::out_of_range("x");
+        },
+        std::out_of_range);
+    EXPECT_EQ(cancelled, 1);
+  });
+}
+
+TEST(ATaskGroup, HasItsChildrenInFibers) {
+  fiber::TaskGroup group;
+  EXPECT_THROW(group.spawn([] {}), RuntimeError);
+  group.wait();
+}
+
+TEST(ATaskGroup, TakesChildrenOfSeveralSchedulers) {
+  fiber::TaskGroup group;
+  std::atomic<int> cancelled{0};
+  fiber::Queue<int> ready;
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      fiber::run([&] {
+        auto child = group.spawn([&] {
+          ready.put(1);
+          try {
+            fiber::sleep(kTooLong);
+          } catch (const CancelledError&) {
+            ++cancelled;
+            throw;
+          }
+        });
+        EXPECT_THROW(child.join(), CancelledError);
+      });
+    });
+  }
+  for (int i = 0; i < 3; ++i) ready.get(kTooLong);
+  fiber::run([&] {
+    auto failing = group.spawn([] { throw ValueError("x"); });
+    EXPECT_THROW(failing.join(kTooLong), ValueError);
+  });
+  EXPECT_THROW(group.wait(), ValueError);
+  EXPECT_EQ(cancelled, 3);
+}
+
+/// Children that end, fail and wait, and a parent that is cancelled at some moment: in the end none
+/// is left.
+TEST(ATaskGroup, LeavesNoChildWhateverHappens) {
+  testing::internal::CaptureStderr();
+  for_each_seed([](std::uint64_t seed) {
+    int alive = 0;
+    struct Alive {
+      explicit Alive(int& count) : alive(count) { ++alive; }
+      ~Alive() { --alive; }
+      int& alive;
+    };
+    auto parent = fiber::spawn([&] {
+      fiber::TaskGroup group;
+      for (std::uint64_t i = 0; i < 5; ++i) {
+        group.spawn([&alive, what = (seed >> i) % 4] {
+          const Alive one(alive);
+          fiber::yield();
+          if (what == 0) fiber::sleep(kTooLong);
+          if (what == 1) throw std::out_of_range("x");
+          if (what == 2) fiber::sleep(microseconds(10));
+        });
+      }
+      fiber::yield();
+      if (seed % 3 == 0) group.cancel();
+      if (seed % 2 == 0) group.wait();
+    });
+    for (std::uint64_t i = 0; i < seed % 7; ++i) fiber::yield();
+    parent.cancel();
+    try {
+      parent.join(kTooLong);
+    } catch (const CancelledError&) {
+    } catch (const std::out_of_range&) {
+    }
+    ASSERT_EQ(alive, 0);
+    ASSERT_EQ(fiber::list().size(), 1u);
+  });
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("std::out_of_range: x"));
+}
+
+// --- gather ---
+
+TEST(Gather, GivesWhatAllReturn) {
+  fiber::run([] {
+    const Clock::time_point start = Clock::now();
+    auto [number, text, nothing] = fiber::gather(
+        [] {
+          fiber::sleep(0.05);
+          return 7;
+        },
+        [] {
+          fiber::sleep(0.05);
+          return std::make_unique<std::string>("x");
+        },
+        [] { fiber::sleep(0.05); });
+    EXPECT_EQ(number, 7);
+    EXPECT_EQ(*text, "x");
+    EXPECT_EQ(nothing, std::monostate());
+    EXPECT_GE(Clock::now() - start, milliseconds(50));
+    EXPECT_EQ(fiber::gather(), std::tuple<>());
+  });
+}
+
+TEST(Gather, TakesAsManyAsThereAre) {
+  fiber::run([] {
+    std::vector<std::function<int()>> functions;
+    for (int i = 0; i < 5; ++i) {
+      functions.emplace_back([i] {
+        fiber::sleep(milliseconds(5 - i));
+        return i;
+      });
+    }
+    EXPECT_THAT(fiber::gather(functions), ElementsAre(0, 1, 2, 3, 4));
+    EXPECT_THAT(fiber::gather(kTooLong, functions), ElementsAre(0, 1, 2, 3, 4));
+    int called = 0;
+    fiber::gather(std::vector<std::function<void()>>(3, [&] { ++called; }));
+    EXPECT_EQ(called, 3);
+  });
+}
+
+TEST(Gather, CancelsTheOthersWhenOneThrows) {
+  fiber::run([] {
+    int cancelled = 0;
+    EXPECT_THROW(fiber::gather(
+                     until_cancelled(cancelled),
+                     [] {
+                       fiber::sleep(0.001);
+                       throw ValueError("x");
+                     },
+                     until_cancelled(cancelled)),
+                 ValueError);
+    EXPECT_EQ(cancelled, 2);
+  });
+}
+
+TEST(Gather, TakesNoLongerThanAsked) {
+  fiber::run([] {
+    int cancelled = 0;
+    EXPECT_THROW(fiber::gather(0.01, until_cancelled(cancelled), [] { return 1; }), TimeoutError);
+    EXPECT_EQ(cancelled, 1);
+    EXPECT_EQ(fiber::gather(
+                  kTooLong, [] { return 1; }, [] { return 2; }),
+              std::tuple(1, 2));
+  });
+}
+
+// --- timeout ---
+
+TEST(ATimeout, GivesWhatTheFunctionReturnsOrThrows) {
+  fiber::run([] {
+    int number = 3;
+    int& same = fiber::timeout(1, [&]() -> int& { return number; });
+    EXPECT_EQ(&same, &number);
+    EXPECT_EQ(*fiber::timeout(std::nullopt, [] { return std::make_unique<int>(4); }), 4);
+    EXPECT_THROW(fiber::timeout(1, [] { throw ValueError("x"); }), ValueError);
+    EXPECT_NO_THROW(fiber::sleep(0.001));
+  });
+  EXPECT_THROW(fiber::timeout(1, [] {}), RuntimeError);
+}
+
+TEST(ATimeout, EndsWhateverWaits) {
+  fiber::run([] {
+    auto [one, other] = socketpair();
+    fiber::Mutex mutex;
+    fiber::Queue<int> queue;
+    const std::vector<std::function<void()>> waits = {
+        [] { fiber::sleep(kTooLong); },
+        [&s = one] { s.recv(1); },
+        [&s = one] { select({s}, {}, {}); },
+        [&] { queue.get(); },
+        [] { fiber::spawn([] { fiber::sleep(kTooLong); }).join(); },
+        [] {
+          for (;;) fiber::yield();
+        },
+    };
+    for (const auto& wait : waits) {
+      const Clock::time_point start = Clock::now();
+      EXPECT_THAT(text_of_error<TimeoutError>([&] { fiber::timeout(0.01, wait); }),
+                  HasSubstr("fiber::timeout of 0.01 seconds"));
+      EXPECT_GE(Clock::now() - start, milliseconds(10));
+    }
+    EXPECT_THROW(fiber::timeout(0, [] { fiber::sleep(1); }), TimeoutError);
+  });
+}
+
+TEST(ATimeout, EndsOneWhoIsAlwaysWokenInTime) {
+  fiber::run([] {
+    fiber::Queue<int> there(1), back(1);
+    auto echo = fiber::spawn([&] {
+      while (const auto item = there.next()) back.put(*item);
+    });
+    EXPECT_THROW(fiber::timeout(0.01,
+                                [&] {
+                                  for (;;) {
+                                    there.put(1);
+                                    back.get();
+                                  }
+                                }),
+                 TimeoutError);
+    there.shutdown();
+    back.shutdown();
+    echo.cancel();
+  });
+}
+
+TEST(ATimeout, IsToldOnce) {
+  fiber::run([] {
+    bool cleaned = false;
+    EXPECT_THROW(fiber::timeout(0.005,
+                                [&] {
+                                  try {
+                                    fiber::sleep(kTooLong);
+                                  } catch (const CancelledError&) {
+                                    fiber::sleep(0.01);
+                                    cleaned = true;
+                                    throw;
+                                  }
+                                }),
+                 TimeoutError);
+    EXPECT_TRUE(cleaned);
+    EXPECT_EQ(fiber::timeout(0.005,
+                             [] {
+                               try {
+                                 fiber::sleep(kTooLong);
+                               } catch (const CancelledError&) {
+                               }
+                               return 5;
+                             }),
+              5);
+  });
+}
+
+TEST(ATimeout, LeavesOtherTimeOutsWhatTheyAre) {
+  fiber::run([] {
+    // Of the call within, which ends first, or at the same moment.
+    auto [one, other] = socketpair();
+    one.settimeout(0.005);
+    EXPECT_THAT(text_of_error<TimeoutError>([&s = one] { fiber::timeout(10, [&] { s.recv(1); }); }),
+                testing::Not(HasSubstr("fiber::timeout")));
+    // Around another one.
+    const auto nested = [](double outer, double inner) {
+      return text_of_error<TimeoutError>([&] {
+        fiber::timeout(outer, [&] { fiber::timeout(inner, [] { fiber::sleep(kTooLong); }); });
+      });
+    };
+    EXPECT_THAT(nested(10, 0.005), HasSubstr("of 0.005 seconds"));
+    EXPECT_THAT(nested(0.005, 10), HasSubstr("of 0.005 seconds"));
+    // Both are over when the fiber is told: the outer one counts.
+    EXPECT_THAT(text_of_error<TimeoutError>([] {
+                  fiber::timeout(0.002, [] {
+                    fiber::timeout(0.001, [] {
+                      std::this_thread::sleep_for(milliseconds(3));
+                      fiber::sleep(kTooLong);
+                    });
+                  });
+                }),
+                HasSubstr("of 0.002 seconds"));
+    // While it cleans up after another one.
+    EXPECT_THAT(text_of_error<TimeoutError>([] {
+                  fiber::timeout(0.001, [] {
+                    try {
+                      fiber::sleep(kTooLong);
+                    } catch (const CancelledError&) {
+                      EXPECT_THROW(fiber::timeout(0.002, [] { fiber::sleep(kTooLong); }),
+                                   TimeoutError);
+                      throw;
+                    }
+                  });
+                }),
+                HasSubstr("of 0.001 seconds"));
+  });
+}
+
+TEST(ATimeout, ThatIsOverWhenTheFiberIsToldOfACancelIsNotToldAsWell) {
+  fiber::run([] {
+    bool undisturbed = false;
+    auto limited = fiber::spawn([&] {
+      fiber::timeout(0.001, [&] {
+        try {
+          fiber::sleep(kTooLong);
+        } catch (const CancelledError&) {
+          fiber::sleep(0.001);
+          undisturbed = true;
+          throw;
+        }
+      });
+    });
+    let_others_wait();
+    std::this_thread::sleep_for(milliseconds(2));
+    limited.cancel();
+    EXPECT_THROW(limited.join(kTooLong), CancelledError);
+    EXPECT_TRUE(undisturbed);
+  });
+}
+
+TEST(ATimeout, IsNotConfusedWithACancelAtTheSameTime) {
+  int timed_out = 0, cancelled = 0;
+  for_each_seed([&](std::uint64_t seed) {
+    std::string seen;
+    bool undisturbed = false;
+    auto limited = fiber::spawn([&] {
+      try {
+        fiber::timeout(kMoment, [&] {
+          try {
+            fiber::sleep(kTooLong);
+          } catch (const CancelledError&) {
+            // A cancel may come until here.
+            if (seed % 2 == 0) fiber::yield();
+            throw;
+          }
+        });
+      } catch (const TimeoutError&) {
+        seen = "timed out";
+      } catch (const CancelledError&) {
+        seen = "cancelled";
+        fiber::sleep(0);
+        undisturbed = true;
+      }
+      if (seen == "timed out") fiber::sleep(kTooLong);  // told of the cancel here
+    });
+    let_others_wait();
+    auto canceller = fiber::spawn([&] { limited.cancel(); });
+    std::this_thread::sleep_for(kMoment);
+    try {
+      limited.join(kTooLong);
+    } catch (const CancelledError&) {
+    }
+    // Told once, of whichever.
+    if (seen == "cancelled") {
+      ASSERT_TRUE(undisturbed);
+      ++cancelled;
+    } else {
+      ASSERT_EQ(seen, "timed out");
+      ++timed_out;
+    }
+  });
+  EXPECT_GT(timed_out, 0);
+  EXPECT_GT(cancelled, 0);
+}
+
+TEST(ATimeout, OfAGroupEndsItsChildren) {
+  fiber::run([] {
+    int cancelled = 0;
+    fiber::TaskGroup group;
+    for (int i = 0; i < 3; ++i) group.spawn(until_cancelled(cancelled));
+    EXPECT_THROW(fiber::timeout(0.005, [&] { group.wait(); }), TimeoutError);
+    EXPECT_EQ(cancelled, 3);
+    EXPECT_THROW(fiber::timeout(0.005,
+                                [&] {
+                                  {
+                                    fiber::TaskGroup scope;
+                                    scope.spawn(until_cancelled(cancelled));
+                                  }
+                                  fiber::sleep(kTooLong);
+                                }),
+                 TimeoutError);
+    EXPECT_EQ(cancelled, 4);
+  });
+}
+
+// --- stop tokens ---
+
+/// Lets others run, and is told of no cancel.
+void give_way() {
+  try {
+    fiber::yield();
+  } catch (const CancelledError&) {
+  }
+}
+
+TEST(AStopToken, IsGivenToAFiberThatTakesIt) {
+  fiber::run([](std::stop_token main) {
+    EXPECT_FALSE(main.stop_requested());
+    auto task = fiber::spawn([](std::stop_token token) {
+      int rounds = 0;
+      for (; !token.stop_requested(); ++rounds) give_way();
+      EXPECT_TRUE(fiber::get_stop_token().stop_requested());
+      EXPECT_EQ(token, fiber::get_stop_token());
+      return rounds;
+    });
+    fiber::yield();
+    task.cancel();
+    EXPECT_GT(task.join(kTooLong), 0);
+  });
+  EXPECT_THROW(fiber::get_stop_token(), RuntimeError);
+}
+
+TEST(AStopToken, TellsALoopThatNeverWaitsWhatAnotherThreadAsks) {
+  fiber::run([] {
+    std::atomic<bool> looping{false};
+    std::optional<fiber::Task<void>> task;
+    task = fiber::spawn([&] {
+      const std::stop_token token = fiber::get_stop_token();
+      looping = true;
+      while (!token.stop_requested()) std::this_thread::yield();
+    });
+    const std::jthread other([&] {
+      while (!looping) std::this_thread::yield();
+      task->cancel();
+    });
+    task->join(kTooLong);
+  });
+}
+
+TEST(AStopToken, IsRequestedAlsoWhenItIsAskedForLater) {
+  fiber::run([] {
+    auto task = fiber::spawn([] { return fiber::get_stop_token().stop_requested(); });
+    task.cancel();
+    EXPECT_TRUE(task.join(kTooLong));
+  });
+}
+
+TEST(AStopToken, IsRequestedWhenTheMainFiberEnds) {
+  bool requested = false;
+  fiber::run([&] {
+    fiber::spawn([&](std::stop_token token) {
+      while (!token.stop_requested()) give_way();
+      requested = true;
+    });
+    fiber::yield();
+  });
+  EXPECT_TRUE(requested);
+}
+
+TEST(AStopToken, HasCallbacksThatMayStartFibers) {
+  fiber::run([] {
+    auto task = fiber::spawn([] {
+      const std::stop_callback callback(fiber::get_stop_token(), [] { fiber::spawn([] {}); });
+      fiber::sleep(kTooLong);
+    });
+    fiber::yield();
+    // The end of this one, the main one, asks it to stop.
+  });
+}
+
+TEST(AStopToken, OfRunCancelsItFromAnyThread) {
+  std::stop_source source;
+  std::atomic<bool> running{false};
+  int cancelled = 0;
+  std::jthread other([&] {
+    while (!running) std::this_thread::yield();
+    source.request_stop();
+  });
+  EXPECT_THROW(fiber::run(
+                   [&] {
+                     fiber::spawn(until_cancelled(cancelled));
+                     fiber::yield();
+                     running = true;
+                     fiber::sleep(kTooLong);
+                   },
+                   {.stop = source.get_token()}),
+               CancelledError);
+  EXPECT_EQ(cancelled, 1);
+  // Requested before it begins.
+  EXPECT_THROW(fiber::run([] { fiber::sleep(kTooLong); }, {.stop = source.get_token()}),
+               CancelledError);
+}
+
+}  // namespace
+}  // namespace plug

@@ -9,11 +9,14 @@
 #include <cerrno>
 #include <deque>
 #include <memory>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include "engine/engine.hpp"
 #include "fiber/scheduler.hpp"
 #include "socket_calls.hpp"
+#include "sys/memory.hpp"
 #include "sys/polling.hpp"
 
 namespace plug::detail {
@@ -42,6 +45,58 @@ struct Slot {
   bool readable = true;
   bool ended = false;  // by the peer, or by an error: a short read says nothing of what comes next
   struct Waiting* waiting = nullptr;
+};
+
+/// Slots by number, each of which stays where it is. They have memory of their own: among what is
+/// made for a connection, each would keep a page that is free otherwise.
+class Slots {
+ public:
+  /// Null where there has not been one.
+  Slot* find(int fd) const noexcept {
+    const std::size_t block = static_cast<std::size_t>(fd) / kOfBlock;
+    return block < blocks_.size() ? blocks_[block].slot(fd) : nullptr;
+  }
+
+  /// Throws std::bad_alloc.
+  Slot& at(int fd) {
+    const std::size_t block = static_cast<std::size_t>(fd) / kOfBlock;
+    if (block >= blocks_.size()) blocks_.resize(block + 1);
+    if (blocks_[block].slot(fd) == nullptr) blocks_[block] = Block::make();
+    return *blocks_[block].slot(fd);
+  }
+
+ private:
+  static constexpr std::size_t kOfBlock = 512;
+
+  class Block {
+   public:
+    Block() = default;
+    Block(Block&& other) noexcept : slots_(std::exchange(other.slots_, nullptr)) {}
+    Block& operator=(Block&& other) noexcept {
+      std::swap(slots_, other.slots_);
+      return *this;
+    }
+    ~Block() {
+      if (slots_ != nullptr) sys::unmap(slots_, kSize);
+    }
+    static Block make() {
+      void* memory = nullptr;
+      if (sys::map(kSize, memory) < 0) throw std::bad_alloc();
+      Block made;
+      made.slots_ = static_cast<Slot*>(memory);
+      std::uninitialized_default_construct_n(made.slots_, kOfBlock);
+      return made;
+    }
+    Slot* slot(int fd) const noexcept {
+      return slots_ == nullptr ? nullptr : slots_ + static_cast<std::size_t>(fd) % kOfBlock;
+    }
+
+   private:
+    static constexpr std::size_t kSize = kOfBlock * sizeof(Slot);
+    Slot* slots_ = nullptr;
+  };
+
+  std::vector<Block> blocks_;
 };
 
 /// A fiber that waits for one of `events` on a number, for as long as this lives.
@@ -170,7 +225,6 @@ class EpollEngine final : public Engine {
   void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
 
  private:
-  Slot& slot_of(int fd);
   long watch(Slot& slot, int fd, std::uint64_t owner) noexcept;
   void unwatch(Slot& slot, int fd) noexcept;
 
@@ -184,7 +238,7 @@ class EpollEngine final : public Engine {
   Scheduler& scheduler_;
   const sys::OwnFd epoll_;
   const sys::OwnFd wake_event_;
-  std::vector<std::unique_ptr<Slot>> slots_;  // by number
+  Slots slots_;
   std::vector<sys::EpollEvent> events_;
 };
 
@@ -204,13 +258,6 @@ EpollEngine::EpollEngine(Scheduler& scheduler)
 }
 
 // --- numbers ---
-
-Slot& EpollEngine::slot_of(int fd) {
-  const auto index = static_cast<std::size_t>(fd);
-  if (index >= slots_.size()) slots_.resize(std::max(index + 1, 2 * slots_.size()));
-  if (!slots_[index]) slots_[index] = std::make_unique<Slot>();
-  return *slots_[index];
-}
 
 /// Registers the number, unless it has been for this owner. -EPERM for what is always ready.
 long EpollEngine::watch(Slot& slot, int fd, std::uint64_t owner) noexcept {
@@ -249,7 +296,7 @@ long EpollEngine::turn(Deadline deadline) {
       sys::eventfd_drain(wake_event_.get());
       continue;
     }
-    Slot& slot = *slots_[static_cast<std::uint32_t>(event.data)];
+    Slot& slot = *slots_.find(static_cast<int>(static_cast<std::uint32_t>(event.data)));
     if (slot.generation != event.data >> 32) continue;
     if ((event.events & (std::uint32_t{sys::kIn} | kEnded)) != 0) slot.readable = true;
     if ((event.events & kEnded) != 0) slot.ended = true;
@@ -265,7 +312,7 @@ long EpollEngine::turn(Deadline deadline) {
 /// until the descriptor closes. The number is the descriptor's own, or the file of the operation.
 long EpollEngine::wait_event(Descriptor& descriptor, int fd, int events, Deadline deadline,
                              const Op& op) {
-  Slot& slot = slot_of(fd);
+  Slot& slot = slots_.at(fd);
   if (const long watched = watch(slot, fd, fd == op.file ? 0 : descriptor.identity()); watched < 0)
     return watched;
   FiberCore& fiber = scheduler_.current();
@@ -306,9 +353,7 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
   op.flags |= sys::kDontWait;
   const bool receive = receives(op.kind);
   for (;;) {
-    Slot* const slot = receive && static_cast<std::size_t>(fd) < slots_.size()
-                           ? slots_[static_cast<std::size_t>(fd)].get()
-                           : nullptr;
+    Slot* const slot = receive ? slots_.find(fd) : nullptr;
     const bool known = slot != nullptr && slot->registered && slot->owner == descriptor.identity();
     if (!known || slot->readable || slot->ended || deadline.is_immediate()) {
       const long result = try_once(fd, op);
@@ -402,7 +447,7 @@ long EpollEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline)
       std::deque<Waiting> waiting;
       for (const sys::PollEntry& entry : entries) {
         if (entry.fd < 0 || failed < 0) continue;
-        Slot& slot = slot_of(entry.fd);
+        Slot& slot = slots_.at(entry.fd);
         const long watched = watch(slot, entry.fd, 0);
         // A regular file: nothing ever happens to it that has not happened yet.
         if (watched == -EPERM) continue;
@@ -412,7 +457,7 @@ long EpollEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline)
       if (failed == 0) woken = scheduler_.park(deadline, "select");
     }
     for (const sys::PollEntry& entry : entries)
-      if (entry.fd >= 0) unwatch(slot_of(entry.fd), entry.fd);
+      if (entry.fd >= 0) unwatch(slots_.at(entry.fd), entry.fd);
     if (failed < 0) return failed;
     if (woken == Scheduler::Woken::by_cancel) return kCancelled;
     if (scheduler_.take_interrupt())

@@ -103,8 +103,9 @@ void complain(std::string_view what);
 
 /// What a server program serves with: accept() in a loop of its own (plain), or a server class of
 /// plug's, which takes its clients one at a time (tcp), each in a thread (threading) or a process
-/// (forking) of its own, or in one of a bounded number of threads (pool). See support/serve.hpp.
-enum class ServerType { plain, tcp, threading, forking, pool };
+/// (forking) of its own, in one of a bounded number of threads (pool), or each in a fiber of the
+/// thread that serves (fiber). See support/serve.hpp.
+enum class ServerType { plain, tcp, threading, forking, pool, fiber };
 
 /// What every program is told. A host is an address of either family, a name, or, for a server,
 /// nothing: every interface.

@@ -7,6 +7,10 @@
 #include <pthread.h>
 #include <CLI/CLI.hpp>
 
+#ifdef PLUG_HAS_FIBERS
+#include <plug/fiber_server.hpp>
+#endif
+
 namespace lesson {
 namespace {
 
@@ -30,11 +34,14 @@ void serve_with(const Endpoint& endpoint, const plug::AddrInfo& address,
 }  // namespace
 
 void add_server_type(CLI::App& app, Endpoint& endpoint) {
-  const std::map<std::string, ServerType> types{{"plain", ServerType::plain},
-                                                {"tcp", ServerType::tcp},
-                                                {"threading", ServerType::threading},
-                                                {"forking", ServerType::forking},
-                                                {"pool", ServerType::pool}};
+  std::map<std::string, ServerType> types{{"plain", ServerType::plain},
+                                          {"tcp", ServerType::tcp},
+                                          {"threading", ServerType::threading},
+                                          {"forking", ServerType::forking},
+                                          {"pool", ServerType::pool}};
+#ifdef PLUG_HAS_FIBERS
+  types.emplace("fiber", ServerType::fiber);
+#endif
   app.add_option("--server", endpoint.server, "what serves: a loop of its own, or a server class")
       ->transform(CLI::CheckedTransformer(types))
       ->default_str("plain");
@@ -72,6 +79,12 @@ void serve(const Endpoint& endpoint, const plug::AddrInfo& address,
       return serve_with<plug::ForkingTCPServer>(endpoint, address, handler);
     case ServerType::pool:
       return serve_with<plug::ThreadPoolTCPServer>(endpoint, address, handler);
+    case ServerType::fiber:
+#ifdef PLUG_HAS_FIBERS
+      return serve_with<plug::FiberTCPServer>(endpoint, address, handler);
+#else
+      throw plug::ValueError("this program has been built without fibers");
+#endif
   }
 }
 

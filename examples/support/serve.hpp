@@ -13,7 +13,8 @@
 
 namespace lesson {
 
-/// Adds --server=plain|tcp|threading|forking|pool and --drain.
+/// Adds --server=plain|tcp|threading|forking|pool|fiber and --drain. Fibers are there where plug
+/// has been built with them.
 void add_server_type(CLI::App& app, Endpoint& endpoint);
 
 /// As server_arguments(), with these.

@@ -3,7 +3,8 @@
 Nothing here sleeps to wait for a peer: a program is ready when it has said where it listens, and a
 textbook server when its socket listens. Every wait has a bound, after which the test fails.
 
-PLUG_EXAMPLES_DIR is the folder of the built programs.
+PLUG_EXAMPLES_DIR is the folder of the built programs, and PLUG_HAS_FIBERS is there when they were
+built with fibers.
 """
 
 import ast
@@ -26,8 +27,10 @@ PATIENCE = 30
 HOSTS = ("127.0.0.1", "::1")
 
 #: What --server takes, and which of them serve several clients at once.
-FORMS = ("plain", "tcp", "threading", "forking", "pool")
 CONCURRENT = ("threading", "forking", "pool")
+if "PLUG_HAS_FIBERS" in os.environ:
+    CONCURRENT += ("fiber",)
+FORMS = ("plain", "tcp", *CONCURRENT)
 
 
 def path(name):

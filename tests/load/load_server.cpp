@@ -1,10 +1,19 @@
-// The servers that are loaded: lines come back. Says where it listens; ends on SIGTERM, orderly.
+// The servers that are loaded: lines come back. Says where it listens; ends on SIGTERM, orderly. On
+// SIGUSR1 it has the allocator give back what is free.
 //
 //   load_server threading
+//   load_server fiber          in fibers, where plug has been built with them
+//   load_server first_byte     the same, from the first byte on
 //   load_server pool WORKERS PER_ADDRESS IDLE_SECONDS LIFETIME_SECONDS
 
 #include <plug/socketserver.hpp>
+#ifdef PLUG_HAS_FIBERS
+#include <plug/fiber_server.hpp>
+#endif
 
+#include <malloc.h>
+
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +23,7 @@
 namespace {
 
 plug::BaseServer* running = nullptr;
+std::atomic<bool> give_back{false};
 
 struct Lines : plug::StreamRequestHandler {
   void handle() override {
@@ -30,6 +40,10 @@ class Loaded : public Base {
   }
   // Clients that are slow or go away are what this is about.
   void handle_error(plug::Request&, const plug::Address&) override {}
+  void service_actions() override {
+    Base::service_actions();
+    if (give_back.exchange(false)) malloc_trim(0);
+  }
 };
 
 struct Pool : Loaded<plug::ThreadPoolTCPServer> {
@@ -45,6 +59,7 @@ struct Pool : Loaded<plug::ThreadPoolTCPServer> {
 int serve(plug::BaseServer& server) {
   running = &server;
   std::signal(SIGTERM, [](int) { running->stop_serving(); });
+  std::signal(SIGUSR1, [](int) { give_back = true; });
   std::printf("%d\n", server.server_address.port());
   std::fflush(stdout);
   server.serve_forever();
@@ -63,6 +78,13 @@ int main(int argc, char** argv) {
     plug::Server<Pool> server({"", 0}, plug::handler<Lines>, argv + 2);
     return serve(server);
   }
-  std::fputs("usage: load_server threading|pool ...\n", stderr);
+#ifdef PLUG_HAS_FIBERS
+  if ((kind == "fiber" || kind == "first_byte") && argc == 2) {
+    plug::Server<Loaded<plug::FiberTCPServer>> server({"", 0}, plug::handler<Lines>);
+    server.start_at_first_byte = kind == "first_byte";
+    return serve(server);
+  }
+#endif
+  std::fputs("usage: load_server threading|fiber|first_byte|pool ...\n", stderr);
   return 2;
 }

@@ -5,6 +5,8 @@ sent back and leaves, again and again, in a process of its own.
 
 threading()     a thread for each: nobody is refused, the healthy are served all the same, and
                 threads, descriptors and memory return when the slow ones have gone.
+fibers()        the same with a fiber for each, and as many healthy clients that stay.
+idle()          as many connections as there can be, which say nothing: what they cost.
 pool()          few workers: the slow ones get a part of them and are sent away in the end; a healthy
                 one from another address is served.
 
@@ -45,17 +47,32 @@ STAY = 2.0
 DRIP = 1.0
 TICKS = 20  # in which the clients take turns
 
+#: Of clients that stay and ask: seconds between two that do, and how many of these make a round.
+ASK_TICK = 0.01
+ASK_TURNS = 500
+
 
 def check(claim, text):
     if not claim:
         raise AssertionError(text)
 
 
-def affordable(clients):
-    """How many of the clients this machine lets a server have a thread and a descriptor for."""
+def affordable(clients, threads=True):
+    """How many of the clients this machine lets a server have a descriptor, and a thread, for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     limits = {"descriptors of a process": hard - SPARE}
+    if threads:
+        limits |= limits_of_threads()
+    what = min(limits, key=limits.get)
+    if limits[what] >= clients:
+        return clients
+    print(f"only {limits[what]} clients instead of {clients}: the limit is that of {what}")
+    return limits[what]
+
+
+def limits_of_threads():
+    limits = {}
     with contextlib.suppress(OSError, ValueError):
         limits["threads"] = int(pathlib.Path("/proc/sys/kernel/threads-max").read_text()) // 2
     with contextlib.suppress(OSError, ValueError):
@@ -64,11 +81,7 @@ def affordable(clients):
     processes = resource.getrlimit(resource.RLIMIT_NPROC)[0]
     if processes != resource.RLIM_INFINITY:
         limits["processes of a user"] = processes // 2
-    what = min(limits, key=limits.get)
-    if limits[what] >= clients:
-        return clients
-    print(f"only {limits[what]} clients instead of {clients}: the limit is that of {what}")
-    return limits[what]
+    return limits
 
 
 # --- the server ---
@@ -115,8 +128,13 @@ class Server:
 
     def wait_for_memory(self, before):
         """Until it is what it was before, but for what the allocator keeps. A sanitizer keeps it."""
+
+        def has_returned():
+            self.process.send_signal(signal.SIGUSR1)
+            return self.mebibytes() < before + KEPT
+
         if not self.sanitized:
-            self.wait_until("memory has returned", lambda: self.mebibytes() < before + KEPT)
+            self.wait_until("memory has returned", has_returned)
 
     def state(self):
         return f"{self.threads()} threads, {self.descriptors()} descriptors, {self.mebibytes():.1f} MiB"
@@ -134,8 +152,9 @@ class Server:
 class SlowClients:
     """Clients that connect, drip, and, when told to, come back as often as they are sent away."""
 
-    def __init__(self, port, count, comes_back=False):
+    def __init__(self, port, count, comes_back=False, source=SLOW_ADDRESS):
         self.address = ("127.0.0.1", port)
+        self.source = source
         self.comes_back = comes_back
         self.sent_away = 0
         self.poll = select.epoll()
@@ -153,7 +172,7 @@ class SlowClients:
         self.poll.close()
 
     def connect(self):
-        sock = socket.create_connection(self.address, PATIENCE, (SLOW_ADDRESS, 0))
+        sock = socket.create_connection(self.address, PATIENCE, (self.source, 0))
         sock.setblocking(False)
         self.socks[sock.fileno()] = sock
         self.poll.register(sock, select.EPOLLIN)
@@ -221,11 +240,46 @@ def healthy(port, seconds, source):
     print(json.dumps(times))
 
 
-class Healthy:
-    """healthy() in a process of its own."""
+def asking(port, seconds, source, count):
+    """Many clients that stay, each of which has a line sent back now and then: seconds each took."""
+    address = ("127.0.0.1", int(port))
+    poll = select.epoll()
+    socks = []
+    for _ in range(int(count)):
+        socks.append(socket.create_connection(address, PATIENCE, (source, 0)))
+        poll.register(socks[-1], select.EPOLLIN)
+    by_fd = {sock.fileno(): sock for sock in socks}
+    asked, times = {}, []
 
-    def __init__(self, port, seconds, source):
-        command = [sys.executable, __file__, "healthy", str(port), str(seconds), source]
+    def take(patience):
+        for fd, _ in poll.poll(patience):
+            check(by_fd[fd].recv(100) == b"a line\n", "a healthy client got something else")
+            times.append(time.monotonic() - asked.pop(fd))
+
+    begin = time.monotonic()
+    for tick in range(int(float(seconds) / ASK_TICK)):
+        for sock in socks[tick % ASK_TURNS :: ASK_TURNS]:
+            if sock.fileno() not in asked:
+                asked[sock.fileno()] = time.monotonic()
+                sock.send(b"a line\n")
+        while (left := begin + (tick + 1) * ASK_TICK - time.monotonic()) > 0:
+            take(left)
+    end = time.monotonic() + PATIENCE
+    while asked:
+        check(time.monotonic() < end, f"{len(asked)} healthy clients wait in vain")
+        take(1)
+    for sock in socks:
+        sock.close()
+    print(json.dumps({"asking": times}))
+
+
+class Healthy:
+    """healthy(), or asking(), in a process of its own."""
+
+    def __init__(self, port, seconds, source, count=0):
+        what = ["asking"] if count else ["healthy"]
+        command = [sys.executable, __file__, *what, str(port), str(seconds), source]
+        command += [str(count)] if count else []
         self.output = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(command, stdout=self.output)
         self.end = time.monotonic() + seconds + PATIENCE
@@ -283,6 +337,55 @@ def threading(program, clients, seconds):
             print(f"  after: {server.state()}", flush=True)
 
 
+def fibers(program, slow, asking, seconds):
+    affordable(slow + asking, threads=False)
+    print(f"fibers: {slow} slow clients, {asking} that stay and ask", flush=True)
+    with Server(program, "fiber") as server:
+        client = Healthy(server.port, min(seconds, 4) / 2, HEALTHY_ADDRESS)
+        report("healthy clients alone", client.times())
+        before = server.threads(), server.descriptors(), server.mebibytes()
+        print(f"  before: {server.state()}")
+        with SlowClients(server.port, slow) as clients:
+            staying = Healthy(server.port, seconds, HEALTHY_ADDRESS, asking)
+            server.wait_until(
+                "a descriptor for each client",
+                lambda: server.descriptors() >= before[1] + slow + asking,
+            )
+            client = Healthy(server.port, seconds, HEALTHY_ADDRESS)
+            clients.drip_until(staying.over)
+            report("clients that stay", staying.times())
+            report("healthy clients beside them", client.times())
+            check(clients.sent_away == 0, f"{clients.sent_away} slow clients were sent away")
+            print(f"  meanwhile: {server.state()}")
+            check(server.threads() == before[0], "there are more threads than before")
+        server.wait_until("no descriptor left", lambda: server.descriptors() == before[1])
+        server.wait_for_memory(before[2])
+        print(f"  after: {server.state()}", flush=True)
+
+
+def idle(program, clients, seconds):
+    clients = affordable(clients, threads=False)
+    # From an address each, which keeps the ports of its clients for a minute.
+    for kind, source in (("fiber", "127.0.0.3"), ("first_byte", "127.0.0.4")):
+        print(f"{kind}: {clients} idle clients", flush=True)
+        with Server(program, kind) as server:
+            Healthy(server.port, seconds / 3, HEALTHY_ADDRESS).times()
+            descriptors, memory = server.descriptors(), server.mebibytes()
+            print(f"  before: {server.state()}")
+            with SlowClients(server.port, clients, source=source):
+                server.wait_until(
+                    "a descriptor for each client",
+                    lambda: server.descriptors() >= descriptors + clients,
+                )
+                each = (server.mebibytes() - memory) * 1024 / clients
+                print(f"  meanwhile: {server.state()}, {each:.2f} KiB a connection")
+                client = Healthy(server.port, seconds, HEALTHY_ADDRESS)
+                report("healthy clients beside them", client.times())
+            server.wait_until("no descriptor left", lambda: server.descriptors() == descriptors)
+            server.wait_for_memory(memory)
+            print(f"  after: {server.state()}", flush=True)
+
+
 def pool(program, clients, seconds, idle=4.0):
     workers, per_address = 8, 6
     clients = affordable(clients)
@@ -316,11 +419,14 @@ def pool(program, clients, seconds, idle=4.0):
 
 
 def main():
-    if sys.argv[1:2] == ["healthy"]:
-        return healthy(*sys.argv[2:])
+    if sys.argv[1:2] in (["healthy"], ["asking"]):
+        return globals()[sys.argv[1]](*sys.argv[2:])
     program = pathlib.Path(sys.argv[1]) / "tests/load_server"
     threading(program, clients=5000, seconds=12)
     pool(program, clients=2000, seconds=12)
+    if b"FiberMixIn" in program.read_bytes():
+        fibers(program, slow=5000, asking=5000, seconds=60)
+        idle(program, clients=19000, seconds=6)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@
 
 #include <plug/server_group.hpp>
 #include <plug/socketserver.hpp>
+#ifdef PLUG_HAS_FIBERS
+#include <plug/fiber_server.hpp>
+#endif
 
 #include <malloc.h>
 #include <signal.h>
@@ -185,6 +188,9 @@ int main(int argc, char** argv) {
   bool kept = rounds<TCPServer>("plain", count);
   kept &= rounds<ThreadingTCPServer>("threading", count);
   kept &= rounds<ThreadPoolTCPServer>("pool", count);
+#ifdef PLUG_HAS_FIBERS
+  kept &= rounds<FiberTCPServer>("fiber", count);
+#endif
   kept &= rounds<BaseServerGroup>("group", count);
   kept &= rounds<ForkingTCPServer>("forking", count / 10 + 1);
   return kept ? 0 : 1;

@@ -17,7 +17,7 @@
 //   Unix, datagrams  UnixDatagramServer  ThreadingUnixDatagramServer    ForkingUnixDatagramServer
 //
 // and ThreadPoolTCPServer with its like, for a bounded number of threads. server_group.hpp has
-// several servers on one address.
+// several servers on one address, fiber_server.hpp those that handle each request in a fiber.
 //
 // Hooks. Every step is a virtual function that a subclass may override, and calls as Python's:
 //

@@ -255,8 +255,9 @@ namespace plug::fiber {
 /// or throws. When it has ended the others are cancelled, and this returns when all have ended.
 ///
 /// A signal that comes while all fibers wait has the interrupt hook (set_interrupt_hook()) asked in
-/// the main fiber. Throws RuntimeError in a fiber, OSError when there are no descriptors to spare,
-/// std::bad_alloc. Several threads may run fibers at once, each its own.
+/// the main fiber. Throws RuntimeError in a fiber, ValueError for a stack_size above 64 GiB,
+/// OSError when there are no descriptors to spare, std::bad_alloc. Several threads may run fibers
+/// at once, each its own.
 template <detail::FiberFunction F>
 auto run(F main, const RunOptions& options = {}) {
   using R = detail::FiberResult<F>;

@@ -175,7 +175,11 @@ void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& 
 }
 
 std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options) {
+  constexpr std::size_t kLargestStack = std::size_t{1} << 36;
   if (Scheduler::here() != nullptr) throw RuntimeError("fiber::run: called in a fiber");
+  if (options.stack_size > kLargestStack)
+    throw ValueError("fiber::run: a stack_size of " + std::to_string(options.stack_size) +
+                     " is beyond all bounds");
   return std::make_shared<Scheduler>(
       Scheduler::Options{.stack_size = options.stack_size,
                          .seed = options.seed,

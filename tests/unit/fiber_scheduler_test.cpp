@@ -117,6 +117,7 @@ TEST(Waking, KeepsTheOrderInWhichAnotherThreadDidIt) {
   });
 }
 
+#ifndef PLUG_SANITIZED  // which need descriptors themselves
 TEST(Running, SaysThatThereIsNoDescriptorToSpare) {
   EXPECT_EQ(run_in_child([] {
               std::vector<detail::sys::OwnFd> all;
@@ -135,6 +136,8 @@ TEST(Running, SaysThatThereIsNoDescriptorToSpare) {
             }),
             0);
 }
+
+#endif
 
 // --- fibers that hold up the others ---
 
@@ -171,7 +174,7 @@ TEST(AFiberThatNeverWaits, IsReportedAndAgainWhenTheTimeHasDoubled) {
       },
       reports.options(milliseconds(10)));
   const auto all = reports.all();
-  ASSERT_EQ(all.size(), 2u);
+  ASSERT_GE(all.size(), 2u);
   EXPECT_EQ(all[0].first, "hog");
   EXPECT_EQ(all[1].first, "hog");
   EXPECT_GE(all[0].second, milliseconds(10));

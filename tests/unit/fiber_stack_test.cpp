@@ -98,6 +98,13 @@ int go_deep(int levels, const std::function<void()>& at_the_bottom) {
   return go_deep(levels - 1, at_the_bottom) + frame[2];
 }
 
+TEST(StackSize, IsRoundedUpAndHasABound) {
+  for (const std::size_t size : {0, 1, 20'000})
+    fiber::run([] { EXPECT_EQ(fiber::spawn([] { return 1; }).join(), 1); }, {.stack_size = size});
+  EXPECT_THAT(text_of_error<ValueError>([] { fiber::run([] {}, {.stack_size = SIZE_MAX}); }),
+              HasSubstr(std::to_string(SIZE_MAX)));
+}
+
 TEST(List, TellsHowMuchStackEachFiberHasUsed) {
   fiber::run([] {
     fiber::spawn("deep", [] {

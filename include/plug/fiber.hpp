@@ -303,7 +303,7 @@ void sleep(const Timeout& time);
 template <std::invocable F>
 auto offload(F function) {
   if (!inside()) return function();
-  return detail::HelperCallOf<F, std::invoke_result_t<F&>>(function).take();
+  return detail::HelperCallOf<F, std::decay_t<std::invoke_result_t<F&>>>(function).take();
 }
 
 /// Waits until a child process has ended, reaps it, and gives its exit status, or the negative

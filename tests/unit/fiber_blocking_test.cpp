@@ -38,6 +38,8 @@ TEST(Offload, GivesWhatTheFunctionReturnsOrThrows) {
   const auto check = [] {
     EXPECT_EQ(fiber::offload([] { return 7; }), 7);
     EXPECT_EQ(*fiber::offload([] { return std::make_unique<int>(8); }), 8);
+    const std::string text = "text";
+    EXPECT_EQ(fiber::offload([&]() -> const std::string& { return text; }), "text");
     int there = 0;
     fiber::offload([&] { there = 9; });
     EXPECT_EQ(there, 9);

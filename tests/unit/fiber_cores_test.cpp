@@ -17,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -250,6 +251,21 @@ TEST(HandingOver, ToOneselfIsSpawning) {
     EXPECT_EQ(fiber::here().spawn([] { return std::this_thread::get_id(); }).join(), here);
   });
   EXPECT_THROW(fiber::here(), RuntimeError);
+}
+
+TEST(HandingOver, GivesTheFunctionAStopToken) {
+  Elsewhere elsewhere;
+  auto task = elsewhere.scheduler().spawn([](const std::stop_token& token) {
+    while (!token.stop_requested()) {
+      try {
+        fiber::sleep(std::nullopt);
+      } catch (const CancelledError&) {
+      }
+    }
+    return 6;
+  });
+  task.cancel();
+  EXPECT_EQ(task.join(), 6);
 }
 
 TEST(HandingOver, KeepsTheOrder) {

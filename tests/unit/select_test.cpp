@@ -539,6 +539,7 @@ class Counting final : public detail::Waiter {
     detail::set_current_waiter(this);
     return ready;
   }
+  const void* caller() const noexcept override { return this; }
 
   std::vector<int> waited_for;
 };

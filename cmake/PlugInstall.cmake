@@ -12,6 +12,18 @@ if(TARGET plug_fiber)
 endif()
 install(EXPORT plugTargets NAMESPACE plug:: DESTINATION "${plug_cmake_dir}")
 
+# What a program has to be linked with beside a static plug_fiber.
+set(plug_fiber_needs "")
+if(TARGET plug_fiber)
+  get_target_property(plug_fiber_type plug_fiber TYPE)
+  if(plug_fiber_type STREQUAL "STATIC_LIBRARY")
+    set(plug_fiber_needs "-lboost_context")
+    if(liburing_FOUND)
+      string(APPEND plug_fiber_needs " -luring")
+    endif()
+  endif()
+endif()
+
 configure_package_config_file(
   "${PROJECT_SOURCE_DIR}/cmake/plugConfig.cmake.in" "${PROJECT_BINARY_DIR}/plugConfig.cmake"
   INSTALL_DESTINATION "${plug_cmake_dir}")

@@ -48,11 +48,21 @@
 
 namespace plug::fiber {
 
+/// What tells fibers that something has happened.
+enum class Engine : std::uint8_t {
+  auto_,  ///< what the environment variable PLUG_ENGINE names: auto, epoll or uring; auto is epoll
+  epoll,  ///< epoll(7)
+  uring   ///< io_uring(7), which makes fewer system calls the more fibers wait. Needs Linux 6.1.
+          ///< Where the kernel, or what confines the process, does not let it have one, and where
+          ///< plug was built without liburing, fibers run with epoll instead: see engine().
+};
+
 struct RunOptions {
   /// Address space for the stack of each fiber, in bytes. Memory is only what is touched of it. A
   /// fiber that needs more ends the process, with a line on standard error that names it; the
   /// handler of SIGSEGV that says so gives all other faults to the handler of before.
   std::size_t stack_size = 256 * 1024;
+  Engine engine = Engine::auto_;
   /// For tests: fibers that could run do so in an order made from this number, and not first come,
   /// first served.
   std::optional<std::uint64_t> seed = std::nullopt;
@@ -255,9 +265,9 @@ namespace plug::fiber {
 /// or throws. When it has ended the others are cancelled, and this returns when all have ended.
 ///
 /// A signal that comes while all fibers wait has the interrupt hook (set_interrupt_hook()) asked in
-/// the main fiber. Throws RuntimeError in a fiber, ValueError for a stack_size above 64 GiB,
-/// OSError when there are no descriptors to spare, std::bad_alloc. Several threads may run fibers
-/// at once, each its own.
+/// the main fiber. Throws RuntimeError in a fiber, ValueError for a stack_size above 64 GiB and for
+/// an unknown PLUG_ENGINE, OSError when there are no descriptors or memory to spare,
+/// std::bad_alloc. Several threads may run fibers at once, each its own.
 template <detail::FiberFunction F>
 auto run(F main, const RunOptions& options = {}) {
   using R = detail::FiberResult<F>;
@@ -328,7 +338,8 @@ struct Info {
 /// All that have not ended. Throws RuntimeError outside of a fiber.
 std::vector<Info> list();
 
-/// What tells fibers that something has happened: "epoll". Throws RuntimeError outside of a fiber.
+/// What tells the thread's fibers that something has happened: "epoll" or "uring". Throws
+/// RuntimeError outside of a fiber.
 std::string_view engine();
 
 }  // namespace plug::fiber

@@ -10,6 +10,8 @@
 //     is under way any more then, and no buffer will be touched.
 //  3. The mode of a descriptor stays as the user has set it.
 
+#include <plug/fiber.hpp>
+
 #include <memory>
 
 #include "wait/waiter.hpp"
@@ -39,7 +41,18 @@ class Engine {
   virtual void wake() noexcept = 0;
 };
 
-/// Throws OSError when the system has no descriptors to spare.
+/// The engine that is asked for, or what the environment says; epoll in place of an io_uring that
+/// cannot be had. By the thread whose fibers it is for. Throws OSError when the system has no
+/// descriptors or memory to spare, ValueError when the environment says nothing known.
+std::unique_ptr<Engine> make_engine(Scheduler& scheduler, fiber::Engine asked);
+
 std::unique_ptr<Engine> make_epoll_engine(Scheduler& scheduler);
+
+/// What an engine begins with has failed (-errno). Throws OSError.
+[[noreturn]] void throw_engine_error(long failed);
+
+/// Null where the kernel is too old, where it or what confines the process forbids it, and where
+/// plug has been built without it.
+std::unique_ptr<Engine> make_uring_engine(Scheduler& scheduler);
 
 }  // namespace plug::detail

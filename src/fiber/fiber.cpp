@@ -182,6 +182,7 @@ std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options) {
                      " is beyond all bounds");
   return std::make_shared<Scheduler>(
       Scheduler::Options{.stack_size = options.stack_size,
+                         .engine = options.engine,
                          .seed = options.seed,
                          .busy_limit = options.busy_limit.is_none() ? std::chrono::nanoseconds(0)
                                                                     : options.busy_limit.duration(),

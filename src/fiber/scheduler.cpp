@@ -22,7 +22,7 @@ thread_local bool Scheduler::left_by_fork_ = false;
     sys::call_in_forked_child(&Scheduler::leave_in_child);
 
 Scheduler::Scheduler(const Options& options)
-    : stacks_(options.stack_size, options.guard), engine_(make_epoll_engine(*this)) {
+    : stacks_(options.stack_size, options.guard), engine_(make_engine(*this, options.engine)) {
   if (options.seed) order_.emplace(*options.seed);
   if (options.busy_limit.count() > 0)
     watch_ = std::make_unique<BusyWatch>(options.busy_limit, options.on_busy);

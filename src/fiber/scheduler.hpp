@@ -99,6 +99,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
  public:
   struct Options {
     std::size_t stack_size;
+    fiber::Engine engine;
     /// Has those that can run do so in an order of its own, for tests.
     std::optional<std::uint64_t> seed;
     StackGuard guard = StackGuard::mark;
@@ -107,7 +108,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
     BusyWatch::Report on_busy;
   };
 
-  /// Throws OSError when the system has no descriptors to spare.
+  /// By the thread that will run it. Throws as make_engine() does.
   explicit Scheduler(const Options& options);
   ~Scheduler();
 
@@ -146,10 +147,10 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   /// Whether there is a reason to tell the fiber to end that it has not been told of: it has been
   /// now.
   bool take_cancel() noexcept;
-  /// Whether a signal has come and the interrupt hook is to be asked: true once, in the main fiber.
-  bool take_interrupt() noexcept {
-    return interrupted_ && current_ == main_ && std::exchange(interrupted_, false);
-  }
+  /// Whether a signal has come and the interrupt hook is to be asked, in the main fiber.
+  bool is_interrupted() const noexcept { return interrupted_ && current_ == main_; }
+  /// The same, true once.
+  bool take_interrupt() noexcept { return is_interrupted() && std::exchange(interrupted_, false); }
   /// Limits the time of what the current fiber does until it leaves the limit again: the last
   /// first.
   void enter(FiberLimit& limit) noexcept { limit.outer = std::exchange(current_->limit_, &limit); }

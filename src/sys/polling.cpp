@@ -55,7 +55,7 @@ namespace detail::sys {
 namespace {
 
 static_assert(kReadNormal == POLLRDNORM && kReadBand == POLLRDBAND && kWriteNormal == POLLWRNORM &&
-              kWriteBand == POLLWRBAND && kNotOpen == POLLNVAL);
+              kWriteBand == POLLWRBAND && kNotOpen == POLLNVAL && kReadHangUp == POLLRDHUP);
 static_assert(sizeof(EpollEvent) == sizeof(epoll_event));
 static_assert(offsetof(EpollEvent, events) == offsetof(epoll_event, events));
 static_assert(offsetof(EpollEvent, data) == offsetof(epoll_event, data));

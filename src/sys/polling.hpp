@@ -11,7 +11,7 @@ namespace plug::detail::sys {
 // The bits that select(2) counts as readable and writable beside kIn and kOut.
 inline constexpr short kReadNormal = 0x040, kReadBand = 0x080, kWriteNormal = 0x100,
                        kWriteBand = 0x200;
-inline constexpr short kNotOpen = 0x020;
+inline constexpr short kNotOpen = 0x020, kReadHangUp = 0x2000;
 
 /// A ready descriptor of an epoll; laid out as the system's epoll_event.
 #ifdef __x86_64__

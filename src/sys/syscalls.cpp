@@ -218,6 +218,12 @@ bool is_listening(int fd) noexcept {
   return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, size) < 0 || listening != 0;
 }
 
+Result readable_bytes(int fd) noexcept {
+  int count = 0;
+  const Result asked = result(::ioctl(fd, FIONREAD, &count));
+  return asked < 0 ? asked : count;
+}
+
 Result set_nonblocking(int fd, bool on) noexcept {
   int value = on ? 1 : 0;
   return result(::ioctl(fd, FIONBIO, &value));

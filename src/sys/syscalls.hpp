@@ -75,6 +75,8 @@ Result setsockopt(int fd, int level, int name, const void* value, std::size_t si
 Result socket_error(int fd, int& error) noexcept;
 /// Whether accept() would wait for a connection (SO_ACCEPTCONN); true where that cannot be told.
 bool is_listening(int fd) noexcept;
+/// How many bytes a stream has that can be received without waiting.
+Result readable_bytes(int fd) noexcept;
 Result set_nonblocking(int fd, bool on) noexcept;
 Result get_nonblocking(int fd) noexcept;
 Result get_inheritable(int fd) noexcept;

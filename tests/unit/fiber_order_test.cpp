@@ -152,7 +152,9 @@ TEST(CancellingInEveryOrder, IsToldOnceAndLosesNothing) {
       if (!before_it_came) tasks[i].cancel();
       EXPECT_EQ(tasks[i].join(kLost), "x");
       EXPECT_LE(all[i].told, 1);
-      if (before_it_came && waited) {
+      // With io_uring what comes before the kernel has heard of the cancelling is received, and the
+      // next call is told.
+      if (before_it_came && waited && fiber::engine() == "epoll") {
         EXPECT_EQ(all[i].told, 1);
       }
     }

@@ -1,0 +1,97 @@
+#pragma once
+
+// What the engines have in common: what an operation means in a fiber, whatever waits for it.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/engine.hpp"
+#include "fiber/scheduler.hpp"
+
+namespace plug::detail {
+
+/// What lists say of a fiber that waits in an operation.
+const char* name_of(Op::Kind kind) noexcept;
+
+/// Whether its call takes MSG_DONTWAIT.
+inline bool has_flags(Op::Kind kind) noexcept { return kind <= Op::Kind::send_message; }
+
+inline bool receives(Op::Kind kind) noexcept { return kind <= Op::Kind::receive_message; }
+
+bool is_stream(int fd) noexcept;
+
+/// The system call of an operation, once, which does not wait whatever the descriptor's mode is.
+long try_once(int fd, Op& op) noexcept;
+
+/// Has the closing of a descriptor wake a fiber, for as long as this lives.
+class WokenByClosing {
+ public:
+  WokenByClosing(Descriptor& descriptor, FiberCore& fiber) noexcept
+      : descriptor_(descriptor),
+        waker_{[](void* woken) noexcept {
+                 auto& it = *static_cast<FiberCore*>(woken);
+                 it.owner->wake(it);
+               },
+               &fiber},
+        listed_(descriptor.add(waker_)) {}
+  WokenByClosing(const WokenByClosing&) = delete;
+  WokenByClosing& operator=(const WokenByClosing&) = delete;
+  ~WokenByClosing() {
+    if (listed_) descriptor_.remove(waker_);
+  }
+
+ private:
+  Descriptor& descriptor_;
+  Waker waker_;
+  bool listed_;
+};
+
+/// A number to wait for: the descriptor's own, or that of something else, during whose wait the
+/// descriptor may close.
+struct Number {
+  int fd;
+  bool own;
+};
+
+class EngineBase : public Engine {
+ public:
+  long perform(Descriptor& descriptor, Op& op, Deadline deadline) final;
+
+ protected:
+  explicit EngineBase(Scheduler& scheduler) noexcept : scheduler_(scheduler) {}
+
+  // What an engine does its own way. The deadlines are never immediate; results are Waiter's.
+
+  /// Moves some data: a receive or a send that takes MSG_DONTWAIT.
+  virtual long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) = 0;
+  virtual long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) = 0;
+  /// Begins to connect: -EINPROGRESS when the end of that is to be waited for.
+  virtual long connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) = 0;
+  /// The ready ones of `events`.
+  virtual long wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
+                          Op::Kind kind) = 0;
+  /// After a call on the descriptor has given EAGAIN: waits until it may be tried again.
+  virtual long wait_again(Descriptor& descriptor, int fd, int events, Deadline deadline,
+                          Op::Kind kind) {
+    return wait_ready(descriptor, {fd, true}, events, deadline, kind);
+  }
+
+  /// Parks until there may be something new. 0; kCancelled, of which the fiber is not told before
+  /// the whole operation ends with it; -EBADF, kTimedOut, or how the interrupt hook ends the call.
+  long park(Descriptor& descriptor, Deadline deadline, Op::Kind kind);
+
+  Scheduler& scheduler_;
+
+ private:
+  long try_now(int fd, Op& op) noexcept;
+  long wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+  long block(Descriptor& descriptor, int fd, Op& op);
+  long move_whole(Descriptor& descriptor, int fd, Op& op);
+  long peek_whole(Descriptor& descriptor, int fd, Op& op);
+  bool can_go_on(Descriptor& descriptor, int fd, Op::Kind kind);
+  long send_file(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+  long connect(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+  long wait_a_while(Descriptor& descriptor, Deadline deadline, std::int64_t& pause, Op::Kind kind);
+};
+
+}  // namespace plug::detail

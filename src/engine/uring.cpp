@@ -1,0 +1,441 @@
+// The engine on io_uring(7): operations themselves are handed to the kernel, all of a turn in one
+// system call, which also brings the ends of earlier ones.
+//
+// An operation and its buffers are the kernel's from its submission until its completion. A fiber
+// that has to leave earlier (time-out, cancelling, closing) asks the kernel to end the operation
+// and waits for that: what has been done in spite of it is the result.
+
+#include "engine/engine_base.hpp"
+
+#ifdef PLUG_HAS_URING
+
+#include <liburing.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <optional>
+
+#include "engine/faults.hpp"
+#include "sys/polling.hpp"
+
+namespace plug::detail {
+
+namespace {
+
+constexpr unsigned kSubmissions = 512, kCompletions = 4096;  // what does not fit goes in portions
+constexpr std::uint64_t kWakeEvent = 1;  // user data; a Completion is aligned, so never this
+constexpr std::int64_t kSecond = 1'000'000'000, kLongest = 1'000'000 * kSecond;
+/// A kernel that is asked to end an operation just as it changes hands may miss it.
+constexpr std::int64_t kAskAgain = 10'000'000;
+/// What the memory of a message's call takes at most; the system cuts larger ones down to it too.
+constexpr std::size_t kMostBytes = 0x7ffff000;
+/// In io_uring's own list of operations of the same user data the kernel looks for each from the
+/// start: many that are waited for together have one for each so many.
+constexpr std::size_t kTogether = 64;
+constexpr unsigned kTagShift = 48;  // of a pointer's bits the upper 16 are spare
+
+/// A fiber that waits for operations to end, and what has come of them. On its stack.
+struct alignas(8) Completion {
+  FiberCore& fiber;
+  bool several = false;  // the first that ends is enough
+  std::size_t count = 1;
+  std::size_t pending = 0;  // of them, which have not ended
+  bool enough = false;      // one has
+  long result = 0;          // of several: an error of one
+  Fault fault{};
+  bool withheld = false;  // it has ended, which is not to be seen yet
+};
+
+std::uint64_t user_data(const Completion& completion, std::size_t tag = 0) noexcept {
+  return reinterpret_cast<std::uintptr_t>(&completion) | std::uint64_t{tag & 0xffff} << kTagShift;
+}
+
+/// The kernel's rings.
+class Ring {
+ public:
+  Ring() noexcept = default;
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+  ~Ring() {
+    if (open_) ::io_uring_queue_exit(&ring_);
+  }
+
+  /// 0, or -errno.
+  long open() noexcept {
+    ::io_uring_params parameters{};
+    parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                       IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+    parameters.cq_entries = kCompletions;
+    const int opened = ::io_uring_queue_init_params(kSubmissions, &ring_, &parameters);
+    open_ = opened == 0;
+    return opened;
+  }
+
+  ::io_uring* get() noexcept { return &ring_; }
+
+  /// Whether the kernel has something to say that it will say when it is entered.
+  bool has_more() const noexcept {
+    constexpr unsigned kMore = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+    return (IO_URING_READ_ONCE(*ring_.sq.kflags) & kMore) != 0;
+  }
+
+ private:
+  ::io_uring ring_{};
+  bool open_ = false;
+};
+
+class UringEngine final : public EngineBase {
+ public:
+  explicit UringEngine(Scheduler& scheduler) : EngineBase(scheduler) {}
+
+  /// Takes what it needs of the system: 0, or -errno.
+  long open() noexcept;
+
+  const char* name() const noexcept override { return "uring"; }
+  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
+  long turn(Deadline deadline) override;
+  void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
+
+ private:
+  io_uring_sqe& entry() noexcept;
+  void listen_for_wake() noexcept;
+  long enter(Deadline deadline) noexcept;
+  void reap() noexcept;
+  void take(const io_uring_cqe& end) noexcept;
+
+  template <class Prepare>
+  long submit(Descriptor& descriptor, Op& op, Deadline deadline, const char* where,
+              Prepare prepare);
+  void ask_to_end(Completion& completion) noexcept;
+  long wait_for_end(Completion& completion, Descriptor* descriptor, Deadline deadline,
+                    const char* where) noexcept;
+
+  long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
+  long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
+  long connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
+  long wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
+                  Op::Kind kind) override;
+
+  Ring ring_;
+  sys::OwnFd wake_event_;
+  bool listening_ = false;  // for wake()
+};
+
+long UringEngine::open() noexcept {
+  const long event = sys::eventfd();
+  if (event < 0) return event;
+  wake_event_ = sys::OwnFd(static_cast<int>(event));
+  if (const long opened = ring_.open(); opened < 0) return opened;
+  // What confines a process may let it have a ring, and not let it use that.
+  listen_for_wake();
+  return std::min(0, ::io_uring_submit(ring_.get()));
+}
+
+// --- rings ---
+
+/// Room for one submission.
+io_uring_sqe& UringEngine::entry() noexcept {
+  io_uring_sqe* entry = ::io_uring_get_sqe(ring_.get());
+  while (entry == nullptr) {
+    // When the kernel takes none it wants its completions to be taken first.
+    if (::io_uring_submit(ring_.get()) < 0) reap();
+    entry = ::io_uring_get_sqe(ring_.get());
+  }
+  return *entry;
+}
+
+void UringEngine::listen_for_wake() noexcept {
+  io_uring_sqe& wake = entry();
+  ::io_uring_prep_poll_add(&wake, wake_event_.get(), sys::kIn);
+  ::io_uring_sqe_set_data64(&wake, kWakeEvent);
+  listening_ = true;
+}
+
+void UringEngine::take(const io_uring_cqe& end) noexcept {
+  if (end.user_data == 0) return;  // of a request to end another
+  if (end.user_data == kWakeEvent) {
+    sys::eventfd_drain(wake_event_.get());
+    listening_ = false;
+    return;
+  }
+  auto& completion = *reinterpret_cast<Completion*>(
+      static_cast<std::uintptr_t>(end.user_data & ((std::uint64_t{1} << kTagShift) - 1)));
+  long result = end.res;
+  if (completion.fault.kind == Fault::Kind::result) [[unlikely]]
+    result = completion.fault.value;
+  if (completion.fault.kind == Fault::Kind::late) [[unlikely]] {
+    completion.result = result;
+    completion.withheld = true;
+    return;
+  }
+  --completion.pending;
+  // A file in which nothing can happen that has not happened yet gives EINVAL.
+  const bool counts = !completion.several || (result != -EINVAL && result != -ECANCELED);
+  if (counts) completion.enough = true;
+  if (!completion.several || (counts && result < 0)) completion.result = result;
+  scheduler_.wake(completion.fiber);
+}
+
+void UringEngine::reap() noexcept {
+  unsigned count = 0;
+  unsigned head = 0;
+  io_uring_cqe* end = nullptr;
+  io_uring_for_each_cqe(ring_.get(), head, end) {
+    take(*end);
+    ++count;
+  }
+  ::io_uring_cq_advance(ring_.get(), count);
+}
+
+long UringEngine::enter(Deadline deadline) noexcept {
+  const bool wait = !deadline.is_immediate() && ::io_uring_cq_ready(ring_.get()) == 0;
+  int entered = 0;
+  if (wait) {
+    const std::int64_t left = deadline.is_none() ? kLongest : deadline.remaining();
+    __kernel_timespec limit{left / kSecond, left % kSecond};
+    io_uring_cqe* first = nullptr;
+    entered = ::io_uring_submit_and_wait_timeout(ring_.get(), &first, 1, &limit, nullptr);
+  } else {
+    if (::io_uring_sq_ready(ring_.get()) == 0 && !ring_.has_more()) return 0;
+    entered = ::io_uring_submit_and_get_events(ring_.get());
+  }
+  // Out of time; or out of room, which is there again once completions have been taken.
+  if (entered == -ETIME || entered == -EBUSY || entered == -EAGAIN || entered == -ENOMEM) return 0;
+  if (entered < 0) return entered;
+  // A signal is not told of when something was submitted by the same call.
+  const bool early = wait && ::io_uring_cq_ready(ring_.get()) == 0 &&
+                     ::io_uring_sq_ready(ring_.get()) == 0 && deadline.remaining() != 0;
+  return early ? -EINTR : 0;
+}
+
+long UringEngine::turn(Deadline deadline) {
+  if (faults != nullptr) [[unlikely]]
+    if (const long fault = faults->turn(); fault < 0) return fault;
+  if (!listening_) listen_for_wake();
+  const long entered = enter(deadline);
+  reap();
+  return entered;
+}
+
+// --- operations ---
+
+void UringEngine::ask_to_end(Completion& completion) noexcept {
+  if (completion.fault.kind == Fault::Kind::late) [[unlikely]] {
+    completion.fault = {};
+    if (completion.withheld) {
+      completion.fault = {Fault::Kind::result, completion.result};
+      io_uring_sqe& again = entry();
+      ::io_uring_prep_nop(&again);
+      ::io_uring_sqe_set_data64(&again, user_data(completion));
+    }
+  }
+  for (std::size_t tag = 0; tag * kTogether < completion.count; ++tag) {
+    io_uring_sqe& request = entry();
+    const int scope = completion.several ? IORING_ASYNC_CANCEL_ALL : 0;
+    ::io_uring_prep_cancel64(&request, user_data(completion, tag), scope);
+    request.flags |= IOSQE_CQE_SKIP_SUCCESS;
+    ::io_uring_sqe_set_data64(&request, 0);
+  }
+}
+
+/// Returns when no operation is under way any more: 0, or why they have been asked to end early:
+/// kTimedOut, kCancelled, -EBADF (closing), -EINTR (a signal).
+long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, Deadline deadline,
+                               const char* where) noexcept {
+  std::optional<WokenByClosing> closing;
+  if (descriptor != nullptr) closing.emplace(*descriptor, completion.fiber);
+  long reason = 0;
+  bool asked = false;
+  const auto over = [&] { return completion.enough || reason != 0; };
+  while (completion.pending > 0 || !over()) {
+    if (!over() && descriptor != nullptr && descriptor->closed()) reason = -EBADF;
+    if (!over() && scheduler_.is_interrupted()) reason = -EINTR;
+    if (over() && !asked) {
+      ask_to_end(completion);
+      asked = true;
+    }
+    const Deadline until = asked ? Deadline::after(kAskAgain) : deadline;
+    switch (scheduler_.park(until, where, asked ? OnCancel::ignore : OnCancel::keep)) {
+      case Scheduler::Woken::by_cancel:
+        reason = kCancelled;
+        break;
+      case Scheduler::Woken::by_the_clock:
+        if (!asked) reason = kTimedOut;
+        asked = false;
+        break;
+      case Scheduler::Woken::by_someone:
+        break;
+    }
+  }
+  return reason;
+}
+
+/// Has the kernel perform an operation. -EINTR: to be submitted again.
+template <class Prepare>
+long UringEngine::submit(Descriptor& descriptor, Op& op, Deadline deadline, const char* where,
+                         Prepare prepare) {
+  Completion completion{.fiber = scheduler_.current(), .pending = 1, .fault = next_fault(op.kind)};
+  const AtMost limit(op, completion.fault);
+  io_uring_sqe& submission = entry();
+  if (completion.fault.kind == Fault::Kind::result) [[unlikely]]
+    ::io_uring_prep_nop(&submission);
+  else
+    prepare(submission);
+  ::io_uring_sqe_set_data64(&submission, user_data(completion));
+  const long reason = wait_for_end(completion, &descriptor, deadline, where);
+
+  const long result = completion.result;
+  const bool closed = descriptor.closed();
+  // What has come of it in spite of all is the result; the next call that waits is told of the
+  // cancelling. What closing causes looks like the end of the stream, or an error.
+  const bool ended = result != -ECANCELED && result != -EINTR;
+  const bool done = result > 0 || (result == 0 && (op.kind == Op::Kind::accept || !closed));
+  if (done || (ended && !closed)) return result;
+  if (reason == kCancelled) return kCancelled;
+  if (closed) return -EBADF;
+  if (reason == -EINTR) {
+    if (!scheduler_.take_interrupt()) return -EINTR;
+    const long stop = interrupted();
+    return stop == 0 ? -EINTR : stop;
+  }
+  return reason == 0 ? result : reason;
+}
+
+long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+  // Nobody waits but the fiber, and for no more than there is.
+  op.flags &= ~(sys::kDontWait | MSG_WAITALL);
+  const bool reads = receives(op.kind);
+  for (;;) {
+    sys::Piece piece{op.data, op.size};
+    sys::Message around{.address = op.address,
+                        .address_size = static_cast<std::uint32_t>(op.address_size),
+                        .pieces = &piece,
+                        .count = 1};
+    const bool has_message =
+        op.kind == Op::Kind::receive_message || op.kind == Op::Kind::send_message;
+    auto* const message =
+        reinterpret_cast<msghdr*>(has_message ? static_cast<sys::Message*>(op.data) : &around);
+    const long result =
+        submit(descriptor, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
+          piece.size = op.size;
+          const std::size_t size = std::min(op.size, kMostBytes);
+          if (op.kind == Op::Kind::receive)
+            ::io_uring_prep_recv(&submission, fd, op.data, size, op.flags);
+          else if (op.kind == Op::Kind::send)
+            ::io_uring_prep_send(&submission, fd, op.data, size, op.flags | MSG_NOSIGNAL);
+          else if (reads)
+            ::io_uring_prep_recvmsg(&submission, fd, message, static_cast<unsigned>(op.flags));
+          else
+            ::io_uring_prep_sendmsg(&submission, fd, message,
+                                    static_cast<unsigned>(op.flags) | MSG_NOSIGNAL);
+        });
+    if (result == -EINTR) continue;
+    if (result == -EAGAIN) {
+      // In non-blocking mode some kernels do not wait.
+      const long ready =
+          wait_ready(descriptor, {fd, true}, reads ? sys::kIn : sys::kOut, deadline, op.kind);
+      if (ready < 0) return ready;
+      continue;
+    }
+    if (op.kind == Op::Kind::receive_from && result >= 0) op.address_size = around.address_size;
+    return result;
+  }
+}
+
+long UringEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+  for (;;) {
+    auto size = static_cast<socklen_t>(op.address_size);
+    const long result =
+        submit(descriptor, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
+          ::io_uring_prep_accept(&submission, fd, static_cast<sockaddr*>(op.address), &size,
+                                 SOCK_CLOEXEC);
+        });
+    if (result == -EINTR) continue;
+    if (result == -EAGAIN) {
+      const long ready = wait_ready(descriptor, {fd, true}, sys::kIn, deadline, op.kind);
+      if (ready < 0) return ready;
+      continue;
+    }
+    op.address_size = size;
+    return result;
+  }
+}
+
+/// With a time-out the socket is to be left as the system's own call leaves it; to a Unix socket a
+/// connection is made at once, or there is no room for it.
+long UringEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+  const auto* const address = static_cast<const sockaddr*>(op.address);
+  if (!deadline.is_none() || op.address_size < sizeof address->sa_family ||
+      address->sa_family == AF_UNIX)
+    return try_once(fd, op);
+  const long result =
+      submit(descriptor, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
+        ::io_uring_prep_connect(&submission, fd, address, static_cast<socklen_t>(op.address_size));
+      });
+  // In either case it has begun.
+  return result == -EINTR || result == -EAGAIN ? -EINPROGRESS : result;
+}
+
+long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
+                             Op::Kind kind) {
+  Op op{.kind = Op::Kind::ready};
+  for (;;) {
+    const long result =
+        submit(descriptor, op, deadline, name_of(kind), [&](io_uring_sqe& submission) {
+          ::io_uring_prep_poll_add(&submission, number.fd, static_cast<unsigned>(events));
+        });
+    if (result == -EBADF && !number.own && !descriptor.closed()) return sys::kNotOpen;
+    if (result != -EINTR) return result;
+  }
+}
+
+long UringEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
+  if (const Fault fault = next_fault(Op::Kind::ready); fault.kind == Fault::Kind::result)
+    return fault.value;
+  for (;;) {
+    const long ready = sys::poll(entries.data(), entries.size(), 0);
+    if (ready != 0 && ready != -EINTR) return ready;
+    if (deadline.remaining() == 0) return 0;
+
+    Completion completion{.fiber = scheduler_.current(), .several = true, .count = 0};
+    for (const sys::PollEntry& waited : entries) {
+      if (waited.fd < 0) continue;
+      io_uring_sqe& submission = entry();
+      ::io_uring_prep_poll_add(&submission, waited.fd, static_cast<std::uint16_t>(waited.events));
+      ::io_uring_sqe_set_data64(&submission, user_data(completion, completion.count++ / kTogether));
+      ++completion.pending;
+    }
+    const long reason = wait_for_end(completion, nullptr, deadline, "select");
+    if (reason == kCancelled) {
+      scheduler_.take_cancel();
+      return kCancelled;
+    }
+    if (reason == -EINTR && scheduler_.take_interrupt())
+      if (const long stop = interrupted(); stop != 0) return stop;
+    if (completion.result < 0) return completion.result;
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> make_uring_engine(Scheduler& scheduler) {
+  auto engine = std::make_unique<UringEngine>(scheduler);
+  const long opened = engine->open();
+  if (opened == -ENOSYS || opened == -EPERM || opened == -EACCES || opened == -EINVAL)
+    return nullptr;
+  if (opened < 0) throw_engine_error(opened);
+  return engine;
+}
+
+}  // namespace plug::detail
+
+#else
+
+namespace plug::detail {
+
+std::unique_ptr<Engine> make_uring_engine(Scheduler& /*scheduler*/) { return nullptr; }
+
+}  // namespace plug::detail
+
+#endif

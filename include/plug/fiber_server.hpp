@@ -104,7 +104,8 @@ class FiberMixIn : public Base {
   /// over, or the serving ends, the connection is closed by shutdown_request() without a handler.
   bool start_at_first_byte = false;
 
-  /// Of the fibers, where a plain thread serves.
+  /// Of the fibers, where a plain thread serves. Their `stop` ends the serving with CancelledError,
+  /// and cancels the handlers.
   fiber::RunOptions run_options;
 
   /// Starts a fiber. When there can be none it is this request that fails, with std::bad_alloc.

@@ -80,7 +80,8 @@ struct HandlerFibers::Impl {
   long wait(Done done);
   template <class Done>
   void wait_whatever_happens(Done done) noexcept;
-  void drain();
+  void end_handlers(const std::shared_ptr<Home>& home) noexcept;
+  void drain(const std::shared_ptr<Home>& home);
 
   std::mutex mutex;
   std::vector<std::shared_ptr<Home>> homes;
@@ -202,37 +203,61 @@ bool HandlerFibers::Impl::handles_here() {
   return false;
 }
 
-/// Waits until done(), which is called with the mutex locked.
+/// Waits until done(), which is called with the mutex locked: 0; kCancelled, or what the interrupt
+/// hook says, which may throw.
 template <class Done>
 long HandlerFibers::Impl::wait(Done done) {
   Sleeper sleeper;
   for (long slept = 0;;) {
     {
       const std::lock_guard lock(mutex);
-      waiting.remove(sleeper);
       if (done()) return 0;
       if (slept < 0) return slept;
       waiting.add(sleeper);
     }
     slept = sleeper.sleep(Deadline::none(), "handlers");
+    {
+      const std::lock_guard lock(mutex);
+      waiting.remove(sleeper);
+    }
+    if (slept == 0) slept = sleeper.ask_interrupt_hook();
   }
 }
 
+/// The same, and nothing else ends it: whoever is cancelled is told later.
 template <class Done>
 void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
-  while (wait(done) < 0) continue;
+  Sleeper sleeper;
+  for (;;) {
+    {
+      const std::lock_guard lock(mutex);
+      waiting.remove(sleeper);
+      if (done()) return;
+      waiting.add(sleeper);
+    }
+    sleeper.sleep(Deadline::none(), "handlers", OnCancel::ignore);
+  }
 }
 
-/// What is left to do for a plain thread that has served.
-void HandlerFibers::Impl::drain() {
-  const std::shared_ptr<Home> home = home_here();
-  wait_whatever_happens([&] { return home->waited == 0; });
+void HandlerFibers::Impl::end_handlers(const std::shared_ptr<Home>& home) noexcept {
   {
     const std::lock_guard lock(mutex);
     for (Node* node = first; node != nullptr; node = node->next)
       if (node->home == home) node->end_request();
   }
   wait_whatever_happens([&] { return home->all == 0; });
+}
+
+/// What is left to do for a plain thread that has served.
+void HandlerFibers::Impl::drain(const std::shared_ptr<Home>& home) {
+  try {
+    const long waited_for = wait([&] { return home->waited == 0; });
+    if (waited_for < 0) throw_if(error_from(waited_for), "waiting for the handlers of a server");
+  } catch (...) {
+    end_handlers(home);
+    throw;
+  }
+  end_handlers(home);
 }
 
 HandlerFibers::HandlerFibers() : impl_(std::make_unique<Impl>()) {}
@@ -267,13 +292,17 @@ void HandlerFibers::run(const std::function<void()>& serving, const fiber::RunOp
   leave_to_parent();
   fiber::run(
       [&] {
+        const std::shared_ptr<Impl::Home> home = impl_->home_here();
         try {
           serving();
+        } catch (const CancelledError&) {
+          impl_->end_handlers(home);
+          throw;
         } catch (...) {
-          impl_->drain();
+          impl_->drain(home);
           throw;
         }
-        impl_->drain();
+        impl_->drain(home);
       },
       options);
 }

@@ -19,6 +19,7 @@
 #include <future>
 #include <memory>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -186,6 +187,22 @@ TEST(AFiberServer, CancelsItsHandlersWhenTheTimeAfterASignalIsOver) {
   EXPECT_EQ(ended.get(), SIGTERM);
   EXPECT_EQ(LastWords::cancelled, 1);
   EXPECT_EQ(client.makefile("rb").read(), "bye");
+}
+
+TEST(AFiberServer, IsCancelledWithItsHandlersByAStopToken) {
+  for (const bool draining : {false, true}) {
+    LastWords::cancelled = 0;
+    std::stop_source source;
+    FiberTCPServer server(kAnyPort, handler<LastWords>);
+    server.run_options.stop = source.get_token();
+    auto ended = serve(server);
+    Socket client = greeted_client(server);
+    if (draining) server.shutdown();
+    source.request_stop();
+    EXPECT_THROW(ended.get(), CancelledError);
+    EXPECT_EQ(LastWords::cancelled, 1);
+    EXPECT_EQ(client.makefile("rb").read(), "bye");
+  }
 }
 
 TEST(AFiberServer, EndsThoughAClientDoesNotTakeItsLastWords) {
@@ -493,6 +510,37 @@ TEST(AFiberServerInAFiber, CancelsItsDaemonsWhenItIsDestroyed) {
     }
     EXPECT_EQ(LastWords::cancelled, 1);
     EXPECT_EQ(client.makefile("rb").read(), "bye");
+  });
+}
+
+TEST(AFiberServerInAFiber, LeavesACancellationToWhoeverDestroysIt) {
+  in_fiber([] {
+    auto [teller, told] = socketpair();
+    auto destroying = fiber::spawn("destroying", [&told = told] {
+      {
+        FiberTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
+          request->sendall("!");
+          EXPECT_THROW(told.recv(1), CancelledError);
+          told.recv(1);
+        });
+        server.daemon_threads = true;
+        Socket client = client_of(server.server_address);
+        server.handle_request();
+        EXPECT_EQ(client.recv(1), "!");
+      }
+      fiber::sleep(10);
+    });
+    const auto waits = [] {
+      for (const fiber::Info& info : fiber::list())
+        if (info.name == "destroying") return info.waits_in == "handlers";
+      return false;
+    };
+    while (!waits()) fiber::yield();
+    destroying.cancel();
+    fiber::yield();
+    EXPECT_FALSE(destroying.done());
+    teller.sendall("x");
+    EXPECT_THROW(destroying.join(5), CancelledError);
   });
 }
 

@@ -16,7 +16,8 @@
 //
 // A fiber that is cancelled while it waits, or that has been and is about to wait, gets
 // CancelledError, once; a call that need not wait does not look. Nobody may be waiting for an
-// object of these when it is destroyed.
+// object of these when it is destroyed. In a forked child who forked holds what it held; what other
+// fibers and threads held stays held, as with std::mutex, and none of them waits.
 //
 // Link with plug::fiber.
 
@@ -25,6 +26,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 
@@ -36,7 +38,6 @@ struct SyncAccess;
 /// Who waits, the first to come first. Its owner's mutex guards it.
 class SleeperList {
  public:
-  bool empty() const noexcept { return first_ == nullptr; }
   void add(Sleeper& sleeper) noexcept;
   /// Takes it off, unless it has been: whether it was there.
   bool remove(Sleeper& sleeper) noexcept;
@@ -47,8 +48,11 @@ class SleeperList {
   void wake_all() noexcept;
 
  private:
+  void forget_parents() noexcept;
+
   Sleeper* first_ = nullptr;
   Sleeper* last_ = nullptr;
+  std::uint32_t generation_ = 0;  // of forks
 };
 
 }  // namespace plug::detail

@@ -147,7 +147,7 @@ void throw_if_not_joined(long waited, const std::string& name) {
 
 Scheduler& scheduler_here(std::string_view call) {
   if (Scheduler* const scheduler = Scheduler::here()) return *scheduler;
-  throw RuntimeError(std::string(call) + (Scheduler::was_left_by_fork()
+  throw RuntimeError(std::string(call) + (Scheduler::forked() != nullptr
                                               ? ": not in a fiber, since the process has forked"
                                               : ": not in a fiber"));
 }

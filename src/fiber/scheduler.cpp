@@ -17,7 +17,7 @@
 namespace plug::detail {
 
 thread_local Scheduler* Scheduler::here_ = nullptr;
-thread_local bool Scheduler::left_by_fork_ = false;
+thread_local const FiberCore* Scheduler::forked_ = nullptr;
 [[maybe_unused]] const int Scheduler::registered_ =
     sys::call_in_forked_child(&Scheduler::leave_in_child);
 
@@ -100,8 +100,8 @@ long Scheduler::run(FiberCore& main) {
 /// fibers do not go on there. What tells them of events is the parent's: it stays as it is.
 void Scheduler::leave_in_child() noexcept {
   if (here_ == nullptr) return;
+  forked_ = here_->current_;
   here_ = nullptr;
-  left_by_fork_ = true;
   set_current_waiter(nullptr);
 }
 

@@ -114,8 +114,8 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
 
   /// The one whose fibers the calling thread runs; null when it runs none.
   static Scheduler* here() noexcept { return here_; }
-  /// Whether the thread ran fibers when it was forked.
-  static bool was_left_by_fork() noexcept { return left_by_fork_; }
+  /// The fiber that was forked, in the child; null when none was.
+  static const FiberCore* forked() noexcept { return forked_; }
 
   /// Whether this is of the process that this one was forked from, where it runs or does not.
   bool is_of_parent() const noexcept { return generation_ != sys::fork_generation(); }
@@ -218,7 +218,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   void fire_timers() noexcept;
 
   static thread_local Scheduler* here_;
-  static thread_local bool left_by_fork_;
+  static thread_local const FiberCore* forked_;
   static const int registered_;
 
   const std::uint32_t generation_ = sys::fork_generation();

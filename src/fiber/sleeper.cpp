@@ -11,6 +11,8 @@ namespace plug::detail {
 
 const void* Sleeper::caller() noexcept {
   if (const Scheduler* const scheduler = Scheduler::here()) return &scheduler->current();
+  // What it held before the fork it holds after it.
+  if (const FiberCore* const fiber = Scheduler::forked()) return fiber;
   static thread_local const char thread = 0;
   return &thread;
 }
@@ -49,7 +51,16 @@ void Sleeper::wake() noexcept {
   woken_.notify_one();
 }
 
+/// In a forked child those who wait are not there.
+void SleeperList::forget_parents() noexcept {
+  const std::uint32_t generation = sys::fork_generation();
+  if (generation_ == generation) return;
+  generation_ = generation;
+  first_ = last_ = nullptr;
+}
+
 void SleeperList::add(Sleeper& sleeper) noexcept {
+  forget_parents();
   sleeper.listed_ = true;
   sleeper.next_ = nullptr;
   sleeper.previous_ = last_;
@@ -66,6 +77,7 @@ bool SleeperList::remove(Sleeper& sleeper) noexcept {
 }
 
 Sleeper* SleeperList::take() noexcept {
+  forget_parents();
   Sleeper* const sleeper = first_;
   if (sleeper != nullptr) remove(*sleeper);
   return sleeper;

@@ -2,6 +2,8 @@
 
 #include <plug/fiber.hpp>
 #include <plug/fiber_cores.hpp>
+#include <plug/fiber_group.hpp>
+#include <plug/fiber_sync.hpp>
 #include <plug/plug.hpp>
 
 #include <gmock/gmock.h>
@@ -10,6 +12,8 @@
 #include <unistd.h>
 
 #include <future>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -186,6 +190,32 @@ TEST(AForkingServerInAFiber, HandlesRequestsInPlainChildren) {
     }
     serving.join();
     server.server_close();
+  });
+}
+
+TEST(AForkedChild, HoldsWhatTheFiberHeldAndWaitsForNoneOfTheOthers) {
+  fiber::run([] {
+    fiber::Mutex mutex;
+    std::unique_lock lock(mutex);
+    auto waiting = fiber::spawn([&] { const std::scoped_lock mine(mutex); });
+    auto group = std::make_unique<fiber::TaskGroup>();
+    group->spawn([] { fiber::yield(); });
+    auto limit = std::make_unique<detail::TimeLimit>(60);
+    fiber::yield();
+    const auto child = [&] {
+      EXPECT_THROW(mutex.lock(), RuntimeError);
+      lock.unlock();
+      EXPECT_TRUE(mutex.try_lock());
+      EXPECT_THROW(group->spawn([] {}), RuntimeError);
+      group->wait();
+      group.reset();
+      limit->throw_if_reached();
+      limit.reset();
+      return failed();
+    };
+    EXPECT_EQ(run_in_child(child), 0);
+    lock.unlock();
+    waiting.join();
   });
 }
 

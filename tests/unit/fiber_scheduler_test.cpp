@@ -1,6 +1,9 @@
 // Which fiber runs when, and what wakes it.
 
 #include <plug/fiber.hpp>
+#include <plug/fiber_group.hpp>
+#include <plug/fiber_queue.hpp>
+#include <plug/fiber_sync.hpp>
 #include <plug/plug.hpp>
 
 #include <gmock/gmock.h>
@@ -235,6 +238,25 @@ TEST(TheInterruptHook, IsAskedWhereMainSleepsOrJoins) {
   };
   interrupted([] { fiber::sleep(std::nullopt); });
   interrupted([] { fiber::spawn([] { fiber::sleep(std::nullopt); }).join(); });
+  // One that is left like this hands on what it gets, and is on no list any more.
+  fiber::Mutex mutex;
+  fiber::Queue<int> queue;
+  interrupted([&] {
+    std::unique_lock lock(mutex);
+    fiber::Condition().wait(lock);
+  });
+  EXPECT_TRUE(mutex.try_lock());
+  interrupted([&] { std::unique_lock(mutex, std::chrono::hours(1)); });
+  mutex.unlock();
+  EXPECT_TRUE(mutex.try_lock());
+  interrupted([&] { queue.get(); });
+  queue.put(1);
+  EXPECT_EQ(queue.qsize(), 1u);
+  interrupted([] {
+    fiber::TaskGroup group;
+    group.spawn([] { fiber::sleep(std::nullopt); });
+    group.wait();
+  });
   set_interrupt_hook(nullptr);
   EXPECT_EQ(sigaction(SIGUSR1, &before, nullptr), 0);
 }

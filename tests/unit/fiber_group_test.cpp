@@ -380,7 +380,6 @@ TEST(ATimeout, GivesWhatTheFunctionReturnsOrThrows) {
 TEST(ATimeout, EndsWhateverWaits) {
   fiber::run([] {
     auto [one, other] = socketpair();
-    fiber::Mutex mutex;
     fiber::Queue<int> queue;
     const std::vector<std::function<void()>> waits = {
         [] { fiber::sleep(kTooLong); },

@@ -95,9 +95,11 @@ ServerLoop::Watch::Watch(ServerLoop& loop, BaseServer& server)
              &loop} {
   if (fd_ >= 0 && state_ && state_->descriptor.fd() == fd_) {
     in_flight_.emplace(state_->descriptor, false);
-    listed_ = state_->descriptor.add(waker_);
     // When it is accepted a client may be gone, or another process may have taken it.
-    if (listed_) sys::set_nonblocking(fd_, true);
+    if (in_flight_->fd() >= 0)
+      if (const long set = sys::set_nonblocking(fd_, true); set < 0)
+        throw_if(error_from(set), "the server's socket");
+    listed_ = state_->descriptor.add(waker_);
   }
   if (fd_ < 0 || (in_flight_ && !listed_)) throw ValueError("Invalid file descriptor: -1");
 }

@@ -557,7 +557,7 @@ SCENARIOS = {
 }
 
 # The servers that have the choice, on each of the server classes.
-FORMS = ("tcp", "threading", "forking", "pool")
+FORMS = ("tcp", "threading", "forking", "pool", "fiber")
 
 
 def add_forms(program, message, expected):

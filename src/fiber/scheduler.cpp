@@ -358,6 +358,7 @@ std::stop_token Scheduler::stop_token() {
 }
 
 void Scheduler::cancel(FiberCore& fiber) noexcept {
+  if (is_of_parent()) return;
   request_stop(fiber);
   if (here_ != this) return post(fiber, true);
   if (fiber.state_ == FiberCore::State::ended) return;

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <chrono>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -75,6 +76,22 @@ TEST(Cancelling, BeforeItHasBegunEndsAFiberInItsFirstWait) {
     EXPECT_THROW(task.join(), CancelledError);
     EXPECT_TRUE(begun);
   });
+}
+
+TEST(Cancelling, AtTheEndHeedsThatSomeBeginThen) {
+  int begun = 0;
+  fiber::run([&] {
+    for (int i = 0; i < 20; ++i) {
+      fiber::spawn([&](const std::stop_token& token) {
+        const std::stop_callback more(token, [&] {
+          for (int each = 0; each < 10; ++each) fiber::spawn([&] { ++begun; });
+        });
+        fiber::sleep(std::nullopt);
+      });
+    }
+    fiber::yield();
+  });
+  EXPECT_EQ(begun, 200);
 }
 
 TEST(Waking, IsNotTakenForATimeOutThatCameBefore) {

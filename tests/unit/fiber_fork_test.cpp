@@ -100,11 +100,12 @@ TEST(AForkedChild, MayRunFibersOfItsOwn) {
     auto [one, other] = socketpair();
     auto reader = fiber::spawn([&one = one] { return one.recv(10); });
     fiber::yield();
-    EXPECT_EQ(run_in_child([&] {
-                fiber::run([] { fiber::offload([] {}); });
-                return runs_fibers();
-              }),
-              0);
+    EXPECT_EQ(run_in_child(runs_fibers), 0);
+#ifndef PLUG_SANITIZED  // which may not start threads in a forked child
+    EXPECT_EQ(
+        run_in_child([] { return fiber::run([] { return fiber::offload([] { return 4; }); }); }),
+        4);
+#endif
     EXPECT_FALSE(reader.done());
     other.send("still here");
     EXPECT_EQ(reader.join(), "still here");

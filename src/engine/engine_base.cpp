@@ -29,24 +29,6 @@ sys::Message* message_of(const Op& op) noexcept {
   return has ? static_cast<sys::Message*>(op.data) : nullptr;
 }
 
-/// Puts a descriptor into non-blocking mode for as long as this lives, for calls that have no flag
-/// for it.
-class WithoutBlocking {
- public:
-  explicit WithoutBlocking(int fd) noexcept : fd_(fd), blocks_(sys::get_nonblocking(fd) == 0) {
-    if (blocks_) sys::set_nonblocking(fd, true);
-  }
-  WithoutBlocking(const WithoutBlocking&) = delete;
-  WithoutBlocking& operator=(const WithoutBlocking&) = delete;
-  ~WithoutBlocking() {
-    if (blocks_) sys::set_nonblocking(fd_, false);
-  }
-
- private:
-  int fd_;
-  bool blocks_;
-};
-
 /// An operation that goes on until all of it has been done, with a call for each part. In the end
 /// it is as it was, but for what the calls have said beside the data.
 class Whole {
@@ -150,14 +132,14 @@ bool is_stream(int fd) noexcept {
          type == static_cast<int>(SOCK::STREAM);
 }
 
-long try_once(int fd, Op& op) noexcept {
+long try_once(Descriptor& descriptor, int fd, Op& op) noexcept {
   const Fault fault = next_fault(op.kind);
   if (fault.kind == Fault::Kind::result) [[unlikely]]
     return fault.value;
   const AtMost limit(op, fault);
   if (has_flags(op.kind)) op.flags |= sys::kDontWait;
   if ((op.flags & sys::kDontWait) != 0 && op.kind <= Op::Kind::accept) return attempt(fd, op);
-  const WithoutBlocking mode(fd);
+  const Descriptor::Unblocked mode(descriptor, fd);
   return attempt(fd, op);
 }
 
@@ -192,14 +174,15 @@ long EngineBase::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
   const Descriptor::InFlight in_flight(descriptor, false);
   const int fd = in_flight.fd();
   if (fd < 0) return -EBADF;
-  if (deadline.is_immediate() || (deadline.is_none() && never_waits(op))) return try_now(fd, op);
+  if (deadline.is_immediate() || (deadline.is_none() && never_waits(op)))
+    return try_now(descriptor, fd, op);
   const long result =
       deadline.is_none() ? block(descriptor, fd, op) : wait_for(descriptor, fd, op, deadline);
   if (result == kCancelled) scheduler_.take_cancel();
   return result;
 }
 
-long EngineBase::try_now(int fd, Op& op) noexcept {
+long EngineBase::try_now(Descriptor& descriptor, int fd, Op& op) noexcept {
   if (op.kind == Op::Kind::ready) {
     sys::PollEntry entry{op.file < 0 ? fd : op.file, static_cast<short>(op.flags), 0};
     const long ready = sys::poll(&entry, 1, 0);
@@ -207,7 +190,7 @@ long EngineBase::try_now(int fd, Op& op) noexcept {
     return ready < 0 ? ready : entry.revents;
   }
   long result = -EINTR;
-  while (result == -EINTR) result = try_once(fd, op);
+  while (result == -EINTR) result = try_once(descriptor, fd, op);
   return result;
 }
 
@@ -283,7 +266,7 @@ long EngineBase::peek_whole(Descriptor& descriptor, int fd, Op& op) {
 
 long EngineBase::send_file(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
   for (;;) {
-    const long result = try_once(fd, op);
+    const long result = try_once(descriptor, fd, op);
     if (result == -EINTR) continue;
     if (result != -EAGAIN) return result;
     const long waited = wait_again(descriptor, fd, sys::kOut, deadline, op.kind);
@@ -306,7 +289,7 @@ long EngineBase::connect(Descriptor& descriptor, int fd, Op& op, Deadline deadli
     if (ready < 0) return ready;
     // Without a time-out it ends as the system's own connect() does, after which the socket knows
     // that it is connected; with one as in Python, where the next connect() finds that out.
-    if (deadline.is_none()) return try_once(fd, op);
+    if (deadline.is_none()) return try_once(descriptor, fd, op);
     int error = 0;
     const long got = sys::socket_error(fd, error);
     return got < 0 ? got : -static_cast<long>(error);

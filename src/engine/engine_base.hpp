@@ -21,7 +21,7 @@ inline bool receives(Op::Kind kind) noexcept { return kind <= Op::Kind::receive_
 bool is_stream(int fd) noexcept;
 
 /// The system call of an operation, once, which does not wait whatever the descriptor's mode is.
-long try_once(int fd, Op& op) noexcept;
+long try_once(Descriptor& descriptor, int fd, Op& op) noexcept;
 
 /// Has the closing of a descriptor wake a fiber, for as long as this lives.
 class WokenByClosing {
@@ -83,7 +83,7 @@ class EngineBase : public Engine {
   Scheduler& scheduler_;
 
  private:
-  long try_now(int fd, Op& op) noexcept;
+  long try_now(Descriptor& descriptor, int fd, Op& op) noexcept;
   long wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
   long block(Descriptor& descriptor, int fd, Op& op);
   long move_whole(Descriptor& descriptor, int fd, Op& op);

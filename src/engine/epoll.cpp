@@ -275,7 +275,7 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
     Slot* const slot = receive ? slots_.find(fd) : nullptr;
     const bool known = slot != nullptr && slot->registered && slot->owner == descriptor.identity();
     if (!known || slot->readable || slot->ended) {
-      const long result = try_once(fd, op);
+      const long result = try_once(descriptor, fd, op);
       if (known && !slot->ended && (result == -EAGAIN || (slot->stream && empties(op, result))))
         slot->readable = false;
       if (result == -EINTR) continue;
@@ -289,7 +289,7 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
 
 long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
   for (;;) {
-    const long result = try_once(fd, op);
+    const long result = try_once(descriptor, fd, op);
     if (result == -EINTR) continue;
     if (result != -EAGAIN) return result;
     const long waited = wait_event(descriptor, {fd, true}, kReadable, deadline, op.kind);
@@ -297,8 +297,8 @@ long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadli
   }
 }
 
-long EpollEngine::connect_once(Descriptor& /*descriptor*/, int fd, Op& op, Deadline /*deadline*/) {
-  return try_once(fd, op);
+long EpollEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline /*deadline*/) {
+  return try_once(descriptor, fd, op);
 }
 
 long EpollEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {

@@ -368,7 +368,7 @@ long UringEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline 
   const auto* const address = static_cast<const sockaddr*>(op.address);
   if (!deadline.is_none() || op.address_size < sizeof address->sa_family ||
       address->sa_family == AF_UNIX)
-    return try_once(fd, op);
+    return try_once(descriptor, fd, op);
   const long result =
       submit(descriptor, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
         ::io_uring_prep_connect(&submission, fd, address, static_cast<socklen_t>(op.address_size));

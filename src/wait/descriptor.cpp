@@ -25,6 +25,7 @@ class Descriptor::ListLock {
     if (descriptor_.list_generation_ != generation) {
       descriptor_.list_generation_ = generation;
       descriptor_.wakers_ = nullptr;
+      descriptor_.unblocked_ = 0;
     }
   }
   ListLock(const ListLock&) = delete;
@@ -77,6 +78,21 @@ long Descriptor::close() noexcept {
   }
   leave(kOne);
   return 0;
+}
+
+Descriptor::Unblocked::Unblocked(Descriptor& descriptor, int fd) noexcept
+    : descriptor_(descriptor), fd_(fd) {
+  const ListLock lock(descriptor_);
+  if (descriptor_.unblocked_++ > 0) return;
+  descriptor_.blocks_ = sys::get_nonblocking(fd_) == 0;
+  if (!descriptor_.blocks_) return;
+  descriptor_.was_unblocked_.store(true, std::memory_order_relaxed);
+  sys::set_nonblocking(fd_, true);
+}
+
+Descriptor::Unblocked::~Unblocked() {
+  const ListLock lock(descriptor_);
+  if (--descriptor_.unblocked_ == 0 && descriptor_.blocks_) sys::set_nonblocking(fd_, false);
 }
 
 bool Descriptor::add(Waker& waker) noexcept {

@@ -89,6 +89,24 @@ class Descriptor {
     int fd_;
   };
 
+  /// Keeps the descriptor in non-blocking mode while it lives, for a call that has no flag for
+  /// that. Several may at once; the last gives it back its mode.
+  class Unblocked {
+   public:
+    Unblocked(Descriptor& descriptor, int fd) noexcept;
+    Unblocked(const Unblocked&) = delete;
+    Unblocked& operator=(const Unblocked&) = delete;
+    ~Unblocked();
+
+   private:
+    Descriptor& descriptor_;
+    int fd_;
+  };
+
+  /// Whether there has been an Unblocked: a call of another thread that would have waited may have
+  /// given EAGAIN for that alone.
+  bool was_unblocked() const noexcept { return was_unblocked_.load(std::memory_order_relaxed); }
+
   /// Has `waker` called when the descriptor closes. False, and nothing to remove, when it is
   /// closed.
   bool add(Waker& waker) noexcept;
@@ -133,6 +151,9 @@ class Descriptor {
   std::atomic<std::uint32_t> lock_{0};  // 0, or the generation of its holder + 1
   std::uint32_t list_generation_ = 0;   // wakers of another generation belong to another process
   Waker* wakers_ = nullptr;
+  std::atomic<bool> was_unblocked_{false};
+  bool blocks_ = false;          // when nobody keeps it from that
+  std::uint32_t unblocked_ = 0;  // how many Unblocked there are; guarded by the lock
 };
 
 }  // namespace plug::detail

@@ -111,6 +111,14 @@ int events_of(const Op& op) noexcept {
   }
 }
 
+/// Whether a call that would have waited did not because somebody else kept the descriptor from
+/// blocking at that moment.
+bool was_kept_from_waiting(const Descriptor& descriptor, const Op& op) noexcept {
+  constexpr int kNeverWait = 0x1 | sys::kDontWait | 0x2000;  // MSG_OOB, MSG_ERRQUEUE
+  return descriptor.was_unblocked() && !descriptor.timed_by_system() &&
+         op.kind != Op::Kind::send_pipe && (op.flags & kNeverWait) == 0;
+}
+
 /// How a connection attempt that is under way ends.
 long finish_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Deadline deadline) {
   const long ready = wait_ready(descriptor, in_flight, in_flight.fd(), sys::kOut, deadline);
@@ -172,6 +180,8 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
       if (const long stop = interrupted(); stop != 0) return stop;
       if (descriptor.closed()) return -EBADF;
       if (!deadline.is_immediate() && deadline.remaining() == 0) return kTimedOut;
+    } else if (result == -EAGAIN && deadline.is_none() && was_kept_from_waiting(descriptor, op)) {
+      wait = true;
     } else if (deadline.is_none()) {
       // What close() causes by shutting down looks like the end of the stream, or an error.
       return result <= 0 && descriptor.closed() ? -EBADF : result;

@@ -40,7 +40,8 @@ bool wait_for_request(BaseServer& server, ServerLoop::Watch& watch, Deadline dea
   try {
     return loop.wait(watch, deadline, count(server.max_connections), stoppable);
   } catch (const OSError& error) {
-    if (error.number() != ENOMEM) throw;
+    // ENOSPC: the descriptors that a user may watch by epoll(7), as fibers do.
+    if (error.number() != ENOMEM && error.number() != ENOSPC) throw;
     if (loop.pause()) server.handle_exhaustion(error);
     loop.rest();
     return false;

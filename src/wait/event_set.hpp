@@ -3,6 +3,7 @@
 // Descriptors that are waited for together, again and again: each is told to the system once, and
 // not in every wait.
 
+#include <cerrno>
 #include <cstdint>
 #include <span>
 
@@ -33,7 +34,7 @@ class EventSet {
       if (ready < 0) return ready;
       const long count =
           sys::epoll_wait(epoll_.fd(), events.data(), static_cast<int>(events.size()), 0);
-      if (count != 0) return count;
+      if (count != 0 && count != -EINTR) return count;
     }
   }
 

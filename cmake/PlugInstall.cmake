@@ -7,10 +7,11 @@ set(plug_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/plug")
 set(plug_pkgconfig_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
 install(TARGETS plug EXPORT plugTargets FILE_SET HEADERS)
-if(TARGET plug_fiber)
-  install(TARGETS plug_fiber EXPORT plugTargets)
-endif()
 install(EXPORT plugTargets NAMESPACE plug:: DESTINATION "${plug_cmake_dir}")
+if(TARGET plug_fiber)
+  install(TARGETS plug_fiber EXPORT plugFiberTargets)
+  install(EXPORT plugFiberTargets NAMESPACE plug:: DESTINATION "${plug_cmake_dir}")
+endif()
 
 # What a program has to be linked with beside a static plug_fiber.
 set(plug_fiber_needs "")

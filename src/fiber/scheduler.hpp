@@ -99,13 +99,13 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
  public:
   struct Options {
     std::size_t stack_size;
-    fiber::Engine engine;
+    fiber::Engine engine = fiber::Engine::auto_;
     /// Has those that can run do so in an order of its own, for tests.
-    std::optional<std::uint64_t> seed;
+    std::optional<std::uint64_t> seed = std::nullopt;
     StackGuard guard = StackGuard::mark;
     /// Has fibers reported that run for longer, unless it is zero.
     std::chrono::nanoseconds busy_limit{0};
-    BusyWatch::Report on_busy;
+    BusyWatch::Report on_busy = nullptr;
   };
 
   /// By the thread that will run it. Throws as make_engine() does.

@@ -154,8 +154,8 @@ void overflow() {
 
 /// fiber::run() with guards of another kind.
 void run_with(StackGuard guard, const std::function<void()>& body) {
-  const auto scheduler = std::make_shared<Scheduler>(
-      Scheduler::Options{.stack_size = 64 * 1024, .seed = {}, .guard = guard, .on_busy = {}});
+  const auto scheduler =
+      std::make_shared<Scheduler>(Scheduler::Options{.stack_size = 64 * 1024, .guard = guard});
   const auto main = scheduler->make("main", [&](const std::exception_ptr&) { body(); });
   scheduler->start(main);
   EXPECT_EQ(scheduler->run(*main), 0);

@@ -96,6 +96,7 @@ int BaseServerGroup::serve(Serve serve_one) {
   for (const auto& worker : workers_) {
     auto& loop = detail::ServerAccess::loop(*worker);
     loop.adopt();
+    loop.set_group(workers_);
     // Left from the last time, when the worker had ended before it was told to.
     loop.forget_stop();
   }

@@ -31,6 +31,13 @@ ServerLoop::ServerLoop()
       ended_(make_event()),
       requests_(std::make_shared<LiveRequests>()) {}
 
+void ServerLoop::close_sockets_of_others(BaseServer& server) noexcept {
+  if (group_ == nullptr) return;
+  std::error_code ignored;
+  for (const auto& other : *group_)
+    if (other.get() != &server) other->socket.close(ignored);
+}
+
 void ServerLoop::adopt() {
   if (!forked()) return;
   sys::OwnFd stop_wanted = make_event();

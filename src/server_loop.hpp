@@ -59,6 +59,13 @@ class ServerLoop {
   /// Makes the server this process's, where it serves after a fork.
   void adopt();
 
+  /// Makes it one of a group of servers, which must stay as they are while it serves.
+  void set_group(const std::vector<std::unique_ptr<BaseServer>>& group) noexcept {
+    group_ = &group;
+  }
+  /// In a forked child, which would keep the group's address taken.
+  void close_sockets_of_others(BaseServer& server) noexcept;
+
   /// Readable while the loop is to stop.
   int stop_event() const noexcept { return stop_wanted_.get(); }
 
@@ -142,6 +149,7 @@ class ServerLoop {
   std::atomic<std::int64_t> paused_until_{0};  // of the monotonic clock
   std::shared_ptr<LiveRequests> requests_;
   std::vector<std::pair<int, std::shared_ptr<const void>>> of_children_;  // their requests
+  const std::vector<std::unique_ptr<BaseServer>>* group_ = nullptr;
 };
 
 /// Waits until one of the children has ended, or one of the descriptors is readable (-1 is none).

@@ -36,6 +36,7 @@ void reap(ServerLoop& loop, std::vector<int>& children) {
 [[noreturn]] void be_child(BaseServer& server, Request& request, const Address& client_address) {
   int status = 1;
   try {
+    ServerAccess::loop(server).close_sockets_of_others(server);
     if (!request.is_datagram()) {
       std::error_code ignored;
       server.socket.close(ignored);

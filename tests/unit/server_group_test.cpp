@@ -83,6 +83,25 @@ TYPED_TEST(AGroup, EndsOnASignal) {
   EXPECT_THROW(client_of(servers.server_address()), ConnectionRefusedError);
 }
 
+TEST(AGroupOfForkingServers, GivesItsAddressBackThoughAHandlerGoesOn) {
+  // Until it is told to, since the child has the client's end of the connection too.
+  const auto says_and_waits = [](Request& request, const Address&, BaseServer&) {
+    request->settimeout(30);
+    request->sendall("!");
+    request->recv(1);
+  };
+  ServerGroup<ForkingTCPServer> servers(3, kAnyPort, says_and_waits);
+  auto ended = serve(servers);
+  Socket client = client_of(servers.server_address());
+  EXPECT_EQ(client.recv(1), "!");
+  for (std::size_t i = 0; i < servers.size(); ++i) servers[i].block_on_close = false;
+  servers.shutdown();
+  ended.get();
+  servers.server_close();
+  EXPECT_THROW(client_of(servers.server_address()), ConnectionRefusedError);
+  client.sendall("x");
+}
+
 /// Counts its requests in a member, as its hook is called.
 struct Counting : TCPServer {
   using TCPServer::TCPServer;

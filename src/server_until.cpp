@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <latch>
 #include <span>
 #include <string>
 #include <system_error>
@@ -31,10 +32,16 @@ class Ending {
     if (taken < 0) throw_if(error_from(taken), "the signals that end a server:" + text_of(signals));
     const sys::SignalMask none;
     try {
-      thread_ = std::thread([this] { watch(); });
+      thread_ = std::thread([this] {
+        begun_.count_down();
+        watch();
+      });
     } catch (const std::system_error& error) {
       throw RuntimeError(std::string("can't start new thread: ") + error.code().message());
     }
+    // What it allocates as it begins must not be under way when a request forks: the allocators of
+    // sanitizers then stay locked in the child.
+    begun_.wait();
   }
   Ending(const Ending&) = delete;
   Ending& operator=(const Ending&) = delete;
@@ -86,6 +93,7 @@ class Ending {
   sys::TakenSignals signals_;
   const sys::OwnFd over_ = make_event();
   const sys::OwnFd cut_ = make_event();
+  std::latch begun_{1};
   std::thread thread_;
 };
 

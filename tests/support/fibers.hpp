@@ -6,6 +6,9 @@
 
 #include <cstddef>
 #include <string_view>
+#include <vector>
+
+#include "sys/polling.hpp"
 
 /// Calls `test` in a fiber, whether this is one or not.
 template <class F>
@@ -29,4 +32,12 @@ inline bool is_parked(std::string_view name) {
   for (const plug::fiber::Info& info : plug::fiber::list())
     if (info.name == name && !info.waits_in.empty()) return true;
   return false;
+}
+
+/// All the descriptors that this process may still open.
+inline std::vector<plug::detail::sys::OwnFd> take_all_descriptors() {
+  std::vector<plug::detail::sys::OwnFd> all;
+  for (long made = 0; (made = plug::detail::sys::eventfd()) >= 0;)
+    all.emplace_back(static_cast<int>(made));
+  return all;
 }

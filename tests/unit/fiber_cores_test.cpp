@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "support/errors.hpp"
+#include "support/fibers.hpp"
 #include "support/process.hpp"
 #include "sys/syscalls.hpp"
 
@@ -106,12 +107,7 @@ TEST(RunOn, PrintsWhatIsThrownAfterTheFirst) {
 #ifndef PLUG_SANITIZED  // which need descriptors themselves
 TEST(RunOn, SaysThatThereAreNoDescriptorsToSpare) {
   EXPECT_EQ(run_in_child([] {
-              std::vector<detail::sys::OwnFd> all;
-              for (;;) {
-                const long made = detail::sys::eventfd();
-                if (made < 0) break;
-                all.emplace_back(static_cast<int>(made));
-              }
+              auto all = take_all_descriptors();
               const auto run_on = [] { fiber::run_on(2, [](std::size_t) { ADD_FAILURE(); }); };
               for (int spare = 0; spare < 4; ++spare) {
                 EXPECT_EQ(number_of_error(run_on), EMFILE) << spare;

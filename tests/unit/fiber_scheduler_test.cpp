@@ -25,6 +25,7 @@
 
 #include "fiber/scheduler.hpp"
 #include "support/errors.hpp"
+#include "support/fibers.hpp"
 #include "support/process.hpp"
 #include "sys/syscalls.hpp"
 
@@ -140,12 +141,7 @@ TEST(Waking, KeepsTheOrderInWhichAnotherThreadDidIt) {
 #ifndef PLUG_SANITIZED  // which need descriptors themselves
 TEST(Running, SaysThatThereIsNoDescriptorToSpare) {
   EXPECT_EQ(run_in_child([] {
-              std::vector<detail::sys::OwnFd> all;
-              for (;;) {
-                const long made = detail::sys::eventfd();
-                if (made < 0) break;
-                all.emplace_back(static_cast<int>(made));
-              }
+              auto all = take_all_descriptors();
               const auto run = [] { fiber::run([] {}); };
               EXPECT_EQ(number_of_error(run), EMFILE);
               all.pop_back();

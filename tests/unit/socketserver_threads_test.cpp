@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "support/errors.hpp"
+#include "support/exhaustion.hpp"
 #include "support/process.hpp"
 #include "support/serving.hpp"
 #include "support/sockets.hpp"
@@ -329,53 +330,7 @@ TEST(AThreadingServer, StartsAndEndsWhileClientsArrive) {
 
 #ifndef PLUG_SANITIZED  // whose checks need descriptors of their own
 TEST(AThreadingServer, OutlivesARunOnDescriptors) {
-  // In a process of its own, which has few.
-  const int status = run_in_child([] {
-    struct Telling : ThreadingTCPServer {
-      using ThreadingTCPServer::ThreadingTCPServer;
-      void handle_exhaustion(const OSError& error) override {
-        ++told;
-        if (error.number() != EMFILE) told = 1000;
-      }
-      std::atomic<int> told{0};
-    };
-    const int more = 64 - count_descriptors();
-    if (more < 0) return 1;
-    Server<Telling> server(
-        kAnyPort,
-        [](Request& request, const Address&, BaseServer& by) {
-          request->settimeout(20);
-          const Bytes data = request->recv(100);
-          // Nobody leaves before there are none to spare.
-          while (static_cast<Telling&>(by).told == 0) std::this_thread::yield();
-          request->sendall(data);
-        },
-        false);
-    server.request_queue_size = 1000;
-    server.server_bind();
-    server.server_activate();
-    // The clients are another process, which has as many as it likes.
-    const Address address = server.server_address;
-    const int clients = fork();
-    if (clients == 0) {
-      std::vector<Socket> all;
-      for (int i = 0; i < 500; ++i) all.push_back(client_of(address));
-      for (Socket& client : all) client.sendall("x");
-      for (Socket& client : all)
-        if (client.recv(10) != "x") _exit(1);
-      _exit(0);
-    }
-    const rlimit few{64, 64};
-    setrlimit(RLIMIT_NOFILE, &few);
-    {
-      const Serving serving(server);
-      int ended = -1;
-      if (waitpid(clients, &ended, 0) != clients || ended != 0) return 2;
-      if (ask(server.server_address, "after") != "after") return 3;
-    }
-    return server.told > 0 && server.told < 1000 ? 0 : 4;
-  });
-  EXPECT_EQ(status, 0);
+  EXPECT_EQ(outlives_a_run_on_descriptors<ThreadingTCPServer>(&std::this_thread::yield), 0);
 }
 #endif
 

@@ -31,6 +31,12 @@ class Engine {
 
   /// In a fiber, as Waiter's.
   virtual long perform(Descriptor& descriptor, Op& op, Deadline deadline) = 0;
+  /// perform() of a receive or a send without flags, which may wait.
+  virtual long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
+                    Deadline deadline) {
+    Op op{.kind = kind, .data = data, .size = size};
+    return perform(descriptor, op, deadline);
+  }
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
   /// Waits until something has happened, until the deadline at most, and wakes the fibers that it

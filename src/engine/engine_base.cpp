@@ -219,22 +219,20 @@ long EngineBase::block(Descriptor& descriptor, int fd, Op& op) {
                                                       : move_whole(descriptor, fd, op);
 }
 
-/// All of a send, or of a receive with MSG_WAITALL. Once some of it has been done the count is the
-/// result, whatever comes next.
-long EngineBase::move_whole(Descriptor& descriptor, int fd, Op& op) {
+long EngineBase::move_whole(Descriptor& descriptor, int fd, Op& op, long part) {
   op.flags &= ~kWaitAll;
   Whole whole(op);
-  long moved = 0;
-  for (;;) {
-    const long result = transfer(descriptor, fd, op, Deadline::none());
-    if (result <= 0) return moved > 0 ? moved : result;
-    moved += result;
-    if (static_cast<std::size_t>(result) >= whole.left() || whole.has_control() ||
-        (moved == result && !is_stream(fd)))
-      return moved;
-    whole.take(result);
-    if (!can_go_on(descriptor, fd, op.kind)) return moved;
-    whole.prepare();
+  for (long moved = part;; moved += part) {
+    if (part > 0) {
+      if (static_cast<std::size_t>(part) >= whole.left() || whole.has_control() ||
+          (moved == part && !is_stream(fd)))
+        return moved;
+      whole.take(part);
+      if (!can_go_on(descriptor, fd, op.kind)) return moved;
+      whole.prepare();
+    }
+    part = transfer(descriptor, fd, op, Deadline::none());
+    if (part <= 0) return moved > 0 ? moved : part;
   }
 }
 

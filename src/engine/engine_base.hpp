@@ -85,8 +85,11 @@ class EngineBase : public Engine {
  private:
   long try_now(Descriptor& descriptor, int fd, Op& op) noexcept;
   long wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+  /// All of a send, or of a receive with MSG_WAITALL, of which `part` has been done. Once some of
+  /// it has been the count is the result, whatever comes next.
+  long move_whole(Descriptor& descriptor, int fd, Op& op, long part = 0);
+
   long block(Descriptor& descriptor, int fd, Op& op);
-  long move_whole(Descriptor& descriptor, int fd, Op& op);
   long peek_whole(Descriptor& descriptor, int fd, Op& op);
   bool can_go_on(Descriptor& descriptor, int fd, Op::Kind kind);
   long send_file(Descriptor& descriptor, int fd, Op& op, Deadline deadline);

@@ -144,6 +144,8 @@ class EpollEngine final : public EngineBase {
 
   const char* name() const noexcept override { return "epoll"; }
   long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
+  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
+            Deadline deadline) override;
   long turn(Deadline deadline) override;
   void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
 
@@ -160,6 +162,12 @@ class EpollEngine final : public EngineBase {
   long wait_event(Descriptor& descriptor, Number number, std::uint32_t wanted, Deadline deadline,
                   Op::Kind kind);
 
+  long wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted, Deadline deadline,
+               Op::Kind kind);
+  template <class Try, class Empties>
+  long receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind, Try try_it,
+               Empties empties);
+  long send(Descriptor& descriptor, int fd, void* data, std::size_t size, Deadline deadline);
   sys::OwnFd epoll_;
   sys::OwnFd wake_event_;
   Slots slots_;
@@ -243,6 +251,12 @@ long EpollEngine::wait_event(Descriptor& descriptor, Number number, std::uint32_
   const long watched = watch(slot, number.fd, number.own ? descriptor.identity() : 0);
   if (watched < 0) return watched;
   Waiting waiting;
+  return wait_in(slot, descriptor, wanted, deadline, kind);
+}
+
+/// The same of a number that is registered for its descriptor.
+long EpollEngine::wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted,
+                          Deadline deadline, Op::Kind kind) {
   waiting.list(slot, scheduler_.current(), wanted);
   const long waited = park(descriptor, deadline, kind);
   return waited < 0 ? waited : waiting.happened;
@@ -269,10 +283,13 @@ long EpollEngine::wait_again(Descriptor& descriptor, int fd, int events, Deadlin
                     kind);
 }
 
-long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
-  const bool receive = receives(op.kind);
+/// `try_it` is the system call, `empties` whether its result means that a stream has no more for
+/// now.
+template <class Try, class Empties>
+long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind,
+                          Try try_it, Empties empties) {
   for (;;) {
-    Slot* const slot = receive ? slots_.find(fd) : nullptr;
+    Slot* const slot = slots_.find(fd);
     const bool known = slot != nullptr && slot->registered && slot->owner == descriptor.identity();
     if (!known || slot->readable || slot->ended) {
       const long result = try_once(descriptor, fd, op);
@@ -281,14 +298,58 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
       if (result == -EINTR) continue;
       if (result != -EAGAIN) return result;
     }
-    const long waited =
-        wait_event(descriptor, {fd, true}, receive ? kReadable : kWritable, deadline, op.kind);
+    const long waited = known ? wait_in(*slot, descriptor, kReadable, deadline, kind)
+                              : wait_event(descriptor, {fd, true}, kReadable, deadline, kind);
     if (waited < 0) return waited;
   }
 }
 
 long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
   for (;;) {
+long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+  if (receives(op.kind))
+    return receive(
+        descriptor, fd, deadline, op.kind, [&] { return try_once(descriptor, fd, op); },
+        [&](long result) { return empties(op, result); });
+  for (;;) {
+    const long result = try_once(descriptor, fd, op);
+    if (result == -EINTR) continue;
+    if (result != -EAGAIN) return result;
+    const long waited = wait_event(descriptor, {fd, true}, kWritable, deadline, op.kind);
+    if (waited < 0) return waited;
+  }
+}
+
+/// What is made most, without all that others need.
+long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
+                       Deadline deadline) {
+  if (faults != nullptr) [[unlikely]]
+    return Engine::move(descriptor, kind, data, size, deadline);
+  const Descriptor::InFlight in_flight(descriptor, false);
+  const int fd = in_flight.fd();
+  if (fd < 0) return -EBADF;
+  const long result =
+      kind == Op::Kind::send
+          ? send(descriptor, fd, data, size, deadline)
+          : receive(
+                descriptor, fd, deadline, kind, [=] { return sys::recv_now(fd, data, size); },
+                [=](long got) { return got > 0 && static_cast<std::size_t>(got) < size; });
+  if (result == kCancelled) [[unlikely]]
+    scheduler_.take_cancel();
+  return result;
+}
+
+long EpollEngine::send(Descriptor& descriptor, int fd, void* data, std::size_t size,
+                       Deadline deadline) {
+  const long sent = sys::send_now(fd, data, size);
+  if (sent == static_cast<long>(size)) [[likely]]
+    return sent;
+  if (sent < 0 && sent != -EAGAIN && sent != -EINTR) return sent;
+  Op op{.kind = Op::Kind::send, .data = data, .size = size};
+  if (deadline.is_none()) return move_whole(descriptor, fd, op, std::max(sent, 0L));
+  return sent > 0 ? sent : transfer(descriptor, fd, op, deadline);
+}
+
     const long result = try_once(descriptor, fd, op);
     if (result == -EINTR) continue;
     if (result != -EAGAIN) return result;

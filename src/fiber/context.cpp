@@ -44,10 +44,6 @@ struct ExceptionGlobals {
   unsigned int uncaught;
 };
 
-ExceptionGlobals& exception_globals() noexcept {
-  return *reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());
-}
-
 }  // namespace
 
 /// What a switch carries over.
@@ -87,7 +83,8 @@ void Context::prepare(void* top, std::size_t size, void (*main)(void*), void* ar
 }
 
 PLUG_UNSANITIZED void Context::change_to(Context& other, [[maybe_unused]] bool for_ever) noexcept {
-  ExceptionGlobals& globals = exception_globals();
+  if (globals_ == nullptr) globals_ = abi::__cxa_get_globals();
+  auto& globals = *static_cast<ExceptionGlobals*>(globals_);
   caught_ = std::exchange(globals.caught, other.caught_);
   uncaught_ = std::exchange(globals.uncaught, other.uncaught_);
 #ifdef PLUG_ADDRESS_SANITIZER

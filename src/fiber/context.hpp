@@ -45,6 +45,7 @@ class Context {
   // The runtime's: what has been caught and not yet handled, and how much is under way.
   void* caught_ = nullptr;
   unsigned int uncaught_ = 0;
+  void* globals_ = nullptr;  // the thread's
 
   // The sanitizers'.
   const void* bottom_ = nullptr;

@@ -334,6 +334,15 @@ void Scheduler::wake(FiberCore& fiber) noexcept {
     wake_here(fiber);
   else
     post(fiber, false);
+long Scheduler::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
+                     Deadline deadline) {
+  if (flags != 0 || deadline.is_immediate() || descriptor.timed_by_system()) [[unlikely]]
+    return Waiter::move(descriptor, kind, data, size, flags, deadline);
+  const long result = engine_->move(descriptor, kind, data, size, deadline);
+  did_not_wait();
+  return result;
+}
+
 }
 
 void Scheduler::request_stop(FiberCore& fiber) noexcept {

@@ -183,6 +183,8 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
   const void* caller() const noexcept override { return current_; }
 
+  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
+            Deadline deadline) override;
  private:
   static constexpr int kMostHot = 16;
   static constexpr std::size_t kFirstRoom = 16;  // fibers

@@ -8,33 +8,21 @@ namespace {
 constexpr int kShutBoth = 2;
 }
 
-/// Guards the list of wakers. It is held for a few instructions only, so it spins. A holder of
-/// another generation is a thread of the parent process that does not exist here.
-class Descriptor::ListLock {
- public:
-  explicit ListLock(Descriptor& descriptor) noexcept : descriptor_(descriptor) {
-    const std::uint32_t generation = sys::fork_generation();
-    const std::uint32_t mine = generation + 1;
-    std::uint32_t seen = 0;
-    while (!descriptor_.lock_.compare_exchange_weak(seen, mine)) {
-      if (seen == mine) {
-        std::this_thread::yield();
-        seen = 0;
-      }
+void Descriptor::ListLock::spin(std::uint32_t seen, std::uint32_t mine) noexcept {
+  do {
+    if (seen == mine) {
+      std::this_thread::yield();
+      seen = 0;
     }
-    if (descriptor_.list_generation_ != generation) {
-      descriptor_.list_generation_ = generation;
-      descriptor_.wakers_ = nullptr;
-      descriptor_.unblocked_ = 0;
-    }
-  }
-  ListLock(const ListLock&) = delete;
-  ListLock& operator=(const ListLock&) = delete;
-  ~ListLock() { descriptor_.lock_.store(0, std::memory_order_release); }
+  } while (!descriptor_.lock_.compare_exchange_weak(seen, mine));
+}
 
- private:
-  Descriptor& descriptor_;
-};
+/// What there was belongs to another process.
+void Descriptor::ListLock::begin_afresh(std::uint32_t generation) noexcept {
+  descriptor_.list_generation_ = generation;
+  descriptor_.wakers_ = nullptr;
+  descriptor_.unblocked_ = 0;
+}
 
 Descriptor::~Descriptor() { close(); }
 
@@ -93,24 +81,6 @@ Descriptor::Unblocked::Unblocked(Descriptor& descriptor, int fd) noexcept
 Descriptor::Unblocked::~Unblocked() {
   const ListLock lock(descriptor_);
   if (--descriptor_.unblocked_ == 0 && descriptor_.blocks_) sys::set_nonblocking(fd_, false);
-}
-
-bool Descriptor::add(Waker& waker) noexcept {
-  const ListLock lock(*this);
-  if (closed()) return false;
-  waker.next = wakers_;
-  if (wakers_ != nullptr) wakers_->previous = &waker;
-  wakers_ = &waker;
-  return true;
-}
-
-void Descriptor::remove(Waker& waker) noexcept {
-  const ListLock lock(*this);
-  if (waker.next != nullptr) waker.next->previous = waker.previous;
-  if (waker.previous != nullptr)
-    waker.previous->next = waker.next;
-  else if (wakers_ == &waker)
-    wakers_ = waker.next;
 }
 
 }  // namespace plug::detail

@@ -139,7 +139,28 @@ class Descriptor {
   }
   void leave_closed(std::uint64_t use) noexcept;
 
-  class ListLock;
+  /// Guards the list of wakers. It is held for a few instructions only, so it spins. A holder of
+  /// another generation is a thread of the parent process that does not exist here.
+  class ListLock {
+   public:
+    explicit ListLock(Descriptor& descriptor) noexcept : descriptor_(descriptor) {
+      const std::uint32_t generation = sys::fork_generation();
+      std::uint32_t seen = 0;
+      if (!descriptor_.lock_.compare_exchange_strong(seen, generation + 1)) [[unlikely]]
+        spin(seen, generation + 1);
+      if (descriptor_.list_generation_ != generation) [[unlikely]]
+        begin_afresh(generation);
+    }
+    ListLock(const ListLock&) = delete;
+    ListLock& operator=(const ListLock&) = delete;
+    ~ListLock() { descriptor_.lock_.store(0, std::memory_order_release); }
+
+   private:
+    void spin(std::uint32_t seen, std::uint32_t mine) noexcept;
+    void begin_afresh(std::uint32_t generation) noexcept;
+
+    Descriptor& descriptor_;
+  };
 
   static inline std::atomic<std::uint64_t> identities{0};
 
@@ -155,5 +176,25 @@ class Descriptor {
   bool blocks_ = false;          // when nobody keeps it from that
   std::uint32_t unblocked_ = 0;  // how many Unblocked there are; guarded by the lock
 };
+
+// Inline, since fibers wait some hundred thousand times a second.
+
+inline bool Descriptor::add(Waker& waker) noexcept {
+  const ListLock lock(*this);
+  if (closed()) return false;
+  waker.next = wakers_;
+  if (wakers_ != nullptr) wakers_->previous = &waker;
+  wakers_ = &waker;
+  return true;
+}
+
+inline void Descriptor::remove(Waker& waker) noexcept {
+  const ListLock lock(*this);
+  if (waker.next != nullptr) waker.next->previous = waker.previous;
+  if (waker.previous != nullptr)
+    waker.previous->next = waker.next;
+  else if (wakers_ == &waker)
+    wakers_ = waker.next;
+}
 
 }  // namespace plug::detail

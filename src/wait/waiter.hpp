@@ -71,6 +71,13 @@ class Waiter {
 
   /// Waits until one of the entries is ready: the count of those that are (their `revents` say
   /// how), 0 when the deadline passed, -errno.
+  /// perform() of a receive or a send.
+  virtual long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
+                    Deadline deadline) {
+    Op op{.kind = kind, .flags = flags, .data = data, .size = size};
+    return perform(descriptor, op, deadline);
+  }
+
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
   /// Tells the fiber that calls from all others that there are; here, where all are one.
@@ -159,11 +166,8 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
 /// not do.
 [[gnu::always_inline]] inline long transfer(Descriptor& descriptor, Op::Kind kind, void* data,
                                             std::size_t size, int flags, Deadline deadline) {
-  const auto op = [&] { return Op{.kind = kind, .flags = flags, .data = data, .size = size}; };
-  if (thread_waiter != nullptr) [[unlikely]] {
-    Op whole = op();
-    return thread_waiter->perform(descriptor, whole, deadline);
-  }
+  if (thread_waiter != nullptr) [[unlikely]]
+    return thread_waiter->move(descriptor, kind, data, size, flags, deadline);
   Descriptor::InFlight in_flight(descriptor, deadline.is_none());
   if (in_flight.fd() < 0) [[unlikely]]
     return -EBADF;
@@ -172,7 +176,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
                                                 : sys::send(in_flight.fd(), data, size, flags);
   if (result > 0) [[likely]]
     return result;
-  Op rest = op();
+  Op rest{.kind = kind, .flags = flags, .data = data, .size = size};
   return perform_again(descriptor, in_flight, rest, deadline, result);
 }
 

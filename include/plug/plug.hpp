@@ -4,6 +4,7 @@
 
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>
+#include <plug/batch.hpp>
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
 #include <plug/error.hpp>

@@ -119,8 +119,9 @@ class Whole {
 }  // namespace
 
 const char* name_of(Op::Kind kind) noexcept {
-  constexpr std::array kNames{"recv",     "recvfrom", "recvmsg", "send",    "sendto", "sendmsg",
-                              "sendfile", "sendfile", "accept",  "connect", "ready"};
+  static constexpr std::array kNames{"recv",   "recvfrom", "recvmsg",    "recv_batch", "send",
+                                     "sendto", "sendmsg",  "send_batch", "sendfile",   "sendfile",
+                                     "accept", "connect",  "ready"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -214,7 +215,8 @@ long EngineBase::wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadl
 /// Without a time-out as much is done as the system does on a plain thread.
 long EngineBase::block(Descriptor& descriptor, int fd, Op& op) {
   const bool all = !receives(op.kind) || (op.flags & kWaitAll) != 0;
-  if (!has_flags(op.kind) || !all) return wait_for(descriptor, fd, op, Deadline::none());
+  if (!has_flags(op.kind) || is_batch(op.kind) || !all)
+    return wait_for(descriptor, fd, op, Deadline::none());
   return receives(op.kind) && (op.flags & kPeek) != 0 ? peek_whole(descriptor, fd, op)
                                                       : move_whole(descriptor, fd, op);
 }

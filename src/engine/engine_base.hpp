@@ -14,9 +14,14 @@ namespace plug::detail {
 const char* name_of(Op::Kind kind) noexcept;
 
 /// Whether its call takes MSG_DONTWAIT.
-inline bool has_flags(Op::Kind kind) noexcept { return kind <= Op::Kind::send_message; }
+inline bool has_flags(Op::Kind kind) noexcept { return kind <= Op::Kind::send_batch; }
 
-inline bool receives(Op::Kind kind) noexcept { return kind <= Op::Kind::receive_message; }
+inline bool receives(Op::Kind kind) noexcept { return kind <= Op::Kind::receive_batch; }
+
+/// Whether it moves many messages, each of them whole.
+inline bool is_batch(Op::Kind kind) noexcept {
+  return kind == Op::Kind::receive_batch || kind == Op::Kind::send_batch;
+}
 
 bool is_stream(int fd) noexcept;
 

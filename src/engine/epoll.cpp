@@ -131,7 +131,8 @@ struct Waiting {
 /// Whether less than was asked for means that there is no more for now.
 bool empties(const Op& op, long result) noexcept {
   constexpr int kPeek = 0x2;
-  return op.kind == Op::Kind::receive && (op.flags & kPeek) == 0 && result > 0 &&
+  const bool moves = op.kind == Op::Kind::receive || op.kind == Op::Kind::receive_batch;
+  return moves && (op.flags & kPeek) == 0 && result > 0 &&
          static_cast<std::size_t>(result) < op.size;
 }
 
@@ -292,8 +293,9 @@ long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op:
     Slot* const slot = slots_.find(fd);
     const bool known = slot != nullptr && slot->registered && slot->owner == descriptor.identity();
     if (!known || slot->readable || slot->ended) {
-      const long result = try_once(descriptor, fd, op);
-      if (known && !slot->ended && (result == -EAGAIN || (slot->stream && empties(op, result))))
+      const long result = try_it();
+      if (known && !slot->ended &&
+          (result == -EAGAIN || (empties(result) && (slot->stream || is_batch(kind)))))
         slot->readable = false;
       if (result == -EINTR) continue;
       if (result != -EAGAIN) return result;

@@ -112,6 +112,7 @@ class UringEngine final : public EngineBase {
                     const char* where) noexcept;
 
   long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
+  long transfer_batch(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
   long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
   long connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
   long wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
@@ -302,10 +303,23 @@ long UringEngine::submit(Descriptor& descriptor, Op& op, Deadline deadline, cons
   return reason == 0 ? result : reason;
 }
 
+long UringEngine::transfer_batch(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+  for (;;) {
+    const long result = try_once(descriptor, fd, op);
+    if (result == -EINTR) continue;
+    if (result != -EAGAIN) return result;
+    const long ready = wait_ready(descriptor, {fd, true}, receives(op.kind) ? sys::kIn : sys::kOut,
+                                  deadline, op.kind);
+    if (ready < 0) return ready;
+  }
+}
+
 long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
   // Nobody waits but the fiber, and for no more than there is.
   op.flags &= ~(sys::kDontWait | MSG_WAITALL);
   const bool reads = receives(op.kind);
+  // io_uring has no such operation.
+  if (is_batch(op.kind)) return transfer_batch(descriptor, fd, op, deadline);
   for (;;) {
     sys::Piece piece{op.data, op.size};
     sys::Message around{.address = op.address,

@@ -458,13 +458,13 @@ void Scheduler::take_posted() noexcept {
 
 /// As the system does it where it may wait itself (socket(7), SO_RCVTIMEO).
 long Scheduler::perform_timed_by_system(Descriptor& descriptor, Op& op) {
-  const bool receives = op.kind <= Op::Kind::receive_message || op.kind == Op::Kind::accept;
+  const bool receives = op.kind <= Op::Kind::receive_batch || op.kind == Op::Kind::accept;
   struct {
     std::int64_t seconds = 0, microseconds = 0;
   } time;
   std::size_t size = sizeof time;
   const SO name = receives ? SO::RCVTIMEO : SO::SNDTIMEO;
-  const bool dont_wait = op.kind <= Op::Kind::send_message && (op.flags & sys::kDontWait) != 0;
+  const bool dont_wait = op.kind <= Op::Kind::send_batch && (op.flags & sys::kDontWait) != 0;
   if (op.kind == Op::Kind::ready || dont_wait ||
       sys::getsockopt(descriptor.fd(), static_cast<int>(SOL::SOCKET), static_cast<int>(name), &time,
                       size) < 0 ||

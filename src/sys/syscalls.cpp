@@ -36,6 +36,8 @@ static_assert(kIn == POLLIN && kPriority == POLLPRI && kOut == POLLOUT && kError
 
 static_assert(kDontWait == MSG_DONTWAIT);
 
+static_assert(sizeof(OneOfMany) == sizeof(mmsghdr));
+static_assert(offsetof(OneOfMany, size) == offsetof(mmsghdr, msg_len));
 static_assert(sizeof(Piece) == sizeof(iovec));
 static_assert(offsetof(Piece, data) == offsetof(iovec, iov_base));
 static_assert(offsetof(Piece, size) == offsetof(iovec, iov_len));
@@ -140,6 +142,16 @@ Result shutdown(int fd, int how) noexcept { return result(::shutdown(fd, how)); 
 Result close(int fd) noexcept { return result(::close(fd)); }
 
 Result dup(int fd) noexcept { return result(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+Result recvmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept {
+  return result(::recvmmsg(fd, reinterpret_cast<mmsghdr*>(messages), static_cast<unsigned>(count),
+                           flags | MSG_WAITFORONE, nullptr));
+}
+
+Result sendmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept {
+  return result(::sendmmsg(fd, reinterpret_cast<mmsghdr*>(messages), static_cast<unsigned>(count),
+                           flags | MSG_NOSIGNAL));
+}
 
 Result sendfile(int fd, int file, std::int64_t& offset, std::size_t size) noexcept {
   static_assert(sizeof offset == sizeof(off_t));

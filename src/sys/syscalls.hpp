@@ -51,6 +51,17 @@ struct Message {
   int flags = 0;
 };
 
+/// One of many messages; laid out as the system's mmsghdr. `size` is how much of it has moved.
+struct OneOfMany {
+  Message message;
+  unsigned size = 0;
+};
+
+/// Receives as many of these messages as there are, one at least, or sends them: how many, unless
+/// the first fails. SIGPIPE is not raised.
+Result recvmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept;
+Result sendmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept;
+
 /// Sends up to `size` bytes of a file from `offset` on, which goes up by what was sent.
 Result sendfile(int fd, int file, std::int64_t& offset, std::size_t size) noexcept;
 /// Moves up to `size` bytes from a pipe to a socket, without waiting for the pipe: -EAGAIN when

@@ -104,6 +104,7 @@ int events_of(const Op& op) noexcept {
     case Op::Kind::receive:
     case Op::Kind::receive_from:
     case Op::Kind::receive_message:
+    case Op::Kind::receive_batch:
     case Op::Kind::accept:
       return sys::kIn;
     default:

@@ -43,9 +43,11 @@ struct Op {
     receive,          ///< recv(data, size, flags)
     receive_from,     ///< recvfrom(data, size, flags) into address, address_size
     receive_message,  ///< recvmsg(data: a sys::Message, flags)
+    receive_batch,    ///< recvmmsg(data: the first of `size` sys::OneOfMany, flags)
     send,             ///< send(data, size, flags)
     send_to,          ///< sendto(data, size, flags) to address, address_size
     send_message,     ///< sendmsg(data: a sys::Message, flags)
+    send_batch,       ///< sendmmsg(data, size, flags)
     send_file,        ///< sendfile(file, data: the offset, an int64_t, size)
     send_pipe,        ///< splice(file, size); -EAGAIN also when the pipe is empty
     accept,           ///< accept4() into address, address_size; with kDontWait in flags the
@@ -114,6 +116,10 @@ inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {
       return sys::recvmsg(fd, *static_cast<sys::Message*>(op.data), op.flags);
     case Op::Kind::send_message:
       return sys::sendmsg(fd, *static_cast<sys::Message*>(op.data), op.flags);
+    case Op::Kind::receive_batch:
+      return sys::recvmmsg(fd, static_cast<sys::OneOfMany*>(op.data), op.size, op.flags);
+    case Op::Kind::send_batch:
+      return sys::sendmmsg(fd, static_cast<sys::OneOfMany*>(op.data), op.size, op.flags);
     case Op::Kind::send_file:
       return sys::sendfile(fd, op.file, *static_cast<std::int64_t*>(op.data), op.size);
     case Op::Kind::send_pipe:

@@ -315,7 +315,7 @@ TEST_P(OnEngine, AnErrorOfAnyOperationReachesWhoAskedAndNobodyElse) {
         Socket client(AF::INET, SOCK::STREAM);
         char byte = 0;
         const MutableBytes room(&byte, 1);
-        const bool reads = detail::Op::Kind::receive_message >= failing;
+        const bool reads = detail::Op::Kind::receive_batch >= failing;
         if (reads) ::send(peer.fileno(), "xyz", 3, 0);
         // Whoever waits beside it must not take the fault.
         if (failing != Op::Kind::receive) fiber::yield();
@@ -330,6 +330,17 @@ TEST_P(OnEngine, AnErrorOfAnyOperationReachesWhoAskedAndNobodyElse) {
             case Op::Kind::receive_message:
               s.recvmsg(1);
               break;
+            case Op::Kind::receive_batch: {
+              DatagramBatch batch;
+              recv_batch(s, batch);
+              break;
+            }
+            case Op::Kind::send_batch: {
+              DatagramBatch batch;
+              batch.add("x");
+              send_batch(s, batch);
+              break;
+            }
             case Op::Kind::send:
               s.send("x");
               break;

@@ -75,6 +75,12 @@ struct RunOptions {
   Timeout busy_limit = std::nullopt;
   /// Called in that thread, and must not throw. By default it is a line on standard error.
   std::function<void(std::string_view name, std::chrono::nanoseconds time)> on_busy = nullptr;
+  /// For how long, at most, a thread whose fibers all wait looks for events again and again before
+  /// it sleeps: some 50 microseconds answer a client sooner by what putting the processor to sleep
+  /// and waking it takes, and keep it busy meanwhile. It looks for as long as that has paid of
+  /// late, and not at all where events are further apart than this. Without it, or with zero, it
+  /// sleeps at once. Not for a machine with a single processor, which who is to send may need.
+  Timeout busy_poll = std::nullopt;
 };
 
 /// Tells whether the calling fiber has been asked to end, which a loop that never waits can look

@@ -85,15 +85,15 @@ class EngineBase : public Engine {
   /// the whole operation ends with it; -EBADF, kTimedOut, or how the interrupt hook ends the call.
   long park(Descriptor& descriptor, Deadline deadline, Op::Kind kind);
 
+  /// All of a send, or of a receive with MSG_WAITALL, of which `part` has been done. Once some of
+  /// it has been the count is the result, whatever comes next.
+  long move_whole(Descriptor& descriptor, int fd, Op& op, long part = 0);
+
   Scheduler& scheduler_;
 
  private:
   long try_now(Descriptor& descriptor, int fd, Op& op) noexcept;
   long wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
-  /// All of a send, or of a receive with MSG_WAITALL, of which `part` has been done. Once some of
-  /// it has been the count is the result, whatever comes next.
-  long move_whole(Descriptor& descriptor, int fd, Op& op, long part = 0);
-
   long block(Descriptor& descriptor, int fd, Op& op);
   long peek_whole(Descriptor& descriptor, int fd, Op& op);
   bool can_go_on(Descriptor& descriptor, int fd, Op::Kind kind);

@@ -144,9 +144,9 @@ class EpollEngine final : public EngineBase {
   long open() noexcept;
 
   const char* name() const noexcept override { return "epoll"; }
-  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
   long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
             Deadline deadline) override;
+  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
   long turn(Deadline deadline) override;
   void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
 
@@ -162,13 +162,13 @@ class EpollEngine final : public EngineBase {
                   Op::Kind kind) override;
   long wait_event(Descriptor& descriptor, Number number, std::uint32_t wanted, Deadline deadline,
                   Op::Kind kind);
-
   long wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted, Deadline deadline,
                Op::Kind kind);
   template <class Try, class Empties>
   long receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind, Try try_it,
                Empties empties);
   long send(Descriptor& descriptor, int fd, void* data, std::size_t size, Deadline deadline);
+
   sys::OwnFd epoll_;
   sys::OwnFd wake_event_;
   Slots slots_;
@@ -251,13 +251,13 @@ long EpollEngine::wait_event(Descriptor& descriptor, Number number, std::uint32_
   Slot& slot = slots_.at(number.fd);
   const long watched = watch(slot, number.fd, number.own ? descriptor.identity() : 0);
   if (watched < 0) return watched;
-  Waiting waiting;
   return wait_in(slot, descriptor, wanted, deadline, kind);
 }
 
 /// The same of a number that is registered for its descriptor.
 long EpollEngine::wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted,
                           Deadline deadline, Op::Kind kind) {
+  Waiting waiting;
   waiting.list(slot, scheduler_.current(), wanted);
   const long waited = park(descriptor, deadline, kind);
   return waited < 0 ? waited : waiting.happened;
@@ -306,8 +306,6 @@ long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op:
   }
 }
 
-long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
-  for (;;) {
 long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
   if (receives(op.kind))
     return receive(
@@ -352,6 +350,8 @@ long EpollEngine::send(Descriptor& descriptor, int fd, void* data, std::size_t s
   return sent > 0 ? sent : transfer(descriptor, fd, op, deadline);
 }
 
+long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+  for (;;) {
     const long result = try_once(descriptor, fd, op);
     if (result == -EINTR) continue;
     if (result != -EAGAIN) return result;

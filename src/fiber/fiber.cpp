@@ -186,7 +186,9 @@ std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options) {
                          .seed = options.seed,
                          .busy_limit = options.busy_limit.is_none() ? std::chrono::nanoseconds(0)
                                                                     : options.busy_limit.duration(),
-                         .on_busy = options.on_busy});
+                         .on_busy = options.on_busy,
+                         .busy_poll = options.busy_poll.is_none() ? std::chrono::nanoseconds(0)
+                                                                  : options.busy_poll.duration()});
 }
 
 std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,

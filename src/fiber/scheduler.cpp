@@ -22,7 +22,9 @@ thread_local const FiberCore* Scheduler::forked_ = nullptr;
     sys::call_in_forked_child(&Scheduler::leave_in_child);
 
 Scheduler::Scheduler(const Options& options)
-    : stacks_(options.stack_size, options.guard), engine_(make_engine(*this, options.engine)) {
+    : stacks_(options.stack_size, options.guard),
+      engine_(make_engine(*this, options.engine)),
+      patience_(options.busy_poll.count()) {
   if (options.seed) order_.emplace(*options.seed);
   if (options.busy_limit.count() > 0)
     watch_ = std::make_unique<BusyWatch>(options.busy_limit, options.on_busy);
@@ -65,6 +67,8 @@ long Scheduler::run(FiberCore& main) {
   while (!fibers_.empty()) {
     take_posted();
     fire_timers();
+    if (runnable_ > 0 && patience_.is_idle() && !interrupted_)
+      patience_.found(sys::monotonic_nanoseconds());
     // Those that become runnable meanwhile wait for the next turn.
     for (std::size_t left = runnable_; left > 0 && !is_of_parent(); --left) resume(take_runnable());
     if (is_of_parent()) {
@@ -72,13 +76,9 @@ long Scheduler::run(FiberCore& main) {
       return 0;
     }
     if (fibers_.empty()) break;
-    Deadline deadline = Deadline::immediate();
-    if (runnable_ == 0) deadline = timers_.empty() ? Deadline::none() : timers_.front()->deadline_;
-    const long turned = engine_->turn(deadline);
+    const long turned = engine_->turn(next_moment());
     if (turned == -EINTR) {
-      // As on a plain thread, where the call that waits asks the hook.
-      interrupted_ = true;
-      if (main_ != nullptr) wake_here(*main_);
+      interrupt();
     } else if (turned < 0) {
       failed = turned;
       break;
@@ -94,6 +94,26 @@ long Scheduler::run(FiberCore& main) {
   watch_.reset();
   engine_.reset();
   return failed;
+}
+
+/// Has the interrupt hook asked as on a plain thread, where the call that waits does so.
+void Scheduler::interrupt() noexcept {
+  interrupted_ = true;
+  if (main_ != nullptr) wake_here(*main_);
+}
+
+/// Until when the engine may sleep.
+Deadline Scheduler::next_moment() noexcept {
+  if (runnable_ > 0) return Deadline::immediate();
+  if (patience_.is_any()) {
+    if (patience_.lasts(sys::monotonic_nanoseconds())) return Deadline::immediate();
+    // Only what sleeps is told of a signal: one may have come before.
+    if (has_interrupt_function() && patience_.has_ended()) {
+      interrupt();
+      return Deadline::immediate();
+    }
+  }
+  return timers_.empty() ? Deadline::none() : timers_.front()->deadline_;
 }
 
 /// What is under way in a fiber that forks goes on in the child as on a plain thread, and its other
@@ -314,6 +334,15 @@ long Scheduler::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
   return result;
 }
 
+long Scheduler::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
+                     Deadline deadline) {
+  if (flags != 0 || deadline.is_immediate() || descriptor.timed_by_system()) [[unlikely]]
+    return Waiter::move(descriptor, kind, data, size, flags, deadline);
+  const long result = engine_->move(descriptor, kind, data, size, deadline);
+  did_not_wait();
+  return result;
+}
+
 long Scheduler::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
   const long result = engine_->wait_any(entries, deadline);
   did_not_wait();
@@ -334,15 +363,6 @@ void Scheduler::wake(FiberCore& fiber) noexcept {
     wake_here(fiber);
   else
     post(fiber, false);
-long Scheduler::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
-                     Deadline deadline) {
-  if (flags != 0 || deadline.is_immediate() || descriptor.timed_by_system()) [[unlikely]]
-    return Waiter::move(descriptor, kind, data, size, flags, deadline);
-  const long result = engine_->move(descriptor, kind, data, size, deadline);
-  did_not_wait();
-  return result;
-}
-
 }
 
 void Scheduler::request_stop(FiberCore& fiber) noexcept {

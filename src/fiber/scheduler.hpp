@@ -19,6 +19,7 @@
 #include "engine/engine.hpp"
 #include "fiber/busy.hpp"
 #include "fiber/context.hpp"
+#include "fiber/patience.hpp"
 #include "fiber/stack.hpp"
 #include "wait/deadline.hpp"
 
@@ -106,6 +107,8 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
     /// Has fibers reported that run for longer, unless it is zero.
     std::chrono::nanoseconds busy_limit{0};
     BusyWatch::Report on_busy = nullptr;
+    /// How long to look for events, at most, before sleeping.
+    std::chrono::nanoseconds busy_poll{0};
   };
 
   /// By the thread that will run it. Throws as make_engine() does.
@@ -180,11 +183,11 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   const StackPool& stacks() const noexcept { return stacks_; }
 
   long perform(Descriptor& descriptor, Op& op, Deadline deadline) override;
+  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
+            Deadline deadline) override;
   long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
   const void* caller() const noexcept override { return current_; }
 
-  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
-            Deadline deadline) override;
  private:
   static constexpr int kMostHot = 16;
   static constexpr std::size_t kFirstRoom = 16;  // fibers
@@ -212,6 +215,8 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   void list_posted(FiberCore& fiber) noexcept;
   void take_posted() noexcept;
   void wake_here(FiberCore& fiber) noexcept;
+  void interrupt() noexcept;
+  Deadline next_moment() noexcept;
 
   void add_timer(FiberCore& fiber) noexcept;
   void remove_timer(FiberCore& fiber) noexcept;
@@ -227,6 +232,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   StackPool stacks_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<BusyWatch> watch_;
+  Patience patience_;
   Context context_;  // of the thread
   FiberCore* current_ = nullptr;
   FiberCore* main_ = nullptr;

@@ -152,6 +152,10 @@ long interrupted() {
   return ask == nullptr ? 0 : -static_cast<long>(ask());
 }
 
+bool has_interrupt_function() noexcept {
+  return interrupt_function.load(std::memory_order_relaxed) != nullptr;
+}
+
 InterruptFunction exchange_interrupt_function(InterruptFunction function) noexcept {
   return interrupt_function.exchange(function);
 }

@@ -71,8 +71,6 @@ class Waiter {
  public:
   virtual long perform(Descriptor& descriptor, Op& op, Deadline deadline) = 0;
 
-  /// Waits until one of the entries is ready: the count of those that are (their `revents` say
-  /// how), 0 when the deadline passed, -errno.
   /// perform() of a receive or a send.
   virtual long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
                     Deadline deadline) {
@@ -80,6 +78,8 @@ class Waiter {
     return perform(descriptor, op, deadline);
   }
 
+  /// Waits until one of the entries is ready: the count of those that are (their `revents` say
+  /// how), 0 when the deadline passed, -errno.
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
   /// Tells the fiber that calls from all others that there are; here, where all are one.
@@ -191,6 +191,7 @@ long interrupted();
 
 /// See plug::InterruptHook.
 using InterruptFunction = std::errc (*)();
+bool has_interrupt_function() noexcept;
 InterruptFunction exchange_interrupt_function(InterruptFunction function) noexcept;
 
 }  // namespace plug::detail

@@ -1,20 +1,29 @@
-// Loads servers on 127.0.0.1, one after the other, in system calls alone; bench/servers runs it.
+// Loads servers on 127.0.0.1, one after the other, in system calls alone; bench/servers and
+// bench/race run it.
 //
-//   load echo CONNECTIONS SIZE SECONDS TURNS ROUNDS PID:PORT...
-//     Opens that many connections to each server. In each round each server has so many turns, in
-//     the order given and then backwards, again and again. In a turn every connection sends SIZE
-//     bytes, waits for them to come back, and does so again until SECONDS have passed.
-//   load echo_count CONNECTIONS SIZE REQUESTS PID:PORT
-//     One turn, of that many requests.
-//   load accept AT_ONCE SECONDS TURNS ROUNDS PID:PORT...
-//     In its turn, a server is connected to AT_ONCE times, and then it has to have closed each of
-//     these connections; again until SECONDS have passed.
-//   load accept_count AT_ONCE CONNECTIONS PID:PORT
-//     One turn, of that many connections.
+//   load WHAT HOW... SECONDS TURNS ROUNDS PID:PORT...
+//     In each round each server has so many turns, in the order given and then backwards, again and
+//     again; each turn ends when SECONDS have passed. For each round and server it prints a line,
+//     with the sums of its turns: the round, the number of the server, what was done, nanoseconds,
+//     and nanoseconds of CPU time that the process PID took meanwhile.
+//   load WHAT_count HOW... COUNT PID:PORT
+//     One turn, of that many.
 //
-// For each round and server it prints a line, with the sums of its turns: the round, the number of
-// the server, requests or connections, nanoseconds, and nanoseconds of CPU time that the process
-// PID took meanwhile.
+//   WHAT HOW...                        what is counted
+//   echo CONNECTIONS SIZE              requests: on each of the connections, which stay open, SIZE
+//                                      bytes are sent, come back, and again
+//   pipe CONNECTIONS SIZE IN_FLIGHT    the same, with so many on their way on each
+//   accept AT_ONCE                     connections, so many of which are made, and then have to
+//                                      have been closed by the server
+//   once AT_ONCE SIZE                  connections, on each of which SIZE bytes are sent and come
+//                                      back before it is closed
+//   bulk                               KiB sent on one connection, whose server answers with their
+//                                      count
+//   udp SOCKETS SIZE                   datagrams, each of which comes back
+//
+//   load memory CONNECTIONS PID:PORT
+//     Prints by how many bytes of memory the server has grown for each connection, when they are
+//     open, and when 64 bytes have come back on each.
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,11 +32,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <fstream>
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -63,10 +75,11 @@ struct Server {
     address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(text.substr(colon + 1))));
     errno = clock_getcpuclockid(std::stoi(text), &clock);
     checked(-errno, "clock_getcpuclockid");
+    process = std::stoi(text);
   }
 
-  int connect() const {
-    const int fd = checked(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+  int connect(int type = SOCK_STREAM) const {
+    const int fd = checked(socket(AF_INET, type | SOCK_CLOEXEC, 0), "socket");
     const auto* const name = reinterpret_cast<const sockaddr*>(&address);
     checked(::connect(fd, name, sizeof address), "connect");
     return fd;
@@ -74,7 +87,27 @@ struct Server {
 
   sockaddr_in address{};
   clockid_t clock{};
+  int process = 0;
 };
+
+void send_whole(int fd, const char* data, std::size_t size) {
+  while (size > 0) {
+    const ssize_t sent = checked(::send(fd, data, size, MSG_NOSIGNAL), "send");
+    data += sent;
+    size -= static_cast<std::size_t>(sent);
+  }
+}
+
+/// Until the end of the stream, or of the room: how much came.
+std::size_t receive_whole(int fd, char* data, std::size_t size) {
+  std::size_t got = 0;
+  while (got < size) {
+    const ssize_t part = checked(recv(fd, data + got, size - got, 0), "recv");
+    if (part == 0) break;
+    got += static_cast<std::size_t>(part);
+  }
+  return got;
+}
 
 /// What a turn ends with: a moment, or a count.
 struct Limit {
@@ -86,9 +119,11 @@ struct Limit {
 
 class Echo {
  public:
-  Echo(const Server& server, int connections, std::size_t size) : message_(size, 'x') {
+  /// `in_flight`: messages on their way on each connection.
+  Echo(const Server& server, int connections, std::size_t size, std::size_t in_flight = 1)
+      : size_(size), in_flight_(in_flight), messages_(size * in_flight, 'x') {
     for (int i = 0; i < connections; ++i) {
-      seats_.push_back(std::make_unique<Seat>(Seat{server.connect(), 0}));
+      seats_.push_back(std::make_unique<Seat>(Seat{server.connect(), 0, 0}));
       const int on = 1;
       checked(setsockopt(seats_.back()->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "NODELAY");
       epoll_event event{};
@@ -100,49 +135,61 @@ class Echo {
 
   Count turn(const Limit& limit) {
     Count sent = 0;
-    for (; sent < static_cast<Count>(seats_.size()) && sent < limit.count; ++sent)
-      send(*seats_[static_cast<std::size_t>(sent)]);
+    for (const auto& seat : seats_)
+      if (sent < limit.count) sent += send(*seat, limit.count - sent);
     bool over = false;
     epoll_event events[256];
     for (Count received = 0; received < sent;) {
-      const int count = checked(epoll_wait(epoll_, events, 256, -1), "epoll_wait");
+      const int count = checked(epoll_wait(epoll_, events, 256, kPatience), "epoll_wait");
+      if (count == 0) throw std::runtime_error("a server does not answer");
       over = over || nanoseconds(CLOCK_MONOTONIC) >= limit.time;
       for (int i = 0; i < count; ++i) {
         Seat& seat = *static_cast<Seat*>(events[i].data.ptr);
-        if (!receive(seat)) continue;
-        ++received;
-        if (over || sent >= limit.count) continue;
-        send(seat);
-        ++sent;
+        received += receive(seat);
+        if (!over && sent < limit.count) sent += send(seat, limit.count - sent);
       }
     }
     return sent;
   }
 
  private:
+  static constexpr int kPatience = 20'000;  // milliseconds
+
   struct Seat {
     int fd;
-    std::size_t got;
+    std::size_t on_their_way;
+    std::size_t got;  // of the next answer
   };
 
-  void send(const Seat& seat) const {
-    const ssize_t sent = ::send(seat.fd, message_.data(), message_.size(), MSG_NOSIGNAL);
-    if (checked(sent, "send") != static_cast<ssize_t>(message_.size()))
+  /// As many as may be on their way.
+  Count send(Seat& seat, Count most) const {
+    const std::size_t count =
+        std::min(in_flight_ - seat.on_their_way, static_cast<std::size_t>(most));
+    if (count == 0) return 0;
+    const std::size_t size = count * size_;
+    const ssize_t sent = ::send(seat.fd, messages_.data(), size, MSG_NOSIGNAL);
+    if (checked(sent, "send") != static_cast<ssize_t>(size))
       throw std::runtime_error("a message that the kernel does not take at once");
+    seat.on_their_way += count;
+    return static_cast<Count>(count);
   }
 
-  /// Whether that was all of an answer.
-  bool receive(Seat& seat) {
-    char buffer[65536];
+  /// The answers that are whole by now.
+  Count receive(Seat& seat) {
+    static char buffer[65536];
     const ssize_t got = checked(recv(seat.fd, buffer, sizeof buffer, 0), "recv");
     if (got == 0) throw std::runtime_error("a server has closed a connection");
     seat.got += static_cast<std::size_t>(got);
-    if (seat.got < message_.size()) return false;
-    seat.got = 0;
-    return true;
+    const std::size_t whole = seat.got / size_;
+    seat.got %= size_;
+    if (whole > seat.on_their_way) throw std::runtime_error("more than has been sent");
+    seat.on_their_way -= whole;
+    return static_cast<Count>(whole);
   }
 
-  const std::string message_;
+  const std::size_t size_;
+  const std::size_t in_flight_;
+  const std::string messages_;
   const int epoll_ = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   std::vector<std::unique_ptr<Seat>> seats_;
 };
@@ -174,6 +221,177 @@ class Accept {
   const Server& server_;
   std::vector<int> fds_;
 };
+
+// --- once ---
+
+/// A connection for each message. Its ports come from many addresses of this host: none has to be
+/// waited for.
+class Once {
+ public:
+  Once(const Server& server, std::size_t at_once, std::size_t size)
+      : server_(server), fds_(at_once), message_(size, 'x'), answer_(size, ' ') {}
+
+  Count turn(const Limit& limit) {
+    Count done = 0;
+    while (done < limit.count && nanoseconds(CLOCK_MONOTONIC) < limit.time) {
+      for (int& fd : fds_) {
+        fd = connect();
+        send_whole(fd, message_.data(), message_.size());
+      }
+      for (const int fd : fds_) {
+        if (receive_whole(fd, answer_.data(), answer_.size()) != message_.size())
+          throw std::runtime_error("a server has closed a connection");
+        close(fd);
+      }
+      done += static_cast<Count>(fds_.size());
+    }
+    return done;
+  }
+
+ private:
+  int connect() {
+    const int fd = checked(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+    const int on = 1;
+    checked(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on), "NO_PORT");
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + next_++ % 200);
+    checked(bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof own), "bind");
+    const auto* const name = reinterpret_cast<const sockaddr*>(&server_.address);
+    checked(::connect(fd, name, sizeof server_.address), "connect");
+    return fd;
+  }
+
+  const Server& server_;
+  std::vector<int> fds_;
+  const std::string message_;
+  std::string answer_;
+  unsigned next_ = 0;
+};
+
+// --- bulk ---
+
+class Bulk {
+ public:
+  explicit Bulk(const Server& server) : server_(server), data_(kPiece, 'x') {}
+
+  Count turn(const Limit& limit) {
+    const int fd = server_.connect();
+    Count done = 0;
+    while (done < limit.count && nanoseconds(CLOCK_MONOTONIC) < limit.time) {
+      send_whole(fd, data_.data(), data_.size());
+      done += kPiece / 1024;
+    }
+    checked(shutdown(fd, SHUT_WR), "shutdown");
+    unsigned char answer[8] = {};
+    if (receive_whole(fd, reinterpret_cast<char*>(answer), sizeof answer) != sizeof answer)
+      throw std::runtime_error("no count from a server");
+    close(fd);
+    std::uint64_t total = 0;
+    for (int i = 7; i >= 0; --i) total = total << 8 | answer[i];
+    if (total != static_cast<std::uint64_t>(done) * 1024)
+      throw std::runtime_error("a wrong count from a server");
+    return done;
+  }
+
+ private:
+  static constexpr std::size_t kPiece = 256 * 1024;
+
+  const Server& server_;
+  const std::string data_;
+};
+
+// --- udp ---
+
+class Udp {
+ public:
+  Udp(const Server& server, int sockets, std::size_t size) : message_(size, 'x') {
+    for (int i = 0; i < sockets; ++i) {
+      fds_.push_back(server.connect(SOCK_DGRAM));
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.fd = fds_.back();
+      checked(epoll_ctl(epoll_, EPOLL_CTL_ADD, fds_.back(), &event), "epoll_ctl");
+    }
+  }
+
+  Count turn(const Limit& limit) {
+    Count sent = 0;
+    for (const int fd : fds_) {
+      if (sent >= limit.count) break;
+      send(fd);
+      ++sent;
+    }
+    bool over = false;
+    epoll_event events[256];
+    for (Count received = 0; received < sent;) {
+      const int count = checked(epoll_wait(epoll_, events, 256, 5'000), "epoll_wait");
+      if (count == 0) throw std::runtime_error("a datagram has been lost");
+      over = over || nanoseconds(CLOCK_MONOTONIC) >= limit.time;
+      for (int i = 0; i < count; ++i) {
+        char buffer[65536];
+        if (recv(events[i].data.fd, buffer, sizeof buffer, MSG_DONTWAIT) < 0) continue;
+        ++received;
+        if (over || sent >= limit.count) continue;
+        send(events[i].data.fd);
+        ++sent;
+      }
+    }
+    return sent;
+  }
+
+ private:
+  void send(int fd) const { checked(::send(fd, message_.data(), message_.size(), 0), "send"); }
+
+  const std::string message_;
+  const int epoll_ = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  std::vector<int> fds_;
+};
+
+// --- memory ---
+
+/// The memory of a process that is its own, in bytes.
+Count memory_of(int process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/smaps_rollup");
+  for (std::string word; file >> word;) {
+    if (word != "Anonymous:") continue;
+    Count kilobytes = 0;
+    file >> kilobytes;
+    return kilobytes * 1024;
+  }
+  throw std::runtime_error("the memory of process " + std::to_string(process) + " is not known");
+}
+
+void echo_once(int fd) {
+  char data[64] = {};
+  send_whole(fd, data, sizeof data);
+  if (receive_whole(fd, data, sizeof data) != sizeof data)
+    throw std::runtime_error("a server has closed a connection");
+}
+
+/// On a connection of its own, which is accepted after all that have been made before.
+void wait_until_accepted(const Server& server) {
+  const int fd = server.connect();
+  echo_once(fd);
+  close(fd);
+}
+
+void measure_memory(const Server& server, int connections) {
+  wait_until_accepted(server);
+  const Count before = memory_of(server.process);
+  std::vector<int> fds;
+  for (int i = 0; i < connections; ++i) {
+    fds.push_back(server.connect());
+    if (i % 1000 == 999) wait_until_accepted(server);
+  }
+  wait_until_accepted(server);
+  const Count open = memory_of(server.process);
+  for (const int fd : fds) echo_once(fd);
+  usleep(100'000);  // in which the server waits for more
+  const Count spoken = memory_of(server.process);
+  std::printf("%jd %jd\n", std::intmax_t{(open - before) / connections},
+              std::intmax_t{(spoken - before) / connections});
+}
 
 // --- turns ---
 
@@ -219,38 +437,68 @@ void run(const std::vector<std::string>& targets, int rounds, int turns, const L
 }
 
 int usage() {
-  std::fputs("usage: load echo|echo_count|accept|accept_count ..., as load.cpp says\n", stderr);
+  std::fputs("usage: load WHAT HOW..., as load.cpp says\n", stderr);
   return 2;
+}
+
+struct Kind {
+  std::string_view name;
+  std::size_t numbers;  // that say how
+};
+constexpr Kind kKinds[] = {{"echo", 2}, {"pipe", 3}, {"accept", 1},
+                           {"once", 2}, {"bulk", 0}, {"udp", 2}};
+
+int load(const std::vector<std::string>& arguments) {
+  std::string_view what = arguments.empty() ? "" : std::string_view(arguments[0]);
+  const auto number = [&](std::size_t i) { return std::stoi(arguments[i]); };
+  if (what == "memory" && arguments.size() == 3) {
+    measure_memory(Server(arguments[2]), number(1));
+    return 0;
+  }
+  const bool counts = what.ends_with("_count");
+  if (counts) what.remove_suffix(std::string_view("_count").size());
+  const auto* const kind = std::find_if(std::begin(kKinds), std::end(kKinds),
+                                        [&](const Kind& each) { return each.name == what; });
+  if (kind == std::end(kKinds)) return usage();
+  const std::size_t numbers = kind->numbers + (counts ? 1 : 3);
+  if (arguments.size() < numbers + 2) return usage();
+  const std::vector<std::string> targets(
+      arguments.begin() + static_cast<std::ptrdiff_t>(numbers) + 1, arguments.end());
+  const std::string& first = arguments[kind->numbers + 1];
+  const Limit limit = counts ? Limit{.count = std::stoi(first)}
+                             : Limit{.time = static_cast<Count>(std::stod(first) * 1e9)};
+  const int turns = counts ? 1 : number(kind->numbers + 2);
+  const int rounds = counts ? 1 : number(kind->numbers + 3);
+  const auto size = [&](std::size_t i) { return static_cast<std::size_t>(number(i)); };
+  if (what == "echo")
+    run<Echo>(targets, rounds, turns, limit, number(1), size(2));
+  else if (what == "pipe")
+    run<Echo>(targets, rounds, turns, limit, number(1), size(2), size(3));
+  else if (what == "accept")
+    run<Accept>(targets, rounds, turns, limit, size(1));
+  else if (what == "once")
+    run<Once>(targets, rounds, turns, limit, size(1), size(2));
+  else if (what == "bulk")
+    run<Bulk>(targets, rounds, turns, limit);
+  else
+    run<Udp>(targets, rounds, turns, limit, number(1), size(2));
+  return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  rlimit descriptors{};
-  getrlimit(RLIMIT_NOFILE, &descriptors);
-  descriptors.rlim_cur = descriptors.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &descriptors);
-
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
-  const std::string_view what = arguments.empty() ? "" : std::string_view(arguments[0]);
-  const bool echoes = what == "echo" || what == "echo_count";
-  const std::size_t how = echoes ? 2 : 1;  // numbers that say how the load is
-  const bool counts = what == "echo_count" || what == "accept_count";
-  const std::size_t numbers = how + (counts ? 1 : 3);
-  if (arguments.size() < numbers + 2) return usage();
-  const auto number = [&](std::size_t i) { return std::stoi(arguments[i]); };
-  const std::vector<std::string> targets(
-      arguments.begin() + static_cast<std::ptrdiff_t>(numbers) + 1, arguments.end());
-  const Limit limit = counts
-                          ? Limit{.count = number(how + 1)}
-                          : Limit{.time = static_cast<Count>(std::stod(arguments[how + 1]) * 1e9)};
-  const int turns = counts ? 1 : number(how + 2);
-  const int rounds = counts ? 1 : number(how + 3);
-  if (echoes)
-    run<Echo>(targets, rounds, turns, limit, number(1), static_cast<std::size_t>(number(2)));
-  else if (what == "accept" || what == "accept_count")
-    run<Accept>(targets, rounds, turns, limit, static_cast<std::size_t>(number(1)));
-  else
-    return usage();
-  return 0;
+  // Ten thousand connections to each of several servers; without the right, what may be had.
+  rlimit descriptors{200'000, 200'000};
+  if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0) {
+    getrlimit(RLIMIT_NOFILE, &descriptors);
+    descriptors.rlim_cur = descriptors.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &descriptors);
+  }
+  try {
+    return load({argv + 1, argv + argc});
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "load: %s\n", error.what());
+    return 1;
+  }
 }

@@ -3,8 +3,10 @@
 // What the servers in raw system calls share.
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -17,8 +19,8 @@ inline int check(int result, const char* call) {
   std::exit(1);
 }
 
-/// Listens on 127.0.0.1 and prints the port.
-inline int listener(int type = SOCK_STREAM) {
+/// A socket at a free port of 127.0.0.1, which is printed.
+inline int bound(int type) {
   const int fd = check(socket(AF_INET, type | SOCK_CLOEXEC, 0), "socket");
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -26,17 +28,25 @@ inline int listener(int type = SOCK_STREAM) {
   socklen_t size = sizeof address;
   auto* const name = reinterpret_cast<sockaddr*>(&address);
   check(bind(fd, name, size), "bind");
-  check(listen(fd, 1024), "listen");
+  if ((type & SOCK_STREAM) != 0) check(listen(fd, 4096), "listen");
   check(getsockname(fd, name, &size), "getsockname");
   std::printf("%d\n", ntohs(address.sin_port));
   std::fflush(stdout);
   return fd;
 }
 
+/// Listens on 127.0.0.1 and prints the port.
+inline int listener(int type = SOCK_STREAM) { return bound(type); }
+
 /// Sends everything; false when the client has gone.
 inline bool send_all(int fd, const char* data, size_t size) {
   while (size > 0) {
     const ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EAGAIN) {
+      pollfd writable{fd, POLLOUT, 0};
+      poll(&writable, 1, -1);
+      continue;
+    }
     if (sent < 0) return false;
     data += sent;
     size -= static_cast<size_t>(sent);

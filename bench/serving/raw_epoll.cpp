@@ -1,9 +1,15 @@
-// An echo server in system calls: one thread and epoll, level-triggered. Prints its port.
+// A server in system calls: one thread and epoll, level-triggered. Prints its port.
+//
+//   raw_epoll         sends back what comes
+//   raw_epoll sink    counts what comes, and at the end of the stream answers with that, 8 bytes
+//   raw_epoll spin    sends back what comes, and never sleeps
 
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <cstring>
 
 #include "raw.hpp"
 
@@ -11,7 +17,10 @@ namespace {
 
 struct Connection {
   int fd;
+  std::uint64_t total = 0;
 };
+
+char buffer[64 * 1024];
 
 void add(int epoll, int fd, void* data) {
   epoll_event event{};
@@ -20,27 +29,45 @@ void add(int epoll, int fd, void* data) {
   raw::check(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
 }
 
-void echo(Connection* connection) {
-  char buffer[4096];
-  const ssize_t got = recv(connection->fd, buffer, sizeof buffer, 0);
-  if (got > 0 && raw::send_all(connection->fd, buffer, static_cast<size_t>(got))) return;
-  if (got < 0 && errno == EAGAIN) return;
+void end(Connection* connection) {
   close(connection->fd);
   delete connection;
 }
 
+void echo(Connection* connection) {
+  const ssize_t got = recv(connection->fd, buffer, sizeof buffer, 0);
+  if (got > 0 && raw::send_all(connection->fd, buffer, static_cast<size_t>(got))) return;
+  if (got < 0 && errno == EAGAIN) return;
+  end(connection);
+}
+
+void sink(Connection* connection) {
+  const ssize_t got = recv(connection->fd, buffer, sizeof buffer, 0);
+  if (got > 0) {
+    connection->total += static_cast<std::uint64_t>(got);
+    return;
+  }
+  if (got < 0 && errno == EAGAIN) return;
+  char answer[8];
+  std::memcpy(answer, &connection->total, sizeof answer);
+  raw::send_all(connection->fd, answer, sizeof answer);
+  end(connection);
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  const auto serve = argc > 1 && std::strcmp(argv[1], "sink") == 0 ? &sink : &echo;
+  const int patience = argc > 1 && std::strcmp(argv[1], "spin") == 0 ? 0 : -1;
   const int listener = raw::listener(SOCK_STREAM | SOCK_NONBLOCK);
   const int epoll = raw::check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   add(epoll, listener, nullptr);
   epoll_event events[1024];
   for (;;) {
-    const int count = raw::check(epoll_wait(epoll, events, 1024, -1), "epoll_wait");
+    const int count = raw::check(epoll_wait(epoll, events, 1024, patience), "epoll_wait");
     for (int i = 0; i < count; ++i) {
       if (events[i].data.ptr != nullptr) {
-        echo(static_cast<Connection*>(events[i].data.ptr));
+        serve(static_cast<Connection*>(events[i].data.ptr));
       } else {
         const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) add(epoll, fd, new Connection{fd});

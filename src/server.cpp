@@ -140,7 +140,7 @@ void BaseServer::serve(const Timeout& poll_interval) {
     }
     const bool handled = more && handle_ready();
     more = handled && detail::current_waiter() != nullptr &&
-           loop_->may_take_another(count(max_connections));
+           loop_->may_take_another(count(max_connections)) && watch.has_request();
     if (waited || handled) service_actions();
   }
 }

@@ -156,6 +156,11 @@ ServerLoop::Watch::Ready ServerLoop::Watch::wait(bool listening, Deadline deadli
   return {entries[0].revents != 0, entries[1].revents != 0};
 }
 
+bool ServerLoop::Watch::has_request() const noexcept {
+  sys::PollEntry entry{fd_, sys::kIn, 0};
+  return sys::poll(&entry, 1, 0) > 0;
+}
+
 bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool stoppable) {
   const std::int64_t pause =
       paused_.load() ? paused_until_.load() - sys::monotonic_nanoseconds() : 0;

@@ -88,6 +88,8 @@ class ServerLoop {
       bool event;
     };
     Ready wait(bool listening, Deadline deadline, bool stoppable);
+    /// Whether there is a request now. To ask get_request() costs an exception when there is none.
+    bool has_request() const noexcept;
 
    private:
     bool has_set();

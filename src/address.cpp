@@ -79,7 +79,7 @@ std::string pair_text(std::string_view host, int port) {
 
 std::string inet_text(const InetFields& fields) {
   const std::string host = detail::sys::format_host(fields.family, fields.host);
-  if (fields.family == kInet) return pair_text(host, fields.port);
+  if (fields.family == kInet) return "('" + host + "', " + std::to_string(fields.port) + ")";
   return "('" + host + "', " + std::to_string(fields.port) + ", " +
          std::to_string(fields.flowinfo) + ", " + std::to_string(fields.scope_id) + ")";
 }

@@ -90,6 +90,11 @@ bool parse_host_loosely(const std::string& text, unsigned char* out) noexcept {
 }
 
 std::string format_host(int family, const unsigned char* host) {
+  if (family == AF_INET) {  // of each client; inet_ntop() takes ten times as long
+    std::string dotted = std::to_string(host[0]);
+    for (int i = 1; i < 4; ++i) (dotted += '.') += std::to_string(host[i]);
+    return dotted;
+  }
   char text[INET6_ADDRSTRLEN] = {};
   if (::inet_ntop(family, host, text, sizeof text) == nullptr) return {};
   return text;

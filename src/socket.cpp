@@ -132,8 +132,9 @@ std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline de
   error = error_from(accepted);
   if (accepted < 0) return result;
   AddressAccess::set_size(result.second, op.address_size, state.proto);
-  result.first =
-      detail::SocketAccess::make(own(accepted, state.family, state.type, state.proto, error));
+  auto made = own(accepted, state.family, state.type, state.proto, error);
+  if (made && state.descriptor.known_stream()) made->descriptor.set_known_stream();
+  result.first = detail::SocketAccess::make(std::move(made));
   return result;
 }
 
@@ -182,6 +183,8 @@ Socket::Socket(AF family, SOCK type, Protocol proto, std::error_code& error) {
   error = error_from(made);
   if (made < 0) return;
   state_ = own(made, static_cast<int>(family), static_cast<int>(type), proto, error);
+  if (state_ && state_->type == static_cast<int>(SOCK::STREAM))
+    state_->descriptor.set_known_stream();
 }
 
 Socket::Socket(Fileno fileno, std::optional<AF> family, std::optional<SOCK> type,

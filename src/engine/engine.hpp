@@ -12,6 +12,7 @@
 
 #include <plug/fiber.hpp>
 
+#include <cerrno>
 #include <memory>
 
 #include "wait/waiter.hpp"
@@ -19,6 +20,16 @@
 namespace plug::detail {
 
 class Scheduler;
+
+/// What is told that something has come.
+class Arrival {
+ public:
+  /// In turn(), and so in no fiber.
+  virtual void arrived() noexcept = 0;
+
+ protected:
+  ~Arrival() = default;
+};
 
 class Engine {
  public:
@@ -38,6 +49,13 @@ class Engine {
     return perform(descriptor, op, deadline);
   }
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
+
+  /// Whether it can do the following.
+  virtual bool tells_of_arrivals() const noexcept { return false; }
+  /// Has `arrival` told once, when there is something to be received on a descriptor of which
+  /// nobody receives, or its end. The number stays taken meanwhile. 0, or -errno.
+  virtual long await_arrival(Descriptor& /*descriptor*/, Arrival& /*arrival*/) { return -ENOSYS; }
+  virtual void forget_arrival(Descriptor& /*descriptor*/) noexcept {}
 
   /// Waits until something has happened, until the deadline at most, and wakes the fibers that it
   /// concerns: 0, or -errno; -EINTR when a signal came.

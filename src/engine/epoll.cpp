@@ -45,6 +45,7 @@ struct Slot {
   bool readable = true;
   bool ended = false;  // by the peer, or by an error: a short read says nothing of what comes next
   struct Waiting* waiting = nullptr;
+  Arrival* arrival = nullptr;
 };
 
 /// Slots by number, each of which stays where it is. They have memory of their own: among what is
@@ -147,11 +148,14 @@ class EpollEngine final : public EngineBase {
   long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
             Deadline deadline) override;
   long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
+  bool tells_of_arrivals() const noexcept override { return true; }
+  long await_arrival(Descriptor& descriptor, Arrival& arrival) override;
+  void forget_arrival(Descriptor& descriptor) noexcept override;
   long turn(Deadline deadline) override;
   void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
 
  private:
-  long watch(Slot& slot, int fd, std::uint64_t owner) noexcept;
+  long watch(Slot& slot, int fd, const Descriptor* owner) noexcept;
 
   long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
   long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
@@ -190,7 +194,8 @@ long EpollEngine::open() noexcept {
 /// Registers the number, unless it has been for this owner. A bare number may be another file's by
 /// now, which only the system knows: it is asked to tell once more what is ready. -EPERM for what
 /// is always ready.
-long EpollEngine::watch(Slot& slot, int fd, std::uint64_t owner) noexcept {
+long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor) noexcept {
+  const std::uint64_t owner = descriptor == nullptr ? 0 : descriptor->identity();
   const auto data_of = [fd](std::uint32_t generation) {
     return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd);
   };
@@ -204,10 +209,22 @@ long EpollEngine::watch(Slot& slot, int fd, std::uint64_t owner) noexcept {
   if (result == -EEXIST) result = sys::epoll_modify(epoll_.get(), fd, kWatched, data);
   slot.owner = owner;
   slot.registered = result >= 0;
-  slot.stream = owner != 0 && is_stream(fd);
+  slot.stream = descriptor != nullptr && (descriptor->known_stream() || is_stream(fd));
   slot.readable = true;
   slot.ended = false;
   return result;
+}
+
+long EpollEngine::await_arrival(Descriptor& descriptor, Arrival& arrival) {
+  Slot& slot = slots_.at(descriptor.fd());
+  const long watched = watch(slot, descriptor.fd(), &descriptor);
+  if (watched >= 0) slot.arrival = &arrival;
+  return watched;
+}
+
+void EpollEngine::forget_arrival(Descriptor& descriptor) noexcept {
+  Slot* const slot = slots_.find(descriptor.fd());
+  if (slot != nullptr && slot->owner == descriptor.identity()) slot->arrival = nullptr;
 }
 
 long EpollEngine::turn(Deadline deadline) {
@@ -227,6 +244,8 @@ long EpollEngine::turn(Deadline deadline) {
     if (slot.generation != event.data >> 32) continue;
     if ((event.events & kReadable) != 0) slot.readable = true;
     if ((event.events & kEnded) != 0) slot.ended = true;
+    if (slot.arrival != nullptr && (event.events & kReadable) != 0)
+      std::exchange(slot.arrival, nullptr)->arrived();
     for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next) {
       const std::uint32_t happened = event.events & waiting->wanted;
       if (happened == 0) continue;
@@ -249,7 +268,7 @@ long EpollEngine::turn(Deadline deadline) {
 long EpollEngine::wait_event(Descriptor& descriptor, Number number, std::uint32_t wanted,
                              Deadline deadline, Op::Kind kind) {
   Slot& slot = slots_.at(number.fd);
-  const long watched = watch(slot, number.fd, number.own ? descriptor.identity() : 0);
+  const long watched = watch(slot, number.fd, number.own ? &descriptor : nullptr);
   if (watched < 0) return watched;
   return wait_in(slot, descriptor, wanted, deadline, kind);
 }
@@ -379,7 +398,7 @@ long EpollEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline)
       const int fd = entries[i].fd;
       if (fd < 0) continue;
       Slot& slot = slots_.at(fd);
-      const long watched = watch(slot, fd, 0);
+      const long watched = watch(slot, fd, nullptr);
       // A regular file: nothing ever happens to it that has not happened yet.
       if (watched == -EPERM) continue;
       if (watched < 0) return watched;

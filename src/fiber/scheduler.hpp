@@ -179,6 +179,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
 
   /// All fibers, from its thread.
   const std::vector<std::shared_ptr<FiberCore>>& fibers() const noexcept { return fibers_; }
+  Engine& engine() const noexcept { return *engine_; }
   const char* engine_name() const noexcept { return engine_->name(); }
   const StackPool& stacks() const noexcept { return stacks_; }
 

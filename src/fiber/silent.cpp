@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <new>
+#include <utility>
 
+#include "fiber/scheduler.hpp"
 #include "server_loop.hpp"
 
 namespace plug::detail {
@@ -27,7 +29,7 @@ bool Silent::open() noexcept {
 }
 
 bool Silent::add(Connection& connection, Descriptor& descriptor, Deadline deadline) {
-  if (over_ || !open()) return false;
+  if (over_) return false;
   try {
     if (!watched_)
       fiber::spawn("silent connections", [self = shared_from_this()] { self->watch(); });
@@ -38,18 +40,39 @@ bool Silent::add(Connection& connection, Descriptor& descriptor, Deadline deadli
   }
   connection.timed_ = !deadline.is_none();
   connection.in_flight_.emplace(descriptor, false);
+  connection.silent_ = this;
+  connection.descriptor_ = &descriptor;
   connection.previous_ = nullptr;
   connection.next_ = first_;
   if (first_ != nullptr) first_->previous_ = &connection;
   first_ = &connection;
-  const int fd = connection.in_flight_->fd();
-  const auto data = reinterpret_cast<std::uintptr_t>(&connection);
-  if (fd < 0 || set_->add(fd, std::uint32_t{sys::kIn} | kReadHangUp | kOnce, data) < 0) {
+  if (!await(connection, descriptor)) {
     forget(connection);
     return false;
   }
-  if (deadline < waits_) sys::eventfd_add(look_again_.get());
+  if (deadline < waits_) look_again();
   return true;
+}
+
+/// By the engine where it can, and else by a set of its own.
+bool Silent::await(Connection& connection, Descriptor& descriptor) {
+  const int fd = connection.in_flight_->fd();
+  if (fd < 0) return false;
+  Engine& engine = Scheduler::here()->engine();
+  if (engine.tells_of_arrivals()) {
+    try {
+      return engine.await_arrival(descriptor, connection) >= 0;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+  const auto data = reinterpret_cast<std::uintptr_t>(&connection);
+  return open() && set_->add(fd, std::uint32_t{sys::kIn} | kReadHangUp | kOnce, data) >= 0;
+}
+
+void Silent::look_again() noexcept {
+  if (set_) sys::eventfd_add(look_again_.get());
+  if (fiber_ != nullptr) fiber_->owner->wake(*fiber_);
 }
 
 void Silent::forget(Connection& connection) noexcept {
@@ -60,9 +83,24 @@ void Silent::forget(Connection& connection) noexcept {
 }
 
 void Silent::drop(Connection& connection) noexcept {
-  set_->remove(connection.in_flight_->fd());
+  if (set_)
+    set_->remove(connection.in_flight_->fd());
+  else
+    Scheduler::here()->engine().forget_arrival(*connection.descriptor_);
   forget(connection);
   connection.stays_silent();
+}
+
+void Silent::has_come(Connection& connection) noexcept {
+  forget(connection);
+  connection.next_ = nullptr;
+  (speaking_ == nullptr ? speaking_ : last_speaking_->next_) = &connection;
+  last_speaking_ = &connection;
+  if (fiber_ != nullptr) fiber_->owner->wake(*fiber_);
+}
+
+void Silent::let_speak() noexcept {
+  while (speaking_ != nullptr) std::exchange(speaking_, speaking_->next_)->speaks();
 }
 
 void Silent::drop_late() noexcept {
@@ -72,42 +110,48 @@ void Silent::drop_late() noexcept {
 
 void Silent::close_all() noexcept {
   while (first_ != nullptr) drop(*first_);
-  if (watched_) sys::eventfd_add(look_again_.get());
+  if (watched_) look_again();
 }
 
 void Silent::look_at(const Events& events, long count) noexcept {
-  // All are off the list before the first is told, in which time others may be closed.
-  std::array<Connection*, std::tuple_size_v<Events>> speaking{};
-  std::size_t found = 0;
   for (long i = 0; i < count; ++i) {
     const std::uint64_t data = events[static_cast<std::size_t>(i)].data;
-    if (data == kLookAgain) {
+    if (data == kLookAgain)
       sys::eventfd_drain(look_again_.get());
-      continue;
-    }
-    auto* const connection = reinterpret_cast<Connection*>(static_cast<std::uintptr_t>(data));
-    forget(*connection);
-    speaking[found++] = connection;
+    else
+      has_come(*reinterpret_cast<Connection*>(static_cast<std::uintptr_t>(data)));
   }
-  for (std::size_t i = 0; i < found; ++i) speaking[i]->speaks();
+}
+
+/// Until one speaks, or `waits_`: a count, or kTimedOut, or another error.
+long Silent::wait() {
+  if (!set_) {
+    const Scheduler::Woken woken = fiber_->owner->park(waits_, "silent connections");
+    return woken == Scheduler::Woken::by_cancel ? kCancelled : 0;
+  }
+  Events events;
+  const long count = set_->wait(events, waits_);
+  if (count > 0) look_at(events, count);
+  return count;
 }
 
 void Silent::watch() {
-  Events events;
-  while (first_ != nullptr) {
+  fiber_ = &Scheduler::here()->current();
+  while (first_ != nullptr || speaking_ != nullptr) {
     waits_ = timers_.empty() ? Deadline::none() : timers_.begin()->first;
-    const long count = set_->wait(events, waits_);
+    const long waited = speaking_ == nullptr ? wait() : 0;
     waits_ = Deadline::immediate();
-    if (count == kCancelled) {
+    if (waited == kCancelled) {
       over_ = true;
       close_all();
-    } else if (count < 0 && count != kTimedOut) {
+    } else if (waited < 0 && waited != kTimedOut) {
       ServerLoop::rest();  // there was no memory for it
-    } else {
-      look_at(events, count);
-      drop_late();
     }
+    // All are off the list before the first is told, in which time others may be closed.
+    let_speak();
+    drop_late();
   }
+  fiber_ = nullptr;
   watched_ = false;
 }
 

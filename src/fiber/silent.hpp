@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "engine/engine.hpp"
 #include "sys/syscalls.hpp"
 #include "wait/deadline.hpp"
 #include "wait/descriptor.hpp"
@@ -15,11 +16,13 @@
 
 namespace plug::detail {
 
+class FiberCore;
+
 /// Those of one scheduler, which one fiber waits for, as long as there are any. For its thread
 /// alone.
 class Silent : public std::enable_shared_from_this<Silent> {
  public:
-  class Connection {
+  class Connection : private Arrival {
    public:
     Connection() = default;
     Connection(const Connection&) = delete;
@@ -35,9 +38,13 @@ class Silent : public std::enable_shared_from_this<Silent> {
    private:
     friend class Silent;
 
+    void arrived() noexcept override { silent_->has_come(*this); }
+
     std::optional<Descriptor::InFlight> in_flight_;  // so that the number stays its own
     std::multimap<Deadline, Connection*>::iterator timer_;
     bool timed_ = false;
+    Silent* silent_ = nullptr;
+    Descriptor* descriptor_ = nullptr;
     Connection* previous_ = nullptr;
     Connection* next_ = nullptr;
   };
@@ -50,7 +57,12 @@ class Silent : public std::enable_shared_from_this<Silent> {
   using Events = std::array<sys::EpollEvent, 64>;
 
   bool open() noexcept;
+  bool await(Connection& connection, Descriptor& descriptor);
+  void has_come(Connection& connection) noexcept;
+  void look_again() noexcept;
   void watch();
+  long wait();
+  void let_speak() noexcept;
   void look_at(const Events& events, long count) noexcept;
   void forget(Connection& connection) noexcept;
   void drop_late() noexcept;
@@ -59,6 +71,10 @@ class Silent : public std::enable_shared_from_this<Silent> {
   std::optional<EventSet> set_;
   sys::OwnFd look_again_;
   Connection* first_ = nullptr;
+  // Those that have spoken and have not been told.
+  Connection* speaking_ = nullptr;
+  Connection* last_speaking_ = nullptr;
+  FiberCore* fiber_ = nullptr;  // the one that watches
   std::multimap<Deadline, Connection*> timers_;
   bool watched_ = false;                    // there is the fiber
   bool over_ = false;                       // it has been cancelled

@@ -49,7 +49,7 @@ inline Result sendto(int fd, const void* data, std::size_t size, int flags, cons
 
 inline Result recv_now(int fd, void* data, std::size_t size) noexcept {
 #ifdef PLUG_SANITIZED
-  return recv(fd, data, size, MSG_DONTWAIT);
+  return recv(fd, data, size, kDontWait);
 #else
   return result(::syscall(SYS_recvfrom, fd, data, size, MSG_DONTWAIT, nullptr, nullptr));
 #endif
@@ -57,7 +57,7 @@ inline Result recv_now(int fd, void* data, std::size_t size) noexcept {
 
 inline Result send_now(int fd, const void* data, std::size_t size) noexcept {
 #ifdef PLUG_SANITIZED
-  return send(fd, data, size, MSG_DONTWAIT);
+  return send(fd, data, size, kDontWait);
 #else
   return result(
       ::syscall(SYS_sendto, fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, std::size_t{0}));

@@ -233,6 +233,12 @@ long EpollEngine::turn(Deadline deadline) {
   const long count = sys::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
                                      deadline.remaining());
   if (count < 0) return count;
+  // Those that wait are on their fibers' stacks, which have not been touched for long.
+  for (long i = 0; i < count; ++i) {
+    const std::uint64_t data = events_[static_cast<std::size_t>(i)].data;
+    const Slot* const slot = slots_.find(static_cast<int>(static_cast<std::uint32_t>(data)));
+    if (slot != nullptr) __builtin_prefetch(slot->waiting);
+  }
   for (long i = 0; i < count; ++i) {
     const sys::EpollEvent event = events_[static_cast<std::size_t>(i)];
     if (event.data == kWakeEvent) {

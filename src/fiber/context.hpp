@@ -38,14 +38,16 @@ class Context {
   void change_to(Context& other, bool for_ever) noexcept;
   void arrive(void* place, Context& from) noexcept;
 
+  // First what each switch uses.
   void* place_ = nullptr;  // where it stands, while it is not running
-  void (*main_)(void* argument) = nullptr;
-  void* argument_ = nullptr;
 
   // The runtime's: what has been caught and not yet handled, and how much is under way.
   void* caught_ = nullptr;
-  unsigned int uncaught_ = 0;
   void* globals_ = nullptr;  // the thread's
+  unsigned int uncaught_ = 0;
+
+  void (*main_)(void* argument) = nullptr;
+  void* argument_ = nullptr;
 
   // The sanitizers'.
   const void* bottom_ = nullptr;

@@ -57,12 +57,11 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
  public:
   FiberCore(std::shared_ptr<Scheduler> scheduler, std::string fiber_name,
             FiberMain function) noexcept
-      : owner(std::move(scheduler)), name(std::move(fiber_name)), main_(std::move(function)) {}
+      : owner(std::move(scheduler)), main_(std::move(function)), name(std::move(fiber_name)) {}
   FiberCore(const FiberCore&) = delete;
   FiberCore& operator=(const FiberCore&) = delete;
 
   const std::shared_ptr<Scheduler> owner;
-  const std::string name;
 
   /// Where it waits; null when it does not.
   const char* where() const noexcept { return where_; }
@@ -75,24 +74,29 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   enum class State : std::uint8_t { unborn, runnable, running, parked, ended };
   static constexpr std::size_t kNoTimer = static_cast<std::size_t>(-1);
 
-  FiberMain main_;
+  // What each wait uses comes first, in few lines of the processor's caches: the calls of the
+  // system in between leave nothing in the nearest.
   State state_ = State::unborn;
-  FiberLimit* limit_ = nullptr;  // the innermost
-  bool permit_ = false;          // woken while it was not parked
-  bool cancelled_ = false;       // asked to end, and not told so yet
+  bool permit_ = false;     // woken while it was not parked
+  bool cancelled_ = false;  // asked to end, and not told so yet
   bool timed_out_ = false;
+  FiberCore* next_ = nullptr;  // of those that can run
   const char* where_ = nullptr;
+  FiberLimit* limit_ = nullptr;  // the innermost
+  Deadline deadline_ = Deadline::none();
+  std::size_t timer_ = kNoTimer;  // its place in the heap of timers
   Context context_;
   Stack stack_;
-  Deadline deadline_ = Deadline::none();
-  std::size_t timer_ = kNoTimer;       // its place in the heap of timers
-  std::size_t index_ = 0;              // its place among the scheduler's fibers
-  FiberCore* next_ = nullptr;          // of those that can run
+  std::size_t index_ = 0;  // its place among the scheduler's fibers
+  FiberMain main_;
   std::shared_ptr<FiberCore> remote_;  // the next of those that other threads have posted,
   bool remote_listed_ = false;         // guarded by the scheduler's mutex
   bool remote_cancel_ = false;
   bool stopped_ = false;                     // asked to end, ever; guarded by the mutex too
   std::stop_source stop_{std::nostopstate};  // made when somebody wants to know
+
+ public:
+  const std::string name;
 };
 
 /// It lives as long as one of its fibers is referred to, by whatever thread.
@@ -206,6 +210,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   void make_runnable(FiberCore& fiber) noexcept;
   FiberCore& take_runnable() noexcept;
   void resume(FiberCore& fiber) noexcept;
+  static void expect(const FiberCore& fiber) noexcept;
   static bool explain_fault(const void* address) noexcept;
   void bury(FiberCore& fiber) noexcept;
   void equip(FiberCore& fiber);

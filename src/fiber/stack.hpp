@@ -18,6 +18,7 @@ enum class StackGuard : std::uint8_t {
 
 /// A stack, which grows down from top(). Below its memory lies its guard.
 struct Stack {
+  StackGuard guard = StackGuard::mark;
   char* memory = nullptr;  // the lowest byte that may be used
   std::size_t size = 0;
   void* slab = nullptr;  // the pool's
@@ -28,7 +29,6 @@ struct Stack {
   std::size_t usable() const noexcept { return size - colour; }
   std::size_t colour = 0;
   std::size_t guard_size = 0;
-  StackGuard guard = StackGuard::mark;
 
   bool guards(const void* address) const noexcept {
     const char* const at = static_cast<const char*>(address);

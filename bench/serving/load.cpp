@@ -46,6 +46,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -411,22 +412,80 @@ void take_turn(Load& load, const Server& server, Limit limit, Sums& sums) {
   sums.cpu += nanoseconds(server.clock) - cpu;
 }
 
+/// A load in a process of its own, since a process may not have the descriptors of all of them.
+class Loader {
+ public:
+  template <class Load, class... How>
+  static Loader start(const std::string& target, const Limit& limit, How... how) {
+    int ends[2];
+    checked(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair");
+    const pid_t child = checked(fork(), "fork");
+    if (child > 0) {
+      close(ends[1]);
+      return Loader(ends[0]);
+    }
+    try {
+      // Only this one tells the parent that it has ended.
+      close_range(3, static_cast<unsigned>(ends[1]) - 1, 0);
+      close_range(static_cast<unsigned>(ends[1]) + 1, ~0U, 0);
+      const Server server(target);
+      Load load(server, how...);
+      char turn = 0;
+      checked(::send(ends[1], &turn, 1, 0), "send");
+      while (checked(recv(ends[1], &turn, 1, 0), "recv") > 0) {
+        Sums sums;
+        take_turn(load, server, limit, sums);
+        checked(::send(ends[1], &sums, sizeof sums, 0), "send");
+      }
+      _exit(0);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "load of %s: %s\n", target.c_str(), error.what());
+      _exit(1);
+    }
+  }
+  Loader(Loader&& other) noexcept : end_(std::exchange(other.end_, -1)) {}
+  Loader& operator=(Loader&&) = delete;
+  ~Loader() {
+    if (end_ >= 0) close(end_);
+  }
+
+  void take_turn_for(Sums& sums) const {
+    const char turn = 1;
+    checked(::send(end_, &turn, 1, MSG_NOSIGNAL), "send");
+    Sums of_turn;
+    receive(&of_turn, sizeof of_turn);
+    sums.done += of_turn.done;
+    sums.time += of_turn.time;
+    sums.cpu += of_turn.cpu;
+  }
+
+ private:
+  explicit Loader(int end) : end_(end) {
+    char ready = 0;
+    receive(&ready, 1);
+  }
+
+  void receive(void* data, std::size_t size) const {
+    if (checked(recv(end_, data, size, 0), "recv") != static_cast<ssize_t>(size))
+      throw std::runtime_error("a load has ended");
+  }
+
+  int end_;
+};
+
 /// `how` is what the load is made from, beside its server.
 template <class Load, class... How>
 void run(const std::vector<std::string>& targets, int rounds, int turns, const Limit& limit,
          How... how) {
-  std::vector<std::unique_ptr<Server>> servers;
-  std::vector<std::unique_ptr<Load>> loads;
-  for (const std::string& target : targets) {
-    servers.push_back(std::make_unique<Server>(target));
-    loads.push_back(std::make_unique<Load>(*servers.back(), how...));
-  }
+  std::vector<Loader> loads;
+  for (const std::string& target : targets)
+    loads.push_back(Loader::start<Load>(target, limit, how...));
   for (int round = 0; round < rounds; ++round) {
     std::vector<Sums> sums(loads.size());
     for (int turn = 0; turn < turns; ++turn) {
       for (std::size_t i = 0; i < loads.size(); ++i) {
         const std::size_t number = turn % 2 == 0 ? i : loads.size() - 1 - i;
-        take_turn(*loads[number], *servers[number], limit, sums[number]);
+        loads[number].take_turn_for(sums[number]);
       }
     }
     for (std::size_t i = 0; i < loads.size(); ++i)
@@ -488,13 +547,10 @@ int load(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Ten thousand connections to each of several servers; without the right, what may be had.
-  rlimit descriptors{200'000, 200'000};
-  if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0) {
-    getrlimit(RLIMIT_NOFILE, &descriptors);
-    descriptors.rlim_cur = descriptors.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &descriptors);
-  }
+  rlimit descriptors{};
+  getrlimit(RLIMIT_NOFILE, &descriptors);
+  descriptors.rlim_cur = descriptors.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &descriptors);
   try {
     return load({argv + 1, argv + argc});
   } catch (const std::exception& error) {

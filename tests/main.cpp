@@ -9,6 +9,11 @@
 #include <plug/fiber.hpp>
 #endif
 
+#ifdef __SANITIZE_THREAD__
+/// Tests that fork want more of the child than to call exec(), and it counts fibers as threads.
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+#endif
+
 int main(int count, char** arguments) {
   testing::InitGoogleTest(&count, arguments);
 #ifdef PLUG_HAS_FIBERS

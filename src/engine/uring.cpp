@@ -18,6 +18,7 @@
 
 #include "engine/faults.hpp"
 #include "sys/polling.hpp"
+#include "sys/sanitizers.hpp"
 
 namespace plug::detail {
 
@@ -51,6 +52,29 @@ std::uint64_t user_data(const Completion& completion, std::size_t tag = 0) noexc
   return reinterpret_cast<std::uintptr_t>(&completion) | std::uint64_t{tag & 0xffff} << kTagShift;
 }
 
+/// Tells sanitizers that the kernel is about to perform an operation.
+void tell_begun(int fd, const Op& op) noexcept {
+  if (op.kind == Op::Kind::connect) sys::tell_connecting(fd);
+  if (has_flags(op.kind) && !receives(op.kind)) sys::tell_sending(fd);
+}
+
+/// That it has.
+void tell_ended(int fd, const Op& op, long result) noexcept {
+  if (!has_flags(op.kind) || result < 0) return;
+  if (receives(op.kind)) sys::tell_received(fd);
+  const bool has_message =
+      op.kind == Op::Kind::receive_message || op.kind == Op::Kind::send_message;
+  sys::Piece whole{op.data, op.size};
+  const auto* const message = static_cast<const sys::Message*>(op.data);
+  auto left = static_cast<std::size_t>(result);
+  for (const sys::Piece& piece :
+       has_message ? std::span(message->pieces, message->count) : std::span(&whole, 1)) {
+    const std::size_t part = std::min(piece.size, left);
+    receives(op.kind) ? sys::tell_written(piece.data, part) : sys::tell_read(piece.data, part);
+    left -= part;
+  }
+}
+
 /// The kernel's rings.
 class Ring {
  public:
@@ -58,7 +82,9 @@ class Ring {
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
   ~Ring() {
-    if (open_) ::io_uring_queue_exit(&ring_);
+    if (!open_) return;
+    sys::tell_released(&memory_);
+    ::io_uring_queue_exit(&ring_);
   }
 
   /// 0, or -errno.
@@ -69,18 +95,25 @@ class Ring {
     parameters.cq_entries = kCompletions;
     const int opened = ::io_uring_queue_init_params(kSubmissions, &ring_, &parameters);
     open_ = opened == 0;
+    sys::tell_acquired(&memory_);
     return opened;
   }
 
   ::io_uring* get() noexcept { return &ring_; }
 
   /// Whether the kernel has something to say that it will say when it is entered.
-  bool has_more() const noexcept {
-    constexpr unsigned kMore = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
-    return (IO_URING_READ_ONCE(*ring_.sq.kflags) & kMore) != 0;
-  }
+  bool has_more() const noexcept { return has(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW); }
+  /// Whether that has been since there was no room for it.
+  bool has_overflowed() const noexcept { return has(IORING_SQ_CQ_OVERFLOW); }
 
  private:
+  bool has(unsigned flags) const noexcept {
+    return (IO_URING_READ_ONCE(*ring_.sq.kflags) & flags) != 0;
+  }
+
+  // The kernel gives a ring the memory that another one has had.
+  static inline char memory_;
+
   ::io_uring ring_{};
   bool open_ = false;
 };
@@ -105,7 +138,7 @@ class UringEngine final : public EngineBase {
   void take(const io_uring_cqe& end) noexcept;
 
   template <class Prepare>
-  long submit(Descriptor& descriptor, Op& op, Deadline deadline, const char* where,
+  long submit(Descriptor& descriptor, int fd, Op& op, Deadline deadline, const char* where,
               Prepare prepare);
   void ask_to_end(Completion& completion) noexcept;
   long wait_for_end(Completion& completion, Descriptor* descriptor, Deadline deadline,
@@ -274,8 +307,8 @@ long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, D
 
 /// Has the kernel perform an operation. -EINTR: to be submitted again.
 template <class Prepare>
-long UringEngine::submit(Descriptor& descriptor, Op& op, Deadline deadline, const char* where,
-                         Prepare prepare) {
+long UringEngine::submit(Descriptor& descriptor, int fd, Op& op, Deadline deadline,
+                         const char* where, Prepare prepare) {
   Completion completion{.fiber = scheduler_.current(), .pending = 1, .fault = next_fault(op.kind)};
   const AtMost limit(op, completion.fault);
   io_uring_sqe& submission = entry();
@@ -284,7 +317,9 @@ long UringEngine::submit(Descriptor& descriptor, Op& op, Deadline deadline, cons
   else
     prepare(submission);
   ::io_uring_sqe_set_data64(&submission, user_data(completion));
+  tell_begun(fd, op);
   const long reason = wait_for_end(completion, &descriptor, deadline, where);
+  tell_ended(fd, op, completion.result);
 
   const long result = completion.result;
   const bool closed = descriptor.closed();
@@ -331,7 +366,7 @@ long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
     auto* const message =
         reinterpret_cast<msghdr*>(has_message ? static_cast<sys::Message*>(op.data) : &around);
     const long result =
-        submit(descriptor, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
+        submit(descriptor, fd, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
           piece.size = op.size;
           const std::size_t size = std::min(op.size, kMostBytes);
           if (op.kind == Op::Kind::receive)
@@ -361,7 +396,7 @@ long UringEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadli
   for (;;) {
     auto size = static_cast<socklen_t>(op.address_size);
     const long result =
-        submit(descriptor, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
+        submit(descriptor, fd, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
           ::io_uring_prep_accept(&submission, fd, static_cast<sockaddr*>(op.address), &size,
                                  SOCK_CLOEXEC);
         });
@@ -372,7 +407,7 @@ long UringEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadli
       continue;
     }
     op.address_size = size;
-    return result;
+    return result < 0 ? result : sys::tell_accepted(static_cast<int>(result));
   }
 }
 
@@ -384,7 +419,7 @@ long UringEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline 
       address->sa_family == AF_UNIX)
     return try_once(descriptor, fd, op);
   const long result =
-      submit(descriptor, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
+      submit(descriptor, fd, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
         ::io_uring_prep_connect(&submission, fd, address, static_cast<socklen_t>(op.address_size));
       });
   // In either case it has begun.
@@ -396,7 +431,7 @@ long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
   Op op{.kind = Op::Kind::ready};
   for (;;) {
     const long result =
-        submit(descriptor, op, deadline, name_of(kind), [&](io_uring_sqe& submission) {
+        submit(descriptor, number.fd, op, deadline, name_of(kind), [&](io_uring_sqe& submission) {
           ::io_uring_prep_poll_add(&submission, number.fd, static_cast<unsigned>(events));
         });
     if (result == -EBADF && !number.own && !descriptor.closed()) return sys::kNotOpen;
@@ -405,8 +440,6 @@ long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
 }
 
 long UringEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
-  if (const Fault fault = next_fault(Op::Kind::ready); fault.kind == Fault::Kind::result)
-    return fault.value;
   for (;;) {
     const long ready = sys::poll(entries.data(), entries.size(), 0);
     if (ready != 0 && ready != -EINTR) return ready;

@@ -6,20 +6,7 @@
 
 #include <utility>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define PLUG_ADDRESS_SANITIZER
-#endif
-#if __has_feature(thread_sanitizer)
-#define PLUG_THREAD_SANITIZER
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define PLUG_ADDRESS_SANITIZER
-#endif
-#ifdef __SANITIZE_THREAD__
-#define PLUG_THREAD_SANITIZER
-#endif
+#include "sys/sanitizers.hpp"
 
 #ifdef PLUG_ADDRESS_SANITIZER
 #include <sanitizer/common_interface_defs.h>

@@ -7,14 +7,8 @@
 #include <new>
 
 #include "sys/memory.hpp"
+#include "sys/sanitizers.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define PLUG_ADDRESS_SANITIZER
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define PLUG_ADDRESS_SANITIZER
-#endif
-#endif
 #ifdef PLUG_ADDRESS_SANITIZER
 #include <sanitizer/asan_interface.h>
 #endif

@@ -21,6 +21,7 @@
 #include <new>
 
 #include "sys/control.hpp"
+#include "sys/sanitizers.hpp"
 #include "sys/signals.hpp"
 #include "sys/transfer.hpp"
 
@@ -134,6 +135,7 @@ Result accept(int fd, void* address, std::size_t& size) noexcept {
 }
 
 Result connect(int fd, const void* address, std::size_t size) noexcept {
+  tell_connecting();
   return result(::connect(fd, as_sockaddr(address), static_cast<socklen_t>(size)));
 }
 

@@ -186,7 +186,7 @@ long EngineBase::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
 long EngineBase::try_now(Descriptor& descriptor, int fd, Op& op) noexcept {
   if (op.kind == Op::Kind::ready) {
     sys::PollEntry entry{op.file < 0 ? fd : op.file, static_cast<short>(op.flags), 0};
-    const long ready = sys::poll(&entry, 1, 0);
+    const long ready = poll_now({&entry, 1});
     if (ready == 0 || ready == -EINTR) return kTimedOut;
     return ready < 0 ? ready : entry.revents;
   }
@@ -289,7 +289,11 @@ long EngineBase::connect(Descriptor& descriptor, int fd, Op& op, Deadline deadli
     if (ready < 0) return ready;
     // Without a time-out it ends as the system's own connect() does, after which the socket knows
     // that it is connected; with one as in Python, where the next connect() finds that out.
-    if (deadline.is_none()) return try_once(descriptor, fd, op);
+    if (deadline.is_none()) {
+      const long ended = try_once(descriptor, fd, op);
+      if (ended == -EINTR || ended == -EALREADY || ended == -EINPROGRESS) continue;
+      return ended;
+    }
     int error = 0;
     const long got = sys::socket_error(fd, error);
     return got < 0 ? got : -static_cast<long>(error);

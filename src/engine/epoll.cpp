@@ -290,11 +290,9 @@ long EpollEngine::wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t want
 
 long EpollEngine::wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
                              Op::Kind kind) {
-  if (const Fault fault = next_fault(Op::Kind::ready); fault.kind == Fault::Kind::result)
-    return fault.value;
   sys::PollEntry entry{number.fd, static_cast<short>(events), 0};
   for (;;) {
-    const long ready = sys::poll(&entry, 1, 0);
+    const long ready = poll_now({&entry, 1});
     if (ready < 0 && ready != -EINTR) return ready;
     if (ready > 0) return entry.revents;
     const long happened =
@@ -392,7 +390,7 @@ long EpollEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline 
 long EpollEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
   FiberCore& fiber = scheduler_.current();
   for (;;) {
-    const long ready = sys::poll(entries.data(), entries.size(), 0);
+    const long ready = poll_now(entries);
     if (ready != 0 && ready != -EINTR) return ready;
     if (deadline.remaining() == 0) return 0;
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "wait/waiter.hpp"
 
@@ -30,6 +31,14 @@ class Faults {
   /// Before each wait for events: 0, or -errno, with which it ends instead.
   virtual long turn() noexcept { return 0; }
 
+  // --- io_uring only ---
+
+  /// How many entries a ring that is opened has; 0: as many as ever.
+  virtual unsigned submissions() const noexcept { return 0; }
+  virtual unsigned completions() const noexcept { return 0; }
+  /// Completions have come for which there was no room.
+  virtual void overflowed() noexcept {}
+
  protected:
   ~Faults() = default;
 };
@@ -39,6 +48,14 @@ inline constinit Faults* faults = nullptr;
 
 inline Fault next_fault(Op::Kind kind) noexcept {
   return faults == nullptr ? Fault{} : faults->next(kind);
+}
+
+/// Which of the entries are ready now, as sys::poll() says it.
+inline long poll_now(std::span<sys::PollEntry> entries) noexcept {
+  const Fault fault = next_fault(Op::Kind::ready);
+  if (fault.kind == Fault::Kind::result) [[unlikely]]
+    return fault.value;
+  return sys::poll(entries.data(), entries.size(), 0);
 }
 
 /// Has an operation move so much at most, for as long as this lives.

@@ -92,8 +92,13 @@ class Ring {
     ::io_uring_params parameters{};
     parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                        IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+    unsigned submissions = kSubmissions;
     parameters.cq_entries = kCompletions;
-    const int opened = ::io_uring_queue_init_params(kSubmissions, &ring_, &parameters);
+    if (faults != nullptr && faults->completions() != 0) [[unlikely]] {
+      submissions = faults->submissions();
+      parameters.cq_entries = faults->completions();
+    }
+    const int opened = ::io_uring_queue_init_params(submissions, &ring_, &parameters);
     open_ = opened == 0;
     sys::tell_acquired(&memory_);
     return opened;
@@ -244,8 +249,10 @@ long UringEngine::enter(Deadline deadline) noexcept {
 }
 
 long UringEngine::turn(Deadline deadline) {
-  if (faults != nullptr) [[unlikely]]
+  if (faults != nullptr) [[unlikely]] {
+    if (ring_.has_overflowed()) faults->overflowed();
     if (const long fault = faults->turn(); fault < 0) return fault;
+  }
   if (!listening_) listen_for_wake();
   const long entered = enter(deadline);
   reap();
@@ -441,7 +448,7 @@ long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
 
 long UringEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
   for (;;) {
-    const long ready = sys::poll(entries.data(), entries.size(), 0);
+    const long ready = poll_now(entries);
     if (ready != 0 && ready != -EINTR) return ready;
     if (deadline.remaining() == 0) return 0;
 

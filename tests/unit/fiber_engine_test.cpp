@@ -1,5 +1,4 @@
-// What tells fibers that something has happened: which of them runs, what both do alike, and what
-// they do when operations fail.
+// What tells fibers that something has happened: which of them runs, and what both do alike.
 
 #include <plug/fiber.hpp>
 #include <plug/plug.hpp>
@@ -18,12 +17,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "engine/faults.hpp"
+#include "support/engines.hpp"
 #include "support/errors.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"
@@ -31,13 +32,7 @@
 namespace plug {
 namespace {
 
-using detail::Fault;
-using detail::Op;
 using fiber::Engine;
-
-std::string engine_of(Engine asked) {
-  return fiber::run([] { return std::string(fiber::engine()); }, {.engine = asked});
-}
 
 /// Has a system call fail from here on, in this process.
 bool refuse(std::uint32_t number, std::uint32_t error) {
@@ -51,8 +46,6 @@ bool refuse(std::uint32_t number, std::uint32_t error) {
   return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
          ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
-
-bool has_uring() { return engine_of(Engine::uring) == "uring"; }
 
 TEST(EngineOfFibers, IsTheOneThatIsAskedFor) {
   EXPECT_EQ(engine_of(Engine::epoll), "epoll");
@@ -118,23 +111,7 @@ TEST(EngineOfFibers, SaysSoWhenTheSystemHasNothingToSpare) {
 
 // --- on both ---
 
-class OnEngine : public testing::TestWithParam<Engine> {
- protected:
-  void SetUp() override {
-    if (GetParam() == Engine::uring && !has_uring()) GTEST_SKIP() << "no io_uring here";
-  }
-  template <class F>
-  void run(F main) {
-    const int before = count_descriptors();
-    fiber::run(std::move(main), {.engine = GetParam()});
-    EXPECT_EQ(count_descriptors(), before);
-  }
-};
-
-INSTANTIATE_TEST_SUITE_P(Engines, OnEngine, testing::Values(Engine::epoll, Engine::uring),
-                         [](const auto& tested) {
-                           return tested.param == Engine::epoll ? "epoll" : "uring";
-                         });
+PLUG_ON_EACH_ENGINE(OnEngine);
 
 TEST_P(OnEngine, WaitallWaitsForAllUntilTheEndOfTheStream) {
   run([] {
@@ -222,11 +199,17 @@ TEST_P(OnEngine, WaitsForManyDescriptorsAtOnceAgainAndAgain) {
   });
 }
 
+#ifdef PLUG_SANITIZED
+constexpr int kManyPairs = 500;
+#else
+constexpr int kManyPairs = 3000;
+#endif
+
 TEST_P(OnEngine, ManyMoreOperationsThanItsQueuesHold) {
   run([] {
     std::vector<std::pair<Socket, Socket>> pairs;
     std::vector<fiber::Task<Bytes>> readers;
-    for (int i = 0; i < 3000; ++i) pairs.push_back(socketpair());
+    for (int i = 0; i < kManyPairs; ++i) pairs.push_back(socketpair());
     for (auto& pair : pairs)
       for (Socket* end : {&pair.first, &pair.second})
         readers.push_back(fiber::spawn([end] { return end->recv(1); }));
@@ -273,159 +256,89 @@ TEST_P(OnEngine, AThreadAndFibersOfBothEnginesShareAListenerAndItsConnections) {
   EXPECT_EQ(accepted, 3 * kEach);
 }
 
-// --- faults ---
+/// What two threads do that share nothing but a connection: the first writes to a variable, and
+/// hands that over; the second reads the variable.
+using HandOver = std::function<void(Socket& one, Socket& other)>;
 
-/// The n-th operation of a kind meets with a fault.
-class OneFault final : public detail::Faults {
- public:
-  OneFault(Op::Kind kind, Fault fault, int nth = 1) : kind_(kind), fault_(fault), left_(nth) {
-    detail::faults = this;
-  }
-  ~OneFault() { detail::faults = nullptr; }
-  Fault next(Op::Kind kind) noexcept override {
-    return kind == kind_ && --left_ == 0 ? fault_ : Fault{};
-  }
-  long turn() noexcept override { return std::exchange(fail_turn, 0); }
-  bool happened() const { return left_ <= 0; }
-
-  long fail_turn = 0;
-
- private:
-  Op::Kind kind_;
-  Fault fault_;
-  int left_;
+const HandOver kFirst[] = {
+    [](Socket& one, Socket&) { one.sendall("x"); },
+    [](Socket& one, Socket&) { one.sendmsg({BytesView("x")}); },
+};
+const HandOver kSecond[] = {
+    [](Socket&, Socket& other) { other.recv(1); },
+    [](Socket&, Socket& other) { other.recvmsg(1); },
 };
 
-TEST_P(OnEngine, AnErrorOfAnyOperationReachesWhoAskedAndNobodyElse) {
-  for (const int error : {ECONNRESET, ENOBUFS, EIO, ECANCELED, ENOMEM}) {
-    for (int kind = 0; kind <= static_cast<int>(Op::Kind::connect); ++kind) {
-      const auto failing = static_cast<Op::Kind>(kind);
-      if (failing == Op::Kind::send_file || failing == Op::Kind::send_pipe) continue;
-      SCOPED_TRACE(testing::Message() << "kind " << kind << ", error " << error);
-      OneFault fault(failing, {Fault::Kind::result, -error});
-      run([&] {
-        auto [good, good_peer] = socketpair();
-        auto other = fiber::spawn([&s = good] {
-          std::string byte(1, ' ');
-          s.recv_into(byte);
-          return byte;
-        });
-        auto [one, peer] = socketpair();
-        Socket listener = tcp_listener();
-        Socket client(AF::INET, SOCK::STREAM);
-        char byte = 0;
-        const MutableBytes room(&byte, 1);
-        const bool reads = detail::Op::Kind::receive_batch >= failing;
-        if (reads) ::send(peer.fileno(), "xyz", 3, 0);
-        // Whoever waits beside it must not take the fault.
-        if (failing != Op::Kind::receive) fiber::yield();
-        const int number = number_of_error([&, &s = one] {
-          switch (failing) {
-            case Op::Kind::receive:
-              s.recv(1);
-              break;
-            case Op::Kind::receive_from:
-              s.recvfrom(1);
-              break;
-            case Op::Kind::receive_message:
-              s.recvmsg(1);
-              break;
-            case Op::Kind::receive_batch: {
-              DatagramBatch batch;
-              recv_batch(s, batch);
-              break;
-            }
-            case Op::Kind::send_batch: {
-              DatagramBatch batch;
-              batch.add("x");
-              send_batch(s, batch);
-              break;
-            }
-            case Op::Kind::send:
-              s.send("x");
-              break;
-            case Op::Kind::send_to:
-              Socket(AF::INET, SOCK::DGRAM).sendto("x", listener.getsockname());
-              break;
-            case Op::Kind::send_message:
-              s.sendmsg({BytesView("x")});
-              break;
-            case Op::Kind::accept:
-              listener.accept();
-              break;
-            default:
-              client.connect(listener.getsockname());
-          }
-        });
-        EXPECT_TRUE(fault.happened());
-        EXPECT_EQ(number, error);
-        ::send(good_peer.fileno(), "!", 1, 0);
-        EXPECT_EQ(other.join(10), "!");
-      });
-    }
-  }
-}
-
-TEST_P(OnEngine, InterruptedAndShortOperationsGoOn) {
-  for (const Fault fault : {Fault{Fault::Kind::result, -EINTR}, Fault{Fault::Kind::at_most, 1}}) {
-    for (const Op::Kind kind : {Op::Kind::receive, Op::Kind::send}) {
-      OneFault one_fault(kind, fault);
-      run([] {
+TEST_P(OnEngine, WhatIsDoneBeforeSendingIsSeenAfterReceiving) {
+  for (const bool first_in_fiber : {true, false}) {
+    for (const bool second_in_fiber : {true, false}) {
+      for (std::size_t way = 0; way < std::size(kFirst); ++way) {
         auto [one, other] = tcp_pair();
-        auto reader = fiber::spawn([&s = one] { return s.recv(8, MSG::WAITALL); });
-        other.sendall("12345678");
-        EXPECT_EQ(reader.join(10), "12345678");
-      });
-      EXPECT_TRUE(one_fault.happened());
+        int shared = 0;
+        const auto in = [engine = GetParam()](bool fiber, const auto& body) {
+          if (fiber)
+            fiber::run(body, {.engine = engine});
+          else
+            body();
+        };
+        std::thread first([&, &a = one, &b = other] {
+          in(first_in_fiber, [&] {
+            shared = 1;
+            kFirst[way](a, b);
+          });
+        });
+        int seen = 0;
+        std::thread second([&, &a = one, &b = other] {
+          in(second_in_fiber, [&] {
+            kSecond[way](a, b);
+            seen = shared;
+          });
+        });
+        first.join();
+        second.join();
+        EXPECT_EQ(seen, 1);
+      }
     }
   }
 }
 
-TEST_P(OnEngine, AWaitThatIsInterruptedAsksTheHookAndGoesOn) {
-  OneFault fault(Op::Kind::ready, {}, 1000);
-  static int asked;
-  asked = 0;
-  const InterruptHook before = set_interrupt_hook([] {
-    ++asked;
-    return std::errc{};
-  });
-  run([&] {
-    auto [one, other] = socketpair();
-    auto sender = fiber::spawn([&s = other] {
-      fiber::sleep(0.005);
-      s.send("x");
-    });
-    fault.fail_turn = -EINTR;
-    EXPECT_EQ(one.recv(1), "x");
-    sender.join();
-  });
-  set_interrupt_hook(before);
-  // The kernel interrupts a thread, too, whose rings of earlier runs it has done away with.
-  EXPECT_GE(asked, 1);
-}
-
-TEST(AnOperationThatEndsAfterItWasAskedToEndEarly, LosesNothing) {
-  if (!has_uring()) GTEST_SKIP() << "no io_uring here";
-  const OneFault fault(Op::Kind::receive, {Fault::Kind::late, 0});
-  fiber::run(
-      [] {
-        auto [one, other] = socketpair();
-        auto reader = fiber::spawn([&s = one] {
-          const Bytes got = s.recv(10);
-          EXPECT_THROW(fiber::sleep(10), CancelledError);
-          return got;
+TEST_P(OnEngine, WhatIsDoneBeforeConnectingIsSeenAfterAccepting) {
+  for (const bool first_in_fiber : {true, false}) {
+    for (const bool second_in_fiber : {true, false}) {
+      Socket listener = tcp_listener();
+      const Address address = listener.getsockname();
+      int shared = 0, seen = 0;
+      Bytes got;
+      const auto in = [engine = GetParam()](bool fiber, const auto& body) {
+        if (fiber)
+          fiber::run(body, {.engine = engine});
+        else
+          body();
+      };
+      std::thread second([&] {
+        Socket accepted;
+        in(second_in_fiber, [&] {
+          accepted = listener.accept().first;
+          seen = shared;
         });
-        fiber::yield();
-        other.send("still there");
-        fiber::sleep(0.002);
-        EXPECT_FALSE(reader.done());
-        reader.cancel();
-        EXPECT_EQ(reader.join(10), "still ther");
-        const OneFault again(Op::Kind::receive, {Fault::Kind::late, 0});
-        one.settimeout(0.01);
-        EXPECT_EQ(one.recv(10), "e");
-      },
-      {.engine = Engine::uring});
+        // Whoever has accepted it, a thread receives from it.
+        got = accepted.recv(1);
+        seen += shared;
+      });
+      std::thread first([&] {
+        Socket client;
+        in(first_in_fiber, [&] {
+          shared = 1;
+          client.connect(address);
+        });
+        client.sendall("x");
+        client.recv(1);
+      });
+      first.join();
+      second.join();
+      EXPECT_EQ(seen, 2);
+    }
+  }
 }
 
 }  // namespace

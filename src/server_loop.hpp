@@ -28,6 +28,15 @@ namespace plug::detail {
 /// An eventfd. Throws OSError when there is none to be had.
 sys::OwnFd make_event();
 
+/// In a forked child the threads, or fibers, that handle requests are the parent's, and so is what
+/// they use: true, and that is left as it is, for ever, when another process has made it.
+template <class Impl>
+bool left_to_parent(std::unique_ptr<Impl>& handlers) noexcept {
+  if (handlers->generation == sys::fork_generation()) return false;
+  static_cast<void>(handlers.release());
+  return true;
+}
+
 class ServerLoop {
  public:
   /// Throws OSError when there is no descriptor for its events.

@@ -110,9 +110,7 @@ HandlerPool::HandlerPool() : impl_(std::make_unique<Impl>()) {}
 HandlerPool::~HandlerPool() { end(); }
 
 void HandlerPool::leave_to_parent() {
-  if (impl_->generation == sys::fork_generation()) return;
-  static_cast<void>(impl_.release());
-  impl_ = std::make_unique<Impl>();
+  if (left_to_parent(impl_)) impl_ = std::make_unique<Impl>();
 }
 
 void HandlerPool::submit(BaseServer& server, Main main, Request& request,
@@ -199,12 +197,7 @@ void HandlerPool::join() {
 }
 
 void HandlerPool::end() noexcept {
-  if (impl_ == nullptr) return;
-  // In a forked child the workers are another process's.
-  if (impl_->generation != sys::fork_generation()) {
-    static_cast<void>(impl_.release());
-    return;
-  }
+  if (impl_ == nullptr || left_to_parent(impl_)) return;
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->queue.clear();

@@ -142,9 +142,7 @@ HandlerThreads::HandlerThreads() : impl_(std::make_unique<Impl>()) {}
 HandlerThreads::~HandlerThreads() { end(); }
 
 void HandlerThreads::leave_to_parent() {
-  if (impl_->generation == sys::fork_generation()) return;
-  static_cast<void>(impl_.release());
-  impl_ = std::make_unique<Impl>();
+  if (left_to_parent(impl_)) impl_ = std::make_unique<Impl>();
 }
 
 void HandlerThreads::start(BaseServer& server, Main main, Request& request,
@@ -207,12 +205,7 @@ void HandlerThreads::join() {
 }
 
 void HandlerThreads::end() noexcept {
-  if (impl_ == nullptr) return;
-  // In a forked child the threads are another process's.
-  if (impl_->generation != sys::fork_generation()) {
-    static_cast<void>(impl_.release());
-    return;
-  }
+  if (impl_ == nullptr || left_to_parent(impl_)) return;
   try {
     impl_->wait(true);
   } catch (...) {

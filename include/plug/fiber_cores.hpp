@@ -90,7 +90,8 @@ Scheduler here();
 
 namespace plug::detail {
 
-using CoreMain = std::function<void(std::size_t core, const std::vector<fiber::Scheduler>& all)>;
+using AllCores = const std::vector<fiber::Scheduler>&;
+using CoreMain = std::function<void(std::size_t core, AllCores all)>;
 void run_on_cores(std::size_t cores, const CoreMain& main, const fiber::RunOptions& options);
 
 }  // namespace plug::detail
@@ -100,9 +101,8 @@ namespace plug::fiber {
 /// What run_on() calls on each core: with its number, counted from 0, and, where it takes them,
 /// with the schedulers of all cores in that order.
 template <class F>
-concept CoreFunction = std::invocable<F&, std::size_t> || std::invocable < F&,
-        std::size_t, const std::vector<Scheduler>
-& > ;
+concept CoreFunction =
+    std::invocable<F&, std::size_t> || std::is_invocable_v<F&, std::size_t, detail::AllCores>;
 
 /// Runs fibers in that many threads, one of which is the calling one, as fiber::run() does: the
 /// main fiber of each calls main(core), at the same time as the others. 0: as many threads as the
@@ -117,7 +117,7 @@ template <CoreFunction F>
 void run_on(std::size_t cores, F main, const RunOptions& options = {}) {
   detail::run_on_cores(
       cores,
-      [&main](std::size_t core, [[maybe_unused]] const std::vector<Scheduler>& all) {
+      [&main](std::size_t core, [[maybe_unused]] detail::AllCores all) {
         if constexpr (std::invocable<F&, std::size_t>)
           main(core);
         else

@@ -264,9 +264,7 @@ HandlerFibers::HandlerFibers() : impl_(std::make_unique<Impl>()) {}
 HandlerFibers::~HandlerFibers() { end(); }
 
 void HandlerFibers::leave_to_parent() {
-  if (impl_->generation == sys::fork_generation()) return;
-  static_cast<void>(impl_.release());
-  impl_ = std::make_unique<Impl>();
+  if (left_to_parent(impl_)) impl_ = std::make_unique<Impl>();
 }
 
 void HandlerFibers::start(BaseServer& server, Main main, Request& request,
@@ -326,12 +324,7 @@ void HandlerFibers::join() {
 }
 
 void HandlerFibers::end() noexcept {
-  if (impl_ == nullptr) return;
-  // In a forked child the fibers are another process's.
-  if (impl_->generation != sys::fork_generation()) {
-    static_cast<void>(impl_.release());
-    return;
-  }
+  if (impl_ == nullptr || left_to_parent(impl_)) return;
   impl_->wait_whatever_happens([this] { return impl_->all == 0; });
   impl_.reset();
 }

@@ -133,7 +133,7 @@ std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline de
   if (accepted < 0) return result;
   AddressAccess::set_size(result.second, op.address_size, state.proto);
   auto made = own(accepted, state.family, state.type, state.proto, error);
-  if (made && state.descriptor.known_stream()) made->descriptor.set_known_stream();
+  if (made && state.descriptor.known_tcp()) made->descriptor.set_known_tcp();
   result.first = detail::SocketAccess::make(std::move(made));
   return result;
 }
@@ -183,8 +183,10 @@ Socket::Socket(AF family, SOCK type, Protocol proto, std::error_code& error) {
   error = error_from(made);
   if (made < 0) return;
   state_ = own(made, static_cast<int>(family), static_cast<int>(type), proto, error);
-  if (state_ && state_->type == static_cast<int>(SOCK::STREAM))
-    state_->descriptor.set_known_stream();
+  const bool tcp = state_ && (family == AF::INET || family == AF::INET6) &&
+                   state_->type == static_cast<int>(SOCK::STREAM) &&
+                   (state_->proto == 0 || state_->proto == static_cast<int>(IPPROTO::TCP));
+  if (tcp) state_->descriptor.set_known_tcp();
 }
 
 Socket::Socket(Fileno fileno, std::optional<AF> family, std::optional<SOCK> type,

@@ -1,6 +1,8 @@
 // The engine on epoll(7): every descriptor is registered once, edge-triggered, and calls are tried
 // before they are waited for.
 
+#include <plug/constants.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -24,6 +26,9 @@ constexpr std::uint32_t kEdge = std::uint32_t{1} << 31;
 constexpr std::uint32_t kFailed = bits(sys::kHangUp | sys::kError);  // never asked for
 constexpr std::uint32_t kEnded = kFailed | bits(sys::kReadHangUp);
 constexpr std::uint32_t kReadable = bits(sys::kIn) | kEnded, kWritable = bits(sys::kOut) | kFailed;
+// After these a read of less than was asked for says nothing of what comes next: the end, an error,
+// or what lies behind urgent data, where each read stops.
+constexpr std::uint32_t kStops = kEnded | bits(sys::kPriority);
 constexpr std::uint32_t kWatched =
     bits(sys::kIn | sys::kOut | sys::kPriority | sys::kReadNormal | sys::kReadBand |
          sys::kWriteNormal | sys::kWriteBand | sys::kReadHangUp) |
@@ -40,10 +45,10 @@ struct Slot {
   std::uint64_t owner = 0;  // the descriptor's identity; 0: a bare number
   std::uint32_t generation = 0;
   bool registered = false;
-  bool stream = false;  // a short read empties it
+  bool tcp = false;
   // What the last event and the last call have left behind.
   bool readable = true;
-  bool ended = false;  // by the peer, or by an error: a short read says nothing of what comes next
+  bool stopped = false;  // a read of less than was asked for may have left something behind
   struct Waiting* waiting = nullptr;
   Arrival* arrival = nullptr;
 };
@@ -129,8 +134,19 @@ struct Waiting {
   Waiting* previous = nullptr;
 };
 
-/// Whether less than was asked for means that there is no more for now.
-bool empties(const Op& op, long result) noexcept {
+/// Of TCP alone a read of less than was asked for leaves nothing behind: on a Unix socket each
+/// stops behind a message that has descriptors beside it.
+bool is_tcp(int fd) noexcept {
+  int protocol = 0;
+  std::size_t size = sizeof protocol;
+  return is_stream(fd) &&
+         sys::getsockopt(fd, static_cast<int>(SOL::SOCKET), static_cast<int>(SO::PROTOCOL),
+                         &protocol, size) >= 0 &&
+         protocol == static_cast<int>(IPPROTO::TCP);
+}
+
+/// Whether it has read less than was asked for.
+bool is_short(const Op& op, long result) noexcept {
   constexpr int kPeek = 0x2;
   const bool moves = op.kind == Op::Kind::receive || op.kind == Op::Kind::receive_batch;
   return moves && (op.flags & kPeek) == 0 && result > 0 &&
@@ -168,9 +184,9 @@ class EpollEngine final : public EngineBase {
                   Op::Kind kind);
   long wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted, Deadline deadline,
                Op::Kind kind);
-  template <class Try, class Empties>
+  template <class Try, class IsShort>
   long receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind, Try try_it,
-               Empties empties);
+               IsShort is_short);
   long send(Descriptor& descriptor, int fd, void* data, std::size_t size, Deadline deadline);
 
   sys::OwnFd epoll_;
@@ -209,9 +225,9 @@ long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor) noexce
   if (result == -EEXIST) result = sys::epoll_modify(epoll_.get(), fd, kWatched, data);
   slot.owner = owner;
   slot.registered = result >= 0;
-  slot.stream = descriptor != nullptr && (descriptor->known_stream() || is_stream(fd));
+  slot.tcp = descriptor != nullptr && (descriptor->known_tcp() || is_tcp(fd));
   slot.readable = true;
-  slot.ended = false;
+  slot.stopped = false;
   return result;
 }
 
@@ -249,7 +265,7 @@ long EpollEngine::turn(Deadline deadline) {
     Slot& slot = *slots_.find(fd);
     if (slot.generation != event.data >> 32) continue;
     if ((event.events & kReadable) != 0) slot.readable = true;
-    if ((event.events & kEnded) != 0) slot.ended = true;
+    if ((event.events & kStops) != 0) slot.stopped = true;
     if (slot.arrival != nullptr && (event.events & kReadable) != 0)
       std::exchange(slot.arrival, nullptr)->arrived();
     for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next) {
@@ -307,18 +323,17 @@ long EpollEngine::wait_again(Descriptor& descriptor, int fd, int events, Deadlin
                     kind);
 }
 
-/// `try_it` is the system call, `empties` whether its result means that a stream has no more for
-/// now.
-template <class Try, class Empties>
+/// `try_it` is the system call, `is_short` whether its result is less than was asked for.
+template <class Try, class IsShort>
 long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind,
-                          Try try_it, Empties empties) {
+                          Try try_it, IsShort is_short) {
   for (;;) {
     Slot* const slot = slots_.find(fd);
     const bool known = slot != nullptr && slot->registered && slot->owner == descriptor.identity();
-    if (!known || slot->readable || slot->ended) {
+    if (!known || slot->readable) {
       const long result = try_it();
-      if (known && !slot->ended &&
-          (result == -EAGAIN || (empties(result) && (slot->stream || is_batch(kind)))))
+      if (known && (result == -EAGAIN ||
+                    (is_short(result) && !slot->stopped && (slot->tcp || is_batch(kind)))))
         slot->readable = false;
       if (result == -EINTR) continue;
       if (result != -EAGAIN) return result;
@@ -333,7 +348,7 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
   if (receives(op.kind))
     return receive(
         descriptor, fd, deadline, op.kind, [&] { return try_once(descriptor, fd, op); },
-        [&](long result) { return empties(op, result); });
+        [&](long result) { return is_short(op, result); });
   for (;;) {
     const long result = try_once(descriptor, fd, op);
     if (result == -EINTR) continue;

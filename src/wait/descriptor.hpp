@@ -57,9 +57,9 @@ class Descriptor {
   bool timed_by_system() const noexcept { return timed_by_system_.load(std::memory_order_relaxed); }
   void set_timed_by_system() noexcept { timed_by_system_.store(true, std::memory_order_relaxed); }
 
-  /// Whether it is known to be a stream, without asking the system. Told before it is used.
-  bool known_stream() const noexcept { return known_stream_; }
-  void set_known_stream() noexcept { known_stream_ = true; }
+  /// Whether it is known to be TCP, without asking the system. Told before it is used.
+  bool known_tcp() const noexcept { return known_tcp_; }
+  void set_known_tcp() noexcept { known_tcp_ = true; }
 
   /// Whether close() has begun.
   bool closed() const noexcept { return (use_.load() & kClosed) != 0; }
@@ -171,7 +171,7 @@ class Descriptor {
   std::atomic<int> fd_;
   const std::uint64_t identity_;
   std::atomic<bool> timed_by_system_{false};
-  bool known_stream_ = false;
+  bool known_tcp_ = false;
   std::atomic<int> closing_{-1};  // the number, between close() and the last operation's end
   std::atomic<std::uint64_t> use_{0};
   std::atomic<std::uint32_t> lock_{0};  // 0, or the generation of its holder + 1

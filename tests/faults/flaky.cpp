@@ -5,12 +5,15 @@
 //   PLUG_FLAKY=PERCENT[,SEED]   how many of a hundred calls are hit; the seed defaults to 1
 //
 // Stream sockets and pipes above descriptor 2 only: a part of a datagram would be another datagram.
+// Whoever waits for edges (EPOLLET) is told the truth of what is not ready, and of what a receive
+// has left: the kernel would tell of no edge before there is more.
 // At exit it writes "flaky: N calls hit" to standard error when PLUG_FLAKY_COUNT is set, so that a
 // run can prove that something was hit.
 
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -58,6 +61,20 @@ bool hit() {
   return true;
 }
 
+/// The descriptors that are waited for by edges.
+class Edges {
+ public:
+  bool has(int fd) const { return is_within(fd) && fds_[fd]; }
+  void set(int fd, bool value) {
+    if (is_within(fd)) fds_[fd] = value;
+  }
+
+ private:
+  static constexpr int kMost = 4096;
+  static bool is_within(int fd) { return fd >= 0 && fd < kMost; }
+  std::atomic<bool> fds_[kMost]{};
+} edges;
+
 bool is_stream(int fd) {
   if (fd <= 2) return false;
   int type = 0;
@@ -74,13 +91,18 @@ bool may_not_wait(int fd, int flags) {
 /// Whether the call is to fail, with errno set: interrupted, or not ready where it may not wait.
 bool fails(int fd, int flags) {
   if (fd <= 2 || !hit()) return false;
-  errno = may_not_wait(fd, flags) && below(2) == 0 ? EAGAIN : EINTR;
+  errno = may_not_wait(fd, flags) && !edges.has(fd) && below(2) == 0 ? EAGAIN : EINTR;
   return true;
 }
 
 std::size_t part_of(int fd, std::size_t size) {
   if (size < 2 || !is_stream(fd) || !hit()) return size;
   return below(4) == 0 ? 1 : 1 + below(size - 1);
+}
+
+/// Of what a receive may give.
+std::size_t part_of_rest(int fd, std::size_t size) {
+  return edges.has(fd) ? size : part_of(fd, size);
 }
 
 template <class Function>
@@ -97,7 +119,7 @@ extern "C" {
 ssize_t read(int fd, void* data, size_t size) {
   REAL(read);
   if (is_stream(fd) && fails(fd, 0)) return -1;
-  return real_read(fd, data, part_of(fd, size));
+  return real_read(fd, data, part_of_rest(fd, size));
 }
 
 ssize_t write(int fd, const void* data, size_t size) {
@@ -110,7 +132,7 @@ ssize_t recv(int fd, void* data, size_t size, int flags) {
   REAL(recv);
   if (fails(fd, flags)) return -1;
   const bool whole = (flags & (MSG_PEEK | MSG_WAITALL)) != 0;
-  return real_recv(fd, data, whole ? size : part_of(fd, size), flags);
+  return real_recv(fd, data, whole ? size : part_of_rest(fd, size), flags);
 }
 
 ssize_t recvfrom(int fd, void* __restrict data, size_t size, int flags,
@@ -213,5 +235,17 @@ int ppoll(pollfd* entries, nfds_t count, const timespec* limit, const sigset_t* 
     return -1;
   }
   return real_ppoll(entries, count, limit, mask);
+}
+
+int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
+  REAL(epoll_ctl);
+  if (event != nullptr) edges.set(fd, (event->events & EPOLLET) != 0);
+  return real_epoll_ctl(epoll, operation, fd, event);
+}
+
+int close(int fd) {
+  REAL(close);
+  edges.set(fd, false);
+  return real_close(fd);
 }
 }

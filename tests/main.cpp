@@ -7,6 +7,18 @@
 
 #ifdef PLUG_HAS_FIBERS
 #include <plug/fiber.hpp>
+
+#include <functional>
+
+#include "support/namespaces.hpp"
+
+namespace {
+
+int run_in_fiber(const std::function<int()>& body) {
+  return plug::fiber::run([&] { return body(); }, {.stack_size = 4 << 20});
+}
+
+}  // namespace
 #endif
 
 #ifdef __SANITIZE_THREAD__
@@ -18,8 +30,10 @@ int main(int count, char** arguments) {
   testing::InitGoogleTest(&count, arguments);
 #ifdef PLUG_HAS_FIBERS
   const char* const where = std::getenv("PLUG_TEST_IN");
-  if (where != nullptr && where == std::string_view("fiber"))
-    return plug::fiber::run([] { return RUN_ALL_TESTS(); }, {.stack_size = 4 << 20});
+  if (where != nullptr && where == std::string_view("fiber")) {
+    call_in_namespaces = &run_in_fiber;
+    return run_in_fiber([] { return RUN_ALL_TESTS(); });
+  }
 #endif
   return RUN_ALL_TESTS();
 }

@@ -49,6 +49,6 @@ int run_in_namespaces(const std::map<std::string, std::string>& files, bool own_
       if (::mount(copy_of(file.first).c_str(), file.first.c_str(), nullptr, MS_BIND, nullptr) != 0)
         return kNoNamespaces;
     if (own_network && !bring_loopback_up()) return kNoNamespaces;
-    return body();
+    return call_in_namespaces != nullptr ? call_in_namespaces(body) : body();
   });
 }

@@ -1,9 +1,13 @@
 """The programs that are neither client nor server: polling, time-outs, tables, addresses."""
 
+import contextlib
+import os
 import re
 import signal
 import socket
 import struct
+import threading
+import unittest
 
 import harness
 from harness import HOSTS, Server, run
@@ -181,3 +185,54 @@ class Help(harness.TestCase):
                 result = run(name, "--help")
                 self.assert_succeeds(result)
                 self.assertRegex(result.stdout, re.compile(r"^.+\.\n", re.M))
+
+
+@unittest.skipUnless("PLUG_HAS_FIBERS" in os.environ, "built without fibers")
+class GreetAll(harness.TestCase):
+    def serve(self, stack, before=lambda: None):
+        """The port of a server that greets one client."""
+
+        def greet(sock):
+            conn, _ = sock.accept()
+            with conn:
+                before()
+                conn.sendall(b"hello")
+
+        return stack.enter_context(harness.Peer(greet)).port
+
+    def listener(self, stack):
+        """The port of a server that says nothing."""
+        return stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+
+    def refusing(self, stack):
+        sock = stack.enter_context(socket.socket())
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+    def test_prints_the_greetings_in_order(self):
+        for at_once in (1, 2, 5):
+            with self.subTest(at_once), contextlib.ExitStack() as stack:
+                ports = [self.serve(stack) for _ in range(5)]
+                result = run("greet_all", "127.0.0.1", *ports, "--at-once", at_once)
+                self.assert_succeeds(result)
+                self.assertEqual(result.stdout.splitlines(), [f"{port}: hello" for port in ports])
+
+    def test_asks_as_many_at_once_as_it_is_told(self):
+        meeting = threading.Barrier(4)
+        with contextlib.ExitStack() as stack:
+            ports = [self.serve(stack, lambda: meeting.wait(harness.PATIENCE)) for _ in range(4)]
+            self.assert_succeeds(run("greet_all", "localhost", *ports, "--at-once", 4, "--timeout", 20))
+
+    def test_who_does_not_answer_in_time_is_left_and_who_refuses_is_named(self):
+        with contextlib.ExitStack() as stack:
+            silent, refusing = self.listener(stack), self.refusing(stack)
+            good = self.serve(stack)
+            result = run("greet_all", "127.0.0.1", refusing, good, silent, "--timeout", 3)
+            self.assert_fails(result, "2 of 3 servers on '127.0.0.1' have not greeted")
+            lines = result.stdout.splitlines()
+            self.assertIn("Connection refused", lines[0])
+            self.assertEqual(lines[1:], [f"{good}: hello", f"{silent}: no answer in time"])
+
+    def test_bad_arguments_are_one_line_that_names_them(self):
+        self.assert_fails(run("greet_all", "127.0.0.1", 65536), "65536")
+        self.assert_fails(run("greet_all", "127.0.0.1", 1, "--at-once", 0), "--at-once", "0")

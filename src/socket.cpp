@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "address_access.hpp"
+#include "family_modules.hpp"
 #include "scratch.hpp"
 #include "socket_calls.hpp"
 #include "socket_state.hpp"
@@ -124,10 +125,12 @@ namespace {
 std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline deadline,
                                       std::error_code& error) {
   std::pair<Socket, Address> result{detail::SocketAccess::make(nullptr), Address{}};
+  // The sockets of AF_ALG have no names, and asking for one is an error.
+  const bool named = state.family != static_cast<int>(AF::ALG);
   Op op{.kind = Op::Kind::accept,
         .flags = flags,
-        .address = AddressAccess::storage(result.second),
-        .address_size = Address::kCapacity};
+        .address = named ? AddressAccess::storage(result.second) : nullptr,
+        .address_size = named ? Address::kCapacity : 0};
   const long accepted = detail::perform(state.descriptor, op, deadline);
   error = error_from(accepted);
   if (accepted < 0) return result;
@@ -175,7 +178,9 @@ Socket::Socket(std::shared_ptr<SocketState> state) noexcept : state_(std::move(s
 Socket::Socket(AF family, SOCK type, Protocol proto) {
   std::error_code error;
   *this = Socket(family, type, proto, error);
-  if (error) throw_if(error, kind_text("socket", family, type, proto));
+  if (error)
+    throw_if(error, kind_text("socket", family, type, proto) +
+                        detail::missing_family(static_cast<int>(family), proto, error));
 }
 
 Socket::Socket(AF family, SOCK type, Protocol proto, std::error_code& error) {
@@ -639,7 +644,9 @@ std::ostream& operator<<(std::ostream& out, const Socket& sock) { return out << 
 std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto) {
   std::error_code error;
   auto pair = socketpair(family, type, proto, error);
-  if (error) throw_if(error, kind_text("socketpair", family, type, proto));
+  if (error)
+    throw_if(error, kind_text("socketpair", family, type, proto) +
+                        detail::missing_family(static_cast<int>(family), proto, error));
   return pair;
 }
 

@@ -206,7 +206,7 @@ long EngineBase::wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadl
       return connect(descriptor, fd, op, deadline);
     case Op::Kind::send_file:
     case Op::Kind::send_pipe:
-      return send_file(descriptor, fd, op, deadline);
+      return send_by_trying(descriptor, fd, op, deadline);
     default:
       return transfer(descriptor, fd, op, deadline);
   }
@@ -264,7 +264,7 @@ long EngineBase::peek_whole(Descriptor& descriptor, int fd, Op& op) {
   }
 }
 
-long EngineBase::send_file(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+long EngineBase::send_by_trying(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
   for (;;) {
     const long result = try_once(descriptor, fd, op);
     if (result == -EINTR) continue;

@@ -89,6 +89,9 @@ class EngineBase : public Engine {
   /// it has been the count is the result, whatever comes next.
   long move_whole(Descriptor& descriptor, int fd, Op& op, long part = 0);
 
+  /// Sends by trying until there is room, each time when the descriptor is said to be ready.
+  long send_by_trying(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+
   Scheduler& scheduler_;
 
  private:
@@ -97,7 +100,6 @@ class EngineBase : public Engine {
   long block(Descriptor& descriptor, int fd, Op& op);
   long peek_whole(Descriptor& descriptor, int fd, Op& op);
   bool can_go_on(Descriptor& descriptor, int fd, Op::Kind kind);
-  long send_file(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
   long connect(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
   long wait_a_while(Descriptor& descriptor, Deadline deadline, std::int64_t& pause, Op::Kind kind);
 };

@@ -394,6 +394,9 @@ long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
       if (ready < 0) return ready;
       continue;
     }
+    // The kernel adds the flag by itself here.
+    if ((result == -EINVAL || result == -EOPNOTSUPP) && !reads && sys::refuses_nosignal(fd))
+      return send_by_trying(descriptor, fd, op, deadline);
     if (op.kind == Op::Kind::receive_from && result >= 0) op.address_size = around.address_size;
     return result;
   }

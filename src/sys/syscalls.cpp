@@ -151,8 +151,9 @@ Result recvmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexc
 }
 
 Result sendmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept {
-  return result(::sendmmsg(fd, reinterpret_cast<mmsghdr*>(messages), static_cast<unsigned>(count),
-                           flags | MSG_NOSIGNAL));
+  return quietly(fd, flags, [=](int all) {
+    return ::sendmmsg(fd, reinterpret_cast<mmsghdr*>(messages), static_cast<unsigned>(count), all);
+  });
 }
 
 Result sendfile(int fd, int file, std::int64_t& offset, std::size_t size) noexcept {
@@ -230,6 +231,13 @@ bool is_listening(int fd) noexcept {
   int listening = 1;
   std::size_t size = sizeof listening;
   return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, size) < 0 || listening != 0;
+}
+
+bool refuses_nosignal(int fd) noexcept {
+  int family = 0;
+  std::size_t size = sizeof family;
+  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, size) >= 0 &&
+         (family == AF_RDS || family == AF_QIPCRTR || family == AF_MCTP);
 }
 
 Result readable_bytes(int fd) noexcept {

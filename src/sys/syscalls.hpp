@@ -86,6 +86,9 @@ Result setsockopt(int fd, int level, int name, const void* value, std::size_t si
 Result socket_error(int fd, int& error) noexcept;
 /// Whether accept() would wait for a connection (SO_ACCEPTCONN); true where that cannot be told.
 bool is_listening(int fd) noexcept;
+/// Whether a socket is of a family whose send() fails when it is given MSG_NOSIGNAL. None of these
+/// raises SIGPIPE.
+bool refuses_nosignal(int fd) noexcept;
 /// How many bytes a stream has that can be received without waiting.
 Result readable_bytes(int fd) noexcept;
 Result set_nonblocking(int fd, bool on) noexcept;

@@ -21,6 +21,15 @@ inline const sockaddr* as_sockaddr(const void* address) noexcept {
   return static_cast<const sockaddr*>(address);
 }
 
+/// What send() gives with MSG_NOSIGNAL, and without where the socket's family refuses that flag.
+template <class Send>
+inline Result quietly(int fd, int flags, Send send) noexcept {
+  const Result sent = result(send(flags | MSG_NOSIGNAL));
+  if ((sent == -EINVAL || sent == -EOPNOTSUPP) && refuses_nosignal(fd)) [[unlikely]]
+    return result(send(flags));
+  return sent;
+}
+
 inline Result recv(int fd, void* data, std::size_t size, int flags) noexcept {
   return result(::recv(fd, data, size, flags));
 }
@@ -34,13 +43,15 @@ inline Result recvfrom(int fd, void* data, std::size_t size, int flags, void* ad
 }
 
 inline Result send(int fd, const void* data, std::size_t size, int flags) noexcept {
-  return result(::send(fd, data, size, flags | MSG_NOSIGNAL));
+  return quietly(fd, flags, [=](int all) { return ::send(fd, data, size, all); });
 }
 
 inline Result sendto(int fd, const void* data, std::size_t size, int flags, const void* address,
                      std::size_t address_size) noexcept {
-  return result(::sendto(fd, data, size, flags | MSG_NOSIGNAL, as_sockaddr(address),
-                         static_cast<socklen_t>(address_size)));
+  return quietly(fd, flags, [=](int all) {
+    return ::sendto(fd, data, size, all, as_sockaddr(address),
+                    static_cast<socklen_t>(address_size));
+  });
 }
 
 // The same without waiting, whatever the descriptor's mode is. The C library makes each call of its
@@ -59,8 +70,9 @@ inline Result send_now(int fd, const void* data, std::size_t size) noexcept {
 #ifdef PLUG_SANITIZED
   return send(fd, data, size, kDontWait);
 #else
-  return result(
-      ::syscall(SYS_sendto, fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, nullptr, std::size_t{0}));
+  return quietly(fd, MSG_DONTWAIT, [=](int all) {
+    return ::syscall(SYS_sendto, fd, data, size, all, nullptr, std::size_t{0});
+  });
 #endif
 }
 
@@ -69,7 +81,9 @@ inline Result recvmsg(int fd, Message& message, int flags) noexcept {
 }
 
 inline Result sendmsg(int fd, const Message& message, int flags) noexcept {
-  return result(::sendmsg(fd, reinterpret_cast<const msghdr*>(&message), flags | MSG_NOSIGNAL));
+  return quietly(fd, flags, [&message, fd](int all) {
+    return ::sendmsg(fd, reinterpret_cast<const msghdr*>(&message), all);
+  });
 }
 
 }  // namespace plug::detail::sys

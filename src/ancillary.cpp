@@ -522,6 +522,25 @@ ReceivedInto Socket::recvmsg_into(const MutableBuffers& buffers, std::ptrdiff_t 
 
 // --- descriptors ---
 
+Credentials peer_credentials(const Socket& sock) {
+  std::error_code error;
+  const Credentials peer = peer_credentials(sock, error);
+  if (error) throw_if(error, "the peer's credentials");
+  return peer;
+}
+
+Credentials peer_credentials(const Socket& sock, std::error_code& error) {
+  Credentials peer;
+  static_assert(sizeof peer == 12);  // struct ucred
+  const Bytes raw = sock.getsockopt(SOL::SOCKET, SO::PEERCRED, sizeof peer, error);
+  if (error) return {};
+  std::memcpy(&peer, raw.data(), std::min(raw.size(), sizeof peer));
+  // What is no Unix socket has nobody.
+  if (peer.pid == 0 && sock.family() != AF::UNIX)
+    error = std::make_error_code(std::errc::operation_not_supported);
+  return error ? Credentials{} : peer;
+}
+
 std::size_t send_fds(Socket& sock, const Buffers& buffers, const detail::ListOf<int>& fds,
                      MSG flags) {
   return sock.sendmsg(buffers, {ControlMessage::rights(fds)}, flags);

@@ -107,6 +107,11 @@ struct Credentials {
   friend bool operator==(const Credentials&, const Credentials&) noexcept = default;
 };
 
+/// Who is at the other end of a Unix socket: who connected, listened, or made the pair, as it was
+/// then. Throws OSError, for sockets that are no such ones too. SO_PEERCRED of unix(7).
+Credentials peer_credentials(const Socket& sock);
+Credentials peer_credentials(const Socket& sock, std::error_code& error);
+
 /// Where a datagram arrived, or from where it is to be sent (IP_PKTINFO, IPV6_PKTINFO). Addresses
 /// have port 0.
 struct PacketInfo {

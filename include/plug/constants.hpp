@@ -516,6 +516,7 @@ enum class MSG : int {
   ERRQUEUE = 0x2000,
   NOSIGNAL = 0x4000,
   MORE = 0x8000,
+  NOTIFICATION = 0x8000,  // <linux/sctp.h>: received with SCTP
   WAITFORONE = 0x10000,
   BATCH = 0x40000,
   ZEROCOPY = 0x4000000,

@@ -167,8 +167,9 @@ struct TipcAddress : detail::TypedAddress {
   std::uint8_t scope;
 };
 
-/// AF::ALG: an algorithm of the kernel's by its type ("hash") and its name ("sha256"). Python:
-/// (type, name[, feat[, mask]]).
+/// AF::ALG: an algorithm of the kernel's by its type ("hash") and its name ("sha256"). accept()
+/// gives the socket that takes the data; it never waits, nor is it ever said to be ready, so that
+/// the bound socket is to have no time-out (as in Python). Python: (type, name[, feat[, mask]]).
 struct AlgAddress : detail::TypedAddress {
   /// Throws ValueError "AF_ALG type too long." from 14 bytes on, "AF_ALG name too long." from 64
   /// bytes on, and for a NUL in either.

@@ -492,6 +492,71 @@ enum class SCTP : int {
   FUTURE_ASSOC = 0,
   CURRENT_ASSOC = 1,
   ALL_ASSOC = 2,
+  // control messages
+  INIT = 0,
+  SNDRCV = 1,
+  SNDINFO = 2,
+  RCVINFO = 3,
+  NXTINFO = 4,
+  PRINFO = 5,
+  AUTHINFO = 6,
+  DSTADDRV4 = 7,
+  DSTADDRV6 = 8,
+  // flags of a message
+  UNORDERED = 1,
+  ADDR_OVER = 2,
+  ABORT_ = 4,
+  SACK_IMMEDIATELY = 8,
+  SENDALL = 64,
+  EOF_ = 512,
+  // notifications
+  DATA_IO_EVENT = 0x8000,
+  ASSOC_CHANGE = 0x8001,
+  PEER_ADDR_CHANGE = 0x8002,
+  SEND_FAILED = 0x8003,
+  REMOTE_ERROR = 0x8004,
+  SHUTDOWN_EVENT = 0x8005,
+  PARTIAL_DELIVERY_EVENT = 0x8006,
+  ADAPTATION_INDICATION = 0x8007,
+  SENDER_DRY_EVENT = 0x8009,
+  // states of ASSOC_CHANGE
+  COMM_UP = 0,
+  COMM_LOST = 1,
+  RESTART = 2,
+  SHUTDOWN_COMP = 3,
+  CANT_STR_ASSOC = 4,
+};
+
+/// Options of Multipath TCP, level SOL::MPTCP. C: MPTCP_*.
+enum class MPTCP : int {
+  INFO = 1,
+  TCPINFO = 2,
+  SUBFLOW_ADDRS = 3,
+};
+
+/// Of netlink messages: kinds, flags, and the offset of a family's own kinds. C: NLMSG_*.
+enum class NLMSG : int {
+  NOOP = 1,
+  ERROR_ = 2,
+  DONE = 3,
+  OVERRUN = 4,
+  MIN_TYPE = 16,
+};
+
+/// Flags of netlink messages. C: NLM_F_*.
+enum class NLM : int {
+  F_REQUEST = 1,
+  F_MULTI = 2,
+  F_ACK = 4,
+  F_ECHO = 8,
+  F_ROOT = 0x100,
+  F_MATCH = 0x200,
+  F_DUMP = 0x300,
+  F_ATOMIC = 0x400,
+  F_REPLACE = 0x100,
+  F_EXCL = 0x200,
+  F_CREATE = 0x400,
+  F_APPEND = 0x800,
 };
 
 /// Protocols of AF::BLUETOOTH. Python: BTPROTO_*.
@@ -650,6 +715,10 @@ template <>
 inline constexpr unsigned kRoles<RDS> = kOption;
 template <>
 inline constexpr unsigned kRoles<SCTP> = kOption;
+template <>
+inline constexpr unsigned kRoles<MPTCP> = kOption;
+template <>
+inline constexpr unsigned kRoles<NLM> = kFlags;
 template <>
 inline constexpr unsigned kRoles<BT> = kOption;
 template <>

@@ -439,6 +439,16 @@ TEST(Credentials, SayWhoSent) {
   EXPECT_EQ(message.ancdata.find(SOL::SOCKET, SCM::CREDENTIALS)->credentials(), other);
 }
 
+TEST(PeerCredentials, AreOfWhoMadeTheSocketAtTheOtherEnd) {
+  auto [sock, peer] = socketpair();
+  EXPECT_EQ(peer_credentials(sock), (Credentials{::getpid(), ::getuid(), ::getgid()}));
+  EXPECT_THROW(peer_credentials(Socket()), OSError);
+  std::error_code error;
+  sock.close();
+  EXPECT_EQ(peer_credentials(sock, error), Credentials{});
+  EXPECT_EQ(error.value(), EBADF);
+}
+
 TEST(Credentials, ArriveBesideDescriptors) {
   auto [sock, peer] = socketpair();
   peer.setsockopt(SOL::SOCKET, SO::PASSCRED, 1);

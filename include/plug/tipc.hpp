@@ -1,0 +1,64 @@
+#pragma once
+
+// TIPC beyond its addresses (families.hpp): the topology service, which tells when a service comes
+// and goes, and groups of members.
+//
+//   Socket top(AF::TIPC, SOCK::SEQPACKET);
+//   top.connect(TipcAddress(TIPC::ADDR_NAME, TIPC::TOP_SRV, TIPC::TOP_SRV, 0));
+//   top.send(TipcSubscription{.type = 4711, .filter = TIPC::SUB_SERVICE}.to_bytes());
+//   const auto event = TipcEvent::from_bytes(top.recv(kTipcEventSize));
+//   event.event == TIPC::PUBLISHED;
+//
+// tipc(7); http://tipc.io/programming.html
+
+#include <plug/bytes.hpp>
+#include <plug/family_constants.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace plug {
+
+/// What the topology service is asked: to tell of the services of `type` with an instance from
+/// `lower` to `upper`.
+struct TipcSubscription {
+  std::uint32_t type = 0;
+  std::uint32_t lower = 0;
+  std::uint32_t upper = 0xffffffff;
+  std::uint32_t timeout = 0xffffffff;  ///< in ms, after which TIPC::SUBSCR_TIMEOUT comes; at first
+                                       ///< TIPC::WAIT_FOREVER
+  TIPC filter = TIPC::SUB_SERVICE;     ///< or TIPC::SUB_PORTS: of each socket
+  std::array<char, 8> handle{};        ///< comes back with each event
+
+  Bytes to_bytes() const;
+};
+
+/// The bytes of an event, to receive.
+inline constexpr std::ptrdiff_t kTipcEventSize = 48;
+
+/// What the topology service tells.
+struct TipcEvent {
+  TIPC event{};  ///< TIPC::PUBLISHED, WITHDRAWN, SUBSCR_TIMEOUT
+  std::uint32_t lower = 0;
+  std::uint32_t upper = 0;
+  std::uint32_t reference = 0;  ///< of the socket, with `node`: TipcAddress(TIPC::ADDR_ID, ...)
+  std::uint32_t node = 0;
+  TipcSubscription subscription{};
+
+  /// Throws ValueError for another size than kTipcEventSize.
+  static TipcEvent from_bytes(BytesView raw);
+};
+
+/// The value of TIPC::GROUP_JOIN: a socket of SOCK::RDM that joins receives what is sent to its
+/// instance, and, with TIPC::GROUP_MEMBER_EVTS, an empty message when a member comes or goes.
+struct TipcGroup {
+  std::uint32_t type = 0;
+  std::uint32_t instance = 0;
+  TIPC scope = TIPC::CLUSTER_SCOPE;
+  std::uint32_t flags = 0;  ///< TIPC::GROUP_LOOPBACK, GROUP_MEMBER_EVTS, or-ed as numbers
+
+  Bytes to_bytes() const;
+};
+
+}  // namespace plug

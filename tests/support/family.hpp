@@ -1,0 +1,64 @@
+#pragma once
+
+// Tests of address families that not every kernel has.
+
+#include <plug/families.hpp>
+#include <plug/socket.hpp>
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+#include <system_error>
+#include <thread>
+
+/// What a test of a family says where it cannot run.
+inline constexpr const char* kFamiliesElsewhere =
+    ": scripts/test --families runs this in a machine that has it";
+
+/// Whether this is the machine that has all families, where nothing may be skipped.
+inline bool in_machine() { return std::getenv("PLUG_MACHINE") != nullptr; }
+
+/// A test of sockets of one family, protocol and type, which is skipped where the kernel has none.
+class FamilyTest : public testing::Test {
+ protected:
+  FamilyTest(plug::AF family, plug::SOCK type, plug::Protocol protocol = 0)
+      : family_(family), type_(type), protocol_(protocol) {}
+
+  void SetUp() override {
+    try {
+      plug::Socket sock(family_, type_, protocol_);
+      prepare();
+    } catch (const plug::OSError& error) {
+      if (in_machine()) throw;
+      GTEST_SKIP() << error.what() << kFamiliesElsewhere;
+    }
+  }
+
+  /// What else has to be there; throws OSError where it is not.
+  virtual void prepare() {}
+
+  /// A socket that waits for ten seconds at most.
+  plug::Socket make() const { return make(type_); }
+  plug::Socket make(plug::SOCK type) const {
+    plug::Socket sock(family_, type, protocol_);
+    sock.settimeout(10);
+    return sock;
+  }
+
+ private:
+  plug::AF family_;
+  plug::SOCK type_;
+  plug::Protocol protocol_;
+};
+
+/// What `receive` gives while a thread does `send`: nothing has been sent when it begins, as a
+/// rule.
+template <class Receive, class Send>
+auto meanwhile(Send send, Receive receive) {
+  const std::jthread sender([&send] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    send();
+  });
+  return receive();
+}

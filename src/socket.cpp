@@ -97,17 +97,13 @@ struct Kind {
 
 /// Reads what kind of socket a descriptor is; -errno when it is none.
 long describe(int fd, Kind& kind) {
-  Address name;
-  std::size_t size = Address::kCapacity;
-  if (const long named = sys::getsockname(fd, AddressAccess::storage(name), size); named < 0)
-    return named;
-  AddressAccess::set_size(name, size);
-  kind.family = static_cast<int>(name.family());
   const auto read = [fd](SO option, int& value) {
     std::size_t length = sizeof value;
     return sys::getsockopt(fd, static_cast<int>(SOL::SOCKET), static_cast<int>(option), &value,
                            length);
   };
+  // Not by its name, which not every socket has.
+  if (const long got = read(SO::DOMAIN, kind.family); got < 0) return got;
   if (const long got = read(SO::TYPE, kind.type); got < 0) return got;
   return read(SO::PROTOCOL, kind.proto);
 }

@@ -154,9 +154,8 @@ TEST_F(Mptcp, ConnectionsAreMultipathAtBothEnds) {
   auto [client, conn] = connected();
   EXPECT_EQ(client.proto(), static_cast<int>(IPPROTO::MPTCP));
   EXPECT_GE(conn.getsockopt(SOL::MPTCP, MPTCP::INFO, 64).size(), 4u);
-  EXPECT_EQ(
-      meanwhile([&, &c = client] { c.sendall("up"); }, [&, &c = conn] { return c.recv(100); }),
-      "up");
+  EXPECT_EQ(meanwhile([&c = client] { c.sendall("up"); }, [&c = conn] { return c.recv(100); }),
+            "up");
   conn.sendall("down");
   EXPECT_EQ(client.recv(100), "down");
   client.close();

@@ -73,7 +73,7 @@ TEST(CanFrames, ThatCannotBeAreRefusedAndNamed) {
 }
 
 TEST(CanFrames, OfBytesThatAreNoneAreRefusedAndNamed) {
-  for (const std::size_t size : {0, 15, 17, 71, 73}) {
+  for (const std::size_t size : {0u, 15u, 17u, 71u, 73u}) {
     EXPECT_THAT(text_of_error<ValueError>([&] { CanFrame::from_bytes(Bytes(size, '\0')); }),
                 HasSubstr("not " + std::to_string(size)));
   }

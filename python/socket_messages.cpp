@@ -43,9 +43,10 @@ std::vector<ControlMessage> control_messages(PyObject* iterable) {
         int level = 0;
         int type = 0;
         Lent data;
-        if (!PyTuple_Check(item))
-          fail(PyExc_TypeError, "[sendmsg() ancillary data items] must be a tuple");
-        parse(item, "iiy*:[sendmsg() ancillary data items]", &level, &type, data.place());
+        if (PySequence_Check(item) == 0)
+          fail(PyExc_TypeError, "[sendmsg() ancillary data items] must be a sequence");
+        const Object sequence(PySequence_Tuple(item));  // a list will do as well
+        parse(sequence.get(), "iiy*:[sendmsg() ancillary data items]", &level, &type, data.place());
         return ControlMessage(level, type, {data.data(), data.size()});
       });
 }

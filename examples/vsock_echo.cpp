@@ -9,15 +9,14 @@
 
 namespace {
 
-void serve(std::uint32_t port, bool once, lesson::Stop& stop) {
+void serve(std::uint32_t port, bool once) {
   plug::Socket server(plug::AF::VSOCK, plug::SOCK::STREAM);
-  const auto watch = stop.watch(server);
   server.bind(plug::VsockAddress(plug::VMADDR::CID_ANY, port));
   server.listen();
   lesson::announce(server);
   do {
     auto [conn, peer] = server.accept();
-    lesson::attend(stop, conn, peer, [&conn = conn] {
+    lesson::attend(conn, peer, [&conn = conn] {
       for (plug::Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096))
         conn.sendall(data);
     });
@@ -57,7 +56,8 @@ int main(int argc, char** argv) try {
   lesson::parse(app, argc, argv);
 
   if (role == "client") return lesson::run([&] { ask(plug::VsockAddress(cid, port)); });
-  return lesson::run([&](lesson::Stop& stop) { serve(port, once, stop); });
+  // Nothing wakes a listener of VSOCK that waits: a signal ends the program where it is.
+  return lesson::run([&] { serve(port, once); });
 } catch (const std::exception& error) {
   return lesson::fail(error);
 }

@@ -23,8 +23,13 @@ bool read_input(std::string& kept) {
   return count > 0;
 }
 
+/// Prints a message, if there is one: what is readable may turn out to have none. RDS says so of
+/// every socket when a peer's congestion has changed.
 void print_message(plug::Socket& sock) {
-  const auto [data, sender] = sock.recvfrom(kLongest);
+  std::error_code error;
+  const auto [data, sender] = sock.recvfrom(kLongest, plug::MSG::DONTWAIT, error);
+  if (error == std::errc::operation_would_block) return;
+  plug::throw_if(error, "recvfrom");
   print_line(sender, data);
 }
 

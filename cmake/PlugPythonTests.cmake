@@ -16,6 +16,10 @@ function(plug_python_tests folder)
       OUTPUT_VARIABLE tests
       COMMAND_ERROR_IS_FATAL ANY)
     string(REGEX MATCHALL "[^\n]+" tests "${tests}")
+    set(time_limit 60)
+    if(module STREQUAL "test_families")  # in an emulated machine
+      set(time_limit 240)
+    endif()
     foreach(test IN LISTS tests)
       add_test(NAME ${folder}.${test}
         COMMAND "${Python3_EXECUTABLE}" -m unittest ${test}
@@ -23,7 +27,7 @@ function(plug_python_tests folder)
       set_tests_properties(${folder}.${test} PROPERTIES
         ENVIRONMENT "${environment}"
         SKIP_REGULAR_EXPRESSION "OK \\(skipped="
-        TIMEOUT 60
+        TIMEOUT ${time_limit}
         LABELS ${folder})
     endforeach()
   endforeach()

@@ -9,7 +9,10 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <functional>
+#include <system_error>
 
+#include "support/blocked_thread.hpp"
 #include "support/errors.hpp"
 #include "support/family.hpp"
 #include "support/process.hpp"
@@ -24,6 +27,18 @@ std::string python(const std::string& script) {
       run_program({"/usr/bin/python3", "-c", "import socket as s\n" + script}, status);
   EXPECT_EQ(status, 0);
   return said;
+}
+
+/// Closes a socket in whose `call`, which has a time-out, a thread waits: how that ends.
+std::error_code closed_meanwhile(Socket& sock,
+                                 const std::function<void(Socket&, std::error_code&)>& call) {
+  sock.settimeout(60);
+  std::error_code error;
+  BlockedThread thread([&] { call(sock, error); });
+  EXPECT_TRUE(thread.wait_until_blocked());
+  sock.close();
+  thread.join();
+  return error;
 }
 
 // --- RDS ---
@@ -79,6 +94,13 @@ TEST_F(Rds, SilenceEndsWithTheTimeOut) {
   sock.settimeout(0.05);
   EXPECT_THROW(sock.recv(10), TimeoutError);
   EXPECT_EQ(number_of_error([&] { make().sendto("x", sock.getsockname()); }), ENOTCONN);
+}
+
+TEST_F(Rds, ClosingEndsACallThatHasATimeOut) {
+  Socket sock = bound();
+  const auto error = closed_meanwhile(
+      sock, [](Socket& waiting, std::error_code& result) { waiting.recv(10, MSG{}, result); });
+  EXPECT_EQ(error.value(), EBADF);
 }
 
 // --- TIPC ---
@@ -239,6 +261,13 @@ TEST_F(Vsock, AConnectionOfPythonIsAccepted) {
     conn.sendall("answer");
   }
   EXPECT_EQ(said, "answer");
+}
+
+TEST_F(Vsock, ClosingEndsACallThatHasATimeOut) {
+  Socket server = listening(SOCK::STREAM);
+  const auto error = closed_meanwhile(
+      server, [](Socket& waiting, std::error_code& result) { waiting.accept(result); });
+  EXPECT_EQ(error.value(), EBADF);
 }
 
 TEST_F(Vsock, NobodyListeningIsAReset) {

@@ -150,10 +150,18 @@ class Ping(harness.TestCase):
         self.assertIn("65008 bytes", result.stdout)
 
 
+def hears_packets(program):
+    """Whether a packet socket of the program's is bound: those have a 1 in the column R."""
+    lines = pathlib.Path("/proc/net/packet").read_text().splitlines()[1:]
+    bound = [line.split()[-1] for line in lines if line.split()[5] == "1"]
+    return any(f"socket:[{inode}]" in program.open_files() for inode in bound)
+
+
 @needs(works(socket.AF_PACKET, socket.SOCK_DGRAM), "right to packet sockets")
 class PacketDump(harness.TestCase):
     def test_names_what_passes_the_loopback_interface(self):
         with Program("packet_dump", "lo") as dump:
+            await_true(lambda: hears_packets(dump), "packet_dump listens")
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as four, \
                     socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as six:
                 four.bind(("127.0.0.1", 0))

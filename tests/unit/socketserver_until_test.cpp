@@ -238,6 +238,8 @@ TEST(AChildOfAServer, IsEndedBySIGTERMWhenTheTimeIsOver) {
   ForkingTCPServer server(kAnyPort, &tell_process);
   auto ended = serve(server);
   auto [client, child] = client_of_child(server);
+  // Once there is another, the server knows of the first, and has left its connection to it.
+  auto another = client_of_child(server);
   std::raise(SIGINT);
   EXPECT_EQ(ended.get(), SIGINT);
   int status = 0;

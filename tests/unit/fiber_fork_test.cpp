@@ -132,6 +132,9 @@ TEST(AForkedChild, MayRunFibersOfItsOwn) {
   other.join();
 }
 
+// The thread sanitizer leaves its work in a child that was forked by one of several fibers, for
+// which it takes that one alone.
+#ifndef __SANITIZE_THREAD__
 TEST(AForkedChild, ReturnsFromRunWithTheMainFiber) {
   EXPECT_EQ(run_in_child([] {
               pid_t child = -1;
@@ -167,6 +170,7 @@ TEST(AForkedChild, CannotReturnFromRunWithoutTheMainFiber) {
             }),
             0);
 }
+#endif
 
 class Answer : public StreamRequestHandler {
  public:

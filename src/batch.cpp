@@ -16,10 +16,6 @@
 namespace plug {
 
 namespace sys = detail::sys;
-using detail::AddressAccess;
-using detail::Deadline;
-using detail::Op;
-using detail::SocketState;
 
 namespace {
 

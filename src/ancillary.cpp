@@ -312,8 +312,11 @@ class Pieces {
  public:
   template <class View>
   explicit Pieces(const detail::ListOf<View>& views) : size_(views.size()) {
-    if (size_ > kFew) many_.reset(new sys::Piece[size_]);
-    sys::Piece* piece = data();
+    sys::Piece* piece = few_;
+    if (size_ > kFew) {
+      many_ = std::make_unique_for_overwrite<sys::Piece[]>(size_);
+      piece = many_.get();
+    }
     for (const View& view : views) *piece++ = {const_cast<char*>(view.data()), view.size()};
   }
 

@@ -28,6 +28,7 @@ class Scratch {
       kept.memory = memory_;
       kept.size = size_;
     } else {
+      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): it has std::optional destroy this twice
       delete[] memory_;
     }
   }

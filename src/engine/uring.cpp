@@ -198,6 +198,7 @@ void UringEngine::take(const io_uring_cqe& end) noexcept {
     listening_ = false;
     return;
   }
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the ring carries numbers, no pointers
   auto& completion = *reinterpret_cast<Completion*>(
       static_cast<std::uintptr_t>(end.user_data & ((std::uint64_t{1} << kTagShift) - 1)));
   long result = end.res;

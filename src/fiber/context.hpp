@@ -16,7 +16,7 @@ class Context {
   Context() noexcept = default;
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
-  ~Context();
+  ~Context();  // NOLINT(performance-trivially-destructible): not under the thread sanitizer
 
   /// Becomes one that begins with main(argument) on the memory below `top`, when it is first
   /// switched to. main() must not return; it ends by leave().

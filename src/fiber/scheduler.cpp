@@ -377,12 +377,11 @@ void Scheduler::wake(FiberCore& fiber) noexcept {
 }
 
 void Scheduler::request_stop(FiberCore& fiber) noexcept {
-  std::stop_source stop(std::nostopstate);
-  {
+  const std::stop_source stop = [&] {
     const std::lock_guard lock(mutex_);
     fiber.stopped_ = true;
-    stop = fiber.stop_;
-  }
+    return fiber.stop_;
+  }();
   // What is called then may do anything.
   if (stop.stop_possible()) stop.request_stop();
 }

@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
@@ -16,6 +15,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <ctime>
 #include <limits>
 #include <new>
@@ -51,8 +51,8 @@ static_assert(offsetof(Message, control) == offsetof(msghdr, msg_control));
 static_assert(offsetof(Message, control_size) == offsetof(msghdr, msg_controllen));
 static_assert(offsetof(Message, flags) == offsetof(msghdr, msg_flags));
 
-static_assert(sizeof(ControlHeader) == sizeof(cmsghdr) &&
-              alignof(ControlHeader) == alignof(cmsghdr));
+static_assert(sizeof(ControlHeader) == sizeof(cmsghdr));
+static_assert(alignof(ControlHeader) == alignof(cmsghdr));
 static_assert(offsetof(ControlHeader, size) == offsetof(cmsghdr, cmsg_len));
 static_assert(offsetof(ControlHeader, level) == offsetof(cmsghdr, cmsg_level));
 static_assert(offsetof(ControlHeader, type) == offsetof(cmsghdr, cmsg_type));

@@ -185,14 +185,15 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
       if (const long stop = interrupted(); stop != 0) return stop;
       if (descriptor.closed()) return -EBADF;
       if (!deadline.is_immediate() && deadline.remaining() == 0) return kTimedOut;
-    } else if (result == -EAGAIN && deadline.is_none() && was_kept_from_waiting(descriptor, op)) {
-      wait = true;
-    } else if (deadline.is_none()) {
-      // What close() causes by shutting down looks like the end of the stream, or an error.
-      return result <= 0 && descriptor.closed() ? -EBADF : result;
-    } else if (result != -EAGAIN || (deadline.is_immediate() && !wait_first)) {
-      return result;
     } else {
+      const bool would_wait = result == -EAGAIN;
+      if (deadline.is_none()) {
+        // What close() causes by shutting down looks like the end of the stream, or an error.
+        if (!would_wait || !was_kept_from_waiting(descriptor, op))
+          return result <= 0 && descriptor.closed() ? -EBADF : result;
+      } else if (!would_wait || (deadline.is_immediate() && !wait_first)) {
+        return result;
+      }
       wait = true;
     }
     if (!wait) continue;

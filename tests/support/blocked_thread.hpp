@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <thread>
@@ -25,4 +26,18 @@ class BlockedThread {
   std::future<void> finished_ = done_.get_future();
   std::thread thread_;
   int status_ = -1;  // /proc/self/task/TID/syscall
+};
+
+/// Calls `act` in a thread of its own once the thread that makes this, be it in a fiber or not,
+/// sleeps in one of the system calls that wait for a socket: when it does not within 20 seconds,
+/// the test has failed. When this dies before, `act` is called then; the destructor joins.
+class OnceBlocked {
+ public:
+  explicit OnceBlocked(std::function<void()> act);
+  ~OnceBlocked();
+
+ private:
+  int status_;  // /proc/self/task/TID/syscall
+  std::atomic<bool> over_ = false;
+  std::thread thread_;
 };

@@ -10,7 +10,8 @@
 #include <cstdlib>
 #include <string>
 #include <system_error>
-#include <thread>
+
+#include "support/blocked_thread.hpp"
 
 /// What a test of a family says where it cannot run.
 inline constexpr const char* kFamiliesElsewhere =
@@ -52,13 +53,9 @@ class FamilyTest : public testing::Test {
   plug::Protocol protocol_;
 };
 
-/// What `receive` gives while a thread does `send`: nothing has been sent when it begins, as a
-/// rule.
+/// What `receive` gives when `send` is called while it waits.
 template <class Receive, class Send>
 auto meanwhile(Send send, Receive receive) {
-  const std::jthread sender([&send] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    send();
-  });
+  const OnceBlocked sender([&send] { send(); });
   return receive();
 }

@@ -6,12 +6,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "support/blocked_thread.hpp"
 #include "support/errors.hpp"
 
 namespace plug {
@@ -163,14 +163,10 @@ TEST(Batch, WaitsForTheFirst) {
   for (const bool timed : {false, true}) {
     Socket receiver = bound(), sender = bound();
     if (!timed) receiver.settimeout(std::nullopt);
-    std::thread sending([&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      sender.sendto("late", receiver.getsockname());
-    });
+    const OnceBlocked sending([&] { sender.sendto("late", receiver.getsockname()); });
     DatagramBatch batch;
     EXPECT_EQ(recv_batch(receiver, batch), 1u);
     EXPECT_THAT(texts(batch), ElementsAre("late"));
-    sending.join();
   }
 }
 
@@ -232,13 +228,9 @@ TEST(Batch, FailsOnAClosedSocketAndOnAMovedBatch) {
 
 TEST(Batch, EndsWhenItsSocketCloses) {
   Socket sock = bound();
-  std::thread closing([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    sock.close();
-  });
+  const OnceBlocked closing([&] { sock.close(); });
   DatagramBatch batch;
   EXPECT_EQ(number_of_error([&] { recv_batch(sock, batch); }), EBADF);
-  closing.join();
 }
 
 TEST(Batch, SaysWhereEachArrivedAndAnswersFromThere) {

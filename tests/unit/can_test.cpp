@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "support/errors.hpp"
+#include "support/forms.hpp"
 
 namespace plug {
 namespace {
@@ -21,14 +22,6 @@ namespace {
 using testing::HasSubstr;
 using namespace std::string_literals;
 using namespace std::chrono_literals;
-
-template <class Form>
-Form form_of(const Bytes& raw) {
-  Form form{};
-  EXPECT_EQ(raw.size(), sizeof form);
-  std::memcpy(&form, raw.data(), std::min(raw.size(), sizeof form));
-  return form;
-}
 
 constexpr std::uint32_t kExtended = 0x12345678u | CAN_EFF_FLAG;
 

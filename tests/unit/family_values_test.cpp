@@ -13,20 +13,12 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "support/errors.hpp"
+#include "support/forms.hpp"
 
 namespace plug {
 namespace {
-
-template <class Form>
-Form form_of(const Bytes& raw) {
-  Form form{};
-  EXPECT_EQ(raw.size(), sizeof form);
-  std::memcpy(&form, raw.data(), std::min(raw.size(), sizeof form));
-  return form;
-}
 
 template <class Form>
 Bytes bytes_of(const Form& form) {

@@ -15,6 +15,35 @@ die() {
 # plug_setup [--all]: installs the packages that are missing.
 plug_setup() { "$PLUG_ROOT/scripts/setup" "$@"; }
 
+# plug_install PACKAGE...: installs those of Debian's packages that are missing; says how where it
+# may not.
+plug_install() {
+  local package state missing=() as_root=()
+  if ! command -v dpkg-query >/dev/null; then
+    echo "$(basename "$0"): not a Debian system; install what these packages hold: $*" >&2
+    return
+  fi
+  for package in "$@"; do
+    state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)
+    [[ $state == ii* ]] || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+
+  if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+      as_root=(sudo)
+    else
+      die "packages are missing; as root, run:
+  apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+    fi
+  fi
+
+  say "installing ${missing[*]}"
+  "${as_root[@]}" apt-get update
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+    -o DPkg::Lock::Timeout=300 "${missing[@]}"
+}
+
 # plug_in PRESET COMMAND...: runs it at the root of the tree, as the preset's programs need it.
 plug_in() {
   local preset=$1 launcher=()

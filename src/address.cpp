@@ -2,6 +2,8 @@
 #include <plug/error.hpp>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <ostream>
 
 #include "address_access.hpp"
@@ -77,13 +79,6 @@ std::string pair_text(std::string_view host, int port) {
   return "(" + detail::str_repr(host) + ", " + std::to_string(port) + ")";
 }
 
-std::string inet_text(const InetFields& fields) {
-  const std::string host = detail::sys::format_host(fields.family, fields.host);
-  if (fields.family == kInet) return "('" + host + "', " + std::to_string(fields.port) + ")";
-  return "('" + host + "', " + std::to_string(fields.port) + ", " +
-         std::to_string(fields.flowinfo) + ", " + std::to_string(fields.scope_id) + ")";
-}
-
 }  // namespace
 
 namespace detail {
@@ -94,6 +89,30 @@ std::string bytes_repr(std::string_view bytes) {
 
 std::string str_repr(std::string_view text) {
   return quoted(text, [](unsigned char c) { return c == 0x7f; });
+}
+
+std::string_view print_inet(const Address& address, std::span<char> room) noexcept {
+  InetFields fields;
+  if (!sys::read_inet(address.bytes(), fields)) return {};
+  sys::HostText host;
+  sys::print_host(fields.family, fields.host, host);
+  char* out = room.data();
+  const auto put = [&out](std::string_view text) { out = std::ranges::copy(text, out).out; };
+  const auto put_number = [&](std::uint32_t number) {
+    out = std::to_chars(out, room.data() + room.size(), number).ptr;
+  };
+  put("('");
+  put(host.data());
+  put("', ");
+  put_number(fields.port);
+  if (fields.family == kInet6) {
+    for (const std::uint32_t number : {fields.flowinfo, fields.scope_id}) {
+      put(", ");
+      put_number(number);
+    }
+  }
+  put(")");
+  return {room.data(), out};
 }
 
 Address inet_address(const sys::InetFields& fields) {
@@ -161,8 +180,8 @@ std::string Address::path() const {
 
 std::string to_string(const Address& address) {
   if (!address) return "None";
-  InetFields fields;
-  if (detail::sys::read_inet(address.bytes(), fields)) return inet_text(fields);
+  std::array<char, detail::kInetText> room;
+  if (const auto inet = detail::print_inet(address, room); !inet.empty()) return std::string(inet);
   if (address.family() == AF::UNIX) {
     std::string path = address.path();
     return !path.empty() && path.front() == '\0' ? detail::bytes_repr(path) : path;

@@ -5,7 +5,9 @@
 #include <plug/address.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -36,6 +38,11 @@ struct AddressAccess {
 
 /// An IPv4 or IPv6 address of its fields.
 Address inet_address(const sys::InetFields& fields);
+
+/// to_string() of an IPv4 or IPv6 address, made in `room`, of kInetText bytes; empty for others. In
+/// a signal handler too.
+inline constexpr std::size_t kInetText = 96;
+std::string_view print_inet(const Address& address, std::span<char> room) noexcept;
 
 /// The first address of a host in a family (AF::INET or AF::INET6), port 0. Numbers are read
 /// without the resolver, which looks names up until the deadline; "" is every interface.

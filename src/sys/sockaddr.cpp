@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstring>
 
 namespace plug::detail::sys {
@@ -89,15 +90,24 @@ bool parse_host_loosely(const std::string& text, unsigned char* out) noexcept {
   return true;
 }
 
-std::string format_host(int family, const unsigned char* host) {
+void print_host(int family, const unsigned char* host, HostText& text) noexcept {
+  static_assert(std::tuple_size_v<HostText> == INET6_ADDRSTRLEN);
   if (family == AF_INET) {  // of each client; inet_ntop() takes ten times as long
-    std::string dotted = std::to_string(host[0]);
-    for (int i = 1; i < 4; ++i) (dotted += '.') += std::to_string(host[i]);
-    return dotted;
+    char* out = text.data();
+    for (int i = 0; i < 4; ++i) {
+      if (i > 0) *out++ = '.';
+      out = std::to_chars(out, text.data() + text.size(), host[i]).ptr;
+    }
+    *out = '\0';
+  } else if (::inet_ntop(family, host, text.data(), INET6_ADDRSTRLEN) == nullptr) {
+    text[0] = '\0';
   }
-  char text[INET6_ADDRSTRLEN] = {};
-  if (::inet_ntop(family, host, text, sizeof text) == nullptr) return {};
-  return text;
+}
+
+std::string format_host(int family, const unsigned char* host) {
+  HostText text;
+  print_host(family, host, text);
+  return text.data();
 }
 
 long interface_index(const std::string& name) noexcept {

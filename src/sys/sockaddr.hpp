@@ -6,6 +6,7 @@
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -41,7 +42,9 @@ std::size_t write_unix(BytesView path, char* out) noexcept;
 bool parse_host(int family, const std::string& text, unsigned char* out) noexcept;
 /// As parse_host() for IPv4, with the short forms of inet_aton(3).
 bool parse_host_loosely(const std::string& text, unsigned char* out) noexcept;
-/// 4 or 16 bytes to text.
+/// 4 or 16 bytes to text, which ends in a NUL. In a signal handler too.
+using HostText = std::array<char, 46>;
+void print_host(int family, const unsigned char* host, HostText& text) noexcept;
 std::string format_host(int family, const unsigned char* host);
 
 /// The number of an interface, or -errno: ENODEV when there is none of that name.

@@ -14,21 +14,6 @@ Request::Request() : connection_(SocketAccess::make(nullptr)) {}
 Request::Request(Socket connection) : connection_(std::move(connection)) {}
 Request::Request(Bytes data, Socket& socket)
     : connection_(SocketAccess::make(nullptr)), data_(std::move(data)), shared_(&socket) {}
-Request::~Request() = default;
-
-Request::Request(Request&& other) noexcept
-    : connection_(std::move(other.connection_)),
-      data_(std::move(other.data_)),
-      shared_(std::exchange(other.shared_, nullptr)),
-      place_(std::move(other.place_)) {}
-
-Request& Request::operator=(Request&& other) noexcept {
-  connection_ = std::move(other.connection_);
-  data_ = std::move(other.data_);
-  shared_ = std::exchange(other.shared_, nullptr);
-  place_ = std::move(other.place_);
-  return *this;
-}
 
 // --- handlers ---
 

@@ -213,15 +213,7 @@ Socket::Socket(Fileno fileno, std::optional<AF> family, std::optional<SOCK> type
                       error);
 }
 
-Socket::Socket(Socket&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
-
-Socket& Socket::operator=(Socket&& other) noexcept {
-  const Socket old(std::move(*this));
-  state_ = std::exchange(other.state_, nullptr);
-  return *this;
-}
-
-Socket::~Socket() {
+void Socket::close_quietly() noexcept {
   std::error_code ignored;
   close(ignored);
 }

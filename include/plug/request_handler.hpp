@@ -57,9 +57,19 @@ class Request {
   Request();
   Request(Socket connection);
   Request(Bytes data, Socket& socket);
-  Request(Request&& other) noexcept;
-  Request& operator=(Request&& other) noexcept;
-  ~Request();
+  Request(Request&& other) noexcept
+      : connection_(std::move(other.connection_)),
+        data_(std::move(other.data_)),
+        shared_(std::exchange(other.shared_, nullptr)),
+        place_(std::move(other.place_)) {}
+  Request& operator=(Request&& other) noexcept {
+    connection_ = std::move(other.connection_);
+    data_ = std::move(other.data_);
+    shared_ = std::exchange(other.shared_, nullptr);
+    place_ = std::move(other.place_);
+    return *this;
+  }
+  ~Request() = default;
 
   /// The connection; of a datagram, the socket to answer through.
   Socket& socket() noexcept { return shared_ == nullptr ? connection_ : *shared_; }

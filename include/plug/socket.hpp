@@ -81,10 +81,16 @@ class Socket {
          std::optional<Protocol> proto, std::error_code& error);
 
   /// A moved-from socket is closed.
-  Socket(Socket&& other) noexcept;
-  Socket& operator=(Socket&& other) noexcept;
+  Socket(Socket&& other) noexcept = default;
+  Socket& operator=(Socket&& other) noexcept {
+    const Socket old(std::move(*this));
+    state_ = std::move(other.state_);
+    return *this;
+  }
   /// close(), without its errors.
-  ~Socket();
+  ~Socket() {
+    if (state_) close_quietly();
+  }
 
   // --- naming and connecting ---
 
@@ -280,6 +286,8 @@ class Socket {
   Socket(std::shared_ptr<detail::SocketState> state) noexcept;
   void set_integer_option(OptionLevel level, OptionName name, long long value);
   void set_integer_option(OptionLevel level, OptionName name, unsigned long long value);
+
+  void close_quietly() noexcept;
 
   std::shared_ptr<detail::SocketState> state_;
 };

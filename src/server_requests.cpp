@@ -20,8 +20,8 @@ void end_connection(SocketState& connection) noexcept {
 }  // namespace
 
 struct LiveRequests::Place {
-  Place(std::shared_ptr<LiveRequests> all, std::shared_ptr<SocketState> handled, std::string name)
-      : requests(std::move(all)), connection(std::move(handled)), host(std::move(name)) {}
+  Place(std::shared_ptr<LiveRequests> all, std::shared_ptr<SocketState> handled)
+      : requests(std::move(all)), connection(std::move(handled)) {}
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
   ~Place() {
@@ -30,7 +30,7 @@ struct LiveRequests::Place {
 
   const std::shared_ptr<LiveRequests> requests;
   const std::shared_ptr<SocketState> connection;
-  const std::string host;
+  Host* host = nullptr;  // where its connection is counted
   bool listed = false;
   mutable RequestEnding* handler = nullptr;
   Place* previous = nullptr;
@@ -40,14 +40,15 @@ struct LiveRequests::Place {
 LiveRequests::LiveRequests() : changed_(make_event()) {}
 
 std::shared_ptr<const void> LiveRequests::enter(std::shared_ptr<SocketState> connection,
-                                                std::string host, std::size_t most) {
-  auto place = std::make_shared<Place>(shared_from_this(), std::move(connection), std::move(host));
+                                                const std::string& host, std::size_t most) {
+  auto place = std::make_shared<Place>(shared_from_this(), std::move(connection));
   if (generation_ != sys::fork_generation()) return place;
   const std::lock_guard lock(mutex_);
-  if (!place->host.empty()) {
-    std::size_t& here = by_host_[place->host];
-    if (most > 0 && here >= most) return nullptr;
-    ++here;
+  if (!host.empty()) {
+    Host& here = *by_host_.try_emplace(host, 0).first;
+    if (most > 0 && here.second >= most) return nullptr;
+    ++here.second;
+    place->host = &here;
   }
   place->listed = true;
   place->next = first_;
@@ -66,10 +67,8 @@ void LiveRequests::leave(Place& place) noexcept {
   (place.previous != nullptr ? place.previous->next : first_) = place.next;
   if (place.next != nullptr) place.next->previous = place.previous;
   if (place.connection) --connections_;
-  if (!place.host.empty()) {
-    const auto found = by_host_.find(place.host);
-    if (--found->second == 0) by_host_.erase(found);
-  }
+  if (place.host != nullptr && --place.host->second == 0)
+    by_host_.erase(by_host_.find(place.host->first));
   if (std::exchange(watched_, false)) signal_event();
 }
 

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "socket_state.hpp"
 #include "sys/syscalls.hpp"
@@ -34,8 +35,8 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
 
   /// A place for a request, for as long as the result lives. `connection` is null for a datagram;
   /// `host` is empty unless connections are counted by it. Null when `host` has `most` already.
-  std::shared_ptr<const void> enter(std::shared_ptr<SocketState> connection, std::string host,
-                                    std::size_t most);
+  std::shared_ptr<const void> enter(std::shared_ptr<SocketState> connection,
+                                    const std::string& host, std::size_t most);
 
   /// Has cut() tell `handler` to end, in place of the connection; null: no more. `place` is a
   /// result of enter().
@@ -60,6 +61,7 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
 
  private:
   struct Place;
+  using Host = std::pair<const std::string, std::size_t>;  // of by_host_
 
   void leave(Place& place) noexcept;
 

@@ -139,10 +139,12 @@ void BaseServer::serve(const Timeout& poll_interval) {
       if (loop_->stopping()) break;
     }
     const bool handled = more && handle_ready();
-    more = handled && detail::current_waiter() != nullptr &&
+    more = handled && !loop_->stopping() && detail::current_waiter() != nullptr &&
            loop_->may_take_another(count(max_connections)) && watch.has_request();
     if (waited || handled) service_actions();
   }
+  // It has come before the stop.
+  if (loop_->ahead().is_any()) handle_ready();
 }
 
 void BaseServer::handle_request() {
@@ -306,7 +308,9 @@ void TCPServer::server_activate() { socket.listen(request_queue_size); }
 void TCPServer::server_close() { socket.close(); }
 
 std::pair<Request, Address> TCPServer::get_request() {
-  detail::ServerAccess::loop(*this).does_not_wait();
+  ServerLoop& loop = detail::ServerAccess::loop(*this);
+  loop.does_not_wait(true);
+  if (auto ahead = loop.ahead().take()) return *std::move(ahead);
   std::error_code error;
   auto accepted = detail::accept_now(detail::live(SocketAccess::state(socket)), error);
   if (error) throw_if(error, "accept");
@@ -334,7 +338,7 @@ UDPServer::UDPServer(AF family, ServerAddress address, HandlerFactory handler)
 }
 
 std::pair<Request, Address> UDPServer::get_request() {
-  detail::ServerAccess::loop(*this).does_not_wait();
+  detail::ServerAccess::loop(*this).does_not_wait(false);
   std::error_code error;
   const std::size_t size = detail::checked_size(max_packet_size, error);
   detail::Scratch scratch(size);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <string>
 
+#include "socket_calls.hpp"
 #include "sys/process.hpp"
 #include "sys/signals.hpp"
 #include "wait/waiter.hpp"
@@ -156,9 +157,29 @@ ServerLoop::Watch::Ready ServerLoop::Watch::wait(bool listening, Deadline deadli
   return {entries[0].revents != 0, entries[1].revents != 0};
 }
 
-bool ServerLoop::Watch::has_request() const noexcept {
+bool ServerLoop::Watch::has_request() {
+  if (state_ && loop_.takes_ahead_.load(std::memory_order_relaxed))
+    return loop_.ahead_.accept(*state_);
   sys::PollEntry entry{fd_, sys::kIn, 0};
   return sys::poll(&entry, 1, 0) > 0;
+}
+
+bool ServerLoop::Ahead::accept(SocketState& listener) {
+  State empty = State::empty;
+  if (!state_.compare_exchange_strong(empty, State::busy)) return true;
+  std::error_code error;
+  accepted_ = accept_now(listener, error);
+  if (error) accepted_.reset();
+  state_.store(error ? State::empty : State::full);
+  return error != std::errc::resource_unavailable_try_again;
+}
+
+std::optional<std::pair<Socket, Address>> ServerLoop::Ahead::take() noexcept {
+  State full = State::full;
+  if (!state_.compare_exchange_strong(full, State::busy)) return std::nullopt;
+  auto taken = std::exchange(accepted_, std::nullopt);
+  state_.store(State::empty);
+  return taken;
 }
 
 bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool stoppable) {
@@ -180,7 +201,7 @@ bool ServerLoop::admit(Request& request, const Address& client_address, std::siz
   const bool by_host =
       connection && most_of_host > 0 && (family == AF::INET || family == AF::INET6);
   place = requests_->enter(connection ? SocketAccess::state(request.socket()) : nullptr,
-                           by_host ? client_address.host() : "", most_of_host);
+                           by_host ? client_address.host() : std::string(), most_of_host);
   return place != nullptr;
 }
 

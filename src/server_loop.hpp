@@ -97,8 +97,9 @@ class ServerLoop {
       bool event;
     };
     Ready wait(bool listening, Deadline deadline, bool stoppable);
-    /// Whether there is a request now. To ask get_request() costs an exception when there is none.
-    bool has_request() const noexcept;
+    /// Whether there is a request now, which may be accepted ahead. To ask get_request() costs an
+    /// exception when there is none.
+    bool has_request();
 
    private:
     bool has_set();
@@ -120,8 +121,31 @@ class ServerLoop {
   /// limit) it waits until one has ended.
   bool wait(Watch& watch, Deadline deadline, std::size_t most, bool stoppable);
 
-  /// Called by a get_request() that does not wait though there is no request.
-  void does_not_wait() noexcept { does_not_wait_.store(true, std::memory_order_relaxed); }
+  /// A connection that has been accepted before get_request() asks for it: to look whether there is
+  /// one costs no more than to accept it. From any thread.
+  class Ahead {
+   public:
+    /// Accepts one, unless there is one already: whether get_request() would find something, be
+    /// that an error.
+    bool accept(SocketState& listener);
+    /// The one that has been accepted, if any.
+    std::optional<std::pair<Socket, Address>> take() noexcept;
+    bool is_any() const noexcept { return state_.load(std::memory_order_relaxed) != State::empty; }
+
+   private:
+    enum class State : std::uint8_t { empty, busy, full };
+
+    std::atomic<State> state_{State::empty};
+    std::optional<std::pair<Socket, Address>> accepted_;  // while it is full
+  };
+  Ahead& ahead() noexcept { return ahead_; }
+
+  /// Called by a get_request() that does not wait though there is no request; one that accepts
+  /// connections takes those that are ahead.
+  void does_not_wait(bool takes_ahead) noexcept {
+    takes_ahead_.store(takes_ahead, std::memory_order_relaxed);
+    does_not_wait_.store(true, std::memory_order_relaxed);
+  }
   /// Whether there may be another request, and asking for it does not wait. Once for each request.
   bool may_take_another(std::size_t most) {
     return does_not_wait_.exchange(false, std::memory_order_relaxed) &&
@@ -156,6 +180,8 @@ class ServerLoop {
   std::mutex mutex_;
   std::vector<const void*> callers_;  // that are in serve_forever()
   std::atomic<bool> does_not_wait_{false};
+  std::atomic<bool> takes_ahead_{false};
+  Ahead ahead_;
   std::atomic<bool> paused_{false};
   std::atomic<std::int64_t> paused_until_{0};  // of the monotonic clock
   std::shared_ptr<LiveRequests> requests_;

@@ -67,7 +67,8 @@ void BusyWatch::watch() {
     const nanoseconds time = now - since;
     if (time < next) continue;
     next = 2 * time;
-    const std::string name = running_->name;
+    FiberCore::Room room;
+    const std::string name(running_->name(room));
     lock.unlock();
     report_(name, time);
     lock.lock();

@@ -45,7 +45,7 @@ struct Context::Entry {
     const Switch& both = *static_cast<Switch*>(transfer.data);
     Context& self = both.to;
     self.arrive(transfer.fctx, both.from);
-    self.main_(self.argument_);
+    self.main_();
     __builtin_unreachable();
   }
 };
@@ -58,11 +58,12 @@ Context::~Context() {
 Context::~Context() = default;
 #endif
 
-void Context::prepare(void* top, std::size_t size, void (*main)(void*), void* argument) noexcept {
+void Context::prepare(void* top, std::size_t size, void (*main)()) noexcept {
   main_ = main;
-  argument_ = argument;
+#ifdef PLUG_ADDRESS_SANITIZER
   bottom_ = static_cast<char*>(top) - size;
   size_ = size;
+#endif
   place_ = bc::make_fcontext(top, size, &Entry::enter);
 #ifdef PLUG_THREAD_SANITIZER
   thread_ = __tsan_create_fiber(0);

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "sys/sanitizers.hpp"
+
 namespace plug::detail {
 
 /// A stack of calls that can be left in the middle and gone on with later, by the thread that has
@@ -18,9 +20,9 @@ class Context {
   Context& operator=(const Context&) = delete;
   ~Context();  // NOLINT(performance-trivially-destructible): not under the thread sanitizer
 
-  /// Becomes one that begins with main(argument) on the memory below `top`, when it is first
-  /// switched to. main() must not return; it ends by leave().
-  void prepare(void* top, std::size_t size, void (*main)(void* argument), void* argument) noexcept;
+  /// Becomes one that begins with main() on the memory below `top`, when it is first switched to.
+  /// main() must not return; it ends by leave_for().
+  void prepare(void* top, std::size_t size, void (*main)()) noexcept;
 
   /// Goes on in `other`; returns when something switches to this.
   void switch_to(Context& other) noexcept { change_to(other, false); }
@@ -46,14 +48,14 @@ class Context {
   void* globals_ = nullptr;  // the thread's
   unsigned int uncaught_ = 0;
 
-  void (*main_)(void* argument) = nullptr;
-  void* argument_ = nullptr;
+  void (*main_)() = nullptr;
 
-  // The sanitizers'.
+#if defined(PLUG_ADDRESS_SANITIZER) || defined(PLUG_THREAD_SANITIZER)
   const void* bottom_ = nullptr;
   std::size_t size_ = 0;
   void* fake_stack_ = nullptr;
   void* thread_ = nullptr;
+#endif
 };
 
 }  // namespace plug::detail

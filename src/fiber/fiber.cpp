@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <mutex>
+#include <span>
 #include <stop_token>
+#include <string_view>
 #include <thread>
 
 #include "fiber/group.hpp"
@@ -17,8 +19,14 @@ namespace plug {
 
 namespace detail {
 
-struct FiberOutcome::Impl {
+struct FiberOutcome::Impl final : FiberMain {
+  void run(std::exception_ptr refused) noexcept override;
+  void let_go() noexcept override;
+  std::string_view name(std::span<char> /*room*/) const noexcept override { return own_name; }
+
+  std::string own_name;
   std::shared_ptr<FiberCore> fiber;
+  std::shared_ptr<FiberOutcome> self;  // until the fiber lets go
   std::mutex mutex;
   SleeperList waiting;
   bool done = false;
@@ -35,7 +43,6 @@ struct FiberOutcome::Impl {
 };
 
 struct FiberAccess {
-  /// The whole of a fiber's life; what was thrown, when it was refused that.
   static void run(const std::shared_ptr<FiberOutcome>& outcome,
                   std::exception_ptr thrown) noexcept {
     bool failed = true;
@@ -66,9 +73,11 @@ struct FiberAccess {
   static const std::shared_ptr<FiberCore>& make(Scheduler& scheduler,
                                                 const std::shared_ptr<FiberOutcome>& outcome,
                                                 std::string name) {
-    return outcome->impl_->fiber = scheduler.make(
-               std::move(name),
-               [outcome](std::exception_ptr refused) { run(outcome, std::move(refused)); });
+    FiberOutcome::Impl& impl = *outcome->impl_;
+    impl.own_name = std::move(name);
+    impl.fiber = scheduler.make(impl);
+    impl.self = outcome;
+    return impl.fiber;
   }
 
   static void start_in(FiberGroup& group, Scheduler& scheduler,
@@ -86,6 +95,12 @@ struct FiberAccess {
   }
 };
 
+void FiberOutcome::Impl::run(std::exception_ptr refused) noexcept {
+  FiberAccess::run(self, std::move(refused));
+}
+
+void FiberOutcome::Impl::let_go() noexcept { const auto held = std::move(self); }
+
 FiberOutcome::FiberOutcome() : impl_(std::make_unique<Impl>()) {}
 
 FiberOutcome::~FiberOutcome() {
@@ -99,7 +114,7 @@ FiberOutcome::~FiberOutcome() {
   }
 }
 
-const std::string& FiberOutcome::name() const noexcept { return impl_->fiber->name; }
+const std::string& FiberOutcome::name() const noexcept { return impl_->own_name; }
 
 bool FiberOutcome::done() const noexcept {
   const auto lock = impl_->lock();
@@ -171,7 +186,8 @@ void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& 
   }
   if (!scheduler.hand_over(fiber))
     throw RuntimeError("fiber::Scheduler::spawn: the fibers that " +
-                       (fiber->name.empty() ? "it" : fiber->name) + " was to join have ended");
+                       (outcome->name().empty() ? "it" : outcome->name()) +
+                       " was to join have ended");
 }
 
 std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options) {
@@ -245,9 +261,10 @@ void sleep(const Timeout& time) {
 
 std::vector<Info> list() {
   std::vector<Info> all;
+  detail::FiberCore::Room room;
   for (const auto& fiber : detail::scheduler_here("fiber::list").fibers())
-    all.push_back(
-        {fiber->name, fiber->where() == nullptr ? "" : fiber->where(), fiber->stack().most_used()});
+    all.push_back({std::string(fiber->name(room)), fiber->where() == nullptr ? "" : fiber->where(),
+                   fiber->stack().most_used()});
   return all;
 }
 

@@ -38,7 +38,8 @@ namespace {
 
 void report_overflow(const FiberCore& fiber) noexcept {
   char text[256];
-  const std::string_view name = fiber.name;
+  FiberCore::Room room;
+  const std::string_view name = fiber.name(room);
   // Not by a stream, nor by a string: this may be in a signal handler.
   const int size = std::snprintf(
       text, sizeof text, "plug: the stack of %s%.*s has overflowed its %zu bytes\n",
@@ -159,8 +160,8 @@ void Scheduler::resume(FiberCore& fiber) noexcept {
   if (fiber.state_ == FiberCore::State::ended) bury(fiber);
 }
 
-std::shared_ptr<FiberCore> Scheduler::make(std::string name, FiberMain main) {
-  return std::make_shared<FiberCore>(shared_from_this(), std::move(name), std::move(main));
+std::shared_ptr<FiberCore> Scheduler::make(FiberMain& main) {
+  return std::make_shared<FiberCore>(shared_from_this(), &main);
 }
 
 void Scheduler::start(const std::shared_ptr<FiberCore>& fiber) {
@@ -173,36 +174,50 @@ void Scheduler::start(const std::shared_ptr<FiberCore>& fiber) {
   begin(fiber);
 }
 
-/// All that a fiber needs and that there may not be.
+/// All that a fiber needs and that there may not be. It begins next.
 void Scheduler::equip(FiberCore& fiber) {
-  if (fibers_.size() == fibers_.capacity()) fibers_.reserve(2 * fibers_.size() + kFirstRoom);
-  timers_.reserve(fibers_.capacity());
-  fiber.stack_ = stacks_.take();
+  const std::size_t count = fibers_.size();
+  if (timers_.capacity() <= count) timers_.reserve(2 * count + kFirstRoom);
+  fibers_.emplace_back();
+  try {
+    fiber.stack_ = stacks_.take();
+  } catch (...) {
+    fibers_.pop_back();
+    throw;
+  }
 }
 
 void Scheduler::begin(const std::shared_ptr<FiberCore>& fiber) noexcept {
-  fiber->context_.prepare(fiber->stack_.top(), fiber->stack_.usable(), &Scheduler::main_of,
-                          fiber.get());
-  fiber->index_ = fibers_.size();
-  fibers_.push_back(fiber);
+  fiber->context_.prepare(fiber->stack_.top(), fiber->stack_.usable(), &Scheduler::main_of_current);
+  fiber->index_ = static_cast<std::uint32_t>(fibers_.size() - 1);
+  fibers_.back() = fiber;
   if (ending_) cancel(*fiber);
   make_runnable(*fiber);
 }
 
-/// What its function holds may hold it.
 void Scheduler::drop(FiberCore& fiber) noexcept {
   fiber.state_ = FiberCore::State::ended;
-  fiber.main_ = nullptr;
+  std::exchange(fiber.main_, nullptr)->let_go();
 }
 
-void Scheduler::main_of(void* argument) noexcept {
-  FiberCore& fiber = *static_cast<FiberCore*>(argument);
-  Scheduler& scheduler = *fiber.owner;
-  fiber.main_(nullptr);
+void Scheduler::main_of_current() noexcept {
+  Scheduler& scheduler = *here_;
+  FiberCore& fiber = *scheduler.current_;
+  fiber.main_->run(nullptr);
   // What it holds ends here, in the fiber, where it may wait.
-  fiber.main_ = nullptr;
+  scheduler.let_go_of_main(fiber);
   fiber.state_ = FiberCore::State::ended;
   fiber.context_.leave_for(scheduler.context_);
+}
+
+/// Of the current fiber.
+void Scheduler::let_go_of_main(FiberCore& fiber) noexcept {
+  // Whose name the watch may be about to ask for.
+  const bool watched = watch_ && !is_of_parent();
+  if (watched) watch_->ends();
+  FiberMain* const main = std::exchange(fiber.main_, nullptr);
+  if (watched) watch_->begins(fiber);
+  main->let_go();
 }
 
 void Scheduler::bury(FiberCore& fiber) noexcept {
@@ -212,7 +227,7 @@ void Scheduler::bury(FiberCore& fiber) noexcept {
   const std::shared_ptr<FiberCore> self = std::move(fibers_[index]);
   if (index + 1 < fibers_.size()) {
     fibers_[index] = std::move(fibers_.back());
-    fibers_[index]->index_ = index;
+    fibers_[index]->index_ = static_cast<std::uint32_t>(index);
   }
   fibers_.pop_back();
   if (main_ != &fiber) return;
@@ -434,9 +449,11 @@ void Scheduler::list_posted(FiberCore& fiber) noexcept {
 }
 
 void Scheduler::admit(const std::shared_ptr<FiberCore>& fiber) noexcept {
+  FiberCore::Room room;
+  const std::string_view name = fiber->name(room);
   try {
     if (ending_ || here_ != this)
-      throw RuntimeError((fiber->name.empty() ? "a fiber" : "the fiber " + fiber->name) +
+      throw RuntimeError((name.empty() ? "a fiber" : "the fiber " + std::string(name)) +
                          " has not begun: those that it was handed to have ended");
     equip(*fiber);
   } catch (...) {
@@ -450,7 +467,7 @@ void Scheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
   Waiter* const waiter_before = current_waiter();
   Scheduler* const here_before = std::exchange(here_, nullptr);
   set_current_waiter(nullptr);
-  fiber.main_(std::move(why));
+  fiber.main_->run(std::move(why));
   drop(fiber);
   set_current_waiter(waiter_before);
   here_ = here_before;
@@ -510,7 +527,7 @@ long Scheduler::perform_timed_by_system(Descriptor& descriptor, Op& op) {
 
 void Scheduler::place_timer(std::size_t place, FiberCore* fiber) noexcept {
   timers_[place] = fiber;
-  fiber->timer_ = place;
+  fiber->timer_ = static_cast<std::uint32_t>(place);
 }
 
 /// Moves the timer at `place` up or down to where it belongs.
@@ -536,8 +553,7 @@ void Scheduler::sift_timer(std::size_t place) noexcept {
 
 void Scheduler::add_timer(FiberCore& fiber) noexcept {
   timers_.push_back(&fiber);
-  fiber.timer_ = timers_.size() - 1;
-  sift_timer(fiber.timer_);
+  sift_timer(timers_.size() - 1);
 }
 
 void Scheduler::remove_timer(FiberCore& fiber) noexcept {

@@ -2,18 +2,22 @@
 
 // The fibers of one thread: which of them runs, which can, and which wait until when.
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <random>
+#include <span>
 #include <stop_token>
-#include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "engine/engine.hpp"
@@ -32,9 +36,23 @@ namespace plug::detail {
 class FiberOutcome;
 class Scheduler;
 
-/// What a fiber does; or, when it cannot begin, what is done about that outside of it. It lets
-/// nothing through.
-using FiberMain = std::function<void(std::exception_ptr refused)>;
+/// What a fiber does.
+class FiberMain {
+ public:
+  FiberMain() = default;
+  FiberMain(const FiberMain&) = delete;
+  FiberMain& operator=(const FiberMain&) = delete;
+
+  /// All of it; or, when the fiber cannot begin, what is done about that outside of it.
+  virtual void run(std::exception_ptr refused) noexcept = 0;
+  /// The last that is asked of it: it may be gone then.
+  virtual void let_go() noexcept = 0;
+  /// For lists and reports, made in `room` if it has to be made. In a signal handler too.
+  virtual std::string_view name(std::span<char> room) const noexcept = 0;
+
+ protected:
+  ~FiberMain() = default;
+};
 
 /// How long a fiber may take for a part of what it does. One that waits longer is told to end.
 struct FiberLimit {
@@ -55,9 +73,9 @@ enum class OnCancel : std::uint8_t {
 /// what says otherwise.
 class FiberCore : public std::enable_shared_from_this<FiberCore> {
  public:
-  FiberCore(std::shared_ptr<Scheduler> scheduler, std::string fiber_name,
-            FiberMain function) noexcept
-      : owner(std::move(scheduler)), main_(std::move(function)), name(std::move(fiber_name)) {}
+  /// `main` is of those that make it.
+  FiberCore(std::shared_ptr<Scheduler> scheduler, FiberMain* main) noexcept
+      : owner(std::move(scheduler)), main_(main) {}
   FiberCore(const FiberCore&) = delete;
   FiberCore& operator=(const FiberCore&) = delete;
 
@@ -67,12 +85,19 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   const char* where() const noexcept { return where_; }
   const Stack& stack() const noexcept { return stack_; }
   bool ended() const noexcept { return state_ == State::ended; }
+  /// Null once it has let go of it.
+  const FiberMain* main() const noexcept { return main_; }
+  /// Empty when it has none, and once it has ended.
+  using Room = std::array<char, 160>;
+  std::string_view name(Room& room) const noexcept {
+    return main_ == nullptr ? std::string_view() : main_->name(room);
+  }
 
  private:
   friend class Scheduler;
 
   enum class State : std::uint8_t { unborn, runnable, running, parked, ended };
-  static constexpr std::size_t kNoTimer = static_cast<std::size_t>(-1);
+  static constexpr std::uint32_t kNoTimer = static_cast<std::uint32_t>(-1);
 
   // What each wait uses comes first, in few lines of the processor's caches: the calls of the
   // system in between leave nothing in the nearest.
@@ -80,23 +105,22 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   bool permit_ = false;     // woken while it was not parked
   bool cancelled_ = false;  // asked to end, and not told so yet
   bool timed_out_ = false;
+  // Guarded by the scheduler's mutex.
+  bool remote_listed_ = false;
+  bool remote_cancel_ = false;
+  bool stopped_ = false;       // asked to end, ever
   FiberCore* next_ = nullptr;  // of those that can run
   const char* where_ = nullptr;
   FiberLimit* limit_ = nullptr;  // the innermost
   Deadline deadline_ = Deadline::none();
-  std::size_t timer_ = kNoTimer;  // its place in the heap of timers
+  std::uint32_t timer_ = kNoTimer;  // its place in the heap of timers
+  std::uint32_t index_ = 0;         // its place among the scheduler's fibers
   Context context_;
   Stack stack_;
-  std::size_t index_ = 0;  // its place among the scheduler's fibers
-  FiberMain main_;
-  std::shared_ptr<FiberCore> remote_;  // the next of those that other threads have posted,
-  bool remote_listed_ = false;         // guarded by the scheduler's mutex
-  bool remote_cancel_ = false;
-  bool stopped_ = false;                     // asked to end, ever; guarded by the mutex too
+  FiberMain* main_;
+  // Guarded by the scheduler's mutex too.
+  std::shared_ptr<FiberCore> remote_;        // the next of those that other threads have posted
   std::stop_source stop_{std::nostopstate};  // made when somebody wants to know
-
- public:
-  const std::string name;
 };
 
 /// It lives as long as one of its fibers is referred to, by whatever thread.
@@ -136,9 +160,20 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   // --- from its thread ---
 
   /// A fiber that has not been started; it must be, or dropped.
-  std::shared_ptr<FiberCore> make(std::string name, FiberMain main);
+  std::shared_ptr<FiberCore> make(FiberMain& main);
   /// Throws std::bad_alloc, and the fiber is dropped.
   void start(const std::shared_ptr<FiberCore>& fiber);
+  /// Starts a fiber whose main is a Main, made of its FiberCore and the arguments on top of its
+  /// stack: it ends itself where it is told to let go. Throws std::bad_alloc.
+  template <class Main, class... Arguments>
+  void start(Arguments&&... arguments) {
+    static_assert(std::is_nothrow_constructible_v<Main, FiberCore&, Arguments...>);
+    const auto fiber = std::make_shared<FiberCore>(shared_from_this(), nullptr);
+    equip(*fiber);
+    fiber->main_ = ::new (fiber->stack_.take_top(sizeof(Main)))
+        Main(*fiber, std::forward<Arguments>(arguments)...);
+    begin(fiber);
+  }
   static void drop(FiberCore& fiber) noexcept;
 
   // --- from its fibers ---
@@ -182,7 +217,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   void cancel(FiberCore& fiber) noexcept;
 
   /// All fibers, from its thread.
-  const std::vector<std::shared_ptr<FiberCore>>& fibers() const noexcept { return fibers_; }
+  const std::deque<std::shared_ptr<FiberCore>>& fibers() const noexcept { return fibers_; }
   Engine& engine() const noexcept { return *engine_; }
   const char* engine_name() const noexcept { return engine_->name(); }
   const StackPool& stacks() const noexcept { return stacks_; }
@@ -199,7 +234,8 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
 
   long perform_timed_by_system(Descriptor& descriptor, Op& op);
 
-  static void main_of(void* fiber) noexcept;
+  static void main_of_current() noexcept;
+  void let_go_of_main(FiberCore& fiber) noexcept;
   static void leave_in_child() noexcept;
   void abandon() noexcept;
   static Deadline nearest_limit(const FiberCore& fiber) noexcept;
@@ -245,7 +281,7 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   bool ending_ = false;  // the main fiber has ended
   bool interrupted_ = false;
   int hot_ = 0;
-  std::vector<std::shared_ptr<FiberCore>> fibers_;
+  std::deque<std::shared_ptr<FiberCore>> fibers_;
   FiberCore* first_ = nullptr;  // of those that can run
   FiberCore* last_ = nullptr;
   std::size_t runnable_ = 0;

@@ -6,11 +6,16 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
 #include <mutex>
-#include <optional>
-#include <string>
+#include <span>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "address_access.hpp"
 #include "fiber/scheduler.hpp"
 #include "fiber/silent.hpp"
 #include "fiber/sleeper.hpp"
@@ -23,69 +28,75 @@ namespace {
 
 constexpr std::int64_t kLastSecond = 1'000'000'000;  // nanoseconds
 
+/// An address in no more memory than it needs: most are short.
+class KeptAddress {
+ public:
+  explicit KeptAddress(const Address& address)
+      : size_(static_cast<std::uint16_t>(address.bytes().size())),
+        protocol_(static_cast<std::uint16_t>(address.protocol())),
+        long_(size_ > sizeof short_ ? std::make_unique<Address>(address) : nullptr) {
+    if (!long_) std::copy_n(address.bytes().data(), size_, short_);
+  }
+
+  Address get() const noexcept {
+    if (long_) return *long_;
+    Address address;
+    std::copy_n(short_, size_, AddressAccess::storage(address));
+    AddressAccess::set_size(address, size_, protocol_);
+    return address;
+  }
+
+ private:
+  const std::uint16_t size_;
+  const std::uint16_t protocol_;
+  char short_[28];  // IPv6
+  const std::unique_ptr<Address> long_;
+};
+
 }  // namespace
 
 struct HandlerFibers::Impl {
+  class Handler;
+  class Silence;
+
   /// What one scheduler has of the server.
   struct Home {
-    std::weak_ptr<Scheduler> scheduler;
-    std::shared_ptr<Silent> silent = std::make_shared<Silent>();
+    explicit Home(Scheduler& scheduler) : here(&scheduler), alive(scheduler.weak_from_this()) {}
+
+    // Its memory is no other's for as long as it is referred to.
+    const Scheduler* const here;
+    const std::weak_ptr<Scheduler> alive;
+    const std::shared_ptr<Silent> silent = std::make_shared<Silent>();
+    Handler* first = nullptr;  // for its thread alone
     std::size_t all = 0;
     std::size_t waited = 0;  // of them
   };
 
-  /// A request, and the fiber that handles it as soon as there is one.
-  struct Node final : RequestEnding, Silent::Connection {
-    Node(Impl& fibers, std::shared_ptr<Home> in, BaseServer& by, Main function, Request& given,
-         const Address& from, bool wait)
-        : owner(fibers),
-          home(std::move(in)),
-          server(by),
-          main(function),
-          connection(given.is_datagram() ? nullptr : SocketAccess::state(given.socket())),
-          place(ServerAccess::place(given)),
-          request(std::move(given)),
-          client_address(from),
-          waited(wait) {}
-
-    void end_request() noexcept override;
-    void speaks() noexcept override;
-    void stays_silent() noexcept override;
-
-    Impl& owner;
-    const std::shared_ptr<Home> home;
+  /// What is to be done with a request.
+  struct Call {
+    Impl& fibers;
+    Home& home;
     BaseServer& server;
     const Main main;
-    const std::shared_ptr<SocketState> connection;
-    std::shared_ptr<const void> place;
-    Request request;
-    const Address client_address;
     const bool waited;
-    std::atomic<bool> told_to_end{false};
-    std::atomic<const void*> fiber{nullptr};
-    std::optional<fiber::Task<void>> task;
-    Node* previous = nullptr;
-    Node* next = nullptr;
   };
 
-  const std::shared_ptr<Home>& home_here();
-  void add(Node& node) noexcept;
-  void remove(Node& node) noexcept;
-  void begin(Node& node);
-  bool watch(Node& node);
-  static void handle(Node& node) noexcept;
-  static void over(Node& node) noexcept;
-  bool handles_here();
+  Home& home_of(Scheduler& scheduler);
+  Home& home_here();
+  Home& enter(Scheduler& scheduler, bool is_waited);
+  static void leave(const Call& call) noexcept;
+  static void begin(const Call& call, Request& request, const Address& client_address);
+  static bool watch(const Call& call, Request& request, const Address& client_address);
+  bool handles_here() const noexcept;
   template <class Done>
   long wait(Done done);
   template <class Done>
   void wait_whatever_happens(Done done) noexcept;
-  void end_handlers(const std::shared_ptr<Home>& home) noexcept;
-  void drain(const std::shared_ptr<Home>& home);
+  void end_handlers(Home& home) noexcept;
+  void drain(Home& home);
 
   std::mutex mutex;
-  std::vector<std::shared_ptr<Home>> homes;
-  Node* first = nullptr;
+  std::vector<std::unique_ptr<Home>> homes;
   std::size_t all = 0;
   std::size_t waited = 0;  // of them
   SleeperList waiting;
@@ -94,113 +105,202 @@ struct HandlerFibers::Impl {
 
 // --- one request ---
 
-void HandlerFibers::Impl::Node::end_request() noexcept {
-  if (told_to_end.exchange(true)) return;
-  if (connection) connection->end_at(Deadline::after(kLastSecond));
-  if (task) task->cancel();
+/// One that is handled, on top of the stack of its fiber.
+class HandlerFibers::Impl::Handler final : public FiberMain, public RequestEnding {
+ public:
+  Handler(FiberCore& fiber, const Call& call, Request& request, const Address& from) noexcept
+      : call_(call),
+        fiber_(fiber),
+        connection_(request.is_datagram() ? nullptr : SocketAccess::state(request.socket())),
+        place_(ServerAccess::place(request)),
+        request_(std::move(request)),
+        client_address_(from),
+        next_(call.home.first) {
+    if (next_ != nullptr) next_->previous_ = this;
+    call.home.first = this;
+    LiveRequests::set_handler(place_, this);
+  }
+
+  void run(std::exception_ptr refused) noexcept override;
+  void let_go() noexcept override;
+  std::string_view name(std::span<char> room) const noexcept override;
+  void end_request() noexcept override;
+
+  const Impl& fibers() const noexcept { return call_.fibers; }
+  Handler* next() const noexcept { return next_; }
+
+ private:
+  const Call call_;
+  FiberCore& fiber_;
+  const std::shared_ptr<SocketState> connection_;
+  const std::shared_ptr<const void> place_;
+  Request request_;
+  const Address client_address_;
+  std::atomic<bool> told_to_end_{false};
+  Handler* next_;
+  Handler* previous_ = nullptr;
+};
+
+void HandlerFibers::Impl::Handler::end_request() noexcept {
+  if (told_to_end_.exchange(true)) return;
+  if (connection_) connection_->end_at(Deadline::after(kLastSecond));
+  fiber_.owner->cancel(fiber_);
 }
 
-void HandlerFibers::Impl::Node::speaks() noexcept {
+void HandlerFibers::Impl::Handler::run(std::exception_ptr /*refused*/) noexcept {
   try {
-    owner.begin(*this);
-    return;
+    call_.main(call_.server, request_, client_address_);
+  } catch (const BaseException&) {
+    // It ends this fiber, which it has done.
+  } catch (...) {
+    report_exception("Exception in the fiber of the request from", client_address_);
+  }
+}
+
+void HandlerFibers::Impl::Handler::let_go() noexcept {
+  (previous_ != nullptr ? previous_->next_ : call_.home.first) = next_;
+  if (next_ != nullptr) next_->previous_ = previous_;
+  request_ = Request();
+  // The place ends here, unless somebody has kept the request.
+  if (place_.use_count() > 1) LiveRequests::set_handler(place_, nullptr);
+  const Call call = call_;
+  this->~Handler();
+  leave(call);
+}
+
+std::string_view HandlerFibers::Impl::Handler::name(std::span<char> room) const noexcept {
+  constexpr std::string_view kPrefix = "request from ";
+  char* const end = std::copy(kPrefix.begin(), kPrefix.end(), room.data());
+  const std::string_view from = print_inet(client_address_, room.subspan(kPrefix.size()));
+  return {room.data(), static_cast<std::size_t>(end - room.data()) + from.size()};
+}
+
+/// One on whose connection nothing has come yet: what there has to be of it.
+class HandlerFibers::Impl::Silence final : public Silent::Connection {
+ public:
+  Silence(const Call& call, Request& request, const Address& from)
+      : call_(call),
+        client_address_(from),
+        connection_(std::move(request.socket())),
+        place_(std::move(ServerAccess::place(request))) {}
+
+  void speaks() noexcept override;
+  void stays_silent() noexcept override;
+
+  Request take_request() noexcept {
+    Request request(std::move(connection_));
+    ServerAccess::place(request) = std::move(place_);
+    return request;
+  }
+
+ private:
+  static void shut_down(const Call& call, Request& request, const Address& client_address) noexcept;
+
+  const Call call_;
+  const KeptAddress client_address_;
+  Socket connection_;
+  std::shared_ptr<const void> place_;
+};
+
+void HandlerFibers::Impl::Silence::speaks() noexcept {
+  const Call call = call_;
+  const Address client_address = client_address_.get();
+  Request request = take_request();
+  delete this;
+  try {
+    begin(call, request, client_address);
   } catch (...) {
     try {
-      server.handle_error(request, client_address);
-      server.shutdown_request(request);
+      call.server.handle_error(request, client_address);
     } catch (...) {
       report_exception("Exception in the request from", client_address);
     }
+    shut_down(call, request, client_address);
   }
-  over(*this);
 }
 
-void HandlerFibers::Impl::Node::stays_silent() noexcept {
+void HandlerFibers::Impl::Silence::stays_silent() noexcept {
+  const Call call = call_;
+  const Address client_address = client_address_.get();
+  Request request = take_request();
+  delete this;
+  shut_down(call, request, client_address);
+}
+
+/// Of one that no fiber handles.
+void HandlerFibers::Impl::Silence::shut_down(const Call& call, Request& request,
+                                             const Address& client_address) noexcept {
   try {
-    server.shutdown_request(request);
+    call.server.shutdown_request(request);
   } catch (const BaseException&) {
     // It ends this request, which it has done.
   } catch (...) {
     report_exception("Exception in closing the request from", client_address);
   }
-  over(*this);
+  request = Request();
+  leave(call);
 }
 
-void HandlerFibers::Impl::begin(Node& node) {
-  node.task.emplace(
-      fiber::spawn("request from " + to_string(node.client_address), [&node] { handle(node); }));
-  LiveRequests::set_handler(node.place, &node);
+void HandlerFibers::Impl::begin(const Call& call, Request& request, const Address& client_address) {
+  Scheduler::here()->start<Handler>(call, request, client_address);
 }
 
-bool HandlerFibers::Impl::watch(Node& node) {
-  if (!node.connection) return false;
+/// Whether it waits for the first byte, which a request without a connection does not.
+bool HandlerFibers::Impl::watch(const Call& call, Request& request, const Address& client_address) {
+  const std::shared_ptr<SocketState>& connection = SocketAccess::state(request.socket());
+  if (request.is_datagram() || !connection) return false;
   // What the first call of the handler would have.
-  const Deadline deadline = node.connection->deadline();
-  return !deadline.is_immediate() &&
-         node.home->silent->add(node, node.connection->descriptor, deadline);
-}
-
-void HandlerFibers::Impl::handle(Node& node) noexcept {
-  node.fiber = caller();
-  try {
-    node.main(node.server, node.request, node.client_address);
-  } catch (const BaseException&) {
-    // It ends this fiber, which it has done.
-  } catch (...) {
-    report_exception("Exception in the fiber of the request from", node.client_address);
+  const Deadline deadline = connection->deadline();
+  if (deadline.is_immediate()) return false;
+  Descriptor& descriptor = connection->descriptor;
+  auto silence = std::make_unique<Silence>(call, request, client_address);
+  if (!call.home.silent->add(*silence, descriptor, deadline)) {
+    request = silence->take_request();
+    return false;
   }
-  LiveRequests::set_handler(node.place, nullptr);
-  over(node);
-}
-
-/// Of a request that has been handled, or never will be.
-void HandlerFibers::Impl::over(Node& node) noexcept {
-  const std::unique_ptr<Node> owned(&node);
-  node.place.reset();
-  node.request = Request();
-  node.owner.remove(node);
+  static_cast<void>(silence.release());
+  return true;
 }
 
 // --- all of them ---
 
-const std::shared_ptr<HandlerFibers::Impl::Home>& HandlerFibers::Impl::home_here() {
-  const std::shared_ptr<Scheduler> scheduler = Scheduler::here()->shared_from_this();
-  const std::lock_guard lock(mutex);
+/// With the mutex held.
+HandlerFibers::Impl::Home& HandlerFibers::Impl::home_of(Scheduler& scheduler) {
   for (const auto& home : homes)
-    if (home->scheduler.lock() == scheduler) return home;
-  std::erase_if(homes, [](const auto& home) { return home->scheduler.expired(); });
-  homes.push_back(std::make_shared<Home>());
-  homes.back()->scheduler = scheduler;
-  return homes.back();
+    if (home->here == &scheduler) return *home;
+  std::erase_if(homes, [](const auto& home) { return home->alive.expired(); });
+  return *homes.emplace_back(std::make_unique<Home>(scheduler));
 }
 
-void HandlerFibers::Impl::add(Node& node) noexcept {
+HandlerFibers::Impl::Home& HandlerFibers::Impl::home_here() {
   const std::lock_guard lock(mutex);
-  node.next = first;
-  if (first != nullptr) first->previous = &node;
-  first = &node;
-  for (std::size_t* const count : {&all, &node.home->all}) ++*count;
-  if (!node.waited) return;
-  for (std::size_t* const count : {&waited, &node.home->waited}) ++*count;
+  return home_of(*Scheduler::here());
 }
 
-void HandlerFibers::Impl::remove(Node& node) noexcept {
+HandlerFibers::Impl::Home& HandlerFibers::Impl::enter(Scheduler& scheduler, bool is_waited) {
   const std::lock_guard lock(mutex);
-  (node.previous != nullptr ? node.previous->next : first) = node.next;
-  if (node.next != nullptr) node.next->previous = node.previous;
-  for (std::size_t* const count : {&all, &node.home->all}) --*count;
-  if (node.waited)
-    for (std::size_t* const count : {&waited, &node.home->waited}) --*count;
-  if (node.home->waited == 0) waiting.wake_all();
+  Home& home = home_of(scheduler);
+  for (std::size_t* const count : {&all, &home.all}) ++*count;
+  if (is_waited)
+    for (std::size_t* const count : {&waited, &home.waited}) ++*count;
+  return home;
 }
 
-bool HandlerFibers::Impl::handles_here() {
-  if (!fiber::inside()) return false;
-  const void* const here = caller();
-  const std::lock_guard lock(mutex);
-  for (const Node* node = first; node != nullptr; node = node->next)
-    if (node->fiber == here) return true;
-  return false;
+/// The last that a request does with the server.
+void HandlerFibers::Impl::leave(const Call& call) noexcept {
+  Impl& fibers = call.fibers;
+  const std::lock_guard lock(fibers.mutex);
+  for (std::size_t* const count : {&fibers.all, &call.home.all}) --*count;
+  if (call.waited)
+    for (std::size_t* const count : {&fibers.waited, &call.home.waited}) --*count;
+  if (call.home.waited == 0) fibers.waiting.wake_all();
+}
+
+bool HandlerFibers::Impl::handles_here() const noexcept {
+  const Scheduler* const here = Scheduler::here();
+  const auto* const handler =
+      here == nullptr ? nullptr : dynamic_cast<const Handler*>(here->current().main());
+  return handler != nullptr && &handler->fibers() == this;
 }
 
 /// Waits until done(), which is called with the mutex locked: 0; kCancelled, or what the interrupt
@@ -239,19 +339,17 @@ void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
   }
 }
 
-void HandlerFibers::Impl::end_handlers(const std::shared_ptr<Home>& home) noexcept {
-  {
-    const std::lock_guard lock(mutex);
-    for (Node* node = first; node != nullptr; node = node->next)
-      if (node->home == home) node->end_request();
-  }
-  wait_whatever_happens([&] { return home->all == 0; });
+void HandlerFibers::Impl::end_handlers(Home& home) noexcept {
+  home.silent->close_all();
+  for (Handler* handler = home.first; handler != nullptr; handler = handler->next())
+    handler->end_request();
+  wait_whatever_happens([&] { return home.all == 0; });
 }
 
 /// What is left to do for a plain thread that has served.
-void HandlerFibers::Impl::drain(const std::shared_ptr<Home>& home) {
+void HandlerFibers::Impl::drain(Home& home) {
   try {
-    const long waited_for = wait([&] { return home->waited == 0; });
+    const long waited_for = wait([&] { return home.waited == 0; });
     if (waited_for < 0) throw_if(error_from(waited_for), "waiting for the handlers of a server");
   } catch (...) {
     end_handlers(home);
@@ -269,20 +367,18 @@ void HandlerFibers::leave_to_parent() {
 
 void HandlerFibers::start(BaseServer& server, Main main, Request& request,
                           const Address& client_address, How how) {
-  if (!fiber::inside()) throw RuntimeError("process_request: not in a fiber");
+  Scheduler* const scheduler = Scheduler::here();
+  if (scheduler == nullptr) throw RuntimeError("process_request: not in a fiber");
   leave_to_parent();
   ServerAccess::loop(server).admit(request, client_address, 0);
-  auto node = std::make_unique<Impl::Node>(*impl_, impl_->home_here(), server, main, request,
-                                           client_address, how.waited);
-  impl_->add(*node);
+  const Impl::Call call{*impl_, impl_->enter(*scheduler, how.waited), server, main, how.waited};
   try {
-    if (!how.at_first_byte || !impl_->watch(*node)) impl_->begin(*node);
+    if (!how.at_first_byte || !Impl::watch(call, request, client_address))
+      Impl::begin(call, request, client_address);
   } catch (...) {
-    request = std::move(node->request);
-    impl_->remove(*node);
+    Impl::leave(call);
     throw;
   }
-  static_cast<void>(node.release());
 }
 
 void HandlerFibers::run(const std::function<void()>& serving, const fiber::RunOptions& options) {
@@ -290,7 +386,7 @@ void HandlerFibers::run(const std::function<void()>& serving, const fiber::RunOp
   leave_to_parent();
   fiber::run(
       [&] {
-        const std::shared_ptr<Impl::Home> home = impl_->home_here();
+        Impl::Home& home = impl_->home_here();
         try {
           serving();
         } catch (const CancelledError&) {
@@ -306,12 +402,11 @@ void HandlerFibers::run(const std::function<void()>& serving, const fiber::RunOp
 }
 
 void HandlerFibers::close_silent() noexcept {
-  const Scheduler* const here = Scheduler::here();
   std::shared_ptr<Silent> silent;
   {
     const std::lock_guard lock(impl_->mutex);
     for (const auto& home : impl_->homes)
-      if (home->scheduler.lock().get() == here) silent = home->silent;
+      if (home->here == Scheduler::here()) silent = home->silent;
   }
   if (silent) silent->close_all();
 }

@@ -41,7 +41,6 @@ bool Silent::add(Connection& connection, Descriptor& descriptor, Deadline deadli
   connection.timed_ = !deadline.is_none();
   connection.in_flight_.emplace(descriptor, false);
   connection.silent_ = this;
-  connection.descriptor_ = &descriptor;
   connection.previous_ = nullptr;
   connection.next_ = first_;
   if (first_ != nullptr) first_->previous_ = &connection;
@@ -86,7 +85,7 @@ void Silent::drop(Connection& connection) noexcept {
   if (set_)
     set_->remove(connection.in_flight_->fd());
   else
-    Scheduler::here()->engine().forget_arrival(*connection.descriptor_);
+    Scheduler::here()->engine().forget_arrival(connection.in_flight_->descriptor());
   forget(connection);
   connection.stays_silent();
 }

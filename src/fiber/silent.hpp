@@ -44,7 +44,6 @@ class Silent : public std::enable_shared_from_this<Silent> {
     std::multimap<Deadline, Connection*>::iterator timer_;
     bool timed_ = false;
     Silent* silent_ = nullptr;
-    Descriptor* descriptor_ = nullptr;
     Connection* previous_ = nullptr;
     Connection* next_ = nullptr;
   };

@@ -24,8 +24,10 @@ constexpr std::size_t kGuardSize = 64 * 1024;
 // Each takes two of the mappings of a process.
 constexpr std::size_t kMostMappedGuards = 8192;
 constexpr std::size_t kCanarySize = 128;
-// Eight lines apart, within a page: sixteen of them.
-constexpr std::size_t kColours = 8, kColourStep = 256;
+// Within a quarter of a page, so that what a small handler uses of its stack does not take two.
+constexpr std::size_t kColours = 8, kColourStep = 128;
+
+std::size_t size_of_guard() noexcept { return std::max(kGuardSize, sys::page_size()); }
 
 std::atomic<std::size_t> mapped_guards{0};
 
@@ -47,7 +49,8 @@ struct StackPool::Slab {
     if (first == StackGuard::mark && !guard_all(StackGuard::mark)) first = StackGuard::mapping;
     // There may be room for this again when other stacks have gone.
     if (first == StackGuard::mapping) guard_all(StackGuard::mapping);
-    for (std::size_t i = kStacksOfSlab; i > 0; --i) free[free_count++] = i - 1;
+    for (std::size_t i = kStacksOfSlab; i > 0; --i)
+      free[free_count++] = static_cast<std::uint8_t>(i - 1);
   }
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
@@ -90,11 +93,16 @@ struct StackPool::Slab {
   const std::size_t guard;
   void* memory = nullptr;
   StackGuard kind = StackGuard::canary;
-  std::size_t free[kStacksOfSlab] = {};  // of which the last is the next
+  std::uint8_t free[kStacksOfSlab] = {};  // of which the last is the next
   std::size_t free_count = 0;
   bool warm[kStacksOfSlab] = {};  // free, with memory
   std::size_t warm_count = 0;
 };
+
+bool Stack::guards(const void* address) const noexcept {
+  const char* const at = static_cast<const char*>(address);
+  return at >= memory - size_of_guard() && at < memory;
+}
 
 bool Stack::canary_is_intact(const void* place) const noexcept {
   std::uint64_t words[kCanarySize / sizeof(std::uint64_t)];
@@ -108,7 +116,7 @@ std::size_t Stack::most_used() const noexcept { return size - sys::untouched(mem
 StackPool::StackPool(std::size_t size, StackGuard guard)
     : size_(std::max(size + sys::page_size() - 1, 4 * sys::page_size()) / sys::page_size() *
             sys::page_size()),
-      guard_size_(std::max(kGuardSize, sys::page_size())),
+      guard_size_(size_of_guard()),
       guard_(guard) {}
 
 StackPool::~StackPool() = default;
@@ -137,8 +145,7 @@ Stack StackPool::take() {
   stack.memory = slab.at(index) + slab.guard;
   stack.size = size_;
   stack.slab = &slab;
-  stack.colour = index % kColours * kColourStep;
-  stack.guard_size = slab.guard;
+  stack.above = static_cast<std::uint32_t>(index % kColours * kColourStep);
   stack.guard = slab.kind;
   return stack;
 }
@@ -154,7 +161,7 @@ void StackPool::give_back(const Stack& stack) noexcept {
   } else {
     sys::forget(stack.memory, stack.size);
   }
-  slab.free[slab.free_count++] = index;
+  slab.free[slab.free_count++] = static_cast<std::uint8_t>(index);
   if (slab.free_count == 1) open_.push_back(&slab);
   --in_use_;
   // One that is empty stays as long as it is the only one with room.

@@ -18,22 +18,25 @@ enum class StackGuard : std::uint8_t {
 
 /// A stack, which grows down from top(). Below its memory lies its guard.
 struct Stack {
-  StackGuard guard = StackGuard::mark;
   char* memory = nullptr;  // the lowest byte that may be used
   std::size_t size = 0;
   void* slab = nullptr;  // the pool's
 
-  /// Where the first frame goes. Different in each stack of a pool, or the tops of all of them
-  /// would share a few lines of the processor's caches.
-  char* top() const noexcept { return memory + size - colour; }
-  std::size_t usable() const noexcept { return size - colour; }
-  std::size_t colour = 0;
-  std::size_t guard_size = 0;
-
-  bool guards(const void* address) const noexcept {
-    const char* const at = static_cast<const char*>(address);
-    return at >= memory - guard_size && at < memory;
+  /// Where the first frame goes.
+  char* top() const noexcept { return memory + size - above; }
+  std::size_t usable() const noexcept { return size - above; }
+  /// Memory for something above all frames.
+  void* take_top(std::size_t bytes) noexcept {
+    constexpr std::size_t kLine = 64;
+    above += static_cast<std::uint32_t>((bytes + kLine - 1) / kLine * kLine);
+    return top();
   }
+  /// What lies above the frames. Different in each stack of a pool, or the tops of all of them
+  /// would share a few lines of the processor's caches.
+  std::uint32_t above = 0;
+  StackGuard guard = StackGuard::mark;
+
+  bool guards(const void* address) const noexcept;
   /// Whether a canary is as it was, and `place`, where a stack is left, above it.
   bool intact(const void* place) const noexcept {
     return guard != StackGuard::canary || canary_is_intact(place);

@@ -79,6 +79,7 @@ class Descriptor {
 
     /// -1 when the descriptor is closed.
     int fd() const noexcept { return fd_; }
+    Descriptor& descriptor() const noexcept { return descriptor_; }
 
     /// Counts the operation as untimed from now on, where it cannot be woken otherwise.
     void become_untimed() noexcept {

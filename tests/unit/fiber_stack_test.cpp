@@ -12,14 +12,17 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
 #include <new>
 #include <set>
+#include <span>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -156,9 +159,16 @@ void overflow() {
 void run_with(StackGuard guard, const std::function<void()>& body) {
   const auto scheduler =
       std::make_shared<Scheduler>(Scheduler::Options{.stack_size = 64 * 1024, .guard = guard});
-  const auto main = scheduler->make("main", [&](const std::exception_ptr&) { body(); });
-  scheduler->start(main);
-  EXPECT_EQ(scheduler->run(*main), 0);
+  struct Main final : detail::FiberMain {
+    explicit Main(const std::function<void()>& function) : body(function) {}
+    void run(std::exception_ptr) noexcept override { body(); }
+    void let_go() noexcept override {}
+    std::string_view name(std::span<char>) const noexcept override { return "main"; }
+    const std::function<void()>& body;
+  } main(body);
+  const auto fiber = scheduler->make(main);
+  scheduler->start(fiber);
+  EXPECT_EQ(scheduler->run(*fiber), 0);
 }
 
 TEST(AStackThatOverflows, IsReportedByTheNameOfItsFiber) {

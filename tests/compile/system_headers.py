@@ -20,6 +20,8 @@ import sys
 INCLUDE = pathlib.Path(sys.argv[1]).resolve()
 COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 CONFIGURATIONS = [(f"-std={std}", opt) for std in ("c++20", "gnu++20") for opt in ("-O0", "-O2")]
+# Pairs in which each standard and each optimisation is once.
+DIAGONALS = (CONFIGURATIONS[0], CONFIGURATIONS[3]), (CONFIGURATIONS[1], CONFIGURATIONS[2])
 FOLDERS = ["", "sys", "net", "netinet", "arpa", "linux", "asm", "asm-generic", "rpc", "rdma",
            "bluetooth"]
 
@@ -241,7 +243,7 @@ def every_macro():
     headers = system_headers()
     problems = check_own_macros()
     counts = []
-    for options in CONFIGURATIONS:
+    for options in DIAGONALS[0]:
         count, found = check_macros(headers, *options)
         counts.append(count)
         problems += found
@@ -251,13 +253,11 @@ def every_macro():
 
 
 def every_order(compiler):
-    # Each standard and each optimisation; the compilers have one combination each.
-    combinations = (0, 3) if compiler == COMPILERS[0] else (1, 2)
     return [
         problem
-        for n in combinations
+        for options in DIAGONALS[compiler != COMPILERS[0]]
         for first in ("system", "plug")
-        for problem in check_order(compiler, *CONFIGURATIONS[n], first)
+        for problem in check_order(compiler, *options, first)
     ]
 
 

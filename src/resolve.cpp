@@ -316,7 +316,7 @@ std::string getfqdn(std::string_view name) {
   constexpr std::string_view kBlanks = " \t\n\r\v\f";
   name.remove_prefix(std::min(name.find_first_not_of(kBlanks), name.size()));
   name = name.substr(0, name.find_last_not_of(kBlanks) + 1);
-  const std::string asked =
+  std::string asked =
       name.empty() || name == "0.0.0.0" || name == "::" ? gethostname() : std::string(name);
   std::error_code error;
   const HostEntry entry = gethostbyaddr(asked, error);

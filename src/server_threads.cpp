@@ -47,6 +47,7 @@ struct HandlerThreads::Impl {
 
   class List {
    public:
+    // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): what is freed has been removed
     Node* first() const noexcept { return first_; }
     void add(Node& node) noexcept {
       node.previous = nullptr;

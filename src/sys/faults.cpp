@@ -1,12 +1,12 @@
 #include "sys/faults.hpp"
 
 #include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <mutex>
 
 #include "sys/memory.hpp"

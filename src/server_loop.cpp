@@ -50,6 +50,7 @@ void ServerLoop::adopt() {
   serving_.store(false);
   callers_.clear();
   of_children_.clear();
+  ahead_.forget();
   generation_.store(sys::fork_generation());
 }
 

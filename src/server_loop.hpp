@@ -130,6 +130,11 @@ class ServerLoop {
     bool accept(SocketState& listener);
     /// The one that has been accepted, if any.
     std::optional<std::pair<Socket, Address>> take() noexcept;
+    /// In a forked child it is the parent's.
+    void forget() noexcept {
+      accepted_.reset();
+      state_.store(State::empty);
+    }
     bool is_any() const noexcept { return state_.load(std::memory_order_relaxed) != State::empty; }
 
    private:

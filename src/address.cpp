@@ -15,7 +15,6 @@ namespace {
 
 using detail::sys::InetFields;
 
-constexpr int kInet = static_cast<int>(AF::INET);
 constexpr int kInet6 = static_cast<int>(AF::INET6);
 
 InetFields inet_fields(const Address& address) {

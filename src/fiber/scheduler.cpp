@@ -222,12 +222,13 @@ void Scheduler::let_go_of_main(FiberCore& fiber) noexcept {
 
 void Scheduler::bury(FiberCore& fiber) noexcept {
   stacks_.give_back(fiber.stack_);
-  const std::size_t index = fiber.index_;
+  const std::uint32_t index = fiber.index_;
   // Whoever else refers to it may be the last, and this one is used until the end.
-  const std::shared_ptr<FiberCore> self = std::move(fibers_[index]);
+  std::shared_ptr<FiberCore>& place = fibers_[index];
+  const std::shared_ptr<FiberCore> self = std::move(place);
   if (index + 1 < fibers_.size()) {
-    fibers_[index] = std::move(fibers_.back());
-    fibers_[index]->index_ = static_cast<std::uint32_t>(index);
+    place = std::move(fibers_.back());
+    place->index_ = index;
   }
   fibers_.pop_back();
   if (main_ != &fiber) return;

@@ -58,11 +58,31 @@ inline Result sendto(int fd, const void* data, std::size_t size, int flags, cons
 // own a point where a thread can be cancelled, which costs as many instructions as all the rest and
 // is of no use where nothing waits. Sanitizers have to see its calls.
 
+/// A system call of six arguments as the kernel gives its result: -errno when negative.
+inline Result call_now(long number, int fd, const void* data, std::size_t size,
+                       int flags) noexcept {
+#if defined(__x86_64__) && !defined(__ILP32__)
+  // Right here, and not by syscall(): see above what each return costs.
+  long result = number;
+  register long flags_register asm("r10") = flags;
+  register long no_address asm("r8") = 0;
+  register long no_size asm("r9") = 0;
+  asm volatile("syscall"
+               : "+a"(result)
+               : "D"(static_cast<long>(fd)), "S"(data), "d"(size), "r"(flags_register),
+                 "r"(no_address), "r"(no_size)
+               : "rcx", "r11", "memory");
+  return result;
+#else
+  return result(::syscall(number, fd, data, size, flags, nullptr, std::size_t{0}));
+#endif
+}
+
 inline Result recv_now(int fd, void* data, std::size_t size) noexcept {
 #ifdef PLUG_SANITIZED
   return recv(fd, data, size, kDontWait);
 #else
-  return result(::syscall(SYS_recvfrom, fd, data, size, MSG_DONTWAIT, nullptr, nullptr));
+  return call_now(SYS_recvfrom, fd, data, size, MSG_DONTWAIT);
 #endif
 }
 
@@ -70,9 +90,10 @@ inline Result send_now(int fd, const void* data, std::size_t size) noexcept {
 #ifdef PLUG_SANITIZED
   return send(fd, data, size, kDontWait);
 #else
-  return quietly(fd, MSG_DONTWAIT, [=](int all) {
-    return ::syscall(SYS_sendto, fd, data, size, all, nullptr, std::size_t{0});
-  });
+  const Result sent = call_now(SYS_sendto, fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if ((sent == -EINVAL || sent == -EOPNOTSUPP) && refuses_nosignal(fd)) [[unlikely]]
+    return call_now(SYS_sendto, fd, data, size, MSG_DONTWAIT);
+  return sent;
 #endif
 }
 

@@ -6,6 +6,8 @@
 //
 // The whole library reaches the system through this folder.
 
+#include <sys/single_threaded.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -125,6 +127,10 @@ Result start_joined_thread(void* (*main)(void* argument), void* argument,
 /// Gives back what a thread has left that has ended; -EBUSY when it has not, unless that is waited
 /// for.
 Result join_thread(unsigned long thread, bool wait) noexcept;
+
+/// Whether the calling thread is the process's only one, as far as the C library knows: what it
+/// does until it starts another nobody else sees.
+inline bool is_single_threaded() noexcept { return __libc_single_threaded != 0; }
 
 std::int64_t monotonic_nanoseconds() noexcept;
 

@@ -131,14 +131,23 @@ class Descriptor {
   }
 
   void enter(std::uint64_t units) noexcept {
-    const std::uint64_t before = use_.fetch_add(units);
+    const std::uint64_t before = add_to(use_, units);
     if ((before & kGenerationMask) != generation()) [[unlikely]]
       enter_after_fork(units);
   }
   void enter_after_fork(std::uint64_t units) noexcept;
 
+  /// Adds to a count, and gives what was there before. Where there is one thread the processor need
+  /// not keep others away, which costs more than all else here.
+  static std::uint64_t add_to(std::atomic<std::uint64_t>& count, std::uint64_t units) noexcept {
+    if (!sys::is_single_threaded()) return count.fetch_add(units);
+    const std::uint64_t before = count.load(std::memory_order_relaxed);
+    count.store(before + units, std::memory_order_relaxed);
+    return before;
+  }
+
   void leave(std::uint64_t units) noexcept {
-    const std::uint64_t after = use_.fetch_sub(units) - units;
+    const std::uint64_t after = add_to(use_, -units) - units;
     if ((after & kClosed) != 0) [[unlikely]]
       leave_closed(after);
   }
@@ -151,7 +160,9 @@ class Descriptor {
     explicit ListLock(Descriptor& descriptor) noexcept : descriptor_(descriptor) {
       const std::uint32_t generation = sys::fork_generation();
       std::uint32_t seen = 0;
-      if (!descriptor_.lock_.compare_exchange_strong(seen, generation + 1)) [[unlikely]]
+      if (sys::is_single_threaded())
+        descriptor_.lock_.store(generation + 1, std::memory_order_relaxed);
+      else if (!descriptor_.lock_.compare_exchange_strong(seen, generation + 1)) [[unlikely]]
         spin(seen, generation + 1);
       if (descriptor_.list_generation_ != generation) [[unlikely]]
         begin_afresh(generation);

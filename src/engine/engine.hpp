@@ -9,6 +9,7 @@
 //  2. A fiber that is cancelled while it is parked gets kCancelled, once. Nothing of its operation
 //     is under way any more then, and no buffer will be touched.
 //  3. The mode of a descriptor stays as the user has set it.
+//  4. Calls that need not wait let other fibers run now and then.
 
 #include <plug/fiber.hpp>
 
@@ -31,7 +32,8 @@ class Arrival {
   ~Arrival() = default;
 };
 
-class Engine {
+/// The Waiter of the thread, while it runs the scheduler's fibers.
+class Engine : public Waiter {
  public:
   Engine() = default;
   Engine(const Engine&) = delete;
@@ -39,16 +41,6 @@ class Engine {
   virtual ~Engine() = default;
 
   virtual const char* name() const noexcept = 0;
-
-  /// In a fiber, as Waiter's.
-  virtual long perform(Descriptor& descriptor, Op& op, Deadline deadline) = 0;
-  /// perform() of a receive or a send without flags, which may wait.
-  virtual long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
-                    Deadline deadline) {
-    Op op{.kind = kind, .data = data, .size = size};
-    return perform(descriptor, op, deadline);
-  }
-  virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
   /// Whether it can do the following.
   virtual bool tells_of_arrivals() const noexcept { return false; }

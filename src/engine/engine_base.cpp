@@ -3,7 +3,6 @@
 #include <plug/constants.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include "engine/faults.hpp"
@@ -118,13 +117,6 @@ class Whole {
 
 }  // namespace
 
-const char* name_of(Op::Kind kind) noexcept {
-  static constexpr std::array kNames{"recv",   "recvfrom", "recvmsg",    "recv_batch", "send",
-                                     "sendto", "sendmsg",  "send_batch", "sendfile",   "sendfile",
-                                     "accept", "connect",  "ready"};
-  return kNames[static_cast<std::size_t>(kind)];
-}
-
 bool is_stream(int fd) noexcept {
   int type = 0;
   std::size_t size = sizeof type;
@@ -144,20 +136,6 @@ long try_once(Descriptor& descriptor, int fd, Op& op) noexcept {
   return attempt(fd, op);
 }
 
-long EngineBase::park(Descriptor& descriptor, Deadline deadline, Op::Kind kind) {
-  Scheduler::Woken woken{};
-  {
-    const WokenByClosing closing(descriptor, scheduler_.current());
-    if (descriptor.closed()) return -EBADF;
-    woken = scheduler_.park(deadline, name_of(kind), OnCancel::keep);
-  }
-  if (woken == Scheduler::Woken::by_cancel) return kCancelled;
-  if (descriptor.closed()) return -EBADF;
-  if (scheduler_.take_interrupt())
-    if (const long stop = interrupted(); stop != 0) return stop;
-  return woken == Scheduler::Woken::by_the_clock ? kTimedOut : 0;
-}
-
 /// For what nothing tells the end of. Each time twice as long, from `pause` on.
 long EngineBase::wait_a_while(Descriptor& descriptor, Deadline deadline, std::int64_t& pause,
                               Op::Kind kind) {
@@ -172,6 +150,39 @@ long EngineBase::wait_a_while(Descriptor& descriptor, Deadline deadline, std::in
 // --- operations ---
 
 long EngineBase::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
+  const long result = deadline.is_none() && descriptor.timed_by_system()
+                          ? perform_timed_by_system(descriptor, op)
+                          : perform_until(descriptor, op, deadline);
+  scheduler_.did_not_wait();
+  return result;
+}
+
+long EngineBase::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
+  const long result = wait_for_any(entries, deadline);
+  scheduler_.did_not_wait();
+  return result;
+}
+
+/// As the system does it where it may wait itself (socket(7), SO_RCVTIMEO).
+long EngineBase::perform_timed_by_system(Descriptor& descriptor, Op& op) {
+  struct {
+    std::int64_t seconds = 0, microseconds = 0;
+  } time;
+  std::size_t size = sizeof time;
+  const SO name = receives(op.kind) || op.kind == Op::Kind::accept ? SO::RCVTIMEO : SO::SNDTIMEO;
+  const bool dont_wait = has_flags(op.kind) && (op.flags & sys::kDontWait) != 0;
+  if (op.kind == Op::Kind::ready || dont_wait ||
+      sys::getsockopt(descriptor.fd(), static_cast<int>(SOL::SOCKET), static_cast<int>(name), &time,
+                      size) < 0 ||
+      (time.seconds == 0 && time.microseconds == 0))
+    return perform_until(descriptor, op, Deadline::none());
+  const long result = perform_until(
+      descriptor, op, Deadline::after(time.seconds * 1'000'000'000 + time.microseconds * 1'000));
+  if (result != kTimedOut) return result;
+  return op.kind == Op::Kind::connect ? -EINPROGRESS : -EAGAIN;
+}
+
+long EngineBase::perform_until(Descriptor& descriptor, Op& op, Deadline deadline) {
   const Descriptor::InFlight in_flight(descriptor, false);
   const int fd = in_flight.fd();
   if (fd < 0) return -EBADF;

@@ -2,6 +2,8 @@
 
 // What the engines have in common: what an operation means in a fiber, whatever waits for it.
 
+#include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 
@@ -11,7 +13,12 @@
 namespace plug::detail {
 
 /// What lists say of a fiber that waits in an operation.
-const char* name_of(Op::Kind kind) noexcept;
+inline const char* name_of(Op::Kind kind) noexcept {
+  static constexpr std::array kNames{"recv",   "recvfrom", "recvmsg",    "recv_batch", "send",
+                                     "sendto", "sendmsg",  "send_batch", "sendfile",   "sendfile",
+                                     "accept", "connect",  "ready"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
 
 /// Whether its call takes MSG_DONTWAIT.
 inline bool has_flags(Op::Kind kind) noexcept { return kind <= Op::Kind::send_batch; }
@@ -61,11 +68,15 @@ struct Number {
 class EngineBase : public Engine {
  public:
   long perform(Descriptor& descriptor, Op& op, Deadline deadline) final;
+  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) final;
+  const void* caller() const noexcept final { return scheduler_.current_or_null(); }
 
  protected:
   explicit EngineBase(Scheduler& scheduler) noexcept : scheduler_(scheduler) {}
 
   // What an engine does its own way. The deadlines are never immediate; results are Waiter's.
+
+  virtual long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
   /// Moves some data: a receive or a send that takes MSG_DONTWAIT.
   virtual long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) = 0;
@@ -83,7 +94,20 @@ class EngineBase : public Engine {
 
   /// Parks until there may be something new. 0; kCancelled, of which the fiber is not told before
   /// the whole operation ends with it; -EBADF, kTimedOut, or how the interrupt hook ends the call.
-  long park(Descriptor& descriptor, Deadline deadline, Op::Kind kind);
+  long park(Descriptor& descriptor, Deadline deadline, Op::Kind kind) {
+    Scheduler::Woken woken{};
+    {
+      const WokenByClosing closing(descriptor, scheduler_.current());
+      if (descriptor.closed()) return -EBADF;
+      scheduler_.uses(&descriptor);
+      woken = scheduler_.park(deadline, name_of(kind), OnCancel::keep);
+    }
+    if (woken == Scheduler::Woken::by_cancel) return kCancelled;
+    if (descriptor.closed()) return -EBADF;
+    if (scheduler_.take_interrupt())
+      if (const long stop = interrupted(); stop != 0) return stop;
+    return woken == Scheduler::Woken::by_the_clock ? kTimedOut : 0;
+  }
 
   /// All of a send, or of a receive with MSG_WAITALL, of which `part` has been done. Once some of
   /// it has been the count is the result, whatever comes next.
@@ -95,6 +119,8 @@ class EngineBase : public Engine {
   Scheduler& scheduler_;
 
  private:
+  long perform_timed_by_system(Descriptor& descriptor, Op& op);
+  long perform_until(Descriptor& descriptor, Op& op, Deadline deadline);
   long try_now(Descriptor& descriptor, int fd, Op& op) noexcept;
   long wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
   long block(Descriptor& descriptor, int fd, Op& op);

@@ -161,9 +161,12 @@ class EpollEngine final : public EngineBase {
   long open() noexcept;
 
   const char* name() const noexcept override { return "epoll"; }
-  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
+  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
             Deadline deadline) override;
-  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
+  long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
+  bool tells_of_data(std::size_t /*size*/) const noexcept override { return faults == nullptr; }
+  long await_data(Descriptor& descriptor, Deadline deadline) override;
+  long try_receive(Descriptor& descriptor, void* data, std::size_t size) override;
   bool tells_of_arrivals() const noexcept override { return true; }
   long await_arrival(Descriptor& descriptor, Arrival& arrival) override;
   void forget_arrival(Descriptor& descriptor) noexcept override;
@@ -360,14 +363,28 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
 
 /// What is made most, without all that others need.
 long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
-                       Deadline deadline) {
-  if (faults != nullptr) [[unlikely]]
-    return Engine::move(descriptor, kind, data, size, deadline);
+                       int flags, Deadline deadline) {
+  if (flags != 0 || deadline.is_immediate() || descriptor.timed_by_system() || faults != nullptr)
+      [[unlikely]]
+    return Waiter::move(descriptor, kind, data, size, flags, deadline);
   const Descriptor::InFlight in_flight(descriptor, false);
   const int fd = in_flight.fd();
   if (fd < 0) return -EBADF;
   const long result =
       kind == Op::Kind::send
+  return 0;
+}
+
+long EpollEngine::try_receive(Descriptor& descriptor, void* data, std::size_t size) {
+  const Descriptor::InFlight in_flight(descriptor, false);
+  if (in_flight.fd() < 0) return -EBADF;
+  long result = -EINTR;
+  while (result == -EINTR) result = sys::recv_now(in_flight.fd(), data, size);
+  const bool is_short = result > 0 && static_cast<std::size_t>(result) < size;
+  if (Slot* const slot = slot_of(descriptor, in_flight.fd()))
+    note(*slot, Op::Kind::receive, result, is_short);
+  scheduler_.did_not_wait();
+  return result;
           ? send(descriptor, fd, data, size, deadline)
           : receive(
                 descriptor, fd, deadline, kind, [=] { return sys::recv_now(fd, data, size); },
@@ -400,9 +417,10 @@ long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadli
 
 long EpollEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline /*deadline*/) {
   return try_once(descriptor, fd, op);
+  scheduler_.did_not_wait();
 }
 
-long EpollEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
+long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) {
   FiberCore& fiber = scheduler_.current();
   for (;;) {
     const long ready = poll_now(entries);

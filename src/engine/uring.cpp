@@ -131,7 +131,12 @@ class UringEngine final : public EngineBase {
   long open() noexcept;
 
   const char* name() const noexcept override { return "uring"; }
-  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
+  long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
+  bool tells_of_data(std::size_t size) const noexcept override {
+    return size > kMostLent && faults == nullptr;
+  }
+  long await_data(Descriptor& descriptor, Deadline deadline) override;
+  long try_receive(Descriptor& descriptor, void* data, std::size_t size) override;
   long turn(Deadline deadline) override;
   void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
 
@@ -450,7 +455,25 @@ long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
   }
 }
 
-long UringEngine::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
+long UringEngine::await_data(Descriptor& descriptor, Deadline deadline) {
+  const Descriptor::InFlight in_flight(descriptor, false);
+  if (in_flight.fd() < 0) return -EBADF;
+  const long ready =
+      wait_ready(descriptor, {in_flight.fd(), true}, sys::kIn, deadline, Op::Kind::receive);
+  if (ready == kCancelled) scheduler_.take_cancel();
+  return std::min(ready, 0L);
+}
+
+long UringEngine::try_receive(Descriptor& descriptor, void* data, std::size_t size) {
+  const Descriptor::InFlight in_flight(descriptor, false);
+  if (in_flight.fd() < 0) return -EBADF;
+  long result = -EINTR;
+  while (result == -EINTR) result = sys::recv_now(in_flight.fd(), data, size);
+  scheduler_.did_not_wait();
+  return result;
+}
+
+long UringEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) {
   for (;;) {
     const long ready = poll_now(entries);
     if (ready != 0 && ready != -EINTR) return ready;

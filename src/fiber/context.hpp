@@ -2,10 +2,26 @@
 
 // Where a stack of calls stands, and switching from one to another.
 
+#include <cxxabi.h>
+
+#include <boost/context/detail/fcontext.hpp>
+
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "sys/sanitizers.hpp"
+
+#ifdef PLUG_ADDRESS_SANITIZER
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef PLUG_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+#endif
+
+// While a switch is under way the address sanitizer knows of neither stack: what these functions
+// have in variables must not be on one of its own.
+#define PLUG_UNSANITIZED __attribute__((no_sanitize("address")))
 
 namespace plug::detail {
 
@@ -34,7 +50,16 @@ class Context {
   [[noreturn]] void leave_for(Context& other) noexcept;
 
  private:
-  struct Switch;
+  /// What the runtime keeps of exceptions for a thread; the ABI says what is in it.
+  struct ExceptionGlobals {
+    void* caught;
+    unsigned int uncaught;
+  };
+  /// What a switch carries over.
+  struct Switch {
+    Context& to;
+    Context& from;
+  };
   struct Entry;
 
   void change_to(Context& other, bool for_ever) noexcept;
@@ -57,5 +82,41 @@ class Context {
   void* thread_ = nullptr;
 #endif
 };
+
+// Inline, since each return after a switch goes where the processor does not expect it to.
+
+PLUG_UNSANITIZED inline void Context::change_to(Context& other,
+                                                [[maybe_unused]] bool for_ever) noexcept {
+  namespace bc = boost::context::detail;
+  if (globals_ == nullptr) globals_ = abi::__cxa_get_globals();
+  auto& globals = *static_cast<ExceptionGlobals*>(globals_);
+  caught_ = std::exchange(globals.caught, other.caught_);
+  uncaught_ = std::exchange(globals.uncaught, other.uncaught_);
+#ifdef PLUG_ADDRESS_SANITIZER
+  __sanitizer_start_switch_fiber(for_ever ? nullptr : &fake_stack_, other.bottom_, other.size_);
+#endif
+#ifdef PLUG_THREAD_SANITIZER
+  if (thread_ == nullptr) thread_ = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(other.thread_, 0);
+#endif
+  Switch both{other, *this};
+  const bc::transfer_t transfer = bc::jump_fcontext(other.place_, &both);
+  arrive(transfer.fctx, static_cast<Switch*>(transfer.data)->from);
+}
+
+/// On the stack of this context, right after `from` has switched to it and stands at `place`.
+PLUG_UNSANITIZED inline void Context::arrive(void* place, Context& from) noexcept {
+  from.place_ = place;
+#ifdef PLUG_ADDRESS_SANITIZER
+  // Says where the stack is that has been left: the only way to know a thread's own.
+  const void* bottom = nullptr;
+  std::size_t size = 0;
+  __sanitizer_finish_switch_fiber(std::exchange(fake_stack_, nullptr), &bottom, &size);
+  if (from.bottom_ == nullptr) {
+    from.bottom_ = bottom;
+    from.size_ = size;
+  }
+#endif
+}
 
 }  // namespace plug::detail

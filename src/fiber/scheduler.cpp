@@ -63,7 +63,7 @@ long Scheduler::run(FiberCore& main) {
   main_ = &main;
   Waiter* const waiter_before = current_waiter();
   Scheduler* const here_before = std::exchange(here_, this);
-  set_current_waiter(this);
+  set_current_waiter(engine_.get());
   long failed = 0;
   while (!fibers_.empty()) {
     take_posted();
@@ -139,7 +139,10 @@ void Scheduler::abandon() noexcept {
 
 /// Has the processor fetch what a fiber that runs soon has left on its stack.
 void Scheduler::expect(const FiberCore& fiber) noexcept {
-  constexpr int kLine = 64, kLines = 16;
+  constexpr int kLine = 64, kLines = 10;
+  const char* const uses = static_cast<const char*>(fiber.uses_);
+  __builtin_prefetch(uses);
+  __builtin_prefetch(uses + kLine);
   const char* const place = static_cast<const char*>(fiber.context_.place());
   for (int i = 0; i < kLines; ++i) __builtin_prefetch(place + i * kLine);
 }
@@ -305,8 +308,9 @@ bool Scheduler::ended_by(FiberLimit& limit) noexcept {
   return false;
 }
 
-Scheduler::Woken Scheduler::park(Deadline deadline, const char* where,
-                                 OnCancel on_cancel) noexcept {
+/// park() where there is more to it than to wait until somebody wakes the fiber.
+Scheduler::Woken Scheduler::park_until(Deadline deadline, const char* where,
+                                       OnCancel on_cancel) noexcept {
   FiberCore& fiber = *current_;
   const bool heeds = on_cancel != OnCancel::ignore;
   const Deadline limit = heeds && fiber.limit_ != nullptr ? nearest_limit(fiber) : Deadline::none();
@@ -321,14 +325,17 @@ Scheduler::Woken Scheduler::park(Deadline deadline, const char* where,
   }
   fiber.permit_ = false;
   over = over || (fiber.timed_out_ && limit < deadline);
-  if (over || (heeds && fiber.cancelled_)) {
-    if (on_cancel == OnCancel::tell && fiber.cancelled_)
-      tell_of_cancel(fiber);
-    else if (on_cancel == OnCancel::tell)
-      tell_of_limit(fiber);
-    return Woken::by_cancel;
-  }
+  if (over || (heeds && fiber.cancelled_)) return end_park(on_cancel);
   return fiber.timed_out_ ? Woken::by_the_clock : Woken::by_someone;
+}
+
+Scheduler::Woken Scheduler::end_park(OnCancel on_cancel) noexcept {
+  FiberCore& fiber = *current_;
+  if (on_cancel == OnCancel::tell && fiber.cancelled_)
+    tell_of_cancel(fiber);
+  else if (on_cancel == OnCancel::tell)
+    tell_of_limit(fiber);
+  return Woken::by_cancel;
 }
 
 bool Scheduler::yield() noexcept {
@@ -351,29 +358,6 @@ void Scheduler::let_others_run() noexcept {
   FiberCore& fiber = *current_;
   make_runnable(fiber);
   fiber.context_.switch_to(context_);
-}
-
-long Scheduler::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
-  const long result = deadline.is_none() && descriptor.timed_by_system()
-                          ? perform_timed_by_system(descriptor, op)
-                          : engine_->perform(descriptor, op, deadline);
-  did_not_wait();
-  return result;
-}
-
-long Scheduler::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
-                     Deadline deadline) {
-  if (flags != 0 || deadline.is_immediate() || descriptor.timed_by_system()) [[unlikely]]
-    return Waiter::move(descriptor, kind, data, size, flags, deadline);
-  const long result = engine_->move(descriptor, kind, data, size, deadline);
-  did_not_wait();
-  return result;
-}
-
-long Scheduler::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
-  const long result = engine_->wait_any(entries, deadline);
-  did_not_wait();
-  return result;
 }
 
 void Scheduler::wake_here(FiberCore& fiber) noexcept {
@@ -502,26 +486,6 @@ void Scheduler::take_posted() noexcept {
       wake_here(fiber);
     posted = std::move(next);
   }
-}
-
-/// As the system does it where it may wait itself (socket(7), SO_RCVTIMEO).
-long Scheduler::perform_timed_by_system(Descriptor& descriptor, Op& op) {
-  const bool receives = op.kind <= Op::Kind::receive_batch || op.kind == Op::Kind::accept;
-  struct {
-    std::int64_t seconds = 0, microseconds = 0;
-  } time;
-  std::size_t size = sizeof time;
-  const SO name = receives ? SO::RCVTIMEO : SO::SNDTIMEO;
-  const bool dont_wait = op.kind <= Op::Kind::send_batch && (op.flags & sys::kDontWait) != 0;
-  if (op.kind == Op::Kind::ready || dont_wait ||
-      sys::getsockopt(descriptor.fd(), static_cast<int>(SOL::SOCKET), static_cast<int>(name), &time,
-                      size) < 0 ||
-      (time.seconds == 0 && time.microseconds == 0))
-    return engine_->perform(descriptor, op, Deadline::none());
-  const long result = engine_->perform(
-      descriptor, op, Deadline::after(time.seconds * 1'000'000'000 + time.microseconds * 1'000));
-  if (result != kTimedOut) return result;
-  return op.kind == Op::Kind::connect ? -EINPROGRESS : -EAGAIN;
 }
 
 // --- timers ---

@@ -111,6 +111,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   bool stopped_ = false;       // asked to end, ever
   FiberCore* next_ = nullptr;  // of those that can run
   const char* where_ = nullptr;
+  const void* uses_ = nullptr;   // where it waits, and goes on
   FiberLimit* limit_ = nullptr;  // the innermost
   Deadline deadline_ = Deadline::none();
   std::uint32_t timer_ = kNoTimer;  // its place in the heap of timers
@@ -124,7 +125,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
 };
 
 /// It lives as long as one of its fibers is referred to, by whatever thread.
-class Scheduler final : public Waiter, public std::enable_shared_from_this<Scheduler> {
+class Scheduler final : public std::enable_shared_from_this<Scheduler> {
  public:
   struct Options {
     std::size_t stack_size;
@@ -179,11 +180,25 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   // --- from its fibers ---
 
   FiberCore& current() const noexcept { return *current_; }
+  void uses(const void* what) noexcept { current_->uses_ = what; }
+  const FiberCore* current_or_null() const noexcept { return current_; }
 
   enum class Woken : std::uint8_t { by_someone, by_the_clock, by_cancel };
   /// Waits until the fiber is woken, for which there need not be a reason: the caller looks whether
   /// there is. `where` is what lists say.
-  Woken park(Deadline deadline, const char* where, OnCancel on_cancel = OnCancel::tell) noexcept;
+  Woken park(Deadline deadline, const char* where, OnCancel on_cancel = OnCancel::tell) noexcept {
+    FiberCore& fiber = *current_;
+    if (!deadline.is_none() || fiber.limit_ != nullptr || fiber.permit_ || fiber.cancelled_)
+        [[unlikely]]
+      return park_until(deadline, where, on_cancel);
+    fiber.where_ = where;
+    fiber.state_ = FiberCore::State::parked;
+    fiber.context_.switch_to(context_);
+    fiber.permit_ = false;
+    if (fiber.cancelled_ && on_cancel != OnCancel::ignore) [[unlikely]]
+      return end_park(on_cancel);
+    return Woken::by_someone;
+  }
   /// Lets the others run that can. False when the fiber is told to end.
   bool yield() noexcept;
   /// Whether there is a reason to tell the fiber to end that it has not been told of: it has been
@@ -222,18 +237,12 @@ class Scheduler final : public Waiter, public std::enable_shared_from_this<Sched
   const char* engine_name() const noexcept { return engine_->name(); }
   const StackPool& stacks() const noexcept { return stacks_; }
 
-  long perform(Descriptor& descriptor, Op& op, Deadline deadline) override;
-  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
-            Deadline deadline) override;
-  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
-  const void* caller() const noexcept override { return current_; }
-
  private:
   static constexpr int kMostHot = 16;
   static constexpr std::size_t kFirstRoom = 16;  // fibers
 
-  long perform_timed_by_system(Descriptor& descriptor, Op& op);
-
+  Woken park_until(Deadline deadline, const char* where, OnCancel on_cancel) noexcept;
+  Woken end_park(OnCancel on_cancel) noexcept;
   static void main_of_current() noexcept;
   void let_go_of_main(FiberCore& fiber) noexcept;
   static void leave_in_child() noexcept;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <optional>
 #include <ostream>
 
 #include "address_access.hpp"
@@ -337,6 +338,32 @@ Socket Socket::dup(std::error_code& error) const {
 
 // --- receiving ---
 
+namespace {
+
+/// recv() that takes no memory while it waits: fibers that do are many. Nothing where the waiter
+/// cannot.
+std::optional<Bytes> recv_when_there_is(SocketState& state, std::size_t size,
+                                        detail::Deadline deadline, std::error_code& error) {
+  detail::Waiter& waiter = *detail::current_waiter();
+  if (!waiter.tells_of_data(size) || deadline.is_immediate() || state.descriptor.timed_by_system())
+    return std::nullopt;
+  for (;;) {
+    long result = waiter.await_data(state.descriptor, deadline);
+    if (result == 0) {
+      detail::Scratch scratch(size);
+      result = waiter.try_receive(state.descriptor, scratch.data(), size);
+      if (result >= 0)
+        return Bytes(scratch.data(), std::min(static_cast<std::size_t>(result), size));
+    }
+    if (result != -EAGAIN) {
+      error = detail::error_from(result);
+      return Bytes();
+    }
+  }
+}
+
+}  // namespace
+
 Bytes Socket::recv(std::ptrdiff_t size, MSG flags) {
   std::error_code error = kNoError;
   Bytes data = recv(size, flags, error);
@@ -349,9 +376,12 @@ Bytes Socket::recv(std::ptrdiff_t size, MSG flags, std::error_code& error) {
   const std::size_t wanted = checked_size(size, error);
   if (error) return {};
   SocketState& state = live(state_);
+  const detail::Deadline deadline = state.deadline();
+  if (detail::current_waiter() != nullptr && flags == MSG{} && !state.layer)
+    if (auto data = recv_when_there_is(state, wanted, deadline, error)) return *std::move(data);
   detail::Scratch scratch(wanted);
-  const std::size_t count = receive_some(state, {scratch.data(), wanted}, static_cast<int>(flags),
-                                         state.deadline(), error);
+  const std::size_t count =
+      receive_some(state, {scratch.data(), wanted}, static_cast<int>(flags), deadline, error);
   return error ? Bytes() : Bytes(scratch.data(), std::min(count, wanted));
 }
 

@@ -175,6 +175,12 @@ class EpollEngine final : public EngineBase {
 
  private:
   long watch(Slot& slot, int fd, const Descriptor* owner) noexcept;
+  /// Null where the number is not registered for the descriptor.
+  Slot* slot_of(const Descriptor& descriptor, int fd) const noexcept {
+    Slot* const slot = slots_.find(fd);
+    const bool its = slot != nullptr && slot->registered && slot->owner == descriptor.identity();
+    return its ? slot : nullptr;
+  }
 
   long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
   long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
@@ -187,6 +193,7 @@ class EpollEngine final : public EngineBase {
                   Op::Kind kind);
   long wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted, Deadline deadline,
                Op::Kind kind);
+  static void note(Slot& slot, Op::Kind kind, long result, bool is_short) noexcept;
   template <class Try, class IsShort>
   long receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind, Try try_it,
                IsShort is_short);
@@ -326,25 +333,57 @@ long EpollEngine::wait_again(Descriptor& descriptor, int fd, int events, Deadlin
                     kind);
 }
 
+/// What a receive says of what it has left behind.
+void EpollEngine::note(Slot& slot, Op::Kind kind, long result, bool is_short) noexcept {
+  if (result == -EAGAIN || (is_short && !slot.stopped && (slot.tcp || is_batch(kind))))
+    slot.readable = false;
+}
+
 /// `try_it` is the system call, `is_short` whether its result is less than was asked for.
 template <class Try, class IsShort>
 long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind,
                           Try try_it, IsShort is_short) {
   for (;;) {
-    Slot* const slot = slots_.find(fd);
-    const bool known = slot != nullptr && slot->registered && slot->owner == descriptor.identity();
-    if (!known || slot->readable) {
+    Slot* const slot = slot_of(descriptor, fd);
+    if (slot == nullptr || slot->readable) {
       const long result = try_it();
-      if (known && (result == -EAGAIN ||
-                    (is_short(result) && !slot->stopped && (slot->tcp || is_batch(kind)))))
-        slot->readable = false;
+      if (slot != nullptr) note(*slot, kind, result, is_short(result));
       if (result == -EINTR) continue;
       if (result != -EAGAIN) return result;
     }
-    const long waited = known ? wait_in(*slot, descriptor, kReadable, deadline, kind)
-                              : wait_event(descriptor, {fd, true}, kReadable, deadline, kind);
+    const long waited = slot != nullptr
+                            ? wait_in(*slot, descriptor, kReadable, deadline, kind)
+                            : wait_event(descriptor, {fd, true}, kReadable, deadline, kind);
     if (waited < 0) return waited;
   }
+}
+
+long EpollEngine::await_data(Descriptor& descriptor, Deadline deadline) {
+  const Descriptor::InFlight in_flight(descriptor, false);
+  if (in_flight.fd() < 0) return -EBADF;
+  Slot* slot = slot_of(descriptor, in_flight.fd());
+  if (slot == nullptr) {
+    slot = &slots_.at(in_flight.fd());
+    if (const long watched = watch(*slot, in_flight.fd(), &descriptor); watched < 0) return watched;
+  }
+  while (!slot->readable) {
+    const long waited = wait_in(*slot, descriptor, kReadable, deadline, Op::Kind::receive);
+    if (waited == kCancelled) scheduler_.take_cancel();
+    if (waited < 0) return waited;
+  }
+  return 0;
+}
+
+long EpollEngine::try_receive(Descriptor& descriptor, void* data, std::size_t size) {
+  const Descriptor::InFlight in_flight(descriptor, false);
+  if (in_flight.fd() < 0) return -EBADF;
+  long result = -EINTR;
+  while (result == -EINTR) result = sys::recv_now(in_flight.fd(), data, size);
+  const bool is_short = result > 0 && static_cast<std::size_t>(result) < size;
+  if (Slot* const slot = slot_of(descriptor, in_flight.fd()))
+    note(*slot, Op::Kind::receive, result, is_short);
+  scheduler_.did_not_wait();
+  return result;
 }
 
 long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
@@ -372,25 +411,13 @@ long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::s
   if (fd < 0) return -EBADF;
   const long result =
       kind == Op::Kind::send
-  return 0;
-}
-
-long EpollEngine::try_receive(Descriptor& descriptor, void* data, std::size_t size) {
-  const Descriptor::InFlight in_flight(descriptor, false);
-  if (in_flight.fd() < 0) return -EBADF;
-  long result = -EINTR;
-  while (result == -EINTR) result = sys::recv_now(in_flight.fd(), data, size);
-  const bool is_short = result > 0 && static_cast<std::size_t>(result) < size;
-  if (Slot* const slot = slot_of(descriptor, in_flight.fd()))
-    note(*slot, Op::Kind::receive, result, is_short);
-  scheduler_.did_not_wait();
-  return result;
           ? send(descriptor, fd, data, size, deadline)
           : receive(
                 descriptor, fd, deadline, kind, [=] { return sys::recv_now(fd, data, size); },
                 [=](long got) { return got > 0 && static_cast<std::size_t>(got) < size; });
   if (result == kCancelled) [[unlikely]]
     scheduler_.take_cancel();
+  scheduler_.did_not_wait();
   return result;
 }
 
@@ -417,7 +444,6 @@ long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadli
 
 long EpollEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline /*deadline*/) {
   return try_once(descriptor, fd, op);
-  scheduler_.did_not_wait();
 }
 
 long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) {

@@ -31,6 +31,9 @@ constexpr std::int64_t kSecond = 1'000'000'000, kLongest = 1'000'000 * kSecond;
 constexpr std::int64_t kAskAgain = 10'000'000;
 /// What the memory of a message's call takes at most; the system cuts larger ones down to it too.
 constexpr std::size_t kMostBytes = 0x7ffff000;
+/// What a fiber may keep from others while it waits for something to be received into it: a call of
+/// the system more for each receive costs less than memory for all that wait.
+constexpr std::size_t kMostLent = 4096;
 /// In io_uring's own list of operations of the same user data the kernel looks for each from the
 /// start: many that are waited for together have one for each so many.
 constexpr std::size_t kTogether = 64;

@@ -78,6 +78,16 @@ class Waiter {
     return perform(descriptor, op, deadline);
   }
 
+  /// Whether a receive of up to `size` bytes is better made in the following two steps: so that it
+  /// needs no memory as long as there is nothing to receive.
+  virtual bool tells_of_data(std::size_t /*size*/) const noexcept { return false; }
+  /// Waits until a receive from a socket may find something: 0, or as perform().
+  virtual long await_data(Descriptor& /*descriptor*/, Deadline /*deadline*/) { return -ENOSYS; }
+  /// perform() of a receive that does not wait.
+  virtual long try_receive(Descriptor& /*descriptor*/, void* /*data*/, std::size_t /*size*/) {
+    return -ENOSYS;
+  }
+
   /// Waits until one of the entries is ready: the count of those that are (their `revents` say
   /// how), 0 when the deadline passed, -errno.
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -204,6 +205,9 @@ void report_exception(std::string_view what) noexcept;
 struct ServerAccess {
   static ServerLoop& loop(BaseServer& server) noexcept { return *server.loop_; }
   static void check_shutdown(BaseServer& server) { server.check_shutdown(); }
+  static std::shared_ptr<void> run_beside(BaseServer& server, std::function<void()> function) {
+    return server.run_beside(std::move(function));
+  }
   static std::shared_ptr<const void>& place(Request& request) noexcept { return request.place_; }
   static const std::shared_ptr<const void>& place(const Request& request) noexcept {
     return request.place_;

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cerrno>
+#include <functional>
 #include <latch>
+#include <memory>
 #include <span>
 #include <string>
 #include <system_error>
@@ -22,32 +24,47 @@ namespace plug {
 namespace detail {
 namespace {
 
-/// Has a server stop when a signal comes, and ends its connections some time after it has been told
-/// to stop, by whatever: a thread, since the one that serves may be handling a request.
-class Ending {
+/// A thread that takes no signals, and is joined.
+class ThreadBeside {
  public:
-  Ending(ServerLoop& loop, const Timeout& drain_timeout, const std::vector<int>& signals)
-      : loop_(loop), drain_timeout_(drain_timeout) {
-    const long taken = signals_.take(signals);
-    if (taken < 0) throw_if(error_from(taken), "the signals that end a server:" + text_of(signals));
+  explicit ThreadBeside(const std::function<void()>& function) {
     const sys::SignalMask none;
+    std::latch begun(1);
     try {
-      thread_ = std::thread([this] {
-        begun_.count_down();
-        watch();
+      thread_ = std::thread([&begun, function] {
+        begun.count_down();
+        function();
       });
     } catch (const std::system_error& error) {
       throw RuntimeError(std::string("can't start new thread: ") + error.code().message());
     }
     // What it allocates as it begins must not be under way when a request forks: the allocators of
     // sanitizers then stay locked in the child.
-    begun_.wait();
+    begun.wait();
+  }
+  ThreadBeside(const ThreadBeside&) = delete;
+  ThreadBeside& operator=(const ThreadBeside&) = delete;
+  ~ThreadBeside() { thread_.join(); }
+
+ private:
+  std::thread thread_;
+};
+
+/// Has a server stop when a signal comes, and ends its connections some time after it has been told
+/// to stop, by whatever: beside what serves, which may be handling a request.
+class Ending {
+ public:
+  Ending(BaseServer& server, const Timeout& drain_timeout, const std::vector<int>& signals)
+      : loop_(ServerAccess::loop(server)), drain_timeout_(drain_timeout) {
+    const long taken = signals_.take(signals);
+    if (taken < 0) throw_if(error_from(taken), "the signals that end a server:" + text_of(signals));
+    beside_ = ServerAccess::run_beside(server, [this] { watch(); });
   }
   Ending(const Ending&) = delete;
   Ending& operator=(const Ending&) = delete;
   ~Ending() {
     sys::eventfd_add(over_.get());
-    thread_.join();
+    beside_.reset();
   }
 
   /// Readable when the time is over.
@@ -72,7 +89,6 @@ class Ending {
     std::array entries{sys::PollEntry{over_.get(), sys::kIn, 0},
                        sys::PollEntry{signals_.event(), sys::kIn, 0},
                        sys::PollEntry{loop_.stop_event(), sys::kIn, 0}};
-    // This thread takes no signals: nothing interrupts it.
     wait(entries, Deadline::none());
     if (entries[0].revents != 0) return;
     if (entries[1].revents != 0) loop_.stop();
@@ -93,12 +109,15 @@ class Ending {
   sys::TakenSignals signals_;
   const sys::OwnFd over_ = make_event();
   const sys::OwnFd cut_ = make_event();
-  std::latch begun_{1};
-  std::thread thread_;
+  std::shared_ptr<void> beside_;
 };
 
 }  // namespace
 }  // namespace detail
+
+std::shared_ptr<void> BaseServer::run_beside(std::function<void()> function) {
+  return std::make_shared<detail::ThreadBeside>(function);
+}
 
 int BaseServer::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,
                                    const std::vector<int>& signals) {
@@ -112,7 +131,7 @@ int BaseServer::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,
 int BaseServer::serve_and_drain(const Timeout& drain_timeout, const Timeout& poll_interval,
                                 const std::vector<int>& signals) {
   const detail::ServerLoop::Running running(*loop_);
-  const detail::Ending ending(*loop_, drain_timeout, signals);
+  const detail::Ending ending(*this, drain_timeout, signals);
   const detail::sys::SignalMask let_through(signals);
   serve(poll_interval);
   const auto listens = [](int fd) -> long { return detail::sys::is_listening(fd) ? 1 : 0; };

@@ -57,6 +57,8 @@ class HandlerFibers {
   /// Calls `serving` in a fiber; where there has not been any before, returns when the handlers
   /// have ended too.
   void run(const std::function<void()>& serving, const fiber::RunOptions& options);
+  /// Calls `function` in a fiber of its own, whose end the result waits for when it is destroyed.
+  static std::shared_ptr<void> run_beside(std::function<void()> function);
   /// Closes the connections on which nothing has come yet, of the caller's thread.
   void close_silent() noexcept;
   /// Waits for the handlers that are waited for.
@@ -134,6 +136,9 @@ class FiberMixIn : public Base {
  protected:
   void run_serving(const std::function<void()>& serving) override {
     fibers_.run(serving, run_options);
+  }
+  std::shared_ptr<void> run_beside(std::function<void()> function) override {
+    return detail::HandlerFibers::run_beside(std::move(function));
   }
   void serving_has_ended() noexcept override {
     Base::serving_has_ended();

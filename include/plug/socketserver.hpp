@@ -265,6 +265,11 @@ class BaseServer {
   /// Calls `serving`, which takes requests, once, wherever its handlers can run: here.
   virtual void run_serving(const std::function<void()>& serving);
 
+  /// Has `function`, which throws nothing, run beside what serves: in a thread, which takes no
+  /// signals. The result waits for its end when it is destroyed. Throws RuntimeError when there can
+  /// be no thread.
+  virtual std::shared_ptr<void> run_beside(std::function<void()> function);
+
   /// Called when a serve_forever() takes no more requests, before shutdown() returns.
   virtual void serving_has_ended() noexcept {}
 

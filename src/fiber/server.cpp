@@ -401,6 +401,35 @@ void HandlerFibers::run(const std::function<void()>& serving, const fiber::RunOp
       options);
 }
 
+std::shared_ptr<void> HandlerFibers::run_beside(std::function<void()> function) {
+  class Beside {
+   public:
+    explicit Beside(std::function<void()> function)
+        : task_(fiber::spawn("beside a server", [this, function = std::move(function)] {
+            function();
+            over_ = true;
+            waiting_.wake_all();
+          })) {}
+    Beside(const Beside&) = delete;
+    Beside& operator=(const Beside&) = delete;
+    // Whatever the caller is told meanwhile.
+    ~Beside() {
+      Sleeper sleeper;
+      while (!over_) {
+        waiting_.add(sleeper);
+        sleeper.sleep(Deadline::none(), "join", OnCancel::ignore);
+        waiting_.remove(sleeper);
+      }
+    }
+
+   private:
+    bool over_ = false;
+    SleeperList waiting_;
+    fiber::Task<void> task_;
+  };
+  return std::make_shared<Beside>(std::move(function));
+}
+
 void HandlerFibers::close_silent() noexcept {
   std::shared_ptr<Silent> silent;
   {

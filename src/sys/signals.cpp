@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <mutex>
 #include <thread>
@@ -17,6 +18,8 @@ namespace {
 static_assert(SIGINT == 2 && SIGTERM == 15, "as serve_until_signal() has them");
 
 constexpr int kMost = 64;
+// Whoever sends more has a program that does not heed them.
+constexpr std::uint32_t kMostHeeded = 2;
 
 constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
 
@@ -51,17 +54,22 @@ constinit SignalState state;
 
 void SignalState::handle(int signal) noexcept {
   const int before = errno;
+  bool heeded = state.ignored.load();
   if (state.process.load() == ::getpid()) {
+    std::uint32_t least = 0;
     ++state.in_handlers;
     for (TakenSignals* taker = state.first.load(); taker != nullptr; taker = taker->next_.load()) {
       if ((taker->set_ & bit(signal)) == 0) continue;
       int none = 0;
       taker->first_.compare_exchange_strong(none, signal);
-      ++taker->count_;
+      const std::uint32_t count = ++taker->count_;
+      least = least == 0 ? count : std::min(least, count);
       eventfd_add(taker->event());
     }
     --state.in_handlers;
-  } else if (!state.ignored.load()) {
+    heeded = least <= kMostHeeded;
+  }
+  if (!heeded) {
     ::sigaction(signal, &state.taken[signal].before, nullptr);
     ::raise(signal);
   }

@@ -12,7 +12,8 @@
 namespace plug::detail::sys {
 
 /// Takes signals: as long as they are taken a descriptor becomes readable when one comes, to any
-/// thread, and nothing else happens. Several may take the same signal, and each of them is told.
+/// thread, and nothing else happens, the first two times; after that also what was done before.
+/// Several may take the same signal, and each of them is told.
 ///
 /// What was done with the signals before is done again once nobody takes them, unless another part
 /// of the program has set something else meanwhile. In a forked child it is done at once.

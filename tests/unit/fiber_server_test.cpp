@@ -14,7 +14,9 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <future>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <stop_token>
@@ -187,6 +189,46 @@ TEST(AFiberServer, CancelsItsHandlersWhenTheTimeAfterASignalIsOver) {
   EXPECT_EQ(LastWords::cancelled, 1);
   EXPECT_EQ(client.makefile("rb").read(), "bye");
 }
+
+TEST(AFiberServer, NeedsNoThreadToEndByASignal) {
+  // Of a process that has a thread more, each call of the system costs more.
+  const int status = run_in_child([] {
+    const auto threads = [] {
+      std::filesystem::directory_iterator all("/proc/self/task");
+      return std::distance(begin(all), end(all));
+    };
+    std::ptrdiff_t seen = 0;
+    FiberTCPServer server(kAnyPort, [&](Request&, const Address&, BaseServer&) {
+      seen = threads();
+      std::raise(SIGTERM);
+    });
+    const auto before = threads();
+    Socket client(AF::INET, SOCK::STREAM);
+    client.setblocking(false);
+    client.connect_ex(server.server_address);
+    if (server.serve_until_signal(10) != SIGTERM) return 1;
+    return seen == before ? 0 : 2;
+  });
+  EXPECT_EQ(status, 0);
+}
+
+#ifndef __SANITIZE_THREAD__  // which in a forked child holds signals back
+TEST(AFiberServer, EndsTheProgramByTheThirdSignalWhenAHandlerHoldsItUp) {
+  const int status = run_in_child([] {
+    FiberTCPServer server(kAnyPort, [&](Request&, const Address&, BaseServer&) {
+      std::raise(SIGTERM);
+      std::raise(SIGTERM);
+      std::raise(SIGTERM);
+    });
+    Socket client(AF::INET, SOCK::STREAM);
+    client.setblocking(false);
+    client.connect_ex(server.server_address);
+    server.serve_until_signal(10);
+    return 0;
+  });
+  EXPECT_EQ(status, 1000 + SIGTERM);
+}
+#endif
 
 TEST(AFiberServer, IsCancelledWithItsHandlersByAStopToken) {
   for (const bool draining : {false, true}) {

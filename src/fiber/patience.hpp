@@ -7,8 +7,9 @@
 namespace plug::detail {
 
 /// For how long a thread that has nothing to do looks for something before it sleeps: for as long
-/// as that has paid, which it has when sleeping would have been short. All times are nanoseconds of
-/// one clock.
+/// as that has paid, which it has when sleeping would have been short. Where it does not pay it is
+/// tried again now and then, since what sleeps is told later, and so sees events further apart. All
+/// times are nanoseconds of one clock.
 class Patience {
  public:
   /// The longest; never when zero.
@@ -30,21 +31,26 @@ class Patience {
   /// There is something to do again.
   void found(std::int64_t now) noexcept {
     const std::int64_t idle = now - idle_since_;
-    if (idle >= most_)
+    if (limit_ == 0 && ++slept_ == kTryAgain)
+      limit_ = most_;
+    else if (idle >= most_)
       limit_ = limit_ / 2 < most_ / kSteps ? 0 : limit_ / 2;
     else if (idle >= limit_)
       limit_ = std::clamp(2 * limit_, most_ / kSteps, most_);
+    if (limit_ != 0) slept_ = 0;
     idle_since_ = -1;
     told_ = false;
   }
 
  private:
   static constexpr std::int64_t kSteps = 8;
+  static constexpr int kTryAgain = 16;  // when it has slept so often
 
   std::int64_t most_;
   std::int64_t limit_;
   std::int64_t idle_since_ = -1;  // below zero: it is not
   bool told_ = false;
+  int slept_ = 0;  // since the limit is zero
 };
 
 }  // namespace plug::detail

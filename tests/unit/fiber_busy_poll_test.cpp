@@ -72,6 +72,16 @@ TEST(Patience, ComesBackWithEventsThatAreNear) {
   EXPECT_EQ(length(patience, now), 80);
 }
 
+TEST(Patience, IsTriedAgainNowAndThen) {
+  Patience patience(80);
+  std::int64_t now = 1000;
+  while (length(patience, now) != 0) idle(patience, now, 500);
+  int slept = 0;
+  for (; length(patience, now) == 0 && slept < 1000; ++slept) idle(patience, now, 500);
+  EXPECT_EQ(slept, 16);
+  EXPECT_EQ(length(patience, now), 80);
+}
+
 TEST(Patience, SaysOnceThatItHasEnded) {
   Patience patience(80);
   patience.lasts(0);

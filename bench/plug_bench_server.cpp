@@ -51,27 +51,25 @@ void say_where(const plug::Socket& sock) {
 
 struct Echo : plug::BaseRequestHandler {
   void handle() override {
-    // Most messages are small. A client whose messages are not gets more memory.
+    // Most messages are small.
     char few[1024];
     for (;;) {
       const std::size_t got = request->recv_into(few);
       if (got == 0) return;
       request->sendall(plug::BytesView(few, got));
-      if (got == sizeof few) return echo_many();
+      if (got == sizeof few) break;
     }
-  }
-
- private:
-  void echo_many() {
-    std::vector<char> many(std::size_t{64} * 1024);
-    while (const std::size_t got = request->recv_into(many))
-      request->sendall(plug::BytesView(many.data(), got));
+    for (;;) {
+      const plug::Bytes many = request->recv(64 * 1024);
+      if (many.empty()) return;
+      request->sendall(many);
+    }
   }
 };
 
 struct Sink : plug::BaseRequestHandler {
   void handle() override {
-    std::vector<char> buffer(std::size_t{256} * 1024);
+    std::vector<char> buffer(std::size_t{64} * 1024);
     std::uint64_t total = 0;
     while (const std::size_t got = request->recv_into(buffer)) total += got;
     std::array<unsigned char, 8> answer{};

@@ -2,34 +2,21 @@
 
 namespace plug::detail {
 
-namespace bc = boost::context::detail;
-
-struct Context::Entry {
-  /// The first thing on a new stack.
-  PLUG_UNSANITIZED static void enter(bc::transfer_t transfer) noexcept {
-    const Switch& both = *static_cast<Switch*>(transfer.data);
-    Context& self = both.to;
-    self.arrive(transfer.fctx, both.from);
-    self.main_();
-    __builtin_unreachable();
-  }
-};
-
 #ifdef PLUG_THREAD_SANITIZER
 Context::~Context() {
-  if (main_ != nullptr && thread_ != nullptr) __tsan_destroy_fiber(thread_);
+  if (size_ != 0) __tsan_destroy_fiber(thread_);  // and not a thread's own
 }
 #else
 Context::~Context() = default;
 #endif
 
-void Context::prepare(void* top, std::size_t size, void (*main)()) noexcept {
-  main_ = main;
-#ifdef PLUG_ADDRESS_SANITIZER
+void Context::prepare_at(void* top, std::size_t size,
+                         void (*entry)(boost::context::detail::transfer_t)) noexcept {
+#if defined(PLUG_ADDRESS_SANITIZER) || defined(PLUG_THREAD_SANITIZER)
   bottom_ = static_cast<char*>(top) - size;
   size_ = size;
 #endif
-  place_ = bc::make_fcontext(top, size, &Entry::enter);
+  place_ = boost::context::detail::make_fcontext(top, size, entry);
 #ifdef PLUG_THREAD_SANITIZER
   thread_ = __tsan_create_fiber(0);
 #endif

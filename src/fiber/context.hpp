@@ -38,7 +38,10 @@ class Context {
 
   /// Becomes one that begins with main() on the memory below `top`, when it is first switched to.
   /// main() must not return; it ends by leave_for().
-  void prepare(void* top, std::size_t size, void (*main)()) noexcept;
+  template <void (*main)()>
+  void prepare(void* top, std::size_t size) noexcept {
+    prepare_at(top, size, &enter<main>);
+  }
 
   /// Goes on in `other`; returns when something switches to this.
   void switch_to(Context& other) noexcept { change_to(other, false); }
@@ -60,8 +63,17 @@ class Context {
     Context& to;
     Context& from;
   };
-  struct Entry;
 
+  /// The first thing on a new stack.
+  template <void (*main)()>
+  PLUG_UNSANITIZED static void enter(boost::context::detail::transfer_t transfer) noexcept {
+    const Switch& both = *static_cast<Switch*>(transfer.data);
+    both.to.arrive(transfer.fctx, both.from);
+    main();
+    __builtin_unreachable();
+  }
+  void prepare_at(void* top, std::size_t size,
+                  void (*entry)(boost::context::detail::transfer_t)) noexcept;
   void change_to(Context& other, bool for_ever) noexcept;
   void arrive(void* place, Context& from) noexcept;
 
@@ -72,8 +84,6 @@ class Context {
   void* caught_ = nullptr;
   void* globals_ = nullptr;  // the thread's
   unsigned int uncaught_ = 0;
-
-  void (*main_)() = nullptr;
 
 #if defined(PLUG_ADDRESS_SANITIZER) || defined(PLUG_THREAD_SANITIZER)
   const void* bottom_ = nullptr;

@@ -191,7 +191,7 @@ void Scheduler::equip(FiberCore& fiber) {
 }
 
 void Scheduler::begin(const std::shared_ptr<FiberCore>& fiber) noexcept {
-  fiber->context_.prepare(fiber->stack_.top(), fiber->stack_.usable(), &Scheduler::main_of_current);
+  fiber->context_.prepare<&Scheduler::main_of_current>(fiber->stack_.top(), fiber->stack_.usable());
   fiber->index_ = static_cast<std::uint32_t>(fibers_.size() - 1);
   fibers_.back() = fiber;
   if (ending_) cancel(*fiber);

@@ -24,8 +24,8 @@ constexpr std::size_t kGuardSize = 64 * 1024;
 // Each takes two of the mappings of a process.
 constexpr std::size_t kMostMappedGuards = 8192;
 constexpr std::size_t kCanarySize = 128;
-// Within a quarter of a page, so that what a small handler uses of its stack does not take two.
-constexpr std::size_t kColours = 8, kColourStep = 128;
+// Within an eighth of a page, so that what a small handler uses of its stack does not take two.
+constexpr std::size_t kColours = 8, kColourStep = 64;
 
 std::size_t size_of_guard() noexcept { return std::max(kGuardSize, sys::page_size()); }
 

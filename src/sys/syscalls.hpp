@@ -6,12 +6,15 @@
 //
 // The whole library reaches the system through this folder.
 
-#include <sys/single_threaded.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
+
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define PLUG_KNOWS_SINGLE_THREADED
+#endif
 
 struct sockaddr;
 
@@ -130,7 +133,13 @@ Result join_thread(unsigned long thread, bool wait) noexcept;
 
 /// Whether the calling thread is the process's only one, as far as the C library knows: what it
 /// does until it starts another nobody else sees.
-inline bool is_single_threaded() noexcept { return __libc_single_threaded != 0; }
+inline bool is_single_threaded() noexcept {
+#ifdef PLUG_KNOWS_SINGLE_THREADED
+  return __libc_single_threaded != 0;
+#else
+  return false;
+#endif
+}
 
 std::int64_t monotonic_nanoseconds() noexcept;
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "server_loop.hpp"
@@ -27,11 +28,11 @@ namespace {
 /// A thread that takes no signals, and is joined.
 class ThreadBeside {
  public:
-  explicit ThreadBeside(const std::function<void()>& function) {
+  explicit ThreadBeside(std::function<void()> function) {
     const sys::SignalMask none;
     std::latch begun(1);
     try {
-      thread_ = std::thread([&begun, function] {
+      thread_ = std::thread([&begun, function = std::move(function)] {
         begun.count_down();
         function();
       });
@@ -116,7 +117,7 @@ class Ending {
 }  // namespace detail
 
 std::shared_ptr<void> BaseServer::run_beside(std::function<void()> function) {
-  return std::make_shared<detail::ThreadBeside>(function);
+  return std::make_shared<detail::ThreadBeside>(std::move(function));
 }
 
 int BaseServer::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,

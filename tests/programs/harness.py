@@ -53,6 +53,15 @@ def holds_signals_back(name):
     return b"__tsan_init" in pathlib.Path(path(name)).read_bytes()
 
 
+def open_terminal():
+    """The two ends of a pseudo-terminal. Skips the test where there is none, as in a container
+    without devpts."""
+    try:
+        return os.openpty()
+    except OSError as error:
+        raise unittest.SkipTest(f"needs a pseudo-terminal: {error}") from None
+
+
 class Program:
     """An example program that runs: its lines are read one by one, each wait bounded.
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import resource
 import signal
 import socket
@@ -241,7 +240,7 @@ class Put(ManagementCase):
             session.put_with_ack("a", pattern(100_000))
             self.assertEqual(server.stop(), 0)
             self.assertEqual(server.rest("stderr"), [])
-        reader, terminal = pty.openpty()
+        reader, terminal = harness.open_terminal()
         self.addCleanup(os.close, reader)
         with self.server(stderr=terminal) as server, self.session(server) as session:
             os.close(terminal)

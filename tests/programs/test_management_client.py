@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import signal
 import threading
 import unittest
@@ -343,7 +342,7 @@ class AgainstOurs(ClientCase):
 
     def test_a_progress_bar_is_drawn_on_a_terminal_only(self):
         path = self.local("a", pattern(100_000))
-        reader, terminal = pty.openpty()
+        reader, terminal = harness.open_terminal()
         self.addCleanup(os.close, reader)
         with self.server() as server:
             command = ("management_client", *server.address, f"put {path}")

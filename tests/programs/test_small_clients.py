@@ -142,7 +142,7 @@ class LineClientRules(ClientRules):
         self.fail_against(end)
 
     def test_prompts_on_a_terminal_only(self):
-        ours, theirs = os.openpty()
+        ours, theirs = harness.open_terminal()
         try:
             with Peer(self.peer) as peer:
                 with Program(*self.program, "127.0.0.1", peer.port, stdin=theirs) as client:

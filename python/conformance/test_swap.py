@@ -1,4 +1,5 @@
-"""The interpreter that run_conformance makes has plug's _socket, and tells when it has another.
+"""The interpreter that run_conformance makes has plug's _socket, and tells when it has another; it
+runs where no other program takes its ports.
 
 Usage: test_swap.py _socket.so
 """
@@ -7,6 +8,7 @@ import importlib.machinery
 import importlib.util
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
@@ -59,6 +61,25 @@ class SwapTest(unittest.TestCase):
         subprocess.run([self.python, "-c", USE_ANOTHER], check=True, cwd="/")
         self.assertEqual(self.calls(), 0)
         self.assertIn("another _socket", self.problems.read_text())
+
+
+class NetworkTest(unittest.TestCase):
+    def test_a_port_that_another_program_has_is_free(self):
+        command, refused = run_conformance().own_network()
+        if refused:
+            self.skipTest(refused)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            bind = f"import socket; socket.create_server(('127.0.0.1', {taken.getsockname()[1]}))"
+            shared = subprocess.run([sys.executable, "-c", bind], stderr=subprocess.DEVNULL)
+            self.assertNotEqual(shared.returncode, 0)
+            subprocess.run([*command, sys.executable, "-c", bind], check=True)
+
+    def test_the_user_is_who_they_were(self):
+        command, refused = run_conformance().own_network()
+        if refused:
+            self.skipTest(refused)
+        printed = subprocess.run([*command, "id", "-u"], check=True, capture_output=True, text=True).stdout
+        self.assertEqual(int(printed), os.geteuid())
 
 
 unittest.main()

@@ -506,7 +506,9 @@ long UringEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
 std::unique_ptr<Engine> make_uring_engine(Scheduler& scheduler) {
   auto engine = std::make_unique<UringEngine>(scheduler);
   const long opened = engine->open();
-  if (opened == -ENOSYS || opened == -EPERM || opened == -EACCES || opened == -EINVAL)
+  // ENOMEM: of memory that is locked, as a ring's is, most users may have few rings' worth.
+  if (opened == -ENOSYS || opened == -EPERM || opened == -EACCES || opened == -EINVAL ||
+      opened == -ENOMEM)
     return nullptr;
   if (opened < 0) throw_engine_error(opened);
   return engine;

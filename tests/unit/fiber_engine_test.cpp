@@ -6,10 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -81,7 +84,7 @@ TEST(EngineOfFibers, IsNotGuessedFromAnUnknownName) {
 }
 
 TEST(EngineOfFibers, IsEpollWhereIoUringIsRefused) {
-  for (const int error : {ENOSYS, EPERM, EACCES, EINVAL}) {
+  for (const int error : {ENOSYS, EPERM, EACCES, EINVAL, ENOMEM}) {
     EXPECT_EQ(run_in_child([&] {
                 if (!refuse(SYS_io_uring_setup, static_cast<std::uint32_t>(error))) return 1;
                 return engine_of(Engine::uring) == "epoll" ? 0 : 2;
@@ -89,6 +92,24 @@ TEST(EngineOfFibers, IsEpollWhereIoUringIsRefused) {
               0)
         << error;
   }
+}
+
+/// Has memory that is locked counted for this process, of which it may have so many bytes.
+bool limit_locked_memory(rlim_t bytes) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+  if (::syscall(SYS_capget, &header, sets) != 0) return false;
+  sets[0].effective &= ~(1U << CAP_IPC_LOCK);
+  const rlimit limit{bytes, bytes};
+  return ::syscall(SYS_capset, &header, sets) == 0 && ::setrlimit(RLIMIT_MEMLOCK, &limit) == 0;
+}
+
+TEST(EngineOfFibers, IsEpollWhereThereMayBeNoMemoryForARing) {
+  EXPECT_EQ(run_in_child([] {
+              if (!limit_locked_memory(0)) return 1;
+              return engine_of(Engine::uring) == "epoll" ? 0 : 2;
+            }),
+            0);
 }
 
 TEST(EngineOfFibers, IsEpollWhereARingMayBeMadeButNotUsed) {
@@ -104,8 +125,8 @@ TEST(EngineOfFibers, IsEpollWhereARingMayBeMadeButNotUsed) {
 TEST(EngineOfFibers, SaysSoWhenTheSystemHasNothingToSpare) {
   if (!has_uring()) GTEST_SKIP() << "no io_uring here";
   EXPECT_EQ(run_in_child([] {
-              if (!refuse(SYS_io_uring_setup, ENOMEM)) return 1;
-              return number_of_error([] { engine_of(Engine::uring); }) == ENOMEM ? 0 : 2;
+              if (!refuse(SYS_io_uring_setup, EMFILE)) return 1;
+              return number_of_error([] { engine_of(Engine::uring); }) == EMFILE ? 0 : 2;
             }),
             0);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-// All of plug.
+// All of plug but what needs other libraries: fibers (plug/fiber.hpp and its like, plug::fiber) and
+// the formatters for {fmt} (plug/format.hpp).
 
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>

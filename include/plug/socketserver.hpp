@@ -1,6 +1,6 @@
 #pragma once
 
-// Servers: a handler class (request_handler.hpp) and one line.
+// Servers, which are given a handler class (request_handler.hpp).
 //
 //   struct Echo : StreamRequestHandler {
 //     void handle() override {

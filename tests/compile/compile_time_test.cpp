@@ -23,11 +23,8 @@ const std::string kCompiler = "g++";
 /// What the compiler says of these function bodies; messages about the n-th begin with "case-n:".
 std::string complaints(const std::vector<std::string>& bodies) {
   std::string source = R"(
-      #include <plug/address.hpp>
-      #include <plug/bytes.hpp>
-      #include <plug/constants.hpp>
+      #include <plug/plug.hpp>
       using namespace plug;
-      struct Socket { Socket(AF, SOCK, Protocol = 0); };
       void take(BytesView);
       void fill(MutableBytes);
       void connect(const AddressLike&);
@@ -73,6 +70,15 @@ TEST(Compiler, RefusesWhatWouldLoseAByteOrSwapAnArgument) {
       R"(connect({"host", "80"});)",
       R"(connect({"host"});)",
       R"(connect("host");)",
+      R"(Socket().connect("host:80");)",
+      R"(Socket().sendto({"host", 80}, "data");)",
+      R"(Socket().setsockopt(SO::REUSEADDR, SOL::SOCKET, 1);)",
+      R"(Socket().shutdown(MSG::PEEK);)",
+      R"(Socket().recv(MSG::PEEK);)",
+      R"(Socket().send("data", SHUT::WR);)",
+      R"(Socket().settimeout("5");)",
+      R"(create_server("127.0.0.1", 80);)",
+      R"(create_connection({80, "host"});)",
   };
   const std::string output = complaints(bodies);
   for (std::size_t n = 0; n < bodies.size(); ++n) {

@@ -13,6 +13,7 @@
 
 #include "server_loop.hpp"
 #include "sys/process.hpp"
+#include "sys/processors.hpp"
 #include "wait/waiter.hpp"
 
 namespace plug {
@@ -48,7 +49,7 @@ std::size_t BaseServerGroup::count(int workers) {
   if (workers < 0)
     throw ValueError("a group of servers needs workers, not " + std::to_string(workers));
   if (workers > 0) return static_cast<std::size_t>(workers);
-  return std::max(std::thread::hardware_concurrency(), 1U);
+  return detail::sys::usable_processors();
 }
 
 template <class Step>

@@ -106,7 +106,8 @@ concept CoreFunction =
 
 /// Runs fibers in that many threads, one of which is the calling one, as fiber::run() does: the
 /// main fiber of each calls main(core), at the same time as the others. 0: as many threads as the
-/// process has processors to use. Returns when all have ended, whatever main returns.
+/// process has processors to use, by its affinity and by the quota of its cgroup, rounded up.
+/// Returns when all have ended, whatever main returns.
 ///
 /// What one of them throws ends the others, whose main fibers are cancelled, and is thrown here;
 /// what they throw besides is printed on standard error. The threads are not bound to processors.

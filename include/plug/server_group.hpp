@@ -96,8 +96,8 @@ class ServerGroup final : public BaseServerGroup {
  public:
   /// Makes so many workers, T(address, handler, false, more...) each, binds them and has them
   /// begin, unless told not to. With `workers` zero there is one for each processor that this
-  /// process may use. Throws ValueError below zero; what T and its hooks throw, and then nothing is
-  /// left open.
+  /// process may use, by its affinity and by the quota of its cgroup, rounded up. Throws ValueError
+  /// below zero; what T and its hooks throw, and then nothing is left open.
   template <class... More>
   requires std::is_constructible_v < Server<T>, ServerAddress, HandlerFactory,
   bool, const More&... > ServerGroup(int workers, const ServerAddress& address,

@@ -11,7 +11,7 @@
 
 #include "fiber/scheduler.hpp"
 #include "server_loop.hpp"
-#include "sys/process.hpp"
+#include "sys/processors.hpp"
 #include "sys/signals.hpp"
 
 namespace plug {

@@ -1,11 +1,9 @@
 #include "sys/process.hpp"
 
-#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 
@@ -30,13 +28,6 @@ Result reap(int child, int& code) noexcept {
 }
 
 Result pidfd(int process) noexcept { return result(::syscall(SYS_pidfd_open, process, 0)); }
-
-std::size_t usable_processors() noexcept {
-  // As many as there can be, since a set that is too small is refused.
-  std::array<cpu_set_t, 16> set{};
-  if (::sched_getaffinity(0, sizeof set, set.data()) != 0) return 1;
-  return static_cast<std::size_t>(CPU_COUNT_S(sizeof set, set.data()));
-}
 
 void write_error(const char* text, std::size_t size) noexcept {
   while (size > 0) {

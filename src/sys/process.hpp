@@ -24,9 +24,6 @@ Result reap(int child, int& code) noexcept;
 /// A close-on-exec descriptor that is ready to be read from once the process has ended.
 Result pidfd(int process) noexcept;
 
-/// On how many processors this process may run; at least one.
-std::size_t usable_processors() noexcept;
-
 /// Writes to the standard error output, all of it in one call where the kernel takes that.
 void write_error(const char* text, std::size_t size) noexcept;
 

@@ -26,6 +26,7 @@
 #include "support/errors.hpp"
 #include "support/fibers.hpp"
 #include "support/process.hpp"
+#include "sys/processors.hpp"
 #include "sys/syscalls.hpp"
 
 namespace plug {
@@ -57,7 +58,8 @@ TEST(RunOn, HasAThreadForEachProcessorUnlessToldOtherwise) {
   ASSERT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
   std::atomic<int> count = 0;
   fiber::run_on(0, [&](std::size_t) { ++count; });
-  EXPECT_EQ(count, CPU_COUNT(&set));
+  EXPECT_LE(count, CPU_COUNT(&set));
+  EXPECT_EQ(static_cast<std::size_t>(count), detail::sys::usable_processors());
 }
 
 TEST(RunOn, IsRefusedInAFiber) {

@@ -45,9 +45,13 @@ class Engine : public Waiter {
   /// Whether it can do the following.
   virtual bool tells_of_arrivals() const noexcept { return false; }
   /// Has `arrival` told once, when there is something to be received on a descriptor of which
-  /// nobody receives, or its end. The number stays taken meanwhile. 0, or -errno.
-  virtual long await_arrival(Descriptor& /*descriptor*/, Arrival& /*arrival*/) { return -ENOSYS; }
-  virtual void forget_arrival(Descriptor& /*descriptor*/) noexcept {}
+  /// nobody receives, or its end; also when that has come before. The number stays taken until then
+  /// or until the arrival is forgotten, which works when the descriptor has been closed too. 0, or
+  /// -errno.
+  virtual long await_arrival(const Descriptor::InFlight& /*number*/, Arrival& /*arrival*/) {
+    return -ENOSYS;
+  }
+  virtual void forget_arrival(const Descriptor::InFlight& /*number*/) noexcept {}
 
   /// Waits until something has happened, until the deadline at most, and wakes the fibers that it
   /// concerns: 0, or -errno; -EINTR when a signal came.

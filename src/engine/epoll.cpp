@@ -168,8 +168,8 @@ class EpollEngine final : public EngineBase {
   long await_data(Descriptor& descriptor, Deadline deadline) override;
   long try_receive(Descriptor& descriptor, void* data, std::size_t size) override;
   bool tells_of_arrivals() const noexcept override { return true; }
-  long await_arrival(Descriptor& descriptor, Arrival& arrival) override;
-  void forget_arrival(Descriptor& descriptor) noexcept override;
+  long await_arrival(const Descriptor::InFlight& number, Arrival& arrival) override;
+  void forget_arrival(const Descriptor::InFlight& number) noexcept override;
   long turn(Deadline deadline) override;
   void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
 
@@ -241,16 +241,19 @@ long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor) noexce
   return result;
 }
 
-long EpollEngine::await_arrival(Descriptor& descriptor, Arrival& arrival) {
-  Slot& slot = slots_.at(descriptor.fd());
-  const long watched = watch(slot, descriptor.fd(), &descriptor);
+long EpollEngine::await_arrival(const Descriptor::InFlight& number, Arrival& arrival) {
+  if (number.fd() < 0) return -EBADF;
+  Slot& slot = slots_.at(number.fd());
+  // Somebody may have waited here before, whom the edge has been told to: it has to come again.
+  slot.registered = false;
+  const long watched = watch(slot, number.fd(), &number.descriptor());
   if (watched >= 0) slot.arrival = &arrival;
   return watched;
 }
 
-void EpollEngine::forget_arrival(Descriptor& descriptor) noexcept {
-  Slot* const slot = slots_.find(descriptor.fd());
-  if (slot != nullptr && slot->owner == descriptor.identity()) slot->arrival = nullptr;
+void EpollEngine::forget_arrival(const Descriptor::InFlight& number) noexcept {
+  Slot* const slot = slots_.find(number.fd());
+  if (slot != nullptr && slot->owner == number.descriptor().identity()) slot->arrival = nullptr;
 }
 
 long EpollEngine::turn(Deadline deadline) {

@@ -45,7 +45,7 @@ bool Silent::add(Connection& connection, Descriptor& descriptor, Deadline deadli
   connection.next_ = first_;
   if (first_ != nullptr) first_->previous_ = &connection;
   first_ = &connection;
-  if (!await(connection, descriptor)) {
+  if (!await(connection)) {
     forget(connection);
     return false;
   }
@@ -54,13 +54,13 @@ bool Silent::add(Connection& connection, Descriptor& descriptor, Deadline deadli
 }
 
 /// By the engine where it can, and else by a set of its own.
-bool Silent::await(Connection& connection, Descriptor& descriptor) {
+bool Silent::await(Connection& connection) {
   const int fd = connection.in_flight_->fd();
   if (fd < 0) return false;
   Engine& engine = Scheduler::here()->engine();
   if (engine.tells_of_arrivals()) {
     try {
-      return engine.await_arrival(descriptor, connection) >= 0;
+      return engine.await_arrival(*connection.in_flight_, connection) >= 0;
     } catch (const std::bad_alloc&) {
       return false;
     }
@@ -85,7 +85,7 @@ void Silent::drop(Connection& connection) noexcept {
   if (set_)
     set_->remove(connection.in_flight_->fd());
   else
-    Scheduler::here()->engine().forget_arrival(connection.in_flight_->descriptor());
+    Scheduler::here()->engine().forget_arrival(*connection.in_flight_);
   forget(connection);
   connection.stays_silent();
 }

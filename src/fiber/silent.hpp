@@ -56,7 +56,7 @@ class Silent : public std::enable_shared_from_this<Silent> {
   using Events = std::array<sys::EpollEvent, 64>;
 
   bool open() noexcept;
-  bool await(Connection& connection, Descriptor& descriptor);
+  bool await(Connection& connection);
   void has_come(Connection& connection) noexcept;
   void look_again() noexcept;
   void watch();

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/engine.hpp"
+#include "fiber/scheduler.hpp"
 #include "support/errors.hpp"
 #include "support/fibers.hpp"
 #include "support/process.hpp"
@@ -202,6 +204,61 @@ TEST(AtTheFirstByte, OneRequestIsWaitedForUntilThen) {
   EXPECT_EQ(client.recv(1), "!");
   client.close();
   handled.get();
+}
+
+/// A hook looks for the first byte, or takes the head of what comes.
+struct LooksFirst : FiberTCPServer {
+  using FiberTCPServer::FiberTCPServer;
+  bool verify_request(Request& request, const Address&) override {
+    looking = true;
+    EXPECT_NE(flags == MSG::PEEK ? request->recv(1, flags) : request->recv(5), "");
+    return true;
+  }
+  MSG flags = MSG::PEEK;
+  bool looking = false;
+};
+
+TEST(AtTheFirstByte, AHandlerBeginsAfterAHookHasWaitedForIt) {
+  in_fiber([] {
+    for (const MSG flags : {MSG::PEEK, MSG{}}) {
+      Server<LooksFirst> server(kAnyPort, &echo);
+      server.start_at_first_byte = true;
+      server.flags = flags;
+      auto serving = fiber::spawn([&] { server.serve_forever(std::nullopt); });
+      Socket client = client_of(server.server_address);
+      client.settimeout(10);
+      while (!server.looking) fiber::yield();
+      client.sendall("HEAD\nbody");
+      EXPECT_EQ(client.recv(1), "!");
+      EXPECT_EQ(receive_exactly(client, 4), flags == MSG::PEEK ? "HEAD" : "body");
+      client.close();
+      server.shutdown();
+      serving.join(10);
+    }
+  });
+}
+
+TEST(AtTheFirstByte, AnArrivalIsForgottenWhenItsDescriptorHasBeenClosed) {
+  struct Told : detail::Arrival {
+    void arrived() noexcept override { ++times; }
+    int times = 0;
+  };
+  in_fiber([] {
+    detail::Engine& engine = detail::Scheduler::here()->engine();
+    if (!engine.tells_of_arrivals()) return;
+    auto [client, server] = tcp_pair();
+    detail::Descriptor descriptor(server.detach());
+    Told told;
+    {
+      const detail::Descriptor::InFlight in_flight(descriptor, false);
+      ASSERT_EQ(engine.await_arrival(in_flight, told), 0);
+      descriptor.close();
+      engine.forget_arrival(in_flight);
+      client.sendall("x");
+      fiber::sleep(0.01);
+    }
+    EXPECT_EQ(told.times, 0);
+  });
 }
 
 TEST(AtTheFirstByte, DatagramsAreAnsweredAsEver) {

@@ -242,7 +242,7 @@ void BaseServer::process_apart(Request& request, const Address& client_address) 
   try {
     finish();
   } catch (...) {
-    shutdown_request(request);
+    shut_down();
     throw;
   }
   shutdown_request(request);
@@ -251,10 +251,14 @@ void BaseServer::process_apart(Request& request, const Address& client_address) 
 // --- BaseServer: hooks ---
 
 bool BaseServer::verify_request(Request&, const Address&) { return true; }
+  const auto shut_down = [&] {
+    detail::LiveRequests::stop_counting(detail::ServerAccess::place(request));
+    shutdown_request(request);
+  };
 
 void BaseServer::process_request(Request& request, const Address& client_address) {
   finish_request(request, client_address);
-  shutdown_request(request);
+  shut_down();
 }
 
 void BaseServer::finish_request(Request& request, const Address& client_address) {

@@ -9,7 +9,6 @@
 
 #include "socket_calls.hpp"
 #include "sys/process.hpp"
-#include "sys/signals.hpp"
 #include "wait/waiter.hpp"
 
 namespace plug::detail {
@@ -17,7 +16,7 @@ namespace plug::detail {
 namespace {
 
 constexpr std::int64_t kPause = 50'000'000;  // nanoseconds
-constexpr std::uint64_t kRequestEvent = 0, kLoopEvent = 1, kStopEvent = 2;
+constexpr std::uint64_t kRequestEvent = 0, kLoopEvent = 1, kStopEvent = 2, kChildEvent = 3;
 
 }  // namespace
 
@@ -49,7 +48,7 @@ void ServerLoop::adopt() {
   stop_.store(false);
   serving_.store(false);
   callers_.clear();
-  of_children_.clear();
+  children_ = ServerChildren();
   ahead_.forget();
   generation_.store(sys::fork_generation());
 }
@@ -135,7 +134,12 @@ ServerLoop::Watch::Ready ServerLoop::Watch::wait_in_set(bool listening, Deadline
     if (changed < 0) throw_if(error_from(changed), "waiting for a request");
     in_set_ = listening;
   }
-  std::array<sys::EpollEvent, 3> events{};
+  if (const int children = loop_.children_.event(); children >= 0 && !children_in_set_) {
+    const long added = set_->add(children, sys::kIn, kChildEvent);
+    if (added < 0) throw_if(error_from(added), "waiting for the children of a server");
+    children_in_set_ = true;
+  }
+  std::array<sys::EpollEvent, 4> events{};
   const long count = set_->wait(events, deadline);
   if (count < 0 && count != kTimedOut) throw_if(error_from(count), "waiting for a request");
   Ready ready{false, false};
@@ -152,7 +156,8 @@ ServerLoop::Watch::Ready ServerLoop::Watch::wait(bool listening, Deadline deadli
   if (stoppable && has_set()) return wait_in_set(listening, deadline);
   std::array entries{sys::PollEntry{listening ? fd_ : -1, sys::kIn, 0},
                      sys::PollEntry{loop_.requests_->event(), sys::kIn, 0},
-                     sys::PollEntry{stoppable ? loop_.stop_event() : -1, sys::kIn, 0}};
+                     sys::PollEntry{stoppable ? loop_.stop_event() : -1, sys::kIn, 0},
+                     sys::PollEntry{loop_.children_.event(), sys::kIn, 0}};
   const long ready = wait_any(entries, deadline);
   if (ready < 0) throw_if(error_from(ready), "waiting for a request");
   return {entries[0].revents != 0, entries[1].revents != 0};
@@ -188,8 +193,10 @@ bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool st
       paused_.load() ? paused_until_.load() - sys::monotonic_nanoseconds() : 0;
   const bool full = most > 0 && requests_->is_full(most);
   if (pause > 0) deadline = std::min(deadline, Deadline::after(pause));
+  deadline = std::min(deadline, children_.next_look());
   const Watch::Ready ready = watch.wait(!full && pause <= 0, deadline, stoppable);
   if (ready.event) requests_->drain_event();
+  children_.look();
   if (watch.closed()) throw_if(error_from(-EBADF), "the server's socket");
   return ready.request;
 }
@@ -201,45 +208,29 @@ bool ServerLoop::admit(Request& request, const Address& client_address, std::siz
   const AF family = client_address.family();
   const bool by_host =
       connection && most_of_host > 0 && (family == AF::INET || family == AF::INET6);
+  if (by_host) children_.look();
   place = requests_->enter(connection ? SocketAccess::state(request.socket()) : nullptr,
                            by_host ? client_address.host() : std::string(), most_of_host);
   return place != nullptr;
-}
-
-void ServerLoop::give_to_child(int child, const Request& request) {
-  if (const auto& place = ServerAccess::place(request)) of_children_.emplace_back(child, place);
-}
-
-void ServerLoop::child_ended(int child) noexcept {
-  for (auto it = of_children_.begin(); it != of_children_.end(); ++it) {
-    if (it->first != child) continue;
-    of_children_.erase(it);
-    return;
-  }
 }
 
 // --- ending ---
 
 bool ServerLoop::wait_until_idle(int give_up) {
   for (;;) {
-    std::erase_if(of_children_,
-                  [](const auto& child) { return sys::child_has_ended(child.first); });
+    children_.look();
     requests_->drain_event();
     if (requests_->is_idle()) {
       requests_->signal_event();  // another thread may wait too
       return true;
     }
-    std::array entries{sys::PollEntry{give_up, sys::kIn, 0}};
-    if (wait_any(entries, Deadline::immediate()) > 0) return false;
-    std::vector<int> children;
-    children.reserve(of_children_.size());
-    for (const auto& [child, place] : of_children_) children.push_back(child);
-    wait_for_child(children, {give_up, requests_->event()});
+    std::array entries{sys::PollEntry{give_up, sys::kIn, 0},
+                       sys::PollEntry{requests_->event(), sys::kIn, 0},
+                       sys::PollEntry{children_.event(), sys::kIn, 0}};
+    const long ready = wait_any(entries, children_.next_look());
+    if (ready < 0) throw_if(error_from(ready), "waiting for the requests of a server");
+    if (entries[0].revents != 0) return false;
   }
-}
-
-void ServerLoop::terminate_children() noexcept {
-  for (const auto& [child, place] : of_children_) sys::terminate_child(child);
 }
 
 // --- pausing ---

@@ -5,7 +5,6 @@
 #include <plug/address.hpp>
 #include <plug/socketserver.hpp>
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "server_children.hpp"
 #include "server_requests.hpp"
 #include "socket_state.hpp"
 #include "sys/syscalls.hpp"
@@ -113,7 +113,8 @@ class ServerLoop {
     Waker waker_;
     bool listed_ = false;
     std::optional<EventSet> set_;
-    bool in_set_ = false;  // the descriptor is
+    bool in_set_ = false;           // the descriptor is
+    bool children_in_set_ = false;  // their event is
   };
 
   /// Waits for a request: true when there is one; false when the deadline has passed, or there is
@@ -162,15 +163,10 @@ class ServerLoop {
   /// than `most_of_host` from its host (zero is no limit).
   bool admit(Request& request, const Address& client_address, std::size_t most_of_host);
   LiveRequests& requests() const noexcept { return *requests_; }
-  /// A child has the request from now on, until it has been reaped.
-  void give_to_child(int child, const Request& request);
-  void child_ended(int child) noexcept;
+  ServerChildren& children() noexcept { return children_; }
   /// Waits until no request is being handled: true; or until the descriptor `give_up` is readable:
   /// false. By the thread that serves.
   bool wait_until_idle(int give_up);
-  /// Has the children end.
-  void terminate_children() noexcept;
-
   /// Lets no request in for a while. True when there has been one since the pause before.
   bool pause();
   /// Waits for the length of a pause, and for nothing else.
@@ -191,12 +187,9 @@ class ServerLoop {
   std::atomic<bool> paused_{false};
   std::atomic<std::int64_t> paused_until_{0};  // of the monotonic clock
   std::shared_ptr<LiveRequests> requests_;
-  std::vector<std::pair<int, std::shared_ptr<const void>>> of_children_;  // their requests
+  ServerChildren children_;
   const std::vector<std::unique_ptr<BaseServer>>* group_ = nullptr;
 };
-
-/// Waits until one of the children has ended, or one of the descriptors is readable (-1 is none).
-void wait_for_child(const std::vector<int>& children, std::array<int, 2> descriptors);
 
 /// Prints the exception that is being handled, after `what` and the client, in one write.
 void report_exception(std::string_view what, const Address& client_address) noexcept;

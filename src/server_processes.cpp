@@ -4,7 +4,6 @@
 #include <plug/socketserver.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -27,44 +26,16 @@ void reap(ServerLoop& loop, std::vector<int>& children) {
     const long reaped = sys::reap(child);
     // Nobody's child any more: another part of the program has reaped it.
     if (reaped != child && reaped != -ECHILD) return false;
-    loop.child_ended(child);
+    loop.children().remove(child);
     return true;
   };
   children.erase(std::remove_if(children.begin(), children.end(), ended), children.end());
 }
 
-[[noreturn]] void be_child(BaseServer& server, Request& request, const Address& client_address) {
-  int status = 1;
-  try {
-    ServerAccess::loop(server).close_sockets_of_others(server);
-    if (!request.is_datagram()) {
-      std::error_code ignored;
-      server.socket.close(ignored);
-    }
-    server.finish_request(request, client_address);
-    status = 0;
-  } catch (const BaseException&) {
-    // It ends this process.
-  } catch (...) {
-    try {
-      server.handle_error(request, client_address);
-    } catch (...) {
-      report_exception("Exception in the child for the request from", client_address);
-    }
-  }
-  try {
-    server.shutdown_request(request);
-  } catch (...) {
-    report_exception("Exception in the child for the request from", client_address);
-  }
-  sys::exit_now(status);
-}
-
-}  // namespace
-
-void wait_for_child(const std::vector<int>& children, std::array<int, 2> descriptors) {
+/// Waits until one of the children has ended, or the descriptor is readable (-1 is none).
+void wait_for_child(const std::vector<int>& children, int descriptor) {
   std::vector<sys::OwnFd> owned;
-  std::vector<sys::PollEntry> entries{{descriptors[0], sys::kIn, 0}, {descriptors[1], sys::kIn, 0}};
+  std::vector<sys::PollEntry> entries{{descriptor, sys::kIn, 0}};
   owned.reserve(children.size());
   entries.reserve(children.size() + entries.size());
   Deadline deadline = Deadline::none();
@@ -82,7 +53,41 @@ void wait_for_child(const std::vector<int>& children, std::array<int, 2> descrip
   if (ready < 0) throw_if(error_from(ready), "waiting for the children of a server");
 }
 
+[[noreturn]] void be_child(BaseServer& server, Request& request, const Address& client_address) {
+  int status = 1;
+  ServerLoop& loop = ServerAccess::loop(server);
+  loop.children().leave_to_parent();
+  try {
+    loop.close_sockets_of_others(server);
+    if (!request.is_datagram()) {
+      std::error_code ignored;
+      server.socket.close(ignored);
+    }
+    server.finish_request(request, client_address);
+    status = 0;
+  } catch (const BaseException&) {
+    // It ends this process.
+  } catch (...) {
+    try {
+      server.handle_error(request, client_address);
+    } catch (...) {
+      report_exception("Exception in the child for the request from", client_address);
+    }
+  }
+  loop.children().tell_handled();
+  try {
+    server.shutdown_request(request);
+  } catch (...) {
+    report_exception("Exception in the child for the request from", client_address);
+  }
+  sys::exit_now(status);
+}
+
+}  // namespace
+
 int fork_request(BaseServer& server, Request& request, const Address& client_address) {
+  ServerChildren& children = ServerAccess::loop(server).children();
+  children.prepare();
   sys::SignalMask held;
   const long child = sys::fork();
   if (child == 0) {
@@ -91,7 +96,7 @@ int fork_request(BaseServer& server, Request& request, const Address& client_add
     be_child(server, request, client_address);
   }
   if (child < 0) throw_if(error_from(child), "fork");
-  ServerAccess::loop(server).give_to_child(static_cast<int>(child), request);
+  children.add(static_cast<int>(child), ServerAccess::place(request));
   return static_cast<int>(child);
 }
 
@@ -100,11 +105,11 @@ void collect_children(BaseServer& server, std::vector<int>& children, std::size_
   ServerLoop& loop = ServerAccess::loop(server);
   reap(loop, children);
   while (children.size() >= most && !loop.stopping()) {
-    wait_for_child(children, {loop.stop_event(), -1});
+    wait_for_child(children, loop.stop_event());
     reap(loop, children);
   }
   while (blocking && !children.empty()) {
-    wait_for_child(children, {-1, -1});
+    wait_for_child(children, -1);
     reap(loop, children);
   }
 }

@@ -30,7 +30,7 @@ struct LiveRequests::Place {
 
   const std::shared_ptr<LiveRequests> requests;
   const std::shared_ptr<SocketState> connection;
-  Host* host = nullptr;  // where its connection is counted
+  mutable Host* host = nullptr;  // where its connection is counted
   bool listed = false;
   mutable RequestEnding* handler = nullptr;
   Place* previous = nullptr;
@@ -67,9 +67,23 @@ void LiveRequests::leave(Place& place) noexcept {
   (place.previous != nullptr ? place.previous->next : first_) = place.next;
   if (place.next != nullptr) place.next->previous = place.previous;
   if (place.connection) --connections_;
-  if (place.host != nullptr && --place.host->second == 0)
-    by_host_.erase(by_host_.find(place.host->first));
+  leave_host(place);
   if (std::exchange(watched_, false)) signal_event();
+}
+
+/// With the mutex held.
+void LiveRequests::leave_host(const Place& place) noexcept {
+  Host* const host = std::exchange(place.host, nullptr);
+  if (host != nullptr && --host->second == 0) by_host_.erase(by_host_.find(host->first));
+}
+
+void LiveRequests::stop_counting(const std::shared_ptr<const void>& place) noexcept {
+  if (!place) return;
+  const auto& its = *static_cast<const Place*>(place.get());
+  LiveRequests& requests = *its.requests;
+  if (requests.generation_ != sys::fork_generation()) return;
+  const std::lock_guard lock(requests.mutex_);
+  requests.leave_host(its);
 }
 
 void LiveRequests::set_handler(const std::shared_ptr<const void>& place,

@@ -38,6 +38,10 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
   std::shared_ptr<const void> enter(std::shared_ptr<SocketState> connection,
                                     const std::string& host, std::size_t most);
 
+  /// Counts the request no more for its host, before the place is left: its client may be about to
+  /// see the end of the connection, and to come again. `place` is a result of enter(), or null.
+  static void stop_counting(const std::shared_ptr<const void>& place) noexcept;
+
   /// Has cut() tell `handler` to end, in place of the connection; null: no more. `place` is a
   /// result of enter().
   static void set_handler(const std::shared_ptr<const void>& place,
@@ -64,6 +68,7 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
   using Host = std::pair<const std::string, std::size_t>;  // of by_host_
 
   void leave(Place& place) noexcept;
+  void leave_host(const Place& place) noexcept;
 
   const std::uint32_t generation_ = sys::fork_generation();
   sys::OwnFd changed_;

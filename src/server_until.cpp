@@ -139,7 +139,7 @@ int BaseServer::serve_and_drain(const Timeout& drain_timeout, const Timeout& pol
   std::error_code ignored;
   if (detail::on_descriptor(detail::live(detail::SocketAccess::state(socket)), listens) > 0)
     socket.close(ignored);
-  if (!loop_->wait_until_idle(ending.cut_event())) loop_->terminate_children();
+  if (!loop_->wait_until_idle(ending.cut_event())) loop_->children().terminate();
   return ending.signal();
 }
 

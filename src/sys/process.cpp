@@ -11,6 +11,8 @@
 
 namespace plug::detail::sys {
 
+int process_number() noexcept { return ::getpid(); }
+
 Result fork() noexcept { return result(::fork()); }
 
 void exit_now(int status) noexcept { ::_exit(status); }

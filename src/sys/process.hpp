@@ -12,6 +12,8 @@
 
 namespace plug::detail::sys {
 
+/// This process's number.
+int process_number() noexcept;
 /// The child's number; 0 in the child.
 Result fork() noexcept;
 /// Ends the process at once: nothing is flushed and no destructor runs.

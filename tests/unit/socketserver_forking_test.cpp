@@ -1,5 +1,6 @@
 // Servers with a process for each request.
 
+#include <plug/fiber.hpp>
 #include <plug/socketserver.hpp>
 
 #include <gmock/gmock.h>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "support/errors.hpp"
+#include "support/fibers.hpp"
 #include "support/process.hpp"
 #include "support/serving.hpp"
 #include "support/sockets.hpp"
@@ -76,6 +78,64 @@ struct Waiting : BaseRequestHandler {
     }
   }
 };
+
+/// Six clients, one after another, each of which comes as soon as the one before has been answered.
+void expect_all_served(BaseServer& server) {
+  for (int i = 0; i < 6; ++i) {
+    Socket client = client_of(server.server_address);
+    client.settimeout(10);
+    std::error_code error;
+    EXPECT_NE(client.recv(20, MSG{}, error), "") << i << ": " << error.message();
+    // The end of the stream, before its child has ended.
+    EXPECT_EQ(client.recv(1, MSG{}, error), "") << i;
+  }
+}
+
+TEST(AForkingServer, CountsNoChildThatIsDoneForTheLimits) {
+  for (const bool per_address : {true, false}) {
+    ForkingTCPServer server(kAnyPort, handler<WhoAmI>);
+    (per_address ? server.max_connections_per_address : server.max_connections) = 1;
+    const Serving serving(server, std::nullopt);
+    expect_all_served(server);
+  }
+}
+
+TEST(AForkingServer, CountsNoChildThatIsDoneWhereItServesInAFiber) {
+  for (const bool per_address : {true, false}) {
+    in_fiber([&] {
+      ForkingTCPServer server(kAnyPort, handler<WhoAmI>);
+      (per_address ? server.max_connections_per_address : server.max_connections) = 1;
+      auto serving = fiber::spawn([&] { server.serve_forever(std::nullopt); });
+      expect_all_served(server);
+      server.shutdown();
+      serving.join(10);
+    });
+  }
+}
+
+TEST(AForkingServer, CountsNoChildThatIsKilled) {
+  ForkingTCPServer server(kAnyPort, [](Request& request, const Address&, BaseServer&) {
+    request->sendall("x");
+    kill(getpid(), SIGKILL);
+  });
+  server.max_connections = 1;
+  const Serving serving(server, std::nullopt);
+  std::vector<Socket> clients;
+  for (int i = 0; i < 6; ++i) clients.push_back(client_of(server.server_address));
+  for (Socket& client : clients) {
+    client.settimeout(10);
+    std::error_code error;
+    EXPECT_EQ(client.recv(20, MSG{}, error), "x") << error.message();
+  }
+}
+
+TEST(AForkingServer, ReapsAChildWhenItEnds) {
+  ForkingTCPServer server(kAnyPort, handler<WhoAmI>);
+  const Serving serving(server, std::nullopt);
+  ask(server.server_address, "");
+  for (int i = 0; i < 1000 && has_children(); ++i) usleep(10'000);
+  EXPECT_FALSE(has_children());
+}
 
 TEST(AForkingServer, WaitsForAChildWhenThereAreTooMany) {
   ForkingTCPServer server(kAnyPort, handler<Waiting>);

@@ -18,6 +18,7 @@ namespace plug {
 
 using detail::Deadline;
 using detail::deadline_of;
+using detail::HostLimit;
 using detail::ServerLoop;
 using detail::SocketAccess;
 namespace sys = detail::sys;
@@ -29,6 +30,12 @@ std::size_t count(int limit) noexcept { return limit > 0 ? static_cast<std::size
 
 /// Whether it is for want of something that there is again once other requests are done.
 bool exhausted(const OSError& error) noexcept {
+HostLimit limit_of_host(const BaseServer& server) noexcept {
+  return {.most = count(server.max_connections_per_address),
+          .ipv4_prefix = server.ipv4_prefix_length,
+          .ipv6_prefix = server.ipv6_prefix_length};
+}
+
   const int number = error.number();
   return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
 }
@@ -201,7 +208,7 @@ bool BaseServer::handle_ready() {
 }
 
 bool BaseServer::admit(Request& request, const Address& client_address) {
-  if (!loop_->admit(request, client_address, count(max_connections_per_address))) return false;
+  if (!loop_->admit(request, client_address, limit_of_host(*this))) return false;
   if (loop_->requests().is_cut()) return false;
   if (request.is_datagram()) return true;
   if (!connection_timeout.is_none()) request->settimeout(connection_timeout);

@@ -9,6 +9,7 @@
 
 #include "socket_calls.hpp"
 #include "sys/process.hpp"
+#include "sys/sockaddr.hpp"
 #include "wait/waiter.hpp"
 
 namespace plug::detail {
@@ -17,6 +18,30 @@ namespace {
 
 constexpr std::int64_t kPause = 50'000'000;  // nanoseconds
 constexpr std::uint64_t kRequestEvent = 0, kLoopEvent = 1, kStopEvent = 2, kChildEvent = 3;
+
+/// The host of an address, for counting: its first bits, or all of it where it is a link's own, of
+/// which there may be another one on each interface. Empty where nothing is counted.
+std::string host_of(const Address& address, const HostLimit& limit) {
+  constexpr std::size_t kOfIpv4 = 4, kOfIpv6 = 16, kMapped = 12;
+  sys::InetFields fields;
+  if (!sys::read_inet(address.bytes(), fields)) return {};
+  const bool ipv6 = static_cast<AF>(fields.family) == AF::INET6;
+  std::string host(reinterpret_cast<const char*>(fields.host), ipv6 ? kOfIpv6 : kOfIpv4);
+  const std::string_view mapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", kMapped);
+  int prefix = limit.ipv4_prefix;
+  if (ipv6 && host.starts_with(mapped)) {
+    host.erase(0, kMapped);
+  } else if (ipv6) {
+    const bool of_link = fields.host[0] == 0xfe && (fields.host[1] & 0xc0) == 0x80;
+    if (of_link) return host + std::to_string(fields.scope_id);
+    prefix = limit.ipv6_prefix;
+  }
+  const std::size_t bits = host.size() * 8;
+  const std::size_t kept = prefix < 0 ? bits : std::min(static_cast<std::size_t>(prefix), bits);
+  for (std::size_t bit = kept; bit < bits; ++bit)
+    host[bit / 8] = static_cast<char>(host[bit / 8] & ~(0x80 >> bit % 8));
+  return host;
+}
 
 }  // namespace
 
@@ -201,16 +226,14 @@ bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool st
   return ready.request;
 }
 
-bool ServerLoop::admit(Request& request, const Address& client_address, std::size_t most_of_host) {
+bool ServerLoop::admit(Request& request, const Address& client_address, const HostLimit& limit) {
   auto& place = ServerAccess::place(request);
   if (place) return true;
   const bool connection = !request.is_datagram();
-  const AF family = client_address.family();
-  const bool by_host =
-      connection && most_of_host > 0 && (family == AF::INET || family == AF::INET6);
+  const bool by_host = connection && limit.most > 0;
   if (by_host) children_.look();
   place = requests_->enter(connection ? SocketAccess::state(request.socket()) : nullptr,
-                           by_host ? client_address.host() : std::string(), most_of_host);
+                           by_host ? host_of(client_address, limit) : std::string(), limit.most);
   return place != nullptr;
 }
 

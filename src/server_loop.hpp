@@ -38,6 +38,13 @@ bool left_to_parent(std::unique_ptr<Impl>& handlers) noexcept {
   return true;
 }
 
+/// How many connections may come from one host, and which addresses are one host's.
+struct HostLimit {
+  std::size_t most = 0;  // no limit
+  int ipv4_prefix = 32;
+  int ipv6_prefix = 64;
+};
+
 class ServerLoop {
  public:
   /// Throws OSError when there is no descriptor for its events.
@@ -160,8 +167,8 @@ class ServerLoop {
   }
 
   /// Counts a request among those being handled, unless it is already; false when that makes more
-  /// than `most_of_host` from its host (zero is no limit).
-  bool admit(Request& request, const Address& client_address, std::size_t most_of_host);
+  /// than the limit from its host.
+  bool admit(Request& request, const Address& client_address, const HostLimit& limit = {});
   LiveRequests& requests() const noexcept { return *requests_; }
   ServerChildren& children() noexcept { return children_; }
   /// Waits until no request is being handled: true; or until the descriptor `give_up` is readable:

@@ -120,7 +120,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
   ServerLoop& loop = ServerAccess::loop(server);
   const auto most = static_cast<std::size_t>(limits.max_workers > 1 ? limits.max_workers : 1);
   const auto room = static_cast<std::size_t>(limits.max_queue > 0 ? limits.max_queue : 0);
-  loop.admit(request, client_address, 0);
+  loop.admit(request, client_address);
   sys::OwnFd event;
   std::unique_lock lock(pool.mutex);
   // Idle workers take what is in the queue at once: those are no part of its length.

@@ -150,7 +150,7 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
                            const Address& client_address, bool waited) {
   leave_to_parent();
   collect();
-  ServerAccess::loop(server).admit(request, client_address, 0);
+  ServerAccess::loop(server).admit(request, client_address);
   auto node = std::make_unique<Impl::Node>(*impl_, server, main, request, client_address, waited);
   {
     const std::lock_guard lock(impl_->mutex);

@@ -149,6 +149,12 @@ class BaseServer {
   Timeout connection_timeout;
   /// How long a connection may last in all, however busy it is. The call that is under way then
   /// ends with TimeoutError, and the connection is closed: later calls fail with EBADF.
+  /// How many of the first bits of an address tell hosts apart for that; all of them when negative.
+  /// An IPv6 host usually has a network of 64 bits, with any number of addresses. An IPv4 address
+  /// counts as such in its IPv6 form too (::ffff:192.0.2.1). Link-local addresses count whole,
+  /// together with their interface.
+  int ipv4_prefix_length = 32;
+  int ipv6_prefix_length = 64;
   Timeout connection_lifetime;
 
   // --- serving ---

@@ -370,7 +370,7 @@ void HandlerFibers::start(BaseServer& server, Main main, Request& request,
   Scheduler* const scheduler = Scheduler::here();
   if (scheduler == nullptr) throw RuntimeError("process_request: not in a fiber");
   leave_to_parent();
-  ServerAccess::loop(server).admit(request, client_address, 0);
+  ServerAccess::loop(server).admit(request, client_address);
   const Impl::Call call{*impl_, impl_->enter(*scheduler, how.waited), server, main, how.waited};
   try {
     if (!how.at_first_byte || !Impl::watch(call, request, client_address))

@@ -276,6 +276,80 @@ TYPED_TEST(ALimit, OfConnectionsAnAddressRefusesMoreFromItAndNotFromOthers) {
   other.shutdown(SHUT::WR);
 }
 
+/// Lets connections in from addresses that a test names, none of which there has to be.
+class OfNamedClients : public TCPServer {
+ public:
+  OfNamedClients(ServerAddress address, HandlerFactory handler, bool bind_and_activate)
+      : TCPServer(std::move(address), std::move(handler), bind_and_activate) {
+    max_connections_per_address = 1;
+  }
+  /// Whether one more is let in, beside all those before.
+  bool lets_in(const Address& client) {
+    next_ = client;
+    const std::size_t before = kept_.size();
+    Socket connection = client_of(server_address);
+    handle_request();
+    return kept_.size() > before;
+  }
+  bool lets_in(const std::string& host) { return lets_in(Address::parse(host)); }
+
+  std::pair<Request, Address> get_request() override {
+    auto request = TCPServer::get_request();
+    return {std::move(request.first), next_};
+  }
+  void process_request(Request& request, const Address&) override {
+    kept_.push_back(std::move(request));
+  }
+
+ private:
+  Address next_;
+  std::vector<Request> kept_;
+};
+
+TEST(ALimitOfAnAddress, IsThatOfItsNetworkForIpv6) {
+  Server<OfNamedClients> server(kAnyPort, &echo);
+  EXPECT_TRUE(server.lets_in("[2001:db8:0:1::1]:1"));
+  EXPECT_FALSE(server.lets_in("[2001:db8:0:1::1]:2"));
+  EXPECT_FALSE(server.lets_in("[2001:db8:0:1:ffff:ffff:ffff:ffff]:1"));
+  EXPECT_TRUE(server.lets_in("[2001:db8:0:2::1]:1"));
+  EXPECT_TRUE(server.lets_in("192.0.2.1:1"));
+  EXPECT_TRUE(server.lets_in("192.0.2.2:1"));
+}
+
+TEST(ALimitOfAnAddress, IsThatOfThePrefixThatIsSet) {
+  Server<OfNamedClients> server(kAnyPort, &echo);
+  server.ipv4_prefix_length = 23;
+  server.ipv6_prefix_length = 128;
+  EXPECT_TRUE(server.lets_in("[2001:db8::1]:1"));
+  EXPECT_TRUE(server.lets_in("[2001:db8::2]:1"));
+  EXPECT_FALSE(server.lets_in("[2001:db8::2]:1"));
+  EXPECT_TRUE(server.lets_in("192.0.2.1:1"));
+  EXPECT_FALSE(server.lets_in("192.0.3.1:1"));
+  EXPECT_TRUE(server.lets_in("192.0.4.1:1"));
+  server.ipv6_prefix_length = 0;
+  EXPECT_TRUE(server.lets_in("[2001:db8::1]:1"));
+  EXPECT_FALSE(server.lets_in("[2001:db9::1]:1"));
+  server.ipv6_prefix_length = -1;
+  EXPECT_TRUE(server.lets_in("[2001:db8::3]:1"));
+  EXPECT_TRUE(server.lets_in("[2001:db8::4]:1"));
+}
+
+TEST(ALimitOfAnAddress, IsTheSameForIpv4InBothForms) {
+  Server<OfNamedClients> server(kAnyPort, &echo);
+  EXPECT_TRUE(server.lets_in("[::ffff:192.0.2.1]:1"));
+  EXPECT_FALSE(server.lets_in("192.0.2.1:1"));
+  EXPECT_TRUE(server.lets_in("[::ffff:192.0.2.2]:1"));
+}
+
+TEST(ALimitOfAnAddress, KeepsTheLinksOfTwoInterfacesApart) {
+  Server<OfNamedClients> server(kAnyPort, &echo);
+  EXPECT_TRUE(server.lets_in("[fe80::1%1]:1"));
+  EXPECT_TRUE(server.lets_in("[fe80::1%2]:1"));
+  EXPECT_TRUE(server.lets_in("[fe80::2%1]:1"));
+  EXPECT_FALSE(server.lets_in("[fe80::1%1]:2"));
+  EXPECT_FALSE(server.lets_in("[fe80::1%2]:2"));
+}
+
 TEST(AConnection, EndsWhenItsClientIsSilentForTooLong) {
   std::string ended;
   ThreadingTCPServer server(kAnyPort, [&](Request& request, const Address& from, BaseServer& by) {

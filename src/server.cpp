@@ -316,7 +316,12 @@ void TCPServer::server_bind() {
 }
 
 void TCPServer::server_activate() { socket.listen(request_queue_size); }
-void TCPServer::server_close() { socket.close(); }
+
+void TCPServer::server_close() {
+  // One that has been accepted ahead closes with the server.
+  detail::ServerAccess::loop(*this).ahead().take();
+  socket.close();
+}
 
 std::pair<Request, Address> TCPServer::get_request() {
   ServerLoop& loop = detail::ServerAccess::loop(*this);

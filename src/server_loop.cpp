@@ -224,6 +224,7 @@ bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool st
   children_.look();
   if (watch.closed()) throw_if(error_from(-EBADF), "the server's socket");
   return ready.request;
+  if (!full && pause <= 0 && ahead_.is_any()) return true;
 }
 
 bool ServerLoop::admit(Request& request, const Address& client_address, const HostLimit& limit) {

@@ -159,6 +159,7 @@ void BaseServer::handle_request() {
   loop_->adopt();
   run_serving([&] { handle_one(); });
 }
+  loop_->let_one_in();
 
 void BaseServer::handle_one() {
   const Deadline deadline = std::min(deadline_of(socket.gettimeout()), deadline_of(timeout));

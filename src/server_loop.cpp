@@ -95,6 +95,11 @@ ServerLoop::Running::~Running() {
   sys::eventfd_add(loop_.ended_.get());
 }
 
+void ServerLoop::let_one_in() {
+  const std::lock_guard lock(mutex_);
+  if (!serving_.load()) requests_->uncut();
+}
+
 void ServerLoop::stop() noexcept {
   const int before = errno;
   stop_.store(true);
@@ -128,8 +133,10 @@ ServerLoop::Watch::Watch(ServerLoop& loop, BaseServer& server)
              &loop} {
   if (fd_ >= 0 && state_ && state_->descriptor.fd() == fd_) {
     in_flight_.emplace(state_->descriptor, false);
-    // When it is accepted a client may be gone, or another process may have taken it.
-    if (in_flight_->fd() >= 0)
+    // When it is accepted a client may be gone, or another process may have taken it. Datagrams are
+    // received by a call that never waits, and answered on the same socket by handlers that may.
+    const auto type = static_cast<SOCK>(state_->type);
+    if (in_flight_->fd() >= 0 && (type == SOCK::STREAM || type == SOCK::SEQPACKET))
       if (const long set = sys::set_nonblocking(fd_, true); set < 0)
         throw_if(error_from(set), "the server's socket");
     listed_ = state_->descriptor.add(waker_);
@@ -217,6 +224,7 @@ bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool st
   const std::int64_t pause =
       paused_.load() ? paused_until_.load() - sys::monotonic_nanoseconds() : 0;
   const bool full = most > 0 && requests_->is_full(most);
+  if (!full && pause <= 0 && ahead_.is_any()) return true;
   if (pause > 0) deadline = std::min(deadline, Deadline::after(pause));
   deadline = std::min(deadline, children_.next_look());
   const Watch::Ready ready = watch.wait(!full && pause <= 0, deadline, stoppable);
@@ -224,7 +232,6 @@ bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool st
   children_.look();
   if (watch.closed()) throw_if(error_from(-EBADF), "the server's socket");
   return ready.request;
-  if (!full && pause <= 0 && ahead_.is_any()) return true;
 }
 
 bool ServerLoop::admit(Request& request, const Address& client_address, const HostLimit& limit) {

@@ -171,6 +171,8 @@ class ServerLoop {
   bool admit(Request& request, const Address& client_address, const HostLimit& limit = {});
   LiveRequests& requests() const noexcept { return *requests_; }
   ServerChildren& children() noexcept { return children_; }
+  /// Before a request without serve_forever(): lets it in, whatever has been cut before.
+  void let_one_in();
   /// Waits until no request is being handled: true; or until the descriptor `give_up` is readable:
   /// false. By the thread that serves.
   bool wait_until_idle(int give_up);

@@ -131,8 +131,8 @@ class BaseServer {
   /// Where the server is, once server_bind() has bound it; empty before, unless an Address was
   /// given. With port 0 it holds the port that the system chose.
   Address server_address;
-  /// The listening socket, or the one that datagrams come to. Serving puts it into non-blocking
-  /// mode, whatever its time-out.
+  /// The listening socket, or the one that datagrams come to. Serving puts the former into
+  /// non-blocking mode, whatever its time-out; the latter, which handlers use, stays as it is.
   Socket socket;
   HandlerFactory RequestHandlerClass;
 
@@ -196,7 +196,8 @@ class BaseServer {
                          const std::vector<int>& signals = {2, 15});
 
   /// Waits for one request and handles it; handle_timeout() when none comes within the time-out of
-  /// the server, or of its socket when that is less. Throws as serve_forever() does.
+  /// the server, or of its socket when that is less. Of a server that has been ended by
+  /// serve_until_signal() it handles requests again. Throws as serve_forever() does.
   void handle_request();
 
   /// Ends serve_forever(), at once when it waits and after its request otherwise, and returns when

@@ -88,5 +88,82 @@ TEST(AClientThatIsAcceptedAhead, IsClosedWithTheServer) {
   });
 }
 
+// --- datagrams ---
+
+TEST(ADatagramServer, HandlesARequestAfterItHasBeenEndedByASignal) {
+  UDPServer server(kAnyPort, [](Request& request, const Address& from, BaseServer&) {
+    request->sendto(request.data(), from);
+  });
+  auto ended = std::async(std::launch::async, [&] { return server.serve_until_signal(); });
+  Socket client = datagram_client(AF::INET);
+  client.settimeout(10);
+  client.sendto("before", server.server_address);
+  EXPECT_EQ(client.recv(10), "before");
+  std::raise(SIGTERM);
+  EXPECT_EQ(ended.get(), SIGTERM);
+  server.timeout = 10;
+  for (const std::string text : {"one", "two"}) {
+    client.sendto(text, server.server_address);
+    server.handle_request();
+    EXPECT_EQ(client.recv(10), text);
+  }
+}
+
+template <class T>
+class AUnixDatagramServer : public testing::Test {};
+using UnixDatagramServers =
+    testing::Types<UnixDatagramServer, ThreadingUnixDatagramServer, FiberUnixDatagramServer>;
+TYPED_TEST_SUITE(AUnixDatagramServer, UnixDatagramServers);
+
+TYPED_TEST(AUnixDatagramServer, LosesNoAnswerWhenItsClientReadsLate) {
+  constexpr int kAnswers = 40;
+  const TemporaryDirectory directory;
+  std::atomic<int> sent{0};
+  TypeParam server(UnixAddress{directory.path() + "/server"},
+                   [&](Request& request, const Address& from, BaseServer&) {
+                     for (int i = 0; i < kAnswers; ++i, ++sent)
+                       request->sendto(std::to_string(i), from);
+                   });
+  const Serving serving(server);
+  Socket client(AF::UNIX, SOCK::DGRAM);
+  client.settimeout(10);
+  client.bind(UnixAddress{directory.path() + "/client"});
+  client.sendto("all", server.server_address);
+  // Until the client's queue is full, which is when it says no more for a while.
+  for (int before = -1; before != sent || sent == 0;) {
+    before = sent;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  for (int i = 0; i < kAnswers; ++i) ASSERT_EQ(client.recv(10), std::to_string(i));
+}
+
+TEST(AHandlerOfADatagram, WaitsForTheNextOneOnTheServersSocket) {
+  std::atomic<bool> begun{false};
+  UDPServer server(kAnyPort, [&](Request& request, const Address& from, BaseServer&) {
+    begun = true;
+    request->sendto(request.data() + request->recv(10), from);
+  });
+  const Serving serving(server);
+  Socket client = datagram_client(AF::INET);
+  client.settimeout(10);
+  client.sendto("one ", server.server_address);
+  while (!begun) std::this_thread::yield();
+  client.sendto("two", server.server_address);
+  EXPECT_EQ(client.recv(10), "one two");
+}
+
+TEST(ADatagramServer, LeavesTheModeOfItsSocketAsItIs) {
+  int flags = -1;
+  UDPServer server(kAnyPort, [&](Request& request, const Address& from, BaseServer&) {
+    flags = fcntl(request->fileno(), F_GETFL);
+    request->sendto("seen", from);
+  });
+  const Serving serving(server);
+  Socket client = datagram_client(AF::INET);
+  client.sendto("x", server.server_address);
+  EXPECT_EQ(client.recv(10), "seen");
+  EXPECT_EQ(flags & O_NONBLOCK, 0);
+}
+
 }  // namespace
 }  // namespace plug

@@ -166,11 +166,13 @@ void BaseServer::handle_one() {
   ServerLoop::Watch watch(*loop_, *this);
   for (;;) {
     if (wait_for_request(*this, watch, deadline, false)) {
+  loop_->forget_deferred();
       handle_ready();
-      return;
+      if (!loop_->take_deferred()) return;
     }
     if (!deadline.is_none() && deadline.remaining() == 0) return handle_timeout();
   }
+    if (loop_->deferred_has_begun()) return;
 }
 
 void BaseServer::check_shutdown() const {

@@ -176,6 +176,20 @@ class ServerLoop {
   /// Waits until no request is being handled: true; or until the descriptor `give_up` is readable:
   /// false. By the thread that serves.
   bool wait_until_idle(int give_up);
+  /// A request has been taken whose handler begins later; whether one has been since the last call.
+  void defer() noexcept { deferred_.store(true); }
+  bool take_deferred() noexcept { return deferred_.exchange(false); }
+  /// The handler of such a request begins; whether one has since forget_deferred(), by which
+  /// somebody waits for that.
+  void begin_deferred() noexcept {
+    if (!deferred_begun_.exchange(true)) requests_->signal_event();
+  }
+  bool deferred_has_begun() const noexcept { return deferred_begun_.load(); }
+  void forget_deferred() noexcept {
+    deferred_.store(false);
+    deferred_begun_.store(false);
+  }
+
   /// Lets no request in for a while. True when there has been one since the pause before.
   bool pause();
   /// Waits for the length of a pause, and for nothing else.
@@ -193,6 +207,8 @@ class ServerLoop {
   std::atomic<bool> does_not_wait_{false};
   std::atomic<bool> takes_ahead_{false};
   Ahead ahead_;
+  std::atomic<bool> deferred_{false};
+  std::atomic<bool> deferred_begun_{true};
   std::atomic<bool> paused_{false};
   std::atomic<std::int64_t> paused_until_{0};  // of the monotonic clock
   std::shared_ptr<LiveRequests> requests_;

@@ -104,6 +104,9 @@ class FiberMixIn : public Base {
   /// Until then the request has been processed as far as process_request(), and counts for the
   /// limits. When the client is silent for longer than the connection's time-out, its lifetime is
   /// over, or the serving ends, the connection is closed by shutdown_request() without a handler.
+  ///
+  /// handle_request() waits for the first client that speaks, and handle_timeout() is called when
+  /// none does in time. Silent ones stay for the next call, or until server_close().
   bool start_at_first_byte = false;
 
   /// Of the fibers, where a plain thread serves. Their `stop` ends the serving with CancelledError,

@@ -10,6 +10,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -81,12 +82,27 @@ struct HandlerFibers::Impl {
     const bool waited;
   };
 
+  /// A request that waits for its first byte while nothing serves.
+  struct Aside {
+    BaseServer& server;
+    Main main;
+    bool waited;
+    Request request;
+    Address client_address;
+  };
+
   Home& home_of(Scheduler& scheduler);
   Home& home_here();
   Home& enter(Scheduler& scheduler, bool is_waited);
   static void leave(const Call& call) noexcept;
   static void begin(const Call& call, Request& request, const Address& client_address);
+  static void begin_or_fail(const Call& call, Request& request,
+                            const Address& client_address) noexcept;
+  static void shut_down(const Call& call, Request& request, const Address& client_address) noexcept;
   static bool watch(const Call& call, Request& request, const Address& client_address);
+  std::vector<Aside> take_aside();
+  void take_up_again();
+  void close_aside() noexcept;
   bool handles_here() const noexcept;
   template <class Done>
   long wait(Done done);
@@ -100,6 +116,7 @@ struct HandlerFibers::Impl {
   std::size_t all = 0;
   std::size_t waited = 0;  // of them
   SleeperList waiting;
+  std::vector<Aside> aside;
   const std::uint32_t generation = sys::fork_generation();
 };
 
@@ -186,6 +203,7 @@ class HandlerFibers::Impl::Silence final : public Silent::Connection {
 
   void speaks() noexcept override;
   void stays_silent() noexcept override;
+  void is_set_aside() noexcept override;
 
   Request take_request() noexcept {
     Request request(std::move(connection_));
@@ -194,8 +212,6 @@ class HandlerFibers::Impl::Silence final : public Silent::Connection {
   }
 
  private:
-  static void shut_down(const Call& call, Request& request, const Address& client_address) noexcept;
-
   const Call call_;
   const KeptAddress client_address_;
   Socket connection_;
@@ -207,16 +223,8 @@ void HandlerFibers::Impl::Silence::speaks() noexcept {
   const Address client_address = client_address_.get();
   Request request = take_request();
   delete this;
-  try {
-    begin(call, request, client_address);
-  } catch (...) {
-    try {
-      call.server.handle_error(request, client_address);
-    } catch (...) {
-      report_exception("Exception in the request from", client_address);
-    }
-    shut_down(call, request, client_address);
-  }
+  begin_or_fail(call, request, client_address);
+  ServerAccess::loop(call.server).begin_deferred();
 }
 
 void HandlerFibers::Impl::Silence::stays_silent() noexcept {
@@ -227,9 +235,24 @@ void HandlerFibers::Impl::Silence::stays_silent() noexcept {
   shut_down(call, request, client_address);
 }
 
+void HandlerFibers::Impl::Silence::is_set_aside() noexcept {
+  const Call call = call_;
+  const Address client_address = client_address_.get();
+  Request request = take_request();
+  delete this;
+  try {
+    const std::lock_guard lock(call.fibers.mutex);
+    call.fibers.aside.push_back({call.server, call.main, call.waited, Request(), client_address});
+    call.fibers.aside.back().request = std::move(request);
+  } catch (const std::bad_alloc&) {
+    return shut_down(call, request, client_address);
+  }
+  leave(call);
+}
+
 /// Of one that no fiber handles.
-void HandlerFibers::Impl::Silence::shut_down(const Call& call, Request& request,
-                                             const Address& client_address) noexcept {
+void HandlerFibers::Impl::shut_down(const Call& call, Request& request,
+                                    const Address& client_address) noexcept {
   try {
     call.server.shutdown_request(request);
   } catch (const BaseException&) {
@@ -243,6 +266,20 @@ void HandlerFibers::Impl::Silence::shut_down(const Call& call, Request& request,
 
 void HandlerFibers::Impl::begin(const Call& call, Request& request, const Address& client_address) {
   Scheduler::here()->start<Handler>(call, request, client_address);
+}
+
+void HandlerFibers::Impl::begin_or_fail(const Call& call, Request& request,
+                                        const Address& client_address) noexcept {
+  try {
+    begin(call, request, client_address);
+  } catch (...) {
+    try {
+      call.server.handle_error(request, client_address);
+    } catch (...) {
+      report_exception("Exception in the request from", client_address);
+    }
+    shut_down(call, request, client_address);
+  }
 }
 
 /// Whether it waits for the first byte, which a request without a connection does not.
@@ -260,6 +297,36 @@ bool HandlerFibers::Impl::watch(const Call& call, Request& request, const Addres
   }
   static_cast<void>(silence.release());
   return true;
+}
+
+std::vector<HandlerFibers::Impl::Aside> HandlerFibers::Impl::take_aside() {
+  const std::lock_guard lock(mutex);
+  return std::exchange(aside, {});
+}
+
+/// What has been set aside waits here.
+void HandlerFibers::Impl::take_up_again() {
+  for (Aside& it : take_aside()) {
+    Home& home = enter(*Scheduler::here(), it.waited);
+    const Call call{*this, home, it.server, it.main, it.waited};
+    bool watched = false;
+    try {
+      watched = watch(call, it.request, it.client_address);
+    } catch (const std::bad_alloc&) {
+      // It has a fiber then, if there is memory for that.
+    }
+    if (!watched) begin_or_fail(call, it.request, it.client_address);
+  }
+}
+
+void HandlerFibers::Impl::close_aside() noexcept {
+  for (Aside& it : take_aside()) {
+    try {
+      it.server.shutdown_request(it.request);
+    } catch (...) {
+      report_exception("Exception in closing the request from", it.client_address);
+    }
+  }
 }
 
 // --- all of them ---
@@ -373,7 +440,9 @@ void HandlerFibers::start(BaseServer& server, Main main, Request& request,
   ServerAccess::loop(server).admit(request, client_address);
   const Impl::Call call{*impl_, impl_->enter(*scheduler, how.waited), server, main, how.waited};
   try {
-    if (!how.at_first_byte || !Impl::watch(call, request, client_address))
+    if (how.at_first_byte && Impl::watch(call, request, client_address))
+      ServerAccess::loop(server).defer();
+    else
       Impl::begin(call, request, client_address);
   } catch (...) {
     Impl::leave(call);
@@ -382,20 +451,26 @@ void HandlerFibers::start(BaseServer& server, Main main, Request& request,
 }
 
 void HandlerFibers::run(const std::function<void()>& serving, const fiber::RunOptions& options) {
-  if (fiber::inside()) return serving();
   leave_to_parent();
+  if (fiber::inside()) {
+    impl_->take_up_again();
+    return serving();
+  }
   fiber::run(
       [&] {
         Impl::Home& home = impl_->home_here();
+        impl_->take_up_again();
         try {
           serving();
         } catch (const CancelledError&) {
           impl_->end_handlers(home);
           throw;
         } catch (...) {
+          home.silent->set_all_aside();
           impl_->drain(home);
           throw;
         }
+        home.silent->set_all_aside();
         impl_->drain(home);
       },
       options);
@@ -443,6 +518,8 @@ void HandlerFibers::close_silent() noexcept {
 void HandlerFibers::join() {
   leave_to_parent();
   if (impl_->handles_here()) throw RuntimeError("cannot join current fiber");
+  close_silent();
+  impl_->close_aside();
   const long waited = impl_->wait([this] { return impl_->waited == 0; });
   if (waited < 0) throw_if(error_from(waited), "waiting for the handlers of a server");
 }

@@ -81,12 +81,16 @@ void Silent::forget(Connection& connection) noexcept {
   if (connection.next_ != nullptr) connection.next_->previous_ = connection.previous_;
 }
 
-void Silent::drop(Connection& connection) noexcept {
+void Silent::withdraw(Connection& connection) noexcept {
   if (set_)
     set_->remove(connection.in_flight_->fd());
   else
     Scheduler::here()->engine().forget_arrival(*connection.in_flight_);
   forget(connection);
+}
+
+void Silent::drop(Connection& connection) noexcept {
+  withdraw(connection);
   connection.stays_silent();
 }
 
@@ -109,6 +113,15 @@ void Silent::drop_late() noexcept {
 
 void Silent::close_all() noexcept {
   while (first_ != nullptr) drop(*first_);
+  if (watched_) look_again();
+}
+
+void Silent::set_all_aside() noexcept {
+  while (first_ != nullptr) {
+    Connection& connection = *first_;
+    withdraw(connection);
+    connection.is_set_aside();
+  }
   if (watched_) look_again();
 }
 

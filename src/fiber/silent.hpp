@@ -31,6 +31,7 @@ class Silent : public std::enable_shared_from_this<Silent> {
     /// Called once, one of these; then it is not watched any more.
     virtual void speaks() noexcept = 0;        ///< or has been closed by its peer
     virtual void stays_silent() noexcept = 0;  ///< until its deadline, or close_all()
+    virtual void is_set_aside() noexcept = 0;  ///< set_all_aside()
 
    protected:
     ~Connection() = default;
@@ -51,6 +52,7 @@ class Silent : public std::enable_shared_from_this<Silent> {
   /// Watches a connection. False when that cannot be, for want of descriptors or memory.
   bool add(Connection& connection, Descriptor& descriptor, Deadline deadline);
   void close_all() noexcept;
+  void set_all_aside() noexcept;
 
  private:
   using Events = std::array<sys::EpollEvent, 64>;
@@ -65,6 +67,7 @@ class Silent : public std::enable_shared_from_this<Silent> {
   void look_at(const Events& events, long count) noexcept;
   void forget(Connection& connection) noexcept;
   void drop_late() noexcept;
+  void withdraw(Connection& connection) noexcept;
   void drop(Connection& connection) noexcept;
 
   std::optional<EventSet> set_;

@@ -206,6 +206,54 @@ TEST(AtTheFirstByte, OneRequestIsWaitedForUntilThen) {
   handled.get();
 }
 
+TEST(AtTheFirstByte, OneRequestIsTheFirstThatSpeaks) {
+  FiberTCPServer server(kAnyPort, &echo);
+  server.start_at_first_byte = true;
+  server.timeout = 30;
+  Socket silent = client_of(server.server_address);
+  Socket speaking = client_of(server.server_address);
+  speaking.sendall("x");
+  speaking.shutdown(SHUT::WR);
+  // In a thread, whose fibers end with the call.
+  const auto handle = [&] {
+    std::async(std::launch::async, [&] { server.handle_request(); }).get();
+  };
+  handle();
+  EXPECT_EQ(receive_exactly(speaking, 2), "!x");
+  // The other one is kept for later.
+  silent.sendall("y");
+  silent.shutdown(SHUT::WR);
+  handle();
+  EXPECT_EQ(receive_exactly(silent, 2), "!y");
+}
+
+struct Counting : FiberTCPServer {
+  using FiberTCPServer::FiberTCPServer;
+  void handle_timeout() override { ++timeouts; }
+  int timeouts = 0;
+};
+
+TEST(AtTheFirstByte, OneRequestIsNotWaitedForBeyondTheTimeOut) {
+  for (const bool inside : {false, true}) {
+    Server<Counting> server(kAnyPort, &echo);
+    server.start_at_first_byte = true;
+    server.timeout = 0.05;
+    Socket silent = client_of(server.server_address);
+    const auto handle = [&] {
+      const Clock::time_point begin = Clock::now();
+      server.handle_request();
+      EXPECT_GE(Clock::now() - begin, milliseconds(50));
+      EXPECT_EQ(server.timeouts, 1);
+      server.server_close();
+    };
+    if (inside)
+      in_fiber(handle);
+    else
+      std::async(std::launch::async, handle).get();
+    EXPECT_EQ(silent.recv(1), "");
+  }
+}
+
 /// A hook looks for the first byte, or takes the head of what comes.
 struct LooksFirst : FiberTCPServer {
   using FiberTCPServer::FiberTCPServer;

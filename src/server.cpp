@@ -25,17 +25,19 @@ namespace sys = detail::sys;
 
 namespace {
 
+bool has_ports(AF family) noexcept { return family == AF::INET || family == AF::INET6; }
+
 /// A limit; none when zero or less.
 std::size_t count(int limit) noexcept { return limit > 0 ? static_cast<std::size_t>(limit) : 0; }
 
-/// Whether it is for want of something that there is again once other requests are done.
-bool exhausted(const OSError& error) noexcept {
 HostLimit limit_of_host(const BaseServer& server) noexcept {
   return {.most = count(server.max_connections_per_address),
           .ipv4_prefix = server.ipv4_prefix_length,
           .ipv6_prefix = server.ipv6_prefix_length};
 }
 
+/// Whether it is for want of something that there is again once other requests are done.
+bool exhausted(const OSError& error) noexcept {
   const int number = error.number();
   return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
 }
@@ -157,22 +159,22 @@ void BaseServer::serve(const Timeout& poll_interval) {
 void BaseServer::handle_request() {
   check_complete("handle_request");
   loop_->adopt();
+  loop_->let_one_in();
   run_serving([&] { handle_one(); });
 }
-  loop_->let_one_in();
 
 void BaseServer::handle_one() {
   const Deadline deadline = std::min(deadline_of(socket.gettimeout()), deadline_of(timeout));
   ServerLoop::Watch watch(*loop_, *this);
+  loop_->forget_deferred();
   for (;;) {
     if (wait_for_request(*this, watch, deadline, false)) {
-  loop_->forget_deferred();
       handle_ready();
       if (!loop_->take_deferred()) return;
     }
+    if (loop_->deferred_has_begun()) return;
     if (!deadline.is_none() && deadline.remaining() == 0) return handle_timeout();
   }
-    if (loop_->deferred_has_begun()) return;
 }
 
 void BaseServer::check_shutdown() const {
@@ -249,26 +251,26 @@ void BaseServer::process_apart(Request& request, const Address& client_address) 
       handle_error(request, client_address);
     }
   };
+  const auto shut_down = [&] {
+    detail::LiveRequests::stop_counting(detail::ServerAccess::place(request));
+    shutdown_request(request);
+  };
   try {
     finish();
   } catch (...) {
     shut_down();
     throw;
   }
-  shutdown_request(request);
+  shut_down();
 }
 
 // --- BaseServer: hooks ---
 
 bool BaseServer::verify_request(Request&, const Address&) { return true; }
-  const auto shut_down = [&] {
-    detail::LiveRequests::stop_counting(detail::ServerAccess::place(request));
-    shutdown_request(request);
-  };
 
 void BaseServer::process_request(Request& request, const Address& client_address) {
   finish_request(request, client_address);
-  shut_down();
+  shutdown_request(request);
 }
 
 void BaseServer::finish_request(Request& request, const Address& client_address) {
@@ -300,6 +302,7 @@ TCPServer::TCPServer(AF family, SOCK type, ServerAddress address, HandlerFactory
     : BaseServer(std::move(address), std::move(handler)) {
   address_family = family;
   socket_type = type;
+  allow_reuse_address = type == SOCK::STREAM && has_ports(family);
 }
 
 TCPServer::~TCPServer() { end(); }
@@ -310,7 +313,8 @@ void TCPServer::server_bind() {
   if (socket.fileno() < 0 || socket.family() != address_family || socket.type() != socket_type)
     make_socket();
   if (allow_reuse_address) socket.setsockopt(SOL::SOCKET, SO::REUSEADDR, 1);
-  if (allow_reuse_port) socket.setsockopt(SOL::SOCKET, SO::REUSEPORT, 1);
+  if (allow_reuse_port && has_ports(address_family))
+    socket.setsockopt(SOL::SOCKET, SO::REUSEPORT, 1);
   if (server_address)
     socket.bind(server_address);
   else

@@ -39,8 +39,6 @@ class Attending : public Base {
   Attending(const plug::AddrInfo& address, plug::HandlerFactory handler, bool only_one = false)
       : Base(address.sockaddr, std::move(handler), false), once_(only_one) {
     this->address_family = address.family;
-    this->allow_reuse_address = true;
-    this->request_queue_size = 128;
   }
 
   /// Once: the second client is not served.

@@ -124,9 +124,14 @@ class BaseServer {
   Timeout timeout;
   AF address_family = AF::INET;
   SOCK socket_type = SOCK::STREAM;
-  int request_queue_size = 5;        ///< of listen()
-  bool allow_reuse_address = false;  ///< SO_REUSEADDR
-  bool allow_reuse_port = false;     ///< SO_REUSEPORT
+  /// How many clients may wait to be accepted: listen()'s backlog, of which the system takes what
+  /// net.core.somaxconn allows. Python's is 5: when more clients come at once, some wait seconds.
+  int request_queue_size = SOMAXCONN_;
+  /// SO_REUSEADDR. True for servers over TCP, which may then begin again while connections of the
+  /// last one linger; false in Python.
+  bool allow_reuse_address = false;
+  /// SO_REUSEPORT, which IPv4 and IPv6 have; no notice is taken of it in other families.
+  bool allow_reuse_port = false;
 
   /// Where the server is, once server_bind() has bound it; empty before, unless an Address was
   /// given. With port 0 it holds the port that the system chose.
@@ -144,17 +149,17 @@ class BaseServer {
   /// How many of them may come from one host; no limit when zero. More are closed at once, before
   /// verify_request().
   int max_connections_per_address = 0;
-  /// The time-out of each call on a connection: a client that is silent for longer ends with
-  /// TimeoutError in its handler.
-  Timeout connection_timeout;
-  /// How long a connection may last in all, however busy it is. The call that is under way then
-  /// ends with TimeoutError, and the connection is closed: later calls fail with EBADF.
   /// How many of the first bits of an address tell hosts apart for that; all of them when negative.
   /// An IPv6 host usually has a network of 64 bits, with any number of addresses. An IPv4 address
   /// counts as such in its IPv6 form too (::ffff:192.0.2.1). Link-local addresses count whole,
   /// together with their interface.
   int ipv4_prefix_length = 32;
   int ipv6_prefix_length = 64;
+  /// The time-out of each call on a connection: a client that is silent for longer ends with
+  /// TimeoutError in its handler.
+  Timeout connection_timeout;
+  /// How long a connection may last in all, however busy it is. The call that is under way then
+  /// ends with TimeoutError, and the connection is closed: later calls fail with EBADF.
   Timeout connection_lifetime;
 
   // --- serving ---

@@ -210,7 +210,7 @@ def opening(name, *steps):
                 trace.run(getattr(server, step))
         options = server.fileno() >= 0 and [
             server.socket.getsockopt(socket.SOL_SOCKET, option)
-            for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT, socket.SO_ACCEPTCONN)
+            for option in (socket.SO_REUSEPORT, socket.SO_ACCEPTCONN)
         ]
         server.server_close()
         return f"{trace.text()} {options}"
@@ -219,8 +219,9 @@ def opening(name, *steps):
 def attributes(name):
     values = CLASSES[name].__dict__
     cls = CLASSES[name]
-    names = """timeout address_family socket_type request_queue_size allow_reuse_address
-               allow_reuse_port max_packet_size daemon_threads block_on_close max_children"""
+    # Those that differ are in the table of docs/python-to-plug.md.
+    names = """timeout address_family socket_type allow_reuse_port max_packet_size daemon_threads
+               block_on_close max_children"""
     shown = []
     for attribute in names.split():
         if hasattr(cls, attribute):

@@ -214,8 +214,6 @@ std::string attributes_of() {
     add("timeout", *server.timeout.seconds());
   add("address_family", server.address_family);
   add("socket_type", server.socket_type);
-  add("request_queue_size", server.request_queue_size);
-  add("allow_reuse_address", server.allow_reuse_address);
   add("allow_reuse_port", server.allow_reuse_port);
   if constexpr (requires { server.max_packet_size; })
     add("max_packet_size", server.max_packet_size);
@@ -380,8 +378,8 @@ std::string opening(const Case& c) {
   std::string options = "False";
   if (server->fileno() >= 0) {
     options = "[";
-    for (const SO option : {SO::REUSEADDR, SO::REUSEPORT, SO::ACCEPTCONN})
-      options += (option == SO::REUSEADDR ? "" : ", ") +
+    for (const SO option : {SO::REUSEPORT, SO::ACCEPTCONN})
+      options += (option == SO::REUSEPORT ? "" : ", ") +
                  std::to_string(server->socket.getsockopt(SOL::SOCKET, option));
     options += "]";
   }

@@ -165,5 +165,77 @@ TEST(ADatagramServer, LeavesTheModeOfItsSocketAsItIs) {
   EXPECT_EQ(flags & O_NONBLOCK, 0);
 }
 
+// --- opening ---
+
+TEST(AServerThatListens, LetsAsManyClientsWaitAsTheSystemAllows) {
+  const TCPServer server(kAnyPort, &echo);
+  std::vector<Socket> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.emplace_back(AF::INET);
+    clients.back().settimeout(10);
+    ASSERT_NO_THROW(clients.back().connect(server.server_address)) << i;
+  }
+}
+
+TEST(AServerThatListens, BeginsAgainWhileConnectionsOfTheLastOneLinger) {
+  Address address;
+  {
+    TCPServer server(kAnyPort, [](Request&, const Address&, BaseServer&) {});
+    address = server.server_address;
+    Socket client = client_of(address);
+    server.handle_request();
+    // The server's end is the first to close.
+    EXPECT_EQ(client.recv(1), "");
+  }
+  EXPECT_NO_THROW(TCPServer(address, &echo));
+}
+
+TEST(AServer, ReusesAddressesOfTcpAlone) {
+  const TemporaryDirectory directory;
+  const TCPServer tcp(kAnyPort, &echo);
+  const UDPServer udp(kAnyPort, &echo);
+  const UnixStreamServer local(UnixAddress{directory / "x"}, &echo);
+  EXPECT_TRUE(tcp.allow_reuse_address);
+  EXPECT_EQ(tcp.socket.getsockopt(SOL::SOCKET, SO::REUSEADDR), 1);
+  EXPECT_FALSE(udp.allow_reuse_address);
+  EXPECT_EQ(udp.socket.getsockopt(SOL::SOCKET, SO::REUSEADDR), 0);
+  EXPECT_FALSE(local.allow_reuse_address);
+}
+
+TEST(AServer, ReusesPortsWhereThereAreSome) {
+  const TemporaryDirectory directory;
+  UnixStreamServer local(UnixAddress{directory / "x"}, &echo, false);
+  local.allow_reuse_port = true;
+  EXPECT_NO_THROW(local.server_bind());
+  EXPECT_EQ(local.socket.getsockopt(SOL::SOCKET, SO::REUSEPORT), 0);
+}
+
+// --- many clients at once ---
+
+struct EchoOfLines : StreamRequestHandler {
+  void handle() override {
+    for (Bytes& line : rfile) wfile.write(line);
+  }
+};
+
+TEST(AFiberServer, AnswersAThousandClientsThatComeAtOnce) {
+  for (const int clients : {200, 1000}) {
+    FiberTCPServer server(kAnyPort, handler<EchoOfLines>);
+    const Serving serving(server);
+    int answered = 0;
+    in_fiber([&] {
+      fiber::TaskGroup group;
+      for (int i = 0; i < clients; ++i)
+        group.spawn([&] {
+          Socket client = client_of(server.server_address);
+          client.sendall("hello\n");
+          answered += client.recv(10) == "hello\n";
+        });
+      group.wait();
+    });
+    EXPECT_EQ(answered, clients);
+  }
+}
+
 }  // namespace
 }  // namespace plug

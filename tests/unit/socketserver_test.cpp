@@ -208,8 +208,10 @@ TEST(Opening, TakesTheFamilyThatIsSetBefore) {
   EXPECT_EQ(ask(server.server_address, "x\n"), "x\n");
 }
 
-TEST(Opening, DoesNotReuseAddressesUnlessAsked) {
-  TCPServer server(kAnyPort, handler<Echo>);
+TEST(Opening, ReusesNoPortsUnlessAskedAndNoAddressesWhenTold) {
+  TCPServer server(kAnyPort, handler<Echo>, false);
+  server.allow_reuse_address = false;
+  server.server_bind();
   EXPECT_EQ(server.socket.getsockopt(SOL::SOCKET, SO::REUSEADDR), 0);
   EXPECT_EQ(server.socket.getsockopt(SOL::SOCKET, SO::REUSEPORT), 0);
 }

@@ -371,6 +371,10 @@ long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
   const bool reads = receives(op.kind);
   // io_uring has no such operation.
   if (is_batch(op.kind)) return transfer_batch(descriptor, fd, op, deadline);
+  // Where a Unix receiver has no room the kernel tries again with what it has read from already,
+  // and sends an empty datagram.
+  if (op.kind == Op::Kind::send_to || (op.kind == Op::Kind::send_message && !is_stream(fd)))
+    return send_by_trying(descriptor, fd, op, deadline);
   for (;;) {
     sys::Piece piece{op.data, op.size};
     sys::Message around{.address = op.address,

@@ -27,12 +27,16 @@ int main(int argc, char** argv) try {
         if (line == "exit") return false;
         const bool ascii = std::all_of(line.begin(), line.end(), [](char c) { return c >= 0; });
         std::string answer;
-        const auto collect = [&](plug::BytesView piece) {
-          answer += std::string_view(piece);
-          return !ascii || answer.size() < line.size();
-        };
-        if (!lesson::receive_until_pause(sock, answers, pause, collect) && answer.empty())
-          throw plug::EOFError("the server has ended the conversation");
+        if (ascii) {
+          answer = answers.readexactly(line.size());
+        } else {
+          const auto collect = [&](plug::BytesView piece) {
+            answer += std::string_view(piece);
+            return true;
+          };
+          if (!lesson::receive_until_pause(sock, answers, pause, collect) && answer.empty())
+            throw plug::EOFError("the server has ended the conversation");
+        }
         lesson::print_line(answer);
         return true;
       });

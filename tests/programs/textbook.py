@@ -22,7 +22,7 @@ def _each_client(sock, clients, converse):
             converse(conn)
 
 
-def _answer_chunks(sock, clients, answer):
+def answer_chunks(sock, clients, answer):
     def converse(conn):
         while data := conn.recv(BUFSIZ):
             conn.sendall(answer(data))
@@ -43,11 +43,16 @@ def _ask(address, messages):
 
 
 def time_echo_server(sock, clients=1):
-    _answer_chunks(sock, clients, lambda data: b"[%s] %s" % (ctime().encode(), data))
+    answer_chunks(sock, clients, lambda data: b"[%s] %s" % (ctime().encode(), data))
+
+
+def time_echo_server_of_text(sock, clients=1):
+    """As one in Python 3 that formats a text: "[...] b'data'"."""
+    answer_chunks(sock, clients, lambda data: bytes("[%s] %s" % (ctime(), data), "utf-8"))
 
 
 def echo_server(sock, clients=1):
-    _answer_chunks(sock, clients, lambda data: data)
+    answer_chunks(sock, clients, lambda data: data)
 
 
 time_echo_client = echo_client = _ask
@@ -70,6 +75,16 @@ def select_server(sock, clients=1):
                 watched.remove(ready)
                 ready.close()
                 left -= 1
+
+
+def select_server_that_never_closes(sock, ended):
+    """Answers each chunk of one client and keeps the connection until `ended` is set."""
+    conn, _ = sock.accept()
+    with conn:
+        conn.send(b"hello")
+        while data := conn.recv(BUFSIZ):
+            conn.sendall(data + b"response")
+        ended.wait()
 
 
 def select_client(address, messages):

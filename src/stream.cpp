@@ -162,7 +162,6 @@ class File::Impl {
   const std::shared_ptr<detail::SocketState> state;
   const std::string mode;
   std::string encoding;  // as it was asked for
-  std::string codec;     // as errors name it
   std::optional<detail::ByteReader> bytes;
   std::optional<detail::TextReader> text;
   std::optional<ByteWriter> writer;
@@ -189,7 +188,6 @@ File::Impl::Impl(std::shared_ptr<detail::SocketState> socket_state, std::string_
   const detail::Encoding spoken(options.encoding);
   const detail::OnError on_error = detail::error_handler(options.errors);
   encoding = options.encoding;
-  codec = spoken.name;
   if (asked.reading) text.emplace(*bytes, spoken, on_error, options.newline_);
   if (asked.writing) {
     const std::string newline = options.newline_.value_or("");
@@ -200,7 +198,7 @@ File::Impl::Impl(std::shared_ptr<detail::SocketState> socket_state, std::string_
 void File::Impl::raise(const Impl* impl, const std::error_code& error) {
   if (error == Errc::bad_encoding) {
     const detail::DecodeProblem& problem = impl->text->problem();
-    throw UnicodeDecodeError(impl->codec, problem.start, problem.reason, problem.bytes);
+    throw UnicodeDecodeError(problem.encoding, problem.start, problem.reason, problem.bytes);
   }
   throw_if(error);
 }
@@ -222,7 +220,9 @@ std::size_t File::Impl::write(BytesView data, std::error_code& error) {
     return 0;
   }
   const std::size_t taken = writer->write(encoded.bytes, error);
-  return taken == encoded.bytes.size() ? encoded.characters : 0;
+  if (taken != encoded.bytes.size()) return 0;
+  if (taken > 0) encoder->taken();
+  return encoded.characters;
 }
 
 void File::Impl::close(std::error_code& error) {

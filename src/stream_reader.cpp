@@ -243,8 +243,8 @@ bool TextReader::more(CallDeadline& deadline, std::error_code& error) {
     translate(final && malformed.reason == nullptr);
     if (ready_ > before) return true;
     if (malformed.reason != nullptr) {
-      problem_ = {position_, std::string(bytes_.buffered().substr(0, malformed.size)),
-                  malformed.reason};
+      problem_ = {decoder_.name(), position_,
+                  std::string(bytes_.buffered().substr(0, malformed.size)), malformed.reason};
       bytes_.consume(malformed.size);
       position_ += malformed.size;
       error = Errc::bad_encoding;

@@ -94,6 +94,7 @@ class ByteReader {
 
 /// Where the text could not be decoded, as UnicodeDecodeError tells it.
 struct DecodeProblem {
+  std::string encoding;
   std::size_t start = 0;  // in the stream
   std::string bytes;
   const char* reason = "";

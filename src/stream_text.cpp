@@ -16,34 +16,6 @@ constexpr const char* kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 /// Scratch strings above this size give their memory back.
 constexpr std::size_t kKept = std::size_t{1} << 16;
 
-std::string lower_case(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
-std::string without_separators(std::string text) {
-  std::erase_if(text, [](char c) { return c == '-' || c == '_' || c == ' '; });
-  return text;
-}
-
-/// The name under which iconv knows an encoding that Python may spell differently
-/// ("utf_16", "utf-16-le", "euc_jp"); empty when it knows none.
-std::string find_iconv_name(const std::string& name) {
-  // A slash would be an option of iconv's, and an empty name is the locale's encoding.
-  if (name.empty() || name.find_first_of(std::string_view("/\0", 2)) != std::string::npos)
-    return {};
-  std::string dashes = name;
-  std::replace(dashes.begin(), dashes.end(), '_', '-');
-  for (const std::string& candidate : {name, dashes, without_separators(name)}) {
-    if (sys::Converter("UTF-8", candidate).is_open() &&
-        sys::Converter(candidate, "UTF-8").is_open())
-      return candidate;
-  }
-  return {};
-}
-
 bool is_continuation(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
 /// The first byte at or behind `p` that is not ASCII.
@@ -76,34 +48,59 @@ std::uint32_t next_character(std::string_view& text) noexcept {
   return value;
 }
 
+/// Appends a code point that is not a surrogate.
+void append_utf8(std::string& text, std::uint32_t value) {
+  const auto rest = [&](unsigned shift) {
+    text += static_cast<char>(0x80 | ((value >> shift) & 0x3FU));
+  };
+  if (value < 0x80) {
+    text += static_cast<char>(value);
+  } else if (value < 0x800) {
+    text += static_cast<char>(0xC0 | (value >> 6));
+    rest(0);
+  } else if (value < 0x10000) {
+    text += static_cast<char>(0xE0 | (value >> 12));
+    rest(6);
+    rest(0);
+  } else {
+    text += static_cast<char>(0xF0 | (value >> 18));
+    rest(12);
+    rest(6);
+    rest(0);
+  }
+}
+
+/// The code unit of `size` bytes at `p`.
+std::uint32_t unit_at(const char* p, std::size_t size, bool big_endian) noexcept {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    const auto byte = static_cast<unsigned char>(p[big_endian ? i : size - 1 - i]);
+    value = value << 8 | byte;
+  }
+  return value;
+}
+
+constexpr std::uint32_t kMark = 0xFEFF;
+
+bool is_surrogate(std::uint32_t value) noexcept { return value >= 0xD800 && value < 0xE000; }
+
+/// The row that is about a value; null when none is. The rows are sorted.
+const Deviation* find_row(std::span<const Deviation> rows, std::uint32_t value) noexcept {
+  const auto row = std::ranges::lower_bound(rows, value, {}, &Deviation::last);
+  return row != rows.end() && row->first <= value ? &*row : nullptr;
+}
+
+/// What the row makes of the value.
+std::uint32_t result_of(const Deviation& row, std::uint32_t value) noexcept {
+  return row.result == Deviation::kRefused ? row.result : row.result + (value - row.first);
+}
+
 void start_over(std::string& scratch) {
   if (scratch.capacity() > kKept) scratch = {};
   scratch.clear();
 }
 
 }  // namespace
-
-Encoding::Encoding(const std::string& given) : codec(Codec::other), name(given) {
-  const std::string plain = lower_case(without_separators(given));
-  const auto is_one_of = [&plain](std::initializer_list<std::string_view> names) {
-    return std::find(names.begin(), names.end(), plain) != names.end();
-  };
-  if (is_one_of({"utf8", "u8", "utf", "cp65001"})) {
-    codec = Codec::utf8;
-    name = "utf-8";
-  } else if (is_one_of({"ascii", "usascii", "646"})) {
-    codec = Codec::ascii;
-    name = "ascii";
-  } else if (is_one_of({"latin1", "latin", "l1", "iso88591", "8859", "cp819"})) {
-    codec = Codec::latin1;
-    name = "latin-1";
-  } else {
-    iconv_name = find_iconv_name(given);
-    if (iconv_name.empty()) throw ValueError("unknown encoding: " + given);
-    if (plain.starts_with("utf16") || plain.starts_with("ucs2")) unit = 2;
-    if (plain.starts_with("utf32") || plain.starts_with("ucs4")) unit = 4;
-  }
-}
 
 OnError error_handler(const std::string& name) {
   if (name == "strict") return OnError::strict;
@@ -171,38 +168,149 @@ Utf8Scan scan_utf8(std::string_view bytes) noexcept {
   }
 }
 
-Decoder::Decoder(const Encoding& encoding, OnError on_error)
-    : codec_(encoding.codec), on_error_(on_error), unit_(encoding.unit) {
-  if (codec_ == Codec::other) converter_ = sys::Converter("UTF-8", encoding.iconv_name);
+Decoder::Decoder(Encoding encoding, OnError on_error)
+    : encoding_(std::move(encoding)), on_error_(on_error) {
+  if (encoding_.codec == Codec::other) converter_ = sys::Converter("UTF-8", encoding_.iconv_name);
 }
 
 std::size_t Decoder::most(std::size_t bytes) const noexcept {
-  if (codec_ == Codec::other) return 4 * bytes;
-  if (codec_ == Codec::latin1) return 2 * bytes;
+  switch (encoding_.codec) {
+    case Codec::other:
+      return 4 * bytes + 16;  // what the converter may hold back
+    case Codec::latin1:
+      return 2 * bytes;
+    case Codec::utf16:
+    case Codec::utf32:
+    case Codec::charmap:
+      return 3 * bytes;
+    case Codec::utf8:
+    case Codec::ascii:
+      break;
+  }
   return on_error_ == OnError::replace ? 3 * bytes : bytes;  // U+FFFD
 }
 
 std::size_t Decoder::decode(std::string_view bytes, bool final, std::string& text,
                             Malformed& malformed) {
   malformed = {};
-  switch (codec_) {
+  switch (encoding_.codec) {
     case Codec::utf8:
-      return decode_utf8(bytes, final, text, malformed);
+    case Codec::utf16:
+    case Codec::utf32: {
+      std::string_view rest = bytes;
+      if (encoding_.marked && !skip_mark(rest, final, malformed)) return bytes.size() - rest.size();
+      const std::size_t used = encoding_.codec == Codec::utf8
+                                   ? decode_utf8(rest, final, text, malformed)
+                                   : decode_units(rest, final, text, malformed);
+      return bytes.size() - rest.size() + used;
+    }
     case Codec::ascii:
       return decode_ascii(bytes, text, malformed);
+    case Codec::charmap:
+      return decode_map(bytes, text, malformed);
     case Codec::other:
       return decode_other(bytes, final, text, malformed);
     case Codec::latin1:
       break;
   }
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      text += c;
-    } else {
-      text += static_cast<char>(0xC0 | (byte >> 6));
-      text += static_cast<char>(0x80 | (byte & 0x3F));
+  for (const char c : bytes) append_utf8(text, static_cast<unsigned char>(c));
+  return bytes.size();
+}
+
+/// Looks for the byte order mark at the beginning of `bytes` and takes it off; false when that has
+/// to wait, or when a mark must be there and is not.
+bool Decoder::skip_mark(std::string_view& bytes, bool final, Malformed& malformed) {
+  if (encoding_.codec == Codec::utf8) {
+    constexpr std::string_view mark = "\xEF\xBB\xBF";
+    if (mark.starts_with(bytes.substr(0, mark.size())) && bytes.size() < mark.size()) {
+      if (final) bytes = {};  // as Python does
+      return false;
     }
+    if (bytes.starts_with(mark)) bytes.remove_prefix(mark.size());
+    encoding_.marked = false;
+    encoding_.name = "utf-8";
+    return true;
+  }
+  const std::size_t unit = encoding_.unit;
+  if (bytes.size() < unit) {
+    if (final) encoding_.name = encoding_.codec == Codec::utf16 ? "utf-16-le" : "utf-32-le";
+    return final;
+  }
+  for (const bool big_endian : {false, true}) {
+    if (unit_at(bytes.data(), unit, big_endian) != kMark) continue;
+    bytes.remove_prefix(unit);
+    encoding_.marked = false;
+    encoding_.big_endian = big_endian;
+    encoding_.name = std::string(encoding_.codec == Codec::utf16 ? "utf-16" : "utf-32") +
+                     (big_endian ? "-be" : "-le");
+    return true;
+  }
+  malformed = {unit, encoding_.codec == Codec::utf16 ? "UTF-16 stream does not start with BOM"
+                                                     : "UTF-32 stream does not start with BOM"};
+  return false;
+}
+
+/// UTF-16 and UTF-32.
+std::size_t Decoder::decode_units(std::string_view bytes, bool final, std::string& text,
+                                  Malformed& malformed) {
+  const std::size_t unit = encoding_.unit;
+  for (std::size_t used = 0;;) {
+    const std::string_view rest = bytes.substr(used);
+    if (rest.empty()) return used;
+    Malformed found;
+    std::uint32_t value = 0;
+    std::size_t size = unit;
+    if (rest.size() < unit) {
+      if (!final) return used;
+      found = {rest.size(), "truncated data"};
+    } else {
+      value = unit_at(rest.data(), unit, encoding_.big_endian);
+      if (value > 0x10FFFF) {
+        found = {unit, "code point not in range(0x110000)"};
+      } else if (is_surrogate(value) && unit == 4) {
+        found = {unit, "code point in surrogate code point range(0xd800, 0xe000)"};
+      } else if (is_surrogate(value) && value >= 0xDC00) {
+        found = {unit, "illegal encoding"};
+      } else if (is_surrogate(value)) {
+        size = 2 * unit;
+        if (rest.size() < size) {
+          if (!final) return used;
+          found = {rest.size(), "unexpected end of data"};
+        } else {
+          const std::uint32_t low = unit_at(rest.data() + unit, unit, encoding_.big_endian);
+          if (low < 0xDC00 || low > 0xDFFF) found = {unit, "illegal UTF-16 surrogate"};
+          value = 0x10000 + ((value - 0xD800) << 10) + (low - 0xDC00);
+        }
+      }
+    }
+    if (found.reason == nullptr) {
+      append_utf8(text, value);
+      used += size;
+      continue;
+    }
+    if (on_error_ == OnError::strict) {
+      malformed = found;
+      return used;
+    }
+    if (on_error_ == OnError::replace) text += kReplacement;
+    used += found.size;
+  }
+}
+
+std::size_t Decoder::decode_map(std::string_view bytes, std::string& text,
+                                Malformed& malformed) const {
+  for (std::size_t used = 0; used < bytes.size(); ++used) {
+    const char16_t character =
+        encoding_.characters->character(static_cast<unsigned char>(bytes[used]));
+    if (character != CharacterMap::kNone) {
+      append_utf8(text, character);
+      continue;
+    }
+    if (on_error_ == OnError::strict) {
+      malformed = {1, "character maps to <undefined>"};
+      return used;
+    }
+    if (on_error_ == OnError::replace) text += kReplacement;
   }
   return bytes.size();
 }
@@ -243,19 +351,22 @@ std::size_t Decoder::decode_ascii(std::string_view bytes, std::string& text,
 std::size_t Decoder::decode_other(std::string_view bytes, bool final, std::string& text,
                                   Malformed& malformed) {
   using Stop = sys::Converter::Stop;
-  std::size_t used = 0;
-  for (;;) {
-    char piece[1024];
-    const auto step =
-        converter_.convert(bytes.data() + used, bytes.size() - used, piece, sizeof piece);
-    text.append(piece, step.written);
+  for (std::size_t used = 0;;) {
+    const auto step = convert(bytes.substr(used), text);
     used += step.read;
-    if (step.stop == Stop::full) continue;
-    if (step.stop == Stop::done || (step.stop == Stop::incomplete && !final)) return used;
     const std::size_t left = bytes.size() - used;
-    const Malformed found = step.stop == Stop::incomplete
-                                ? Malformed{left, "incomplete multibyte sequence"}
-                                : Malformed{std::min(left, unit_), "illegal multibyte sequence"};
+    if (step.stop == Stop::full) continue;
+    if (step.stop == Stop::done) {
+      char held[16];
+      if (final) text.append(held, converter_.reset(held, sizeof held));
+      return used;
+    }
+    const bool incomplete =
+        step.stop == Stop::incomplete || left < encoding_.least(bytes.substr(used));
+    if (incomplete && !final) return used;
+    const Malformed found =
+        incomplete ? Malformed{left, "incomplete multibyte sequence"}
+                   : Malformed{std::min(left, encoding_.unit), "illegal multibyte sequence"};
     if (on_error_ == OnError::strict) {
       malformed = found;
       return used;
@@ -265,14 +376,47 @@ std::size_t Decoder::decode_other(std::string_view bytes, bool final, std::strin
   }
 }
 
-Encoder::Encoder(const Encoding& encoding, OnError on_error, std::string newline)
-    : codec_(encoding.codec),
-      on_error_(on_error),
-      name_(encoding.name),
-      newline_(std::move(newline)),
-      // Those with wide units have no shift states, but a mark that a reset would write again.
-      stateful_(encoding.unit == 1) {
-  if (codec_ == Codec::other) converter_ = sys::Converter(encoding.iconv_name, "UTF-8");
+/// Converts the beginning of `bytes`, by iconv(3) or by the deviations from it.
+sys::Converter::Step Decoder::convert(std::string_view bytes, std::string& text) {
+  using Stop = sys::Converter::Stop;
+  char piece[1024];
+  if (encoding_.decoded.empty()) {
+    const auto step = converter_.convert(bytes.data(), bytes.size(), piece, sizeof piece);
+    text.append(piece, step.written);
+    return step;
+  }
+  // Character by character: where one begins is what deviations depend on.
+  std::size_t read = 0;
+  while (read < bytes.size()) {
+    std::uint32_t sequence = 0;
+    for (std::size_t size = 1;; ++size) {
+      sequence = sequence << 8 | static_cast<unsigned char>(bytes[read + size - 1]);
+      if (const Deviation* const row = find_row(encoding_.decoded, sequence)) {
+        if (row->result == Deviation::kRefused) return {read, 0, Stop::malformed};
+        append_utf8(text, result_of(*row, sequence));
+        read += size;
+        break;
+      }
+      if (encoding_.pairs && sequence < 0x80) {  // ASCII, in those
+        text += bytes[read++];
+        break;
+      }
+      const auto step = converter_.convert(bytes.data() + read, size, piece, sizeof piece);
+      text.append(piece, step.written);
+      if (step.stop == Stop::done) {
+        read += size;
+        break;
+      }
+      if (step.stop == Stop::malformed || read + size == bytes.size() || size == 4)
+        return {read, 0, step.stop};
+    }
+  }
+  return {read, 0, Stop::done};
+}
+
+Encoder::Encoder(Encoding encoding, OnError on_error, std::string newline)
+    : encoding_(std::move(encoding)), on_error_(on_error), newline_(std::move(newline)) {
+  if (encoding_.codec == Codec::other) converter_ = sys::Converter(encoding_.iconv_name, "UTF-8");
 }
 
 Encoder::Encoded Encoder::encode(std::string_view text, std::string& problem) {
@@ -290,12 +434,26 @@ Encoder::Encoded Encoder::encode(std::string_view text, std::string& problem) {
     }
     text = translated_;
   }
-  if (codec_ == Codec::utf8) {
+  if (encoding_.codec == Codec::utf8 && !encoding_.marked) {
     result.bytes = text;
     return result;
   }
-  const bool whole =
-      codec_ == Codec::other ? encode_other(text, problem) : encode_narrow(text, problem);
+  bool whole = true;
+  switch (encoding_.codec) {
+    case Codec::utf8:
+    case Codec::utf16:
+    case Codec::utf32:
+      encode_units(text);
+      break;
+    case Codec::other:
+      whole = encode_other(text, problem);
+      break;
+    case Codec::ascii:
+    case Codec::latin1:
+    case Codec::charmap:
+      whole = encode_narrow(text, problem);
+      break;
+  }
   if (!whole) return {};
   result.bytes = encoded_;
   return result;
@@ -328,26 +486,57 @@ bool Encoder::repair(std::string_view& text, Encoded& result, std::string& probl
   return true;
 }
 
-/// ASCII and Latin-1: a byte a character.
+/// The byte of a character, of the encodings that have one for each.
+std::optional<unsigned char> Encoder::to_byte(std::uint32_t character) const noexcept {
+  if (encoding_.codec == Codec::charmap) return encoding_.characters->byte(character);
+  if (character >= (encoding_.codec == Codec::ascii ? 0x80U : 0x100U)) return std::nullopt;
+  return static_cast<unsigned char>(character);
+}
+
 bool Encoder::encode_narrow(std::string_view text, std::string& problem) {
-  const std::uint32_t limit = codec_ == Codec::ascii ? 0x80 : 0x100;
   for (std::string_view rest = text; !rest.empty();) {
     const std::string_view here = rest;
-    const std::uint32_t character = next_character(rest);
-    if (character < limit) {
-      encoded_ += static_cast<char>(character);
+    if (const auto byte = to_byte(next_character(rest))) {
+      encoded_ += static_cast<char>(*byte);
     } else if (on_error_ == OnError::strict) {
       std::size_t run = 1;
-      while (!rest.empty() && next_character(rest) >= limit) ++run;
-      problem = describe(
-          text, static_cast<std::size_t>(here.data() - text.data()), run,
-          codec_ == Codec::ascii ? "ordinal not in range(128)" : "ordinal not in range(256)");
+      while (!rest.empty() && !to_byte(next_character(rest))) ++run;
+      const char* reason = "character maps to <undefined>";
+      if (encoding_.codec == Codec::ascii) reason = "ordinal not in range(128)";
+      if (encoding_.codec == Codec::latin1) reason = "ordinal not in range(256)";
+      problem = describe(text, static_cast<std::size_t>(here.data() - text.data()), run, reason);
       return false;
     } else if (on_error_ == OnError::replace) {
-      encoded_ += '?';
+      if (const auto mark = to_byte('?')) encoded_ += static_cast<char>(*mark);
     }
   }
   return true;
+}
+
+/// UTF-16 and UTF-32, and UTF-8 behind a mark.
+void Encoder::encode_units(std::string_view text) {
+  if (encoding_.codec == Codec::utf8) {
+    encoded_ = "\xEF\xBB\xBF";
+    encoded_ += text;
+    return;
+  }
+  if (encoding_.marked) append_unit(kMark);
+  while (!text.empty()) {
+    const std::uint32_t character = next_character(text);
+    if (character >= 0x10000 && encoding_.unit == 2) {
+      append_unit(0xD800 + ((character - 0x10000) >> 10));
+      append_unit(0xDC00 + (character & 0x3FF));
+    } else {
+      append_unit(character);
+    }
+  }
+}
+
+void Encoder::append_unit(std::uint32_t value) {
+  for (std::size_t i = 0; i < encoding_.unit; ++i) {
+    const std::size_t place = encoding_.big_endian ? encoding_.unit - 1 - i : i;
+    encoded_ += static_cast<char>(value >> (8 * place));
+  }
 }
 
 bool Encoder::encode_other(std::string_view text, std::string& problem) {
@@ -362,8 +551,9 @@ bool Encoder::encode_other(std::string_view text, std::string& problem) {
     std::string_view mark = "?";
     if (on_error_ == OnError::replace) append_converted(mark);
   }
-  // What has been written ends in the initial state, where a later failure can go back to.
-  if (stateful_) encoded_.append(initial, converter_.reset(initial, sizeof initial));
+  // What has been written ends in the initial state, where a later failure can go back to. Those
+  // with wide units have no shift states, but a mark that a reset would write again.
+  if (encoding_.unit == 1) encoded_.append(initial, converter_.reset(initial, sizeof initial));
   return true;
 }
 
@@ -371,12 +561,38 @@ bool Encoder::encode_other(std::string_view text, std::string& problem) {
 /// not have.
 bool Encoder::append_converted(std::string_view& text) {
   using Stop = sys::Converter::Stop;
-  for (;;) {
+  while (!text.empty()) {
+    std::size_t most = text.size();
+    if (!encoding_.encoded.empty()) {
+      std::string_view rest = text;
+      const std::uint32_t character = next_character(rest);
+      if (const Deviation* const row = find_row(encoding_.encoded, character)) {
+        if (row->result == Deviation::kRefused) return false;
+        append_sequence(result_of(*row, character));
+        text = rest;
+        continue;
+      }
+      if (encoding_.pairs && character < 0x80) {  // ASCII, in those
+        encoded_ += static_cast<char>(character);
+        text = rest;
+        continue;
+      }
+      most = text.size() - rest.size();
+    }
     char piece[1024];
-    const auto step = converter_.convert(text.data(), text.size(), piece, sizeof piece);
+    const auto step = converter_.convert(text.data(), most, piece, sizeof piece);
     encoded_.append(piece, step.written);
     text.remove_prefix(step.read);
-    if (step.stop != Stop::full) return step.stop == Stop::done;
+    if (step.stop != Stop::full && step.stop != Stop::done) return false;
+  }
+  return true;
+}
+
+/// Appends bytes that are written as one number.
+void Encoder::append_sequence(std::uint32_t sequence) {
+  for (unsigned shift = 32; shift > 0;) {
+    shift -= 8;
+    if (sequence >> shift != 0) encoded_ += static_cast<char>(sequence >> shift);
   }
 }
 
@@ -384,7 +600,7 @@ bool Encoder::append_converted(std::string_view& text) {
 std::string Encoder::describe(std::string_view text, std::size_t at, std::size_t characters,
                               const char* reason) const {
   const std::size_t position = count_characters(text.substr(0, at));
-  std::string message = "'" + name_ + "' codec can't encode character";
+  std::string message = "'" + encoding_.name + "' codec can't encode character";
   if (characters == 1) {
     std::string_view rest = text.substr(at);
     const std::uint32_t character = next_character(rest);

@@ -4,25 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "stream_encoding.hpp"
 #include "sys/iconv.hpp"
 
 namespace plug::detail {
-
-/// The encodings that are built in, and all others, which iconv(3) knows.
-enum class Codec : std::uint8_t { utf8, ascii, latin1, other };
-
-struct Encoding {
-  /// Throws ValueError for a name that nobody knows.
-  explicit Encoding(const std::string& given);
-
-  Codec codec;
-  std::string name;        // as error messages say it
-  std::string iconv_name;  // of Codec::other
-  std::size_t unit = 1;    // bytes of a code unit
-};
 
 /// What happens to text that an encoding does not have.
 enum class OnError : std::uint8_t { strict, replace, ignore };
@@ -57,34 +46,41 @@ Utf8Scan scan_utf8(std::string_view bytes) noexcept;
 
 class Decoder {
  public:
-  Decoder(const Encoding& encoding, OnError on_error);
+  Decoder(Encoding encoding, OnError on_error);
+
+  /// The encoding as error messages say it: of one with a byte order mark, what the mark said.
+  const std::string& name() const noexcept { return encoding_.name; }
 
   /// The most that so many bytes can become. A text with room for it is decoded into whole, or, for
   /// lack of memory, not at all.
   std::size_t most(std::size_t bytes) const noexcept;
 
   /// Appends to `text` what `bytes` say and returns how many of them that took. Bytes remain when
-  /// they are the beginning of a character, unless `final`, or when `malformed` is set (strict
-  /// only), and then it is about the first of them.
+  /// they are the beginning of a character, unless `final`, or when `malformed` is set, and then it
+  /// is about the first of them. That is in strict mode, and in any for a mark that is missing.
   std::size_t decode(std::string_view bytes, bool final, std::string& text, Malformed& malformed);
 
  private:
   std::size_t decode_utf8(std::string_view bytes, bool final, std::string& text,
                           Malformed& malformed) const;
   std::size_t decode_ascii(std::string_view bytes, std::string& text, Malformed& malformed) const;
+  std::size_t decode_map(std::string_view bytes, std::string& text, Malformed& malformed) const;
+  std::size_t decode_units(std::string_view bytes, bool final, std::string& text,
+                           Malformed& malformed);
   std::size_t decode_other(std::string_view bytes, bool final, std::string& text,
                            Malformed& malformed);
+  bool skip_mark(std::string_view& bytes, bool final, Malformed& malformed);
+  sys::Converter::Step convert(std::string_view bytes, std::string& text);
 
-  Codec codec_;
+  Encoding encoding_;
   OnError on_error_;
-  std::size_t unit_;
   sys::Converter converter_;
 };
 
 class Encoder {
  public:
   /// `newline` is what "\n" becomes.
-  Encoder(const Encoding& encoding, OnError on_error, std::string newline);
+  Encoder(Encoding encoding, OnError on_error, std::string newline);
 
   struct Encoded {
     std::string_view bytes;  // of `text`, or until the next call
@@ -92,22 +88,27 @@ class Encoder {
   };
 
   /// All of `text` (UTF-8), or, when `problem` is set (strict only), nothing; `problem` is then
-  /// what UnicodeEncodeError says.
+  /// what UnicodeEncodeError says. A byte order mark comes first until one was taken().
   Encoded encode(std::string_view text, std::string& problem);
+
+  /// Says that what encode() gave has been written.
+  void taken() noexcept { encoding_.marked = false; }
 
  private:
   bool repair(std::string_view& text, Encoded& result, std::string& problem);
   bool encode_narrow(std::string_view text, std::string& problem);
+  void encode_units(std::string_view text);
   bool encode_other(std::string_view text, std::string& problem);
   bool append_converted(std::string_view& text);
+  void append_sequence(std::uint32_t sequence);
+  void append_unit(std::uint32_t value);
+  std::optional<unsigned char> to_byte(std::uint32_t character) const noexcept;
   std::string describe(std::string_view text, std::size_t at, std::size_t characters,
                        const char* reason) const;
 
-  Codec codec_;
+  Encoding encoding_;
   OnError on_error_;
-  std::string name_;
   std::string newline_;
-  bool stateful_;
   sys::Converter converter_;
   std::string repaired_, translated_, encoded_;  // kept for their memory
 };

@@ -57,8 +57,11 @@ struct FileOptions {
   /// Buffer size in bytes, of each direction. Below zero: 8192. Zero, binary only: no buffer; each
   /// read is one receive and each write one send, which may be partial. Text has 64 at least.
   int buffering = -1;
-  /// Text only. "utf-8", "ascii" and "latin-1" are built in; any other name goes to iconv(3), also
-  /// in Python's spelling ("utf_16", "euc_jp").
+  /// Text only. Any of Python's names for an encoding that the C library has ("utf-8", "latin_1",
+  /// "euc_jp"), with Python's characters and Python's errors; docs/encodings.md lists what is not
+  /// alike. A name that Python does not know goes to iconv(3) as it is ("tcvn"). "utf-16", "utf-32"
+  /// and "utf-8-sig" write a byte order mark; the first two must begin with one, or the read throws
+  /// UnicodeDecodeError whatever `errors` is.
   std::string encoding = "utf-8";
   /// Text only: "strict" throws UnicodeDecodeError or UnicodeEncodeError, "replace" puts U+FFFD (or
   /// '?' when encoding), "ignore" leaves out.

@@ -201,4 +201,5 @@ def main():
         read_case(rng) if what == "read" else write_case(rng)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -137,6 +137,39 @@ TEST(Encodings, AreKnownByPythonsNames) {
   EXPECT_EQ(encoded("日", {.encoding = "euc_jp"}), "\xc6\xfc");
 }
 
+TEST(TheLastCharacter, IsReadWhereTheConverterHoldsItBackForWhatMayFollow) {
+  EXPECT_EQ(decoded("abc", {.encoding = "tcvn"}), "abc");
+  EXPECT_EQ(decoded("abc", {.encoding = "cp1258"}), "abc");
+  EXPECT_EQ(decoded("\xf9\xec\xe5\xed", {.encoding = "cp1255"}), "שלום");
+}
+
+TEST(ACharacter, IsThereAsSoonAsItsBytesAre) {
+  ConnectedPair pair;
+  File file = pair.sock.makefile("r", {.encoding = "cp1258"});
+  pair.peer.sendall("a");
+  EXPECT_EQ(file.read(1), "a");
+}
+
+TEST(AByteOrderMark, IsReadWhereItMustBeAndWrittenOnce) {
+  for (const auto& [encoding, bytes] : {std::pair{"utf-16", "\xff\xfe\x4b\x4b"s},
+                                        {"utf-16", "\xfe\xff\x4b\x4b"s},
+                                        {"utf-32", "\xff\xfe\0\0\x4b\x4b\0\0"s},
+                                        {"utf-8-sig", "\xef\xbb\xbf\xe4\xad\x8b"s}})
+    EXPECT_EQ(decoded(bytes, {.encoding = encoding}), "䭋") << encoding;
+  for (const std::string errors : {"strict", "replace"})
+    EXPECT_EQ(
+        text_of_error<UnicodeDecodeError>(
+            [&] { decoded("a\0b\0"s, {.encoding = "utf-16", .errors = errors}); }),
+        "'utf-16' codec can't decode bytes in position 0-1: UTF-16 stream does not start with "
+        "BOM");
+  ConnectedPair pair;
+  File file = pair.sock.makefile("w", {.encoding = "utf-16"});
+  file.write("a");
+  file.write("b");
+  file.flush();
+  EXPECT_EQ(pair.peer.recv(100), "\xff\xfe\x61\0\x62\0"s);
+}
+
 TEST(AnEncodingWithShiftStates, IsInItsInitialStateBetweenWrites) {
   const FileOptions options{.encoding = "iso-2022-jp"};
   EXPECT_EQ(encoded("日", options), "\x1b$BF|\x1b(B");

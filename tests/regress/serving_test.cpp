@@ -165,6 +165,30 @@ TEST(ADatagramServer, LeavesTheModeOfItsSocketAsItIs) {
   EXPECT_EQ(flags & O_NONBLOCK, 0);
 }
 
+TEST(AUnixReceiverWithoutRoom, GetsEachDatagramWholeOnceThereIsSome) {
+  constexpr int kDatagrams = 40;
+  in_fiber([] {
+    for (const int way : {0, 1, 2, 3}) {
+      const bool as_message = way % 2 != 0;
+      auto [sender, receiver] = socketpair(AF::UNIX, SOCK::DGRAM);
+      if (way < 2) sender.settimeout(10);
+      receiver.settimeout(10);
+      auto sending = fiber::spawn([&, &sender = sender] {
+        for (int i = 0; i < kDatagrams; ++i) {
+          const std::string text = std::to_string(i);
+          if (as_message)
+            sender.sendmsg({BytesView(text)});
+          else
+            sender.send(text);
+        }
+      });
+      fiber::sleep(0.02);  // it has no room by now
+      for (int i = 0; i < kDatagrams; ++i) EXPECT_EQ(receiver.recv(10), std::to_string(i));
+      sending.join(10);
+    }
+  });
+}
+
 // --- opening ---
 
 TEST(AServerThatListens, LetsAsManyClientsWaitAsTheSystemAllows) {

@@ -1,30 +1,64 @@
 #include "fiber/context.hpp"
 
+#include <new>
+
 namespace plug::detail {
 
-#ifdef PLUG_THREAD_SANITIZER
-Context::~Context() {
-  if (size_ != 0) __tsan_destroy_fiber(thread_);  // and not a thread's own
+Context::Context(Announced& of_thread) noexcept {
+  if (!announces_) return;
+  announced_ = &of_thread;
+  if (__tsan_get_current_fiber != nullptr) of_thread.fiber = __tsan_get_current_fiber();
 }
-#else
-Context::~Context() = default;
-#endif
 
 void Context::prepare_at(void* top, std::size_t size,
                          void (*entry)(boost::context::detail::transfer_t)) noexcept {
-#if defined(PLUG_ADDRESS_SANITIZER) || defined(PLUG_THREAD_SANITIZER)
-  bottom_ = static_cast<char*>(top) - size;
-  size_ = size;
-#endif
+  if (announces_) {
+    constexpr std::size_t kRoom = 64;
+    static_assert(sizeof(Announced) <= kRoom);
+    top = static_cast<char*>(top) - kRoom;
+    size -= kRoom;
+    announced_ = ::new (top) Announced{static_cast<char*>(top) - size, size};
+    if (__tsan_create_fiber != nullptr) announced_->fiber = __tsan_create_fiber(0);
+  }
   place_ = boost::context::detail::make_fcontext(top, size, entry);
-#ifdef PLUG_THREAD_SANITIZER
-  thread_ = __tsan_create_fiber(0);
-#endif
 }
 
 PLUG_UNSANITIZED void Context::leave_for(Context& other) noexcept {
-  change_to(other, true);
+  if (announces_) announce_and_change_to(other, true);
+  change_to(other);
   __builtin_unreachable();
+}
+
+PLUG_UNSANITIZED void Context::announce_and_change_to(Context& other, bool for_ever) noexcept {
+  namespace bc = boost::context::detail;
+  swap_exceptions(*reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals()), other);
+  Switch both{other, *this};
+  const Announced& to = *other.announced_;
+  // What the address sanitizer keeps for the stack that is left.
+  void* fake_stack = nullptr;
+  if (__sanitizer_start_switch_fiber != nullptr)
+    __sanitizer_start_switch_fiber(for_ever ? nullptr : &fake_stack, to.bottom, to.size);
+  if (__tsan_switch_to_fiber != nullptr) __tsan_switch_to_fiber(to.fiber, 0);
+  const bc::transfer_t transfer = bc::jump_fcontext(other.place_, &both);
+  Context& from = static_cast<Switch*>(transfer.data)->from;
+  from.place_ = transfer.fctx;
+  announce_arrival(fake_stack, from);
+}
+
+PLUG_UNSANITIZED void Context::announce_arrival(void* fake_stack, Context& from) noexcept {
+  if (__sanitizer_finish_switch_fiber == nullptr) return;
+  // Says where the stack is that has been left: the only way to know a thread's own.
+  const void* bottom = nullptr;
+  std::size_t size = 0;
+  __sanitizer_finish_switch_fiber(fake_stack, &bottom, &size);
+  if (from.announced_->bottom == nullptr) {
+    from.announced_->bottom = bottom;
+    from.announced_->size = size;
+  }
+}
+
+void Context::forget_announced() noexcept {
+  if (__tsan_destroy_fiber != nullptr) __tsan_destroy_fiber(announced_->fiber);
 }
 
 }  // namespace plug::detail

@@ -12,15 +12,9 @@
 
 #include "sys/sanitizers.hpp"
 
-#ifdef PLUG_ADDRESS_SANITIZER
-#include <sanitizer/common_interface_defs.h>
-#endif
-#ifdef PLUG_THREAD_SANITIZER
-#include <sanitizer/tsan_interface.h>
-#endif
-
-// While a switch is under way the address sanitizer knows of neither stack: what these functions
-// have in variables must not be on one of its own.
+// Switches are announced to the sanitizer that the program was built with, if any: the library may
+// have been built without it. While a switch is under way the address sanitizer knows of neither
+// stack: what these functions have in variables must not be on one of its own.
 #define PLUG_UNSANITIZED __attribute__((no_sanitize("address")))
 
 namespace plug::detail {
@@ -30,11 +24,18 @@ namespace plug::detail {
 /// each side of a switch.
 class Context {
  public:
-  /// The calling thread's own, once it is switched from.
+  /// What sanitizers know of a stack.
+  struct Announced {
+    const void* bottom = nullptr;
+    std::size_t size = 0;
+    void* fiber = nullptr;
+  };
+
   Context() noexcept = default;
+  /// The calling thread's own, once it is switched from.
+  explicit Context(Announced& of_thread) noexcept;
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
-  ~Context();  // NOLINT(performance-trivially-destructible): not under the thread sanitizer
 
   /// Becomes one that begins with main() on the memory below `top`, when it is first switched to.
   /// main() must not return; it ends by leave_for().
@@ -44,13 +45,23 @@ class Context {
   }
 
   /// Goes on in `other`; returns when something switches to this.
-  void switch_to(Context& other) noexcept { change_to(other, false); }
+  void switch_to(Context& other) noexcept {
+    if (announces_) [[unlikely]]
+      return announce_and_change_to(other, false);
+    change_to(other);
+  }
 
   /// Where on its stack it stands, while it is not running.
   const void* place() const noexcept { return place_; }
 
   /// Goes on in `other`, for ever.
   [[noreturn]] void leave_for(Context& other) noexcept;
+
+  /// It has left for ever: its stack is about to be given to another.
+  void let_go_of_stack() noexcept {
+    if (announces_) [[unlikely]]
+      forget_announced();
+  }
 
  private:
   /// What the runtime keeps of exceptions for a thread; the ABI says what is in it.
@@ -68,65 +79,46 @@ class Context {
   template <void (*main)()>
   PLUG_UNSANITIZED static void enter(boost::context::detail::transfer_t transfer) noexcept {
     const Switch& both = *static_cast<Switch*>(transfer.data);
-    both.to.arrive(transfer.fctx, both.from);
+    both.from.place_ = transfer.fctx;
+    if (both.to.announces_) [[unlikely]]
+      announce_arrival(nullptr, both.from);
     main();
     __builtin_unreachable();
   }
   void prepare_at(void* top, std::size_t size,
                   void (*entry)(boost::context::detail::transfer_t)) noexcept;
-  void change_to(Context& other, bool for_ever) noexcept;
-  void arrive(void* place, Context& from) noexcept;
+  void change_to(Context& other) noexcept;
+  void swap_exceptions(ExceptionGlobals& globals, Context& other) noexcept {
+    caught_ = std::exchange(globals.caught, other.caught_);
+    uncaught_ = std::exchange(globals.uncaught, other.uncaught_);
+  }
+
+  void announce_and_change_to(Context& other, bool for_ever) noexcept;
+  static void announce_arrival(void* fake_stack, Context& from) noexcept;
+  void forget_announced() noexcept;
 
   // First what each switch uses.
   void* place_ = nullptr;  // where it stands, while it is not running
 
   // The runtime's: what has been caught and not yet handled, and how much is under way.
   void* caught_ = nullptr;
-  void* globals_ = nullptr;  // the thread's
+  union {
+    void* globals_ = nullptr;  // the thread's
+    Announced* announced_;     // on top of its stack; where switches are announced
+  };
   unsigned int uncaught_ = 0;
-
-#if defined(PLUG_ADDRESS_SANITIZER) || defined(PLUG_THREAD_SANITIZER)
-  const void* bottom_ = nullptr;
-  std::size_t size_ = 0;
-  void* fake_stack_ = nullptr;
-  void* thread_ = nullptr;
-#endif
+  // The same for all of a process.
+  const bool announces_ = sys::hears_of_switches();
 };
 
 // Inline, since each return after a switch goes where the processor does not expect it to.
-
-PLUG_UNSANITIZED inline void Context::change_to(Context& other,
-                                                [[maybe_unused]] bool for_ever) noexcept {
+inline void Context::change_to(Context& other) noexcept {
   namespace bc = boost::context::detail;
   if (globals_ == nullptr) globals_ = abi::__cxa_get_globals();
-  auto& globals = *static_cast<ExceptionGlobals*>(globals_);
-  caught_ = std::exchange(globals.caught, other.caught_);
-  uncaught_ = std::exchange(globals.uncaught, other.uncaught_);
-#ifdef PLUG_ADDRESS_SANITIZER
-  __sanitizer_start_switch_fiber(for_ever ? nullptr : &fake_stack_, other.bottom_, other.size_);
-#endif
-#ifdef PLUG_THREAD_SANITIZER
-  if (thread_ == nullptr) thread_ = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(other.thread_, 0);
-#endif
+  swap_exceptions(*static_cast<ExceptionGlobals*>(globals_), other);
   Switch both{other, *this};
   const bc::transfer_t transfer = bc::jump_fcontext(other.place_, &both);
-  arrive(transfer.fctx, static_cast<Switch*>(transfer.data)->from);
-}
-
-/// On the stack of this context, right after `from` has switched to it and stands at `place`.
-PLUG_UNSANITIZED inline void Context::arrive(void* place, Context& from) noexcept {
-  from.place_ = place;
-#ifdef PLUG_ADDRESS_SANITIZER
-  // Says where the stack is that has been left: the only way to know a thread's own.
-  const void* bottom = nullptr;
-  std::size_t size = 0;
-  __sanitizer_finish_switch_fiber(std::exchange(fake_stack_, nullptr), &bottom, &size);
-  if (from.bottom_ == nullptr) {
-    from.bottom_ = bottom;
-    from.size_ = size;
-  }
-#endif
+  static_cast<Switch*>(transfer.data)->from.place_ = transfer.fctx;
 }
 
 }  // namespace plug::detail

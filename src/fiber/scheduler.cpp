@@ -224,6 +224,7 @@ void Scheduler::let_go_of_main(FiberCore& fiber) noexcept {
 }
 
 void Scheduler::bury(FiberCore& fiber) noexcept {
+  fiber.context_.let_go_of_stack();
   stacks_.give_back(fiber.stack_);
   const std::uint32_t index = fiber.index_;
   // Whoever else refers to it may be the last, and this one is used until the end.

@@ -284,7 +284,8 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<BusyWatch> watch_;
   Patience patience_;
-  Context context_;  // of the thread
+  Context::Announced announced_;
+  Context context_{announced_};  // of the thread
   FiberCore* current_ = nullptr;
   FiberCore* main_ = nullptr;
   bool ending_ = false;  // the main fiber has ended

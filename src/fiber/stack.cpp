@@ -8,10 +8,7 @@
 
 #include "sys/memory.hpp"
 #include "sys/sanitizers.hpp"
-
-#ifdef PLUG_ADDRESS_SANITIZER
-#include <sanitizer/asan_interface.h>
-#endif
+#include "sys/valgrind.hpp"
 
 namespace plug::detail {
 
@@ -31,13 +28,6 @@ std::size_t size_of_guard() noexcept { return std::max(kGuardSize, sys::page_siz
 
 std::atomic<std::size_t> mapped_guards{0};
 
-/// A frame that was left for ever has not cleaned up behind itself.
-void make_clean([[maybe_unused]] const Stack& stack) noexcept {
-#ifdef PLUG_ADDRESS_SANITIZER
-  __asan_unpoison_memory_region(stack.memory, stack.size);
-#endif
-}
-
 }  // namespace
 
 /// One mapping: for each stack its guard, and above that its memory.
@@ -51,10 +41,15 @@ struct StackPool::Slab {
     if (first == StackGuard::mapping) guard_all(StackGuard::mapping);
     for (std::size_t i = kStacksOfSlab; i > 0; --i)
       free[free_count++] = static_cast<std::uint8_t>(i - 1);
+    if (!sys::runs_on_valgrind()) return;
+    known_to_valgrind.resize(kStacksOfSlab);
+    for (std::size_t i = 0; i < kStacksOfSlab; ++i)
+      known_to_valgrind[i] = sys::register_stack(at(i) + guard, stack_size);
   }
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
   ~Slab() {
+    for (const std::uintptr_t number : known_to_valgrind) sys::forget_stack(number);
     sys::unmap(memory, size());
     if (kind == StackGuard::mapping) mapped_guards -= kStacksOfSlab;
   }
@@ -97,6 +92,7 @@ struct StackPool::Slab {
   std::size_t free_count = 0;
   bool warm[kStacksOfSlab] = {};  // free, with memory
   std::size_t warm_count = 0;
+  std::vector<std::uintptr_t> known_to_valgrind;
 };
 
 bool Stack::guards(const void* address) const noexcept {
@@ -151,7 +147,10 @@ Stack StackPool::take() {
 }
 
 void StackPool::give_back(const Stack& stack) noexcept {
-  make_clean(stack);
+  // A frame that was left for ever has not cleaned up behind itself.
+  if (__asan_unpoison_memory_region != nullptr)
+    __asan_unpoison_memory_region(stack.memory, stack.size);
+  sys::tell_unused(stack.memory, stack.size);
   Slab& slab = *static_cast<Slab*>(stack.slab);
   const std::size_t index = slab.index_of(stack);
   if (warm_ < kWarmStacks) {

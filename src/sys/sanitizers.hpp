@@ -1,29 +1,48 @@
 #pragma once
 
-// Which sanitizers there are, and what the thread sanitizer has to be told. It watches the calls of
-// libc, and takes what one thread has written before it sends for seen by who receives. What the
-// kernel does by itself it does not see.
+// What sanitizers have to be told.
+//
+// Switches of stacks are announced to the sanitizer that the program was built with, also where
+// this library was built without it. The rest is for the thread sanitizer that the library was
+// built with. It watches the calls of libc, and takes what one thread has written before it sends
+// for seen by who receives. What the kernel does by itself it does not see.
 
 #include <cstddef>
 
 #include "sys/syscalls.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define PLUG_ADDRESS_SANITIZER
-#endif
 #if defined(__SANITIZE_THREAD__)
 #define PLUG_THREAD_SANITIZER
 #endif
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer) && !defined(PLUG_ADDRESS_SANITIZER)
-#define PLUG_ADDRESS_SANITIZER
-#endif
 #if __has_feature(thread_sanitizer) && !defined(PLUG_THREAD_SANITIZER)
 #define PLUG_THREAD_SANITIZER
 #endif
 #endif
 
+// Of the sanitizers' own libraries: null where the program has none.
+// NOLINTBEGIN(bugprone-reserved-identifier)
+extern "C" {
+#define PLUG_OF_SANITIZER __attribute__((weak, visibility("default")))
+PLUG_OF_SANITIZER void __sanitizer_start_switch_fiber(void** fake_stack, const void* bottom,
+                                                      std::size_t size);
+PLUG_OF_SANITIZER void __sanitizer_finish_switch_fiber(void* fake_stack, const void** bottom,
+                                                       std::size_t* size);
+PLUG_OF_SANITIZER void __asan_unpoison_memory_region(const volatile void* memory, std::size_t size);
+PLUG_OF_SANITIZER void* __tsan_get_current_fiber();
+PLUG_OF_SANITIZER void* __tsan_create_fiber(unsigned flags);
+PLUG_OF_SANITIZER void __tsan_destroy_fiber(void* fiber);
+PLUG_OF_SANITIZER void __tsan_switch_to_fiber(void* fiber, unsigned flags);
+#undef PLUG_OF_SANITIZER
+}
+// NOLINTEND(bugprone-reserved-identifier)
+
 namespace plug::detail::sys {
+
+/// Whether there is one to which switches are announced: the same for all of a process.
+inline bool hears_of_switches() noexcept {
+  return __sanitizer_start_switch_fiber != nullptr || __tsan_switch_to_fiber != nullptr;
+}
 
 #ifdef PLUG_THREAD_SANITIZER
 

@@ -187,6 +187,32 @@ TEST(AStackThatOverflows, IsReportedInAnotherThreadToo) {
   EXPECT_THAT(death.printed, HasSubstr("the stack of a fiber has overflowed"));
 }
 
+/// Touches the far end of a frame that reaches over the guard into the stack of another fiber.
+int use_a_large_frame() {
+  volatile char frame[512 * 1024];
+  frame[0] = 1;
+  return frame[0];
+}
+
+/// What becomes of a fiber that does so above the stacks of others.
+Death die_by_a_large_frame(StackGuard guard) {
+  return die([guard] {
+    run_with(guard, [] {
+      for (int i = 0; i < 20; ++i) fiber::spawn([] { fiber::sleep(std::nullopt); });
+      fiber::spawn("giant", [] { use_a_large_frame(); }).join();
+      ::_exit(0);
+    });
+  });
+}
+
+TEST(AStackThatOverflows, IsReportedWhereOneFrameIsLargerThanTheGuard) {
+  for (const StackGuard guard : {StackGuard::mark, StackGuard::mapping}) {
+    const Death death = die_by_a_large_frame(guard);
+    EXPECT_EQ(death.status, 1000 + SIGSEGV);
+    EXPECT_EQ(death.printed, "plug: the stack of the fiber giant has overflowed its 65536 bytes\n");
+  }
+}
+
 TEST(AStackThatOverflows, IsReportedWhereGuardsAreMappings) {
   const Death death = die([] { run_with(StackGuard::mapping, overflow); });
   EXPECT_EQ(death.status, 1000 + SIGSEGV);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "sys/for_fiber.hpp"
 #include "sys/sockaddr.hpp"
 #include "wait/deadline.hpp"
 
@@ -42,7 +43,7 @@ Address inet_address(const sys::InetFields& fields);
 /// to_string() of an IPv4 or IPv6 address, made in `room`, of kInetText bytes; empty for others. In
 /// a signal handler too.
 inline constexpr std::size_t kInetText = 96;
-std::string_view print_inet(const Address& address, std::span<char> room) noexcept;
+PLUG_FOR_FIBER std::string_view print_inet(const Address& address, std::span<char> room) noexcept;
 
 /// The first address of a host in a family (AF::INET or AF::INET6), port 0. Numbers are read
 /// without the resolver, which looks names up until the deadline; "" is every interface.

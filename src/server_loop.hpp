@@ -19,6 +19,7 @@
 #include "server_children.hpp"
 #include "server_requests.hpp"
 #include "socket_state.hpp"
+#include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 #include "wait/deadline.hpp"
 #include "wait/descriptor.hpp"
@@ -168,7 +169,8 @@ class ServerLoop {
 
   /// Counts a request among those being handled, unless it is already; false when that makes more
   /// than the limit from its host.
-  bool admit(Request& request, const Address& client_address, const HostLimit& limit = {});
+  PLUG_FOR_FIBER bool admit(Request& request, const Address& client_address,
+                            const HostLimit& limit = {});
   LiveRequests& requests() const noexcept { return *requests_; }
   ServerChildren& children() noexcept { return children_; }
   /// Before a request without serve_forever(): lets it in, whatever has been cut before.
@@ -193,7 +195,7 @@ class ServerLoop {
   /// Lets no request in for a while. True when there has been one since the pause before.
   bool pause();
   /// Waits for the length of a pause, and for nothing else.
-  static void rest() noexcept;
+  PLUG_FOR_FIBER static void rest() noexcept;
   void got_request();
 
  private:
@@ -217,8 +219,8 @@ class ServerLoop {
 };
 
 /// Prints the exception that is being handled, after `what` and the client, in one write.
-void report_exception(std::string_view what, const Address& client_address) noexcept;
-void report_exception(std::string_view what) noexcept;
+PLUG_FOR_FIBER void report_exception(std::string_view what, const Address& client_address) noexcept;
+PLUG_FOR_FIBER void report_exception(std::string_view what) noexcept;
 
 struct ServerAccess {
   static ServerLoop& loop(BaseServer& server) noexcept { return *server.loop_; }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "socket_state.hpp"
+#include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 
 namespace plug::detail {
@@ -44,8 +45,8 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
 
   /// Has cut() tell `handler` to end, in place of the connection; null: no more. `place` is a
   /// result of enter().
-  static void set_handler(const std::shared_ptr<const void>& place,
-                          RequestEnding* handler) noexcept;
+  PLUG_FOR_FIBER static void set_handler(const std::shared_ptr<const void>& place,
+                                         RequestEnding* handler) noexcept;
 
   /// Whether there are `most` connections or more. If so the event is readable once one has ended.
   bool is_full(std::size_t most);

@@ -18,6 +18,8 @@
 #include "wait/descriptor.hpp"
 #include "wait/waiter.hpp"
 
+#include "sys/for_fiber.hpp"
+
 namespace plug::detail {
 
 /// A transformation between a socket's calls and its descriptor, such as TLS. Counts as Op's
@@ -51,7 +53,7 @@ class SocketState {
 
   /// Lets no call that begins from now on last beyond that moment, and closes the descriptor with
   /// the first call after it. Of several the earliest counts. From any thread.
-  void end_at(Deadline limit) noexcept;
+  PLUG_FOR_FIBER void end_at(Deadline limit) noexcept;
 
   /// The descriptor closes with the last holder: the Socket itself, and each File. The Socket
   /// counts from the start. Returns -errno when the release closes and that fails.
@@ -66,7 +68,7 @@ class SocketState {
   std::unique_ptr<Layer> layer;            // null for a plain socket
 
  private:
-  Deadline within(Deadline limit, Deadline deadline) noexcept;
+  PLUG_FOR_FIBER Deadline within(Deadline limit, Deadline deadline) noexcept;
 
   std::atomic<std::int64_t> timeout_;  // nanoseconds; -1 none
   std::atomic<Deadline> limit_{Deadline::none()};
@@ -88,7 +90,7 @@ struct SocketAccess {
 };
 
 /// A result of perform() as an error code; no error when >= 0.
-std::error_code error_from(long result) noexcept;
+PLUG_FOR_FIBER std::error_code error_from(long result) noexcept;
 
 /// Splits a result into a count and an error.
 inline std::size_t count_of(long result, std::error_code& error) noexcept {

@@ -26,11 +26,15 @@
 #include <string_view>
 #include <system_error>
 
-namespace plug {
+namespace plug::detail {
 
-namespace detail {
 struct AddressAccess;
-}
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
+namespace plug {
 
 /// The address of a socket in the kernel's form, for any family. A value: copied, compared and
 /// hashed by its bytes. What accept(), recvfrom() and their like give also knows the protocol of
@@ -245,3 +249,5 @@ struct std::hash<plug::Address> {
     return std::hash<std::string_view>{}(address.bytes());
   }
 };
+
+#pragma GCC visibility pop

@@ -31,6 +31,14 @@
 #include <utility>
 #include <vector>
 
+namespace plug::detail {
+
+struct AncillaryAccess;
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 class Socket;
@@ -188,10 +196,6 @@ std::string to_string(const ControlMessage& item);
 /// Ancillary data to send: a list in braces, or a contiguous range.
 using ControlMessages = detail::ListOf<ControlMessage>;
 
-namespace detail {
-struct AncillaryAccess;
-}
-
 /// Ancillary data that was received: its items, in order. It owns the descriptors among them
 /// (SCM_RIGHTS) until they are taken or released: those that nobody asks for are closed with it.
 /// Move-only. No two threads may use one at once.
@@ -279,3 +283,5 @@ struct AfalgOptions {
 };
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -37,13 +37,17 @@
 #include <system_error>
 #include <vector>
 
+namespace plug::detail {
+
+struct BatchAccess;
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 class Socket;
-
-namespace detail {
-struct BatchAccess;
-}
 
 struct BatchOptions {
   std::size_t count = 64;    ///< datagrams at once, 1 to 1024
@@ -148,3 +152,5 @@ std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags = MSG{});
 std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags, std::error_code& error);
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <type_traits>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// Received data, owned. Any byte may occur in it, NUL included.
@@ -200,3 +202,5 @@ using Buffers = detail::ListOf<BytesView>;
 using MutableBuffers = detail::ListOf<MutableBytes>;
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -24,6 +24,8 @@
 #include <string_view>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// The bytes of the largest frame in the kernel's form, to receive into (CANFD::MTU).
@@ -136,3 +138,5 @@ struct J1939Filter {
 Bytes j1939_filters(const detail::ListOf<J1939Filter>& filters);
 
 }  // namespace plug
+
+#pragma GCC visibility pop

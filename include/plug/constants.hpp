@@ -18,6 +18,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// Address families. Python: AF_*, enum AddressFamily.
@@ -701,3 +703,5 @@ constexpr E& operator|=(E& a, E b) noexcept {
 }
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -42,6 +42,8 @@
 #include <system_error>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// Errors that have no number in the system.
@@ -284,3 +286,5 @@ void throw_if(const std::error_code& code, std::string_view about = {});
 
 template <>
 struct std::is_error_code_enum<plug::Errc> : std::true_type {};
+
+#pragma GCC visibility pop

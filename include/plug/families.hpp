@@ -32,6 +32,8 @@
 #include <system_error>
 #include <type_traits>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 namespace detail {
@@ -254,3 +256,5 @@ std::uint16_t hton(ETH protocol) noexcept;
 std::uint16_t hton(ETHERTYPE protocol) noexcept;
 
 }  // namespace plug
+
+#pragma GCC visibility pop

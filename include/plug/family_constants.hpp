@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <string_view>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// Of AF::CAN: protocols, options, the broadcast manager's messages, and the bits of a frame's
@@ -740,3 +742,5 @@ constexpr std::uint32_t operator&(std::uint32_t id, CAN mask) noexcept {
 }
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -47,6 +47,14 @@
 #include <utility>
 #include <vector>
 
+namespace plug::detail {
+
+class FiberGroup;
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
 namespace plug::fiber {
 
 /// What tells fibers that something has happened.
@@ -114,8 +122,6 @@ decltype(auto) call_in_fiber(F& function) {
 
 template <FiberFunction F>
 using FiberResult = decltype(call_in_fiber(std::declval<F&>()));
-
-class FiberGroup;
 
 /// What comes of a fiber, for those who wait for it.
 class FiberOutcome {
@@ -356,3 +362,5 @@ std::vector<Info> list();
 std::string_view engine();
 
 }  // namespace plug::fiber
+
+#pragma GCC visibility pop

@@ -44,6 +44,12 @@ namespace plug::detail {
 
 class Scheduler;
 
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
+namespace plug::detail {
+
 void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
                      std::string name);
 
@@ -128,3 +134,5 @@ void run_on(std::size_t cores, F main, const RunOptions& options = {}) {
 }
 
 }  // namespace plug::fiber
+
+#pragma GCC visibility pop

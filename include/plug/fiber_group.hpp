@@ -27,6 +27,12 @@ namespace plug::detail {
 
 struct FiberLimit;
 
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
+namespace plug::detail {
+
 /// The time of what the calling fiber does while this lives.
 class TimeLimit {
  public:
@@ -179,3 +185,5 @@ auto gather(const Timeout& time, std::vector<F> functions) {
 }
 
 }  // namespace plug::fiber
+
+#pragma GCC visibility pop

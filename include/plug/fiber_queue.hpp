@@ -30,6 +30,8 @@
 #include <type_traits>
 #include <utility>
 
+#pragma GCC visibility push(default)
+
 namespace plug::fiber {
 
 /// Nothing to get, now or within the time-out. Python's queue.Empty.
@@ -205,3 +207,5 @@ class Queue {
 };
 
 }  // namespace plug::fiber
+
+#pragma GCC visibility pop

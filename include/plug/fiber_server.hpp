@@ -34,6 +34,8 @@
 #include <memory>
 #include <utility>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 namespace detail {
@@ -162,3 +164,5 @@ using FiberUnixStreamServer = FiberMixIn<UnixStreamServer>;
 using FiberUnixDatagramServer = FiberMixIn<UnixDatagramServer>;
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -35,6 +35,12 @@ namespace plug::detail {
 class Sleeper;
 struct SyncAccess;
 
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
+namespace plug::detail {
+
 /// Who waits, the first to come first. Its owner's mutex guards it.
 class SleeperList {
  public:
@@ -197,3 +203,5 @@ class Event {
 };
 
 }  // namespace plug::fiber
+
+#pragma GCC visibility pop

@@ -28,6 +28,8 @@
 #include <format>
 #endif
 
+#pragma GCC visibility push(default)
+
 namespace plug::detail::format {
 
 /// The types that plug::to_string() is for, and not those that convert to one of them.
@@ -70,3 +72,5 @@ struct std::formatter<T, char> : std::formatter<std::string_view, char> {
   }
 };
 #endif
+
+#pragma GCC visibility pop

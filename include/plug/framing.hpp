@@ -64,13 +64,17 @@
 #include <variant>
 #include <vector>
 
+namespace plug::detail {
+
+class SocketState;
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 class Socket;
-
-namespace detail {
-class SocketState;
-}
 
 enum class ByteOrder { big, little };
 
@@ -205,3 +209,5 @@ class Framer {
 };
 
 }  // namespace plug
+
+#pragma GCC visibility pop

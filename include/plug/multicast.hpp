@@ -26,6 +26,8 @@
 #include <string_view>
 #include <system_error>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// Joins a group: from every sender, or from `source` alone (source-specific; once for each
@@ -67,3 +69,5 @@ void set_multicast_loop(Socket& sock, bool on, std::error_code& error);
 bool multicast_loop(const Socket& sock);
 
 }  // namespace plug
+
+#pragma GCC visibility pop

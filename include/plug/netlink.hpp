@@ -18,6 +18,8 @@
 #include <cstdint>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// One message.
@@ -55,3 +57,5 @@ struct NetlinkAttribute {
 std::vector<NetlinkAttribute> netlink_attributes(BytesView raw);
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -25,6 +25,8 @@
 #include <string>
 #include <string_view>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// The internet's checksum (RFC 1071): 0 over data that holds a right one. `begin` is one to go on
@@ -79,3 +81,5 @@ std::string link_protocol_name(std::uint16_t protocol);
 std::string ip_protocol_name(std::uint8_t protocol);
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -35,13 +35,17 @@
 #include <utility>
 #include <vector>
 
+namespace plug::detail {
+
+struct ServerAccess;
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 class BaseServer;
-
-namespace detail {
-struct ServerAccess;
-}
 
 /// One request: of a stream server the connection, which it owns, and of a datagram server the pair
 /// of the datagram and the server's socket, which it does not.
@@ -233,3 +237,5 @@ template <>
 struct std::tuple_element<1, plug::Request> {
   using type = plug::Socket;
 };
+
+#pragma GCC visibility pop

@@ -23,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// A port as getaddrinfo() takes it: a number, the name of a service ("http"), or none.
@@ -179,3 +181,5 @@ Bytes inet_pton(AF family, std::string_view text);
 std::string inet_ntop(AF family, BytesView packed);
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -24,6 +24,8 @@
 #include <string>
 #include <system_error>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// The value of SCTP::INITMSG, what a new association asks for; 0 is the system's default.
@@ -93,3 +95,5 @@ Socket sctp_peel_off(Socket& sock, std::int32_t association);
 Socket sctp_peel_off(Socket& sock, std::int32_t association, std::error_code& error);
 
 }  // namespace plug
+
+#pragma GCC visibility pop

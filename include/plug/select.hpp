@@ -35,6 +35,14 @@
 #include <utility>
 #include <vector>
 
+namespace plug::detail {
+
+struct FileAccess;
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 class FileObject;
@@ -74,8 +82,6 @@ inline constexpr FileKind kFileKind = {
         return nullptr;
     },
     typeid(T), std::is_const_v<T>, type_name<std::remove_const_t<T>>()};
-
-struct FileAccess;
 
 }  // namespace detail
 
@@ -307,3 +313,5 @@ class Epoll {
 };
 
 }  // namespace plug
+
+#pragma GCC visibility pop

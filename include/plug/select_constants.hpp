@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// What a selector watches for and reports; or-able. Python: selectors.EVENT_READ, EVENT_WRITE.
@@ -70,3 +72,5 @@ inline constexpr unsigned kRoles<EPOLL> = kFlags;
 }  // namespace detail
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -45,6 +45,14 @@
 #include <utility>
 #include <vector>
 
+namespace plug::detail {
+
+class SelectorImpl;
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 class UserData;
@@ -55,7 +63,6 @@ concept IsUserData =
     !std::same_as<T, UserData> && !std::same_as<T, std::error_code> && std::move_constructible<T>;
 
 [[noreturn]] void throw_other_type(std::string_view is, std::string_view wanted);
-class SelectorImpl;
 }  // namespace detail
 
 /// A value of any type that can be moved, or none. It owns the value, in memory of its own: a
@@ -332,3 +339,5 @@ class EpollSelector final : public BaseSelector {
 using DefaultSelector = EpollSelector;
 
 }  // namespace plug
+
+#pragma GCC visibility pop

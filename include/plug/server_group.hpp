@@ -32,6 +32,8 @@
 #include <utility>
 #include <vector>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// What all groups have.
@@ -117,3 +119,5 @@ class ServerGroup final : public BaseServerGroup {
 };
 
 }  // namespace plug
+
+#pragma GCC visibility pop

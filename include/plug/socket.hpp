@@ -53,12 +53,16 @@
 #include <type_traits>
 #include <utility>
 
-namespace plug {
+namespace plug::detail {
 
-namespace detail {
 class SocketState;
 struct SocketAccess;
-}  // namespace detail
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
+namespace plug {
 
 /// A descriptor that a Socket is to take over. Python: the fileno argument of socket.socket().
 struct Fileno {
@@ -390,3 +394,5 @@ using InterruptHook = std::errc (*)();
 InterruptHook set_interrupt_hook(InterruptHook hook) noexcept;
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -79,12 +79,16 @@
 #include <utility>
 #include <vector>
 
-namespace plug {
+namespace plug::detail {
 
-namespace detail {
 class ServerLoop;
 struct ServerAccess;
-}  // namespace detail
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
+namespace plug {
 
 /// Where a server is to be: a {host, port} pair, which is looked up when the server binds, or any
 /// address. Unlike an AddressLike it owns what it was made from.
@@ -699,3 +703,5 @@ class Server final : public T {
 };
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -45,12 +45,16 @@
 #include <system_error>
 #include <vector>
 
-namespace plug {
+namespace plug::detail {
 
-namespace detail {
 class SocketState;
 struct SocketAccess;
-}  // namespace detail
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
+namespace plug {
 
 /// Socket::makefile() throws ValueError for what is not as described here.
 struct FileOptions {
@@ -183,3 +187,5 @@ class File {
 inline File::iterator File::begin() { return iterator(*this); }
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -12,6 +12,8 @@
 #include <string>
 #include <type_traits>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 namespace detail {
@@ -120,3 +122,5 @@ Timeout getdefaulttimeout() noexcept;
 void setdefaulttimeout(Timeout timeout) noexcept;
 
 }  // namespace plug
+
+#pragma GCC visibility pop

@@ -18,6 +18,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#pragma GCC visibility push(default)
+
 namespace plug {
 
 /// What the topology service is asked: to tell of the services of `type` with an instance from
@@ -62,3 +64,5 @@ struct TipcGroup {
 };
 
 }  // namespace plug
+
+#pragma GCC visibility pop

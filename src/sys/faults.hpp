@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "sys/for_fiber.hpp"
+
 namespace plug::detail::sys {
 
 /// Has faults of the calling thread explained before they end the process, as long as it lives: a
@@ -13,7 +15,7 @@ namespace plug::detail::sys {
 ///
 /// The handler is there as long as any thread has one of these, and is given back to whom it was
 /// before, unless somebody has taken it since. All must have the same `explain`.
-class ExplainedFaults {
+class PLUG_FOR_FIBER ExplainedFaults {
  public:
   using Explain = bool (*)(const void* address) noexcept;
 

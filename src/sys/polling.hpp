@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 
 namespace plug::detail::sys {
@@ -24,15 +25,18 @@ struct EpollEvent {
 };
 
 /// A close-on-exec epoll.
-Result epoll_create() noexcept;
+PLUG_FOR_FIBER Result epoll_create() noexcept;
 /// Watch for `events`, which then come with `data`; watch for others; watch no more.
-Result epoll_add(int epoll, int fd, std::uint32_t events, std::uint64_t data) noexcept;
-Result epoll_modify(int epoll, int fd, std::uint32_t events, std::uint64_t data) noexcept;
-Result epoll_remove(int epoll, int fd) noexcept;
+PLUG_FOR_FIBER Result epoll_add(int epoll, int fd, std::uint32_t events,
+                                std::uint64_t data) noexcept;
+PLUG_FOR_FIBER Result epoll_modify(int epoll, int fd, std::uint32_t events,
+                                   std::uint64_t data) noexcept;
+PLUG_FOR_FIBER Result epoll_remove(int epoll, int fd) noexcept;
 
 /// Waits as poll() does: for `nanoseconds` at most, or less by up to a millisecond; for ever when
 /// negative. The count of events written, at most `most`.
-Result epoll_wait(int epoll, EpollEvent* events, int most, std::int64_t nanoseconds) noexcept;
+PLUG_FOR_FIBER Result epoll_wait(int epoll, EpollEvent* events, int most,
+                                 std::int64_t nanoseconds) noexcept;
 
 /// Makes `to` another descriptor of the file behind `from`, close-on-exec; what it was is closed.
 Result duplicate_over(int from, int to) noexcept;

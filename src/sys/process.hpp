@@ -8,6 +8,7 @@
 #include <string>
 #include <typeinfo>
 
+#include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 
 namespace plug::detail::sys {
@@ -22,12 +23,12 @@ Result fork() noexcept;
 Result reap(int child) noexcept;
 /// reap(), with `code` set to what the child has ended with: its exit status, or the negative
 /// number of the signal that has ended it.
-Result reap(int child, int& code) noexcept;
+PLUG_FOR_FIBER Result reap(int child, int& code) noexcept;
 /// A close-on-exec descriptor that is ready to be read from once the process has ended.
-Result pidfd(int process) noexcept;
+PLUG_FOR_FIBER Result pidfd(int process) noexcept;
 
 /// Writes to the standard error output, all of it in one call where the kernel takes that.
-void write_error(const char* text, std::size_t size) noexcept;
+PLUG_FOR_FIBER void write_error(const char* text, std::size_t size) noexcept;
 
 /// What unwinds a thread that is being cancelled. It must be thrown on.
 using ForcedUnwind = abi::__forced_unwind;

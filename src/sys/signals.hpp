@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 
 namespace plug::detail::sys {
@@ -57,7 +58,7 @@ inline constexpr int kFaults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 
 /// Changes which signals the calling thread lets through, until this dies or is undone, in the same
 /// thread.
-class SignalMask {
+class PLUG_FOR_FIBER SignalMask {
  public:
   /// None of them, but for faults.
   SignalMask() noexcept;

@@ -13,6 +13,8 @@
 
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
+
+#include "sys/for_fiber.hpp"
 #define PLUG_KNOWS_SINGLE_THREADED
 #endif
 
@@ -27,11 +29,11 @@ Result socketpair(int family, int type, int protocol, int (&descriptors)[2]) noe
 Result bind(int fd, const void* address, std::size_t size) noexcept;
 Result listen(int fd, int backlog) noexcept;
 /// `size` goes in as the room for the address and comes out as its length. Close-on-exec.
-Result accept(int fd, void* address, std::size_t& size) noexcept;
-Result connect(int fd, const void* address, std::size_t size) noexcept;
+PLUG_FOR_FIBER Result accept(int fd, void* address, std::size_t& size) noexcept;
+PLUG_FOR_FIBER Result connect(int fd, const void* address, std::size_t size) noexcept;
 Result shutdown(int fd, int how) noexcept;
 /// Not retried: the descriptor is gone whatever comes back.
-Result close(int fd) noexcept;
+PLUG_FOR_FIBER Result close(int fd) noexcept;
 /// A close-on-exec duplicate.
 Result dup(int fd) noexcept;
 
@@ -64,14 +66,14 @@ struct OneOfMany {
 
 /// Receives as many of these messages as there are, one at least, or sends them: how many, unless
 /// the first fails. SIGPIPE is not raised.
-Result recvmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept;
-Result sendmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept;
+PLUG_FOR_FIBER Result recvmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept;
+PLUG_FOR_FIBER Result sendmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept;
 
 /// Sends up to `size` bytes of a file from `offset` on, which goes up by what was sent.
-Result sendfile(int fd, int file, std::int64_t& offset, std::size_t size) noexcept;
+PLUG_FOR_FIBER Result sendfile(int fd, int file, std::int64_t& offset, std::size_t size) noexcept;
 /// Moves up to `size` bytes from a pipe to a socket, without waiting for the pipe: -EAGAIN when
 /// nothing is in it, or when the socket would block; -EINVAL when `pipe` is none.
-Result splice(int fd, int pipe, std::size_t size) noexcept;
+PLUG_FOR_FIBER Result splice(int fd, int pipe, std::size_t size) noexcept;
 Result read(int file, void* data, std::size_t size) noexcept;
 Result pread(int file, void* data, std::size_t size, std::int64_t offset) noexcept;
 /// Whether there is something at `offset` of a file that can be read without waiting for a disk: 1,
@@ -85,17 +87,18 @@ Result getsockname(int fd, void* address, std::size_t& size) noexcept;
 Result getpeername(int fd, void* address, std::size_t& size) noexcept;
 /// Whether the socket is connected.
 bool has_peer(int fd) noexcept;
-Result getsockopt(int fd, int level, int name, void* value, std::size_t& size) noexcept;
+PLUG_FOR_FIBER Result getsockopt(int fd, int level, int name, void* value,
+                                 std::size_t& size) noexcept;
 Result setsockopt(int fd, int level, int name, const void* value, std::size_t size) noexcept;
 /// The error pending on a socket (SO_ERROR), which is thereby cleared.
-Result socket_error(int fd, int& error) noexcept;
+PLUG_FOR_FIBER Result socket_error(int fd, int& error) noexcept;
 /// Whether accept() would wait for a connection (SO_ACCEPTCONN); true where that cannot be told.
 bool is_listening(int fd) noexcept;
 /// Whether a socket is of a family whose send() fails when it is given MSG_NOSIGNAL. None of these
 /// raises SIGPIPE.
-bool refuses_nosignal(int fd) noexcept;
+PLUG_FOR_FIBER bool refuses_nosignal(int fd) noexcept;
 /// How many bytes a stream has that can be received without waiting.
-Result readable_bytes(int fd) noexcept;
+PLUG_FOR_FIBER Result readable_bytes(int fd) noexcept;
 Result set_nonblocking(int fd, bool on) noexcept;
 Result get_nonblocking(int fd) noexcept;
 Result get_inheritable(int fd) noexcept;
@@ -112,12 +115,13 @@ inline constexpr short kIn = 0x001, kPriority = 0x002, kOut = 0x004, kError = 0x
 
 /// Waits for `nanoseconds` at most, or less by up to a millisecond; for ever when negative. The
 /// count of ready entries, 0 when none was ready: whoever has a deadline asks what is left of it.
-Result poll(PollEntry* entries, std::size_t count, std::int64_t nanoseconds) noexcept;
+PLUG_FOR_FIBER Result poll(PollEntry* entries, std::size_t count,
+                           std::int64_t nanoseconds) noexcept;
 
 /// A close-on-exec, non-blocking counter to poll; add() makes it ready, drain() makes it not ready.
-Result eventfd() noexcept;
-void eventfd_add(int fd) noexcept;
-void eventfd_drain(int fd) noexcept;
+PLUG_FOR_FIBER Result eventfd() noexcept;
+PLUG_FOR_FIBER void eventfd_add(int fd) noexcept;
+PLUG_FOR_FIBER void eventfd_drain(int fd) noexcept;
 
 /// A detached thread that takes no signals, "plug-helper" to whoever lists threads. -errno when
 /// there can be none.
@@ -141,7 +145,7 @@ inline bool is_single_threaded() noexcept {
 #endif
 }
 
-std::int64_t monotonic_nanoseconds() noexcept;
+PLUG_FOR_FIBER std::int64_t monotonic_nanoseconds() noexcept;
 
 inline std::atomic<std::uint32_t> fork_count{0};
 
@@ -152,7 +156,7 @@ inline std::uint32_t fork_generation() noexcept {
 }
 
 /// Has a function called in the child of every fork, by the thread that forks. 0, or -errno.
-int call_in_forked_child(void (*function)()) noexcept;
+PLUG_FOR_FIBER int call_in_forked_child(void (*function)()) noexcept;
 
 /// A descriptor that closes itself. Errors of closing are dropped.
 class OwnFd {

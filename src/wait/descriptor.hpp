@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 
 namespace plug::detail {
@@ -30,7 +31,7 @@ struct Waker {
   bool woken = false;
 };
 
-class Descriptor {
+class PLUG_FOR_FIBER Descriptor {
  public:
   explicit Descriptor(int fd) noexcept
       : fd_(fd), identity_(identities.fetch_add(1, std::memory_order_relaxed) + 1) {}

@@ -17,6 +17,8 @@
 
 #include "wait/deadline.hpp"
 
+#include "sys/for_fiber.hpp"
+
 namespace plug::detail {
 
 inline constexpr int kMostHelpers = 16;
@@ -35,7 +37,7 @@ class Job {
 };
 
 /// A job that a helper runs, for as long as somebody waits for it.
-class Offloaded {
+class PLUG_FOR_FIBER Offloaded {
  public:
   /// Has tell(waiting) called once the job has run, by the helper; it must not block.
   Offloaded(std::shared_ptr<Job> job, void (*tell)(void* waiting) noexcept, void* waiting);

@@ -27,6 +27,7 @@
 #include <span>
 #include <system_error>
 
+#include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 #include "sys/transfer.hpp"
 #include "wait/deadline.hpp"
@@ -100,11 +101,11 @@ class Waiter {
 };
 
 /// The calling thread's waiter; null on a plain thread.
-extern constinit thread_local Waiter* thread_waiter;
+PLUG_FOR_FIBER extern constinit thread_local Waiter* thread_waiter;
 inline Waiter* current_waiter() noexcept { return thread_waiter; }
 inline void set_current_waiter(Waiter* waiter) noexcept { thread_waiter = waiter; }
 
-long wait_any(std::span<sys::PollEntry> entries, Deadline deadline);
+PLUG_FOR_FIBER long wait_any(std::span<sys::PollEntry> entries, Deadline deadline);
 
 /// Tells who calls, a fiber or a plain thread, from all others that there are.
 inline const void* caller() noexcept {
@@ -148,12 +149,12 @@ inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {
 inline long attempt(int fd, Op& op) noexcept { return attempt(op.kind, fd, op); }
 
 /// perform() on a plain thread of the operations that do not move data: accept, connect, ready.
-long perform_other(Descriptor& descriptor, Op& op, Deadline deadline);
+PLUG_FOR_FIBER long perform_other(Descriptor& descriptor, Op& op, Deadline deadline);
 
 /// What is left of perform() on a plain thread when the first attempt gave `result`, no count above
 /// zero. `wait_first`: each attempt has to wait until the descriptor is ready.
-long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
-                   Deadline deadline, long result, bool wait_first = false);
+PLUG_FOR_FIBER long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
+                                  Deadline deadline, long result, bool wait_first = false);
 
 /// Performs an operation with the calling thread's waiter, or as a plain thread.
 ///
@@ -197,11 +198,11 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
 }
 
 /// Asks the interrupt hook: 0 to go on, -errno to end the call. May throw.
-long interrupted();
+PLUG_FOR_FIBER long interrupted();
 
 /// See plug::InterruptHook.
 using InterruptFunction = std::errc (*)();
-bool has_interrupt_function() noexcept;
+PLUG_FOR_FIBER bool has_interrupt_function() noexcept;
 InterruptFunction exchange_interrupt_function(InterruptFunction function) noexcept;
 
 }  // namespace plug::detail

@@ -1,0 +1,68 @@
+"""What a shared library gives out: names of plug's public headers, and what the library of fibers uses.
+
+usage: check_exports.py HEADERS_DIR LIBRARY OTHER...   names of plug::detail that are in no public
+                                                      header are for the OTHER libraries of plug
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+
+def symbols(library, which):
+    """Of a library's dynamic symbols: the kind and the mangled name of each."""
+    printed = subprocess.run(
+        ["nm", "-D", which, library], check=True, capture_output=True, text=True
+    ).stdout
+    return [tuple(line.split()[-2:]) for line in printed.splitlines()]
+
+
+def path_of(mangled):
+    """("plug", "detail", "sys", "close"), for example; what belongs to a type has the type's."""
+    rest = re.sub(r"^_Z(T[VTIS]|Thn?\d+_|GV)?", "", mangled)
+    rest = re.sub(r"^N[KVrRO]*", "", rest)
+    path = []
+    while number := re.match(r"(\d+)", rest):
+        end = number.end() + int(number[1])
+        path.append(rest[number.end() : end])
+        rest = rest[end:]
+    return tuple(path)
+
+
+def owner(path):
+    """What is exported as one: a function of plug::detail or plug::detail::sys, or a class."""
+    return path[:4] if path[2:3] == ("sys",) else path[:3]
+
+
+def main(headers, library, *others):
+    declared = set()
+    for header in pathlib.Path(headers).glob("plug/*.hpp"):
+        declared.update(re.findall(r"\w+", header.read_text()))
+    known = ("--undefined-only", "--defined-only")
+    used = {owner(path_of(name)) for other in others for which in known for _, name in symbols(other, which)}
+    wrong, public = [], 0
+    for kind, name in symbols(library, "--defined-only"):
+        path = path_of(name)
+        # An instance of a template for a public type is as visible as that.
+        instance = re.search(r"3sys\d+\w+?IN?S_", name)
+        if instance:
+            continue
+        if path[:2] == ("plug", "detail"):
+            if owner(path) not in used and (path[2] == "sys" or path[2] not in declared):
+                wrong.append(name)
+        elif path[:1] == ("plug",):
+            public += 1
+            if not declared.issuperset(path[1:2]):
+                wrong.append(name)
+        elif kind not in "VWu":  # what the compiler makes of the standard library's templates
+            wrong.append(name)
+    if not public:
+        sys.exit(f"{library} gives out nothing of plug")
+    if wrong:
+        names = subprocess.run(["c++filt"], input="\n".join(wrong), capture_output=True, text=True)
+        sys.exit(f"{library} gives out what is in no public header:\n{names.stdout}")
+    print(f"{library}: {public} names of plug's, and no others")
+
+
+main(*sys.argv[1:])

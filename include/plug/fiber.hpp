@@ -101,6 +101,11 @@ struct RunOptions {
 /// Tells whether the calling fiber has been asked to end, which a loop that never waits can look
 /// at: for all that Task::cancel() and the end of the main fiber bring about, from then on and for
 /// ever, at once also when another thread asks. A time-out of plug/fiber_group.hpp is none of that.
+///
+/// A std::stop_callback is called by the fiber, or thread, that cancels, before the fiber is told;
+/// at the end of the main fiber by that. It may wait. While it does, its destructor does not wait
+/// for it in another fiber of that thread, and blocks the thread in any other.
+///
 /// Throws RuntimeError outside of a fiber, std::bad_alloc.
 std::stop_token get_stop_token();
 

@@ -91,14 +91,15 @@ class Cores {
   }
 
   void fail(std::exception_ptr thrown) noexcept {
-    const std::lock_guard lock(mutex_);
-    if (!stopping_) {
-      thrown_ = std::move(thrown);
-      stopping_ = true;
-      changed_.notify_all();
-      for (const auto& main : mains_)
-        if (main) main->owner->cancel(*main);
-      return;
+    {
+      std::unique_lock lock(mutex_);
+      if (!stopping_) {
+        thrown_ = std::move(thrown);
+        stopping_ = true;
+        changed_.notify_all();
+        lock.unlock();
+        return end_all();
+      }
     }
     try {
       std::rethrow_exception(thrown);
@@ -106,6 +107,19 @@ class Cores {
       // It has ended as it was asked to.
     } catch (...) {
       report_exception("Exception in fiber::run_on");
+    }
+  }
+
+  /// Those that begin later end by themselves.
+  void end_all() noexcept {
+    for (std::size_t core = 0; core < mains_.size(); ++core) {
+      std::shared_ptr<FiberCore> main;
+      {
+        const std::lock_guard lock(mutex_);
+        main = mains_[core];
+      }
+      // What is called when a stop is requested may do anything.
+      if (main) main->owner->cancel(*main);
     }
   }
 

@@ -194,7 +194,12 @@ void Scheduler::begin(const std::shared_ptr<FiberCore>& fiber) noexcept {
   fiber->context_.prepare<&Scheduler::main_of_current>(fiber->stack_.top(), fiber->stack_.usable());
   fiber->index_ = static_cast<std::uint32_t>(fibers_.size() - 1);
   fibers_.back() = fiber;
-  if (ending_) cancel(*fiber);
+  // Nobody has its stop token yet.
+  fiber->ending_told_ = ending_;
+  if (ending_ && !fiber->refused_) {
+    request_stop(*fiber);
+    fiber->cancelled_ = true;
+  }
   make_runnable(*fiber);
 }
 
@@ -206,11 +211,37 @@ void Scheduler::drop(FiberCore& fiber) noexcept {
 void Scheduler::main_of_current() noexcept {
   Scheduler& scheduler = *here_;
   FiberCore& fiber = *scheduler.current_;
-  fiber.main_->run(nullptr);
+  fiber.main_->run(fiber.refused_ ? refusal(fiber) : nullptr);
+  if (&fiber == scheduler.main_ && !scheduler.is_of_parent()) scheduler.end_others();
   // What it holds ends here, in the fiber, where it may wait.
   scheduler.let_go_of_main(fiber);
   fiber.state_ = FiberCore::State::ended;
   fiber.context_.leave_for(scheduler.context_);
+}
+
+/// By the main fiber, as the last that it does: what is called when a stop is requested may wait,
+/// and then fibers begin and end.
+void Scheduler::end_others() noexcept {
+  FiberCore& main = *current_;
+  ending_ = true;
+  // There is nothing left of it that could be told.
+  main.cancelled_ = false;
+  {
+    const std::lock_guard lock(mutex_);
+    accepting_ = false;
+  }
+  main.ending_told_ = true;
+  // Once more, since those that end meanwhile have others take their places.
+  for (bool any = true; any;) {
+    any = false;
+    for (std::size_t i = 0; i < fibers_.size(); ++i) {
+      const std::shared_ptr<FiberCore> fiber = fibers_[i];
+      if (std::exchange(fiber->ending_told_, true)) continue;
+      any = true;
+      cancel(*fiber);
+      if (is_of_parent()) return;
+    }
+  }
 }
 
 /// Of the current fiber.
@@ -235,15 +266,7 @@ void Scheduler::bury(FiberCore& fiber) noexcept {
     place->index_ = index;
   }
   fibers_.pop_back();
-  if (main_ != &fiber) return;
-  main_ = nullptr;
-  ending_ = true;
-  {
-    const std::lock_guard lock(mutex_);
-    accepting_ = false;
-  }
-  // What is called when a stop is requested may start more of them.
-  for (std::size_t i = 0; i < fibers_.size(); ++i) cancel(*std::shared_ptr(fibers_[i]));
+  if (main_ == &fiber) main_ = nullptr;
 }
 
 void Scheduler::make_runnable(FiberCore& fiber) noexcept {
@@ -399,9 +422,17 @@ std::stop_token Scheduler::stop_token() {
 
 void Scheduler::cancel(FiberCore& fiber) noexcept {
   if (is_of_parent()) return;
+  // What is called then may let go of the fiber, and of this.
+  const std::shared_ptr<FiberCore> held = fiber.shared_from_this();
   request_stop(fiber);
+  if (is_of_parent()) return;
   if (here_ != this) return post(fiber, true);
-  if (fiber.state_ == FiberCore::State::ended) return;
+  cancel_here(fiber);
+}
+
+/// But for its stop token.
+void Scheduler::cancel_here(FiberCore& fiber) noexcept {
+  if (fiber.state_ == FiberCore::State::ended || (ending_ && &fiber == main_)) return;
   fiber.cancelled_ = true;
   if (fiber.state_ == FiberCore::State::parked) wake_here(fiber);
 }
@@ -435,20 +466,30 @@ void Scheduler::list_posted(FiberCore& fiber) noexcept {
 }
 
 void Scheduler::admit(const std::shared_ptr<FiberCore>& fiber) noexcept {
-  FiberCore::Room room;
-  const std::string_view name = fiber->name(room);
+  if (here_ != this) return refuse(*fiber, refusal(*fiber));
   try {
-    if (ending_ || here_ != this)
-      throw RuntimeError((name.empty() ? "a fiber" : "the fiber " + std::string(name)) +
-                         " has not begun: those that it was handed to have ended");
     equip(*fiber);
   } catch (...) {
     return refuse(*fiber, std::current_exception());
   }
+  // What it holds ends in a fiber, since it may wait for other fibers.
+  fiber->refused_ = ending_;
   begin(fiber);
 }
 
-/// As a plain thread, since this is in no fiber.
+std::exception_ptr Scheduler::refusal(const FiberCore& fiber) noexcept {
+  FiberCore::Room room;
+  const std::string_view name = fiber.name(room);
+  try {
+    return std::make_exception_ptr(
+        RuntimeError((name.empty() ? "a fiber" : "the fiber " + std::string(name)) +
+                     " has not begun: those that it was handed to have ended"));
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
+/// As a plain thread: there are no fibers any more, or no memory for one.
 void Scheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
   Waiter* const waiter_before = current_waiter();
   Scheduler* const here_before = std::exchange(here_, nullptr);
@@ -481,8 +522,9 @@ void Scheduler::take_posted() noexcept {
     }
     const bool handed_over = fiber.state_ == FiberCore::State::unborn;
     if (handed_over) admit(posted);
+    // Who has cancelled it has requested the stop.
     if (cancelled)
-      cancel(fiber);
+      cancel_here(fiber);
     else if (!handed_over)
       wake_here(fiber);
     posted = std::move(next);

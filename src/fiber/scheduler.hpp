@@ -43,7 +43,8 @@ class FiberMain {
   FiberMain(const FiberMain&) = delete;
   FiberMain& operator=(const FiberMain&) = delete;
 
-  /// All of it; or, when the fiber cannot begin, what is done about that outside of it.
+  /// All of it; or, when the fiber does not begin, what is done about that: in a fiber all the
+  /// same, unless there is no memory for one or there are none any more.
   virtual void run(std::exception_ptr refused) noexcept = 0;
   /// The last that is asked of it: it may be gone then.
   virtual void let_go() noexcept = 0;
@@ -105,6 +106,8 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   bool permit_ = false;     // woken while it was not parked
   bool cancelled_ = false;  // asked to end, and not told so yet
   bool timed_out_ = false;
+  bool refused_ = false;      // it ends without having begun
+  bool ending_told_ = false;  // that the main fiber has ended
   // Guarded by the scheduler's mutex.
   bool remote_listed_ = false;
   bool remote_cancel_ = false;
@@ -229,6 +232,8 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   /// fiber has ended; when it ends before the fiber begins, that is refused.
   bool hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept;
   void wake(FiberCore& fiber) noexcept;
+  /// Calls what users have registered with its stop token, which may do anything: not to be called
+  /// with a lock held, nor by a scheduler's thread outside of its fibers.
   void cancel(FiberCore& fiber) noexcept;
 
   /// All fibers, from its thread.
@@ -244,6 +249,7 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   Woken park_until(Deadline deadline, const char* where, OnCancel on_cancel) noexcept;
   Woken end_park(OnCancel on_cancel) noexcept;
   static void main_of_current() noexcept;
+  void end_others() noexcept;
   void let_go_of_main(FiberCore& fiber) noexcept;
   static void leave_in_child() noexcept;
   void abandon() noexcept;
@@ -251,6 +257,7 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   static void tell_of_cancel(FiberCore& fiber) noexcept;
   static void tell_of_limit(FiberCore& fiber) noexcept;
   void request_stop(FiberCore& fiber) noexcept;
+  void cancel_here(FiberCore& fiber) noexcept;
   void let_others_run() noexcept;
   void make_runnable(FiberCore& fiber) noexcept;
   FiberCore& take_runnable() noexcept;
@@ -261,7 +268,8 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   void equip(FiberCore& fiber);
   void begin(const std::shared_ptr<FiberCore>& fiber) noexcept;
   void admit(const std::shared_ptr<FiberCore>& fiber) noexcept;
-  void refuse(FiberCore& fiber, std::exception_ptr why) noexcept;
+  static std::exception_ptr refusal(const FiberCore& fiber) noexcept;
+  static void refuse(FiberCore& fiber, std::exception_ptr why) noexcept;
   void post(FiberCore& fiber, bool cancel) noexcept;
   void list_posted(FiberCore& fiber) noexcept;
   void take_posted() noexcept;
@@ -288,7 +296,7 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   Context context_{announced_};  // of the thread
   FiberCore* current_ = nullptr;
   FiberCore* main_ = nullptr;
-  bool ending_ = false;  // the main fiber has ended
+  bool ending_ = false;  // the main fiber has ended, but for telling the others
   bool interrupted_ = false;
   int hot_ = 0;
   std::deque<std::shared_ptr<FiberCore>> fibers_;

@@ -248,7 +248,7 @@ class Task {
 
   /// Waits until the fiber has ended, for `timeout` at most, and gives what it returned: once.
   /// Throws what it threw, CancelledError when it was cancelled; TimeoutError, and the fiber goes
-  /// on; CancelledError when the caller is cancelled itself.
+  /// on; CancelledError when the caller is cancelled itself; RuntimeError in the fiber itself.
   R join(Timeout timeout = std::nullopt) {
     detail::throw_if_not_joined(outcome_->wait(timeout), outcome_->name());
     outcome_->rethrow();

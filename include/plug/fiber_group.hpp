@@ -101,10 +101,10 @@ class TaskGroup {
     return spawn(std::string_view(), std::move(function));
   }
 
-  /// Waits until all children have ended, those included that are added meanwhile; not to be called
-  /// by one of them. Throws what the first of them to fail threw, CancelledError when the caller is
-  /// cancelled; all have ended then as well. After that the group is as new. To wait no longer than
-  /// some time, call it in timeout().
+  /// Waits until all children have ended, those included that are added meanwhile. Throws what the
+  /// first of them to fail threw, CancelledError when the caller is cancelled; all have ended then
+  /// as well. RuntimeError when one of them calls it. After that the group is as new. To wait no
+  /// longer than some time, call it in timeout().
   void wait();
 
   /// Cancels the children that there are, each once, and those that will be added before wait()

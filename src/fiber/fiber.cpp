@@ -136,6 +136,9 @@ void FiberOutcome::rethrow() {
 long FiberOutcome::wait(const Timeout& timeout) {
   if (impl_->is_of_parent() && !done())
     throw RuntimeError("joining the fiber " + name() + ", which runs in the parent process");
+  const Scheduler* const here = Scheduler::here();
+  if (here != nullptr && here->current_or_null() == impl_->fiber.get() && !done())
+    throw RuntimeError("joining the fiber " + name() + " in itself");
   const Deadline deadline = deadline_of(timeout);
   Sleeper sleeper;
   for (long waited = 0;;) {

@@ -2,6 +2,7 @@
 
 #include <plug/fiber_group.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <string>
 #include <utility>
@@ -73,6 +74,17 @@ void FiberGroup::cancel() noexcept {
   }
 }
 
+void FiberGroup::check_wait() {
+  const Scheduler* const here = Scheduler::here();
+  if (here == nullptr || is_of_parent()) return;
+  const FiberCore* const caller = here->current_or_null();
+  const auto is_caller = [caller](const Child& child) { return child.fiber.get() == caller; };
+  const std::lock_guard lock(mutex_);
+  if (std::any_of(untold_.begin(), untold_.end(), is_caller) ||
+      std::any_of(told_.begin(), told_.end(), is_caller))
+    throw RuntimeError("TaskGroup::wait: called by one of the group's own fibers");
+}
+
 Waited FiberGroup::wait(Sleeper& sleeper, OnCancel on_cancel) noexcept {
   if (is_of_parent()) return Waited::handed;
   Waited waited = Waited::handed;
@@ -131,6 +143,7 @@ TaskGroup::~TaskGroup() {
 }
 
 void TaskGroup::wait() {
+  group_->check_wait();
   detail::Sleeper sleeper;
   const detail::Waited waited = group_->wait(sleeper, detail::OnCancel::tell);
   if (waited != detail::Waited::handed) group_->end();

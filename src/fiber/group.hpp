@@ -29,6 +29,8 @@ class FiberGroup {
   void ended(Place child, const std::shared_ptr<FiberOutcome>& outcome, bool failed) noexcept;
 
   void cancel() noexcept;
+  /// Throws RuntimeError when the caller is a child.
+  void check_wait();
   /// Waits until there are no children, or until it is stopped.
   Waited wait(Sleeper& sleeper, OnCancel on_cancel) noexcept;
   /// Cancels the children, and waits whatever comes.

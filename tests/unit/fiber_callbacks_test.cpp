@@ -247,5 +247,40 @@ TEST(AFunctionThatIsHandedOver, ThatDoesNotBeginEndsInAFiber) {
   EXPECT_THROW(task->join(), RuntimeError);
 }
 
+// --- joining ---
+
+TEST(AFiber, ThatJoinsItselfGetsARuntimeError) {
+  EXPECT_EQ(run_in_child_fibers([] {
+              std::optional<fiber::Task<bool>> self;
+              self = fiber::spawn("self", [&] {
+                try {
+                  static_cast<void>(self->join());
+                } catch (const RuntimeError&) {
+                  return true;
+                }
+                return false;
+              });
+              return self->join();
+            }),
+            0);
+}
+
+TEST(AFiber, ThatWaitsForItsOwnGroupGetsARuntimeError) {
+  EXPECT_EQ(run_in_child_fibers([] {
+              fiber::TaskGroup group;
+              auto child = group.spawn([&] {
+                try {
+                  group.wait();
+                } catch (const RuntimeError&) {
+                  return true;
+                }
+                return false;
+              });
+              group.wait();
+              return child.join();
+            }),
+            0);
+}
+
 }  // namespace
 }  // namespace plug

@@ -15,9 +15,10 @@
 // very moment (it then has it), or because it is cancelled then (the next one gets it).
 //
 // A fiber that is cancelled while it waits, or that has been and is about to wait, gets
-// CancelledError, once; a call that need not wait does not look. Nobody may be waiting for an
-// object of these when it is destroyed. In a forked child who forked holds what it held; what other
-// fibers and threads held stays held, as with std::mutex, and none of them waits.
+// CancelledError, once; a call that need not wait does not look. A signal that comes while a thread
+// without fibers waits has the interrupt hook (set_interrupt_hook()) asked there. Nobody may be
+// waiting for an object of these when it is destroyed. In a forked child who forked holds what it
+// held; what other fibers and threads held stays held, as with std::mutex, and none of them waits.
 //
 // Link with plug::fiber.
 

@@ -3,7 +3,7 @@
 #include <plug/error.hpp>
 
 #include <cerrno>
-#include <chrono>
+#include <utility>
 
 #include "socket_state.hpp"
 
@@ -29,26 +29,27 @@ long Sleeper::sleep(Deadline deadline, const char* where, OnCancel on_cancel) {
     }
     return 0;
   }
-  std::unique_lock lock(mutex_);
-  const auto awake = [this] { return awake_; };
-  if (deadline.is_none())
-    woken_.wait(lock, awake);
-  else if (!woken_.wait_for(lock, std::chrono::nanoseconds(deadline.remaining()), awake))
-    return kTimedOut;
-  awake_ = false;
+  while (awake_.exchange(0) == 0) {
+    const std::int64_t left = deadline.remaining();
+    if (left == 0) return kTimedOut;
+    interrupted_ = sys::futex_wait(awake_, 0, left) == -EINTR;
+    if (interrupted_) break;
+  }
   return 0;
 }
 
-long Sleeper::ask_interrupt_hook() const {
-  return fiber_ != nullptr && fiber_->owner->take_interrupt() ? interrupted() : 0;
+long Sleeper::ask_interrupt_hook() {
+  const bool asks =
+      fiber_ != nullptr ? fiber_->owner->take_interrupt() : std::exchange(interrupted_, false);
+  return asks ? interrupted() : 0;
 }
 
 void Sleeper::wake() noexcept {
   if (fiber_ != nullptr) return fiber_->owner->wake(*fiber_);
-  // Under the mutex, or it could be gone before it is told.
-  const std::lock_guard lock(mutex_);
-  awake_ = true;
-  woken_.notify_one();
+  // It may be gone once that is seen.
+  const std::atomic<std::uint32_t>* const word = &awake_;
+  awake_.store(1);
+  sys::futex_wake(word);
 }
 
 /// In a forked child those who wait are not there.

@@ -4,7 +4,7 @@
 
 #include <plug/fiber_sync.hpp>
 
-#include <condition_variable>
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <mutex>
@@ -24,12 +24,13 @@ class Sleeper {
   Sleeper(const Sleeper&) = delete;
   Sleeper& operator=(const Sleeper&) = delete;
 
-  /// Returns when it has been woken, when the deadline has passed, or for no reason at all: 0,
+  /// Returns when it has been woken, when the deadline has passed, after a signal, or for no reason
+  /// at all: 0,
   /// kTimedOut or kCancelled. `where` is what lists of fibers say.
   long sleep(Deadline deadline, const char* where, OnCancel on_cancel = OnCancel::tell);
 
   /// To be called after sleep(): 0, or -errno to end the wait. The hook may throw.
-  long ask_interrupt_hook() const;
+  long ask_interrupt_hook();
 
   /// From any thread, while the Sleeper is sure to be there.
   void wake() noexcept;
@@ -56,9 +57,8 @@ class Sleeper {
   Sleeper* previous_ = nullptr;
 
   // Of a thread.
-  std::mutex mutex_;
-  std::condition_variable woken_;
-  bool awake_ = false;
+  std::atomic<std::uint32_t> awake_{0};
+  bool interrupted_ = false;  // by a signal
 };
 
 /// How a wait for something that is handed over has ended.

@@ -1,6 +1,7 @@
 #include "sys/syscalls.hpp"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/magic.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -292,6 +294,20 @@ void eventfd_drain(int fd) noexcept {
   std::uint64_t count = 0;
   // The only failure is an empty counter, which is drained already.
   [[maybe_unused]] const auto got = ::read(fd, &count, sizeof count);
+}
+
+Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
+                  std::int64_t nanoseconds) noexcept {
+  static_assert(sizeof word == sizeof(std::uint32_t));
+  constexpr std::int64_t kSecond = 1'000'000'000, kMost = 1'000'000 * kSecond;
+  // The system restarts what has no limit by itself.
+  const std::int64_t most = nanoseconds < 0 ? kMost : std::min(nanoseconds, kMost);
+  const timespec limit{most / kSecond, most % kSecond};
+  return result(::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, &limit, nullptr, 0));
+}
+
+void futex_wake(const std::atomic<std::uint32_t>* word) noexcept {
+  ::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
 Result start_thread(void (*main)(void*) noexcept, void* argument) noexcept {

@@ -123,6 +123,14 @@ PLUG_FOR_FIBER Result eventfd() noexcept;
 PLUG_FOR_FIBER void eventfd_add(int fd) noexcept;
 PLUG_FOR_FIBER void eventfd_drain(int fd) noexcept;
 
+/// Sleeps while `word` is `value`, until futex_wake(): for `nanoseconds` at most, or less, for ever
+/// when negative. 0, -EAGAIN when it is not, -ETIMEDOUT; -EINTR after a signal, whatever its
+/// handler has been told of restarting.
+Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
+                  std::int64_t nanoseconds) noexcept;
+/// Wakes one who sleeps there; the word may be gone by then.
+void futex_wake(const std::atomic<std::uint32_t>* word) noexcept;
+
 /// A detached thread that takes no signals, "plug-helper" to whoever lists threads. -errno when
 /// there can be none.
 Result start_thread(void (*main)(void* argument) noexcept, void* argument) noexcept;

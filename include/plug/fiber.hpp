@@ -331,9 +331,10 @@ void sleep(const Timeout& time);
 /// Nothing can interrupt it, so a fiber that is cancelled meanwhile is told by the next call that
 /// waits. In its thread it is in no fiber, and takes no signals.
 ///
-/// At most 16 such threads run at once, which are also those that look up names; more work waits
-/// its turn. Throws CancelledError when the fiber has been cancelled before, OSError when there can
-/// be no thread.
+/// At most 16 such threads work at once, which are also those that look up names; more work waits
+/// its turn. A thread whose function looks up a name or runs fibers that offload something does not
+/// count while it waits for that. Throws CancelledError when the fiber has been cancelled before,
+/// OSError when there can be no thread.
 template <std::invocable F>
 auto offload(F function) {
   if (!inside()) return function();

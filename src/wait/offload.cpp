@@ -33,8 +33,20 @@ class Helpers {
   }
 
  private:
+  /// Of a thread.
+  struct Serving {
+    Helpers* helpers = nullptr;  // whose it is one of
+    std::size_t waits = 0;       // for so many jobs of theirs
+  };
+
   static void main(void* self) noexcept { static_cast<Helpers*>(self)->serve(); }
   void serve() noexcept;
+  bool is_helper() const noexcept { return serving_.helpers == this; }
+  bool is_any() const noexcept { return !queue_.empty() || !urgent_.empty(); }
+  std::shared_ptr<Job> take() noexcept;
+  void waits_no_more() noexcept;
+
+  static constinit thread_local Serving serving_;
 
   const std::uint32_t generation_;
   // Kept in sight of whoever looks for leaks.
@@ -42,9 +54,13 @@ class Helpers {
   std::mutex mutex_;
   std::condition_variable work_;
   std::deque<std::shared_ptr<Job>> queue_;
+  std::deque<std::shared_ptr<Job>> urgent_;  // those that helpers wait for
   std::size_t threads_ = 0;
-  std::size_t busy_ = 0;  // of the threads
+  std::size_t busy_ = 0;     // of the threads
+  std::size_t waiting_ = 0;  // of them, for other jobs
 };
+
+constinit thread_local Helpers::Serving Helpers::serving_;
 
 Helpers& Helpers::current() {
   static constinit std::atomic<Helpers*> latest{nullptr};
@@ -60,13 +76,16 @@ long Helpers::submit(std::shared_ptr<Job> job, void (*tell)(void*) noexcept, voi
   const std::lock_guard lock(mutex_);
   job->tell_ = tell;
   job->waiting_ = waiting;
-  queue_.push_back(std::move(job));
-  if (threads_ - busy_ < queue_.size() && threads_ < kMostHelpers) {
+  std::deque<std::shared_ptr<Job>>& queue = is_helper() ? urgent_ : queue_;
+  queue.push_back(std::move(job));
+  if (is_helper() && serving_.waits++ == 0) ++waiting_;
+  if (threads_ - busy_ < queue_.size() + urgent_.size() && threads_ - waiting_ < kMostHelpers) {
     const long started = sys::start_thread(&Helpers::main, this);
     if (started == 0) {
       ++threads_;
-    } else if (threads_ == 0) {
-      queue_.pop_back();
+    } else if (threads_ == waiting_) {
+      queue.pop_back();
+      waits_no_more();
       return started;
     }
   }
@@ -74,20 +93,35 @@ long Helpers::submit(std::shared_ptr<Job> job, void (*tell)(void*) noexcept, voi
   return 0;
 }
 
+/// For one job; where that is by a helper.
+void Helpers::waits_no_more() noexcept {
+  if (is_helper() && --serving_.waits == 0) --waiting_;
+}
+
+std::shared_ptr<Job> Helpers::take() noexcept {
+  std::deque<std::shared_ptr<Job>>& queue = urgent_.empty() ? queue_ : urgent_;
+  std::shared_ptr<Job> job = std::move(queue.front());
+  queue.pop_front();
+  return job;
+}
+
 void Helpers::withdraw(const std::shared_ptr<Job>& job) noexcept {
   if (generation_ != sys::fork_generation()) return;
   const std::lock_guard lock(mutex_);
   job->tell_ = nullptr;
-  if (const auto at = std::find(queue_.begin(), queue_.end(), job); at != queue_.end())
-    queue_.erase(at);
+  std::deque<std::shared_ptr<Job>>& queue = is_helper() ? urgent_ : queue_;
+  if (const auto at = std::find(queue.begin(), queue.end(), job); at != queue.end())
+    queue.erase(at);
+  waits_no_more();
 }
 
 void Helpers::serve() noexcept {
+  serving_.helpers = this;
   std::unique_lock lock(mutex_);
-  for (;;) {
-    if (!work_.wait_for(lock, kHelperIdle, [this] { return !queue_.empty(); })) break;
-    std::shared_ptr<Job> job = std::move(queue_.front());
-    queue_.pop_front();
+  // One that has waited may find that there are enough others now.
+  while (threads_ - waiting_ <= kMostHelpers &&
+         work_.wait_for(lock, kHelperIdle, [this] { return is_any(); })) {
+    std::shared_ptr<Job> job = take();
     ++busy_;
     lock.unlock();
     job->run();
@@ -107,7 +141,9 @@ Offloaded::Offloaded(std::shared_ptr<Job> job, void (*tell)(void*) noexcept, voi
       helpers_(Helpers::current()),
       error_(helpers_.submit(job_, tell, waiting)) {}
 
-Offloaded::~Offloaded() { helpers_.withdraw(job_); }
+Offloaded::~Offloaded() {
+  if (error_ == 0) helpers_.withdraw(job_);
+}
 
 bool Offloaded::done() const noexcept { return helpers_.done(*job_); }
 

@@ -4,9 +4,11 @@
 // by helper threads so that its caller can wait as for everything else: through the waiter, with a
 // deadline.
 //
-// At most kMostHelpers threads run at once; further work waits its turn. They are started when they
-// are needed and end after kHelperIdle without work. They take no signals. Nothing of this is ever
-// destroyed, so work may be under way while the process ends; a forked child begins without any.
+// At most kMostHelpers threads work at once; further work waits its turn. One that waits for other
+// work of helpers does not count meanwhile, and that work comes first: or as many as there can be
+// could wait for what none of them is left to do. They are started when they are needed and end
+// after kHelperIdle without work. They take no signals. Nothing of this is ever destroyed, so work
+// may be under way while the process ends; a forked child begins without any.
 
 #include <chrono>
 #include <exception>

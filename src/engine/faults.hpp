@@ -36,6 +36,9 @@ class Faults {
   /// How many entries a ring that is opened has; 0: as many as ever.
   virtual unsigned submissions() const noexcept { return 0; }
   virtual unsigned completions() const noexcept { return 0; }
+  /// What a submission has given, when there was no room for more of them: may be said to be
+  /// another.
+  virtual long submitted(long result) noexcept { return result; }
   /// Completions have come for which there was no room.
   virtual void overflowed() noexcept {}
 

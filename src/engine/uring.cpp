@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "engine/faults.hpp"
 #include "sys/polling.hpp"
@@ -166,7 +167,8 @@ class UringEngine final : public EngineBase {
 
   Ring ring_;
   sys::OwnFd wake_event_;
-  bool listening_ = false;  // for wake()
+  bool listening_ = false;     // for wake()
+  bool reaped_early_ = false;  // completions have been taken since the last turn
 };
 
 long UringEngine::open() noexcept {
@@ -186,7 +188,13 @@ io_uring_sqe& UringEngine::entry() noexcept {
   io_uring_sqe* entry = ::io_uring_get_sqe(ring_.get());
   while (entry == nullptr) {
     // When the kernel takes none it wants its completions to be taken first.
-    if (::io_uring_submit(ring_.get()) < 0) reap();
+    long submitted = ::io_uring_submit(ring_.get());
+    if (faults != nullptr) [[unlikely]]
+      submitted = faults->submitted(submitted);
+    if (submitted < 0) {
+      reap();
+      reaped_early_ = true;
+    }
     entry = ::io_uring_get_sqe(ring_.get());
   }
   return *entry;
@@ -240,7 +248,9 @@ long UringEngine::enter(Deadline deadline) noexcept {
   const bool wait = !deadline.is_immediate() && ::io_uring_cq_ready(ring_.get()) == 0;
   int entered = 0;
   if (wait) {
-    const std::int64_t left = deadline.is_none() ? kLongest : deadline.remaining();
+    // The kernel adds its clock to that, and does not look whether there is room.
+    const std::int64_t left =
+        deadline.is_none() ? kLongest : std::min(deadline.remaining(), kLongest);
     __kernel_timespec limit{left / kSecond, left % kSecond};
     io_uring_cqe* first = nullptr;
     entered = ::io_uring_submit_and_wait_timeout(ring_.get(), &first, 1, &limit, nullptr);
@@ -263,7 +273,9 @@ long UringEngine::turn(Deadline deadline) {
     if (const long fault = faults->turn(); fault < 0) return fault;
   }
   if (!listening_) listen_for_wake();
-  const long entered = enter(deadline);
+  // What came then is to be looked at first: nobody tells of it once more.
+  const long entered =
+      enter(std::exchange(reaped_early_, false) ? Deadline::immediate() : deadline);
   reap();
   return entered;
 }

@@ -1,0 +1,93 @@
+// An io_uring whose submissions do not fit, while another thread wakes it.
+
+#include <plug/fiber.hpp>
+#include <plug/fiber_cores.hpp>
+#include <plug/fiber_sync.hpp>
+#include <plug/plug.hpp>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <semaphore>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "engine/faults.hpp"
+#include "support/engines.hpp"
+
+namespace plug {
+namespace {
+
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+/// Rings of which each submission that makes room is said to have failed.
+class FullRings final : public detail::Faults {
+ public:
+  FullRings() { detail::faults = this; }
+  FullRings(const FullRings&) = delete;
+  FullRings& operator=(const FullRings&) = delete;
+  ~FullRings() { detail::faults = nullptr; }
+
+  detail::Fault next(detail::Op::Kind /*kind*/) noexcept override { return {}; }
+  unsigned submissions() const noexcept override { return 4; }
+  unsigned completions() const noexcept override { return 256; }
+  long submitted(long /*result*/) noexcept override {
+    ++times;
+    return -EAGAIN;
+  }
+
+  int times = 0;
+};
+
+TEST(AFullRing, LosesNoFiberThatIsHandedOver) {
+  if (!has_uring()) GTEST_SKIP() << "no io_uring here";
+  constexpr int kRounds = 20;
+  FullRings rings;
+  run_cleanly(fiber::Engine::uring, [] {
+    const fiber::Scheduler here = fiber::here();
+    std::vector<std::pair<Socket, Socket>> pairs;
+    for (int i = 0; i < 16; ++i) pairs.push_back(socketpair());
+    fiber::Event come;
+    std::counting_semaphore<kRounds> wanted(0);
+    std::atomic<int> handed_over{0};
+    std::thread other([&] {
+      for (int round = 0; round < kRounds; ++round) {
+        wanted.acquire();
+        here.spawn([&] { come.set(); });
+        ++handed_over;
+      }
+    });
+    bool all = true;
+    for (int round = 0; round < kRounds; ++round) {
+      come.clear();
+      // Between the thread's last look at what others have handed over and its submissions.
+      fiber::spawn([&, round] {
+        wanted.release();
+        while (handed_over <= round) continue;
+      });
+      std::vector<fiber::Task<Bytes>> readers;
+      for (auto& [one, peer] : pairs)
+        readers.push_back(fiber::spawn([&sock = one] { return sock.recv(1); }));
+      // It would be found when a time-out ends, too.
+      const auto begun = steady_clock::now();
+      come.wait(10);
+      all = steady_clock::now() - begun < seconds(8);
+      for (auto& [one, peer] : pairs) peer.sendall("x");
+      for (auto& reader : readers) EXPECT_EQ(reader.join(20), "x");
+      if (!all) break;
+    }
+    for (int round = 0; round < kRounds; ++round) wanted.release();
+    other.join();
+    EXPECT_TRUE(all);
+    // The last of those that have been handed over may not have begun.
+    while (fiber::list().size() > 1) fiber::yield();
+  });
+  EXPECT_GT(rings.times, 0);
+}
+
+}  // namespace
+}  // namespace plug

@@ -1,5 +1,6 @@
 #include "sys/signals.hpp"
 
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,6 +51,10 @@ namespace {
 
 constinit SignalState state;
 
+// A thread that holds the mutex does not exist in a forked child.
+[[maybe_unused]] const int registered = ::pthread_atfork(
+    [] { state.mutex.lock(); }, [] { state.mutex.unlock(); }, [] { state.mutex.unlock(); });
+
 }  // namespace
 
 void SignalState::handle(int signal) noexcept {
@@ -91,6 +96,7 @@ void SignalState::start_afresh() noexcept {
     taken[signal].takers = 0;
   }
   first.store(nullptr);
+  in_handlers.store(0);  // by threads that do not exist here
   ignored.store(false);
   process.store(::getpid());
 }

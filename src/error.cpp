@@ -131,6 +131,22 @@ class HerrorCategory final : public std::error_category {
   std::string message(int value) const override { return detail::sys::h_errno_text(value); }
 };
 
+/// Never destroyed: errors have it while the process ends, too.
+template <class Category>
+union Lasting {
+  constexpr Lasting() noexcept : category() {}
+  Lasting(const Lasting&) = delete;
+  Lasting& operator=(const Lasting&) = delete;
+  ~Lasting() {}
+
+  Category category;
+};
+
+constinit Lasting<PlugCategory> the_plug;
+constinit Lasting<TimeoutCategory> the_timeout;
+constinit Lasting<GaiCategory> the_gai;
+constinit Lasting<HerrorCategory> the_herror;
+
 /// Whether the code's value is an error number of the system's.
 bool is_errno(const std::error_code& code) noexcept {
   return code.category() == std::system_category() || code.category() == std::generic_category();
@@ -242,25 +258,10 @@ std::string group_text(std::string_view message, const std::vector<OSError>& exc
 
 }  // namespace
 
-const std::error_category& plug_category() noexcept {
-  static const PlugCategory category;
-  return category;
-}
-
-const std::error_category& timeout_category() noexcept {
-  static const TimeoutCategory category;
-  return category;
-}
-
-const std::error_category& gai_category() noexcept {
-  static const GaiCategory category;
-  return category;
-}
-
-const std::error_category& herror_category() noexcept {
-  static const HerrorCategory category;
-  return category;
-}
+const std::error_category& plug_category() noexcept { return the_plug.category; }
+const std::error_category& timeout_category() noexcept { return the_timeout.category; }
+const std::error_category& gai_category() noexcept { return the_gai.category; }
+const std::error_category& herror_category() noexcept { return the_herror.category; }
 
 std::error_code make_error_code(Errc error) noexcept {
   return {static_cast<int>(error), plug_category()};

@@ -1,11 +1,15 @@
 // What is used while a process ends, or after it has forked.
 
+#include <plug/error.hpp>
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cstdlib>
+#include <string>
 #include <thread>
 
 #include "support/process.hpp"
@@ -13,6 +17,32 @@
 
 namespace plug {
 namespace {
+
+/// Older than whatever is made when it is first used, and so destroyed after it.
+struct Oldest {
+  ~Oldest() {
+    if (!asked) return;
+    const bool right = timed_out().message() == "timed out" &&
+                       make_error_code(Errc::cancelled) == std::errc::operation_canceled &&
+                       make_error_code(Errc::negative_size).message() == "negative buffersize" &&
+                       std::string(gai_category().name()) == "getaddrinfo" &&
+                       std::string(herror_category().name()) == "h_errno";
+    if (!right) ::_exit(2);
+  }
+  bool asked = false;
+} oldest;
+
+TEST(AnErrorCode, CanBeAskedWhileTheProcessEnds) {
+  EXPECT_EXIT(
+      {
+        oldest.asked = true;
+        if (timed_out().message().empty() || gai_category() == herror_category() ||
+            plug_category() == timeout_category())
+          std::abort();
+        std::exit(0);
+      },
+      testing::ExitedWithCode(0), "");
+}
 
 TEST(SignalsThatAreTaken, CanBeTakenInAChildThatIsForkedMeanwhile) {
   constexpr std::array kSignals{SIGUSR1, SIGUSR2};

@@ -69,7 +69,8 @@ std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Se
 /// port. The system's resolver cannot be interrupted: it runs in a helper thread and, when the
 /// caller has gone, its answer is dropped. 16 such threads run at most; what is asked beyond that
 /// waits its turn, within its time-out. They end when there has been nothing to do for some
-/// seconds. Numbers never go to a thread.
+/// seconds, and a shared library that plug is linked into stays loaded from then on, whoever closes
+/// it (dlclose(3)). Numbers never go to a thread.
 std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,
                                   AF family, SOCK type, Protocol proto, AI flags, Timeout timeout);
 std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,

@@ -1,5 +1,6 @@
 #include "sys/syscalls.hpp"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
@@ -308,6 +309,13 @@ Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
 
 void futex_wake(const std::atomic<std::uint32_t>* word) noexcept {
   ::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+void keep_loaded() noexcept {
+  Dl_info info{};
+  // Of a program itself there is nothing to be found, nor to be kept.
+  if (::dladdr(reinterpret_cast<void*>(&keep_loaded), &info) != 0 && info.dli_fname != nullptr)
+    ::dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 Result start_thread(void (*main)(void*) noexcept, void* argument) noexcept {

@@ -131,6 +131,11 @@ Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
 /// Wakes one who sleeps there; the word may be gone by then.
 void futex_wake(const std::atomic<std::uint32_t>* word) noexcept;
 
+/// Has the shared library that this is part of stay in memory until the process ends, should a
+/// program unload it (dlclose(3)). Not with a lock held that code needs which runs while libraries
+/// are loaded.
+void keep_loaded() noexcept;
+
 /// A detached thread that takes no signals, "plug-helper" to whoever lists threads. -errno when
 /// there can be none.
 Result start_thread(void (*main)(void* argument) noexcept, void* argument) noexcept;

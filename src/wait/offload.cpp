@@ -67,6 +67,8 @@ Helpers& Helpers::current() {
   const std::uint32_t generation = sys::fork_generation();
   Helpers* seen = latest.load(std::memory_order_acquire);
   if (seen != nullptr && seen->generation_ == generation) return *seen;
+  // A helper may run after whoever has started it has unloaded what this is part of.
+  sys::keep_loaded();
   auto made = std::make_unique<Helpers>(generation, seen);
   if (latest.compare_exchange_strong(seen, made.get())) return *made.release();
   return *seen;

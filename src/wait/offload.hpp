@@ -8,7 +8,8 @@
 // work of helpers does not count meanwhile, and that work comes first: or as many as there can be
 // could wait for what none of them is left to do. They are started when they are needed and end
 // after kHelperIdle without work. They take no signals. Nothing of this is ever destroyed, so work
-// may be under way while the process ends; a forked child begins without any.
+// may be under way while the process ends; a forked child begins without any. A shared library that
+// has used them is not unloaded any more.
 
 #include <chrono>
 #include <exception>

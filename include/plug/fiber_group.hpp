@@ -14,8 +14,10 @@
 #include <plug/fiber.hpp>
 #include <plug/timeout.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -79,8 +81,9 @@ decltype(auto) timeout(const Timeout& time, F function) {
 /// is printed on standard error, unless it is asked for by Task::join().
 ///
 /// Any fiber may add children, they themselves included; all may be called from any thread.
-/// Python: asyncio.TaskGroup. Here the body of the scope goes on when a child fails: wait() is what
-/// tells.
+/// The scope itself goes on when a child fails, and wait() is what tells it: what waits for
+/// something else meanwhile is better the body of task_group(), which is cancelled then.
+/// Python: asyncio.TaskGroup.
 class TaskGroup {
  public:
   /// Throws std::bad_alloc.
@@ -112,6 +115,12 @@ class TaskGroup {
   void cancel() noexcept;
 
  private:
+  template <std::invocable<TaskGroup&> F>
+  friend auto task_group(F body);
+
+  /// Calls body(argument), and waits.
+  void run(void (*body)(void*), void* argument);
+
   const std::unique_ptr<detail::FiberGroup> group_;
   const int exceptions_;  // under way when it was made
 };
@@ -136,6 +145,41 @@ Gathered<R> result_of(fiber::Task<R>& task) {
 }  // namespace plug::detail
 
 namespace plug::fiber {
+
+/// Calls `body` in this fiber, with a group for the children that it starts, waits for them, and
+/// gives what the body returns.
+///
+///   const Bytes answer = fiber::task_group([&](fiber::TaskGroup& group) {
+///     group.spawn([&] { watch(conn); });
+///     return conn.recv(100);  // ends by CancelledError when watch() throws
+///   });
+///
+/// When a child throws, the others and the body are cancelled: the body gets CancelledError where
+/// it waits, or is about to, once. When all have ended the child's exception comes out, whatever
+/// the body has made of that. When the body throws, or this fiber is cancelled, the children are
+/// cancelled, and that comes out when all have ended; but a child's exception comes first if one
+/// has failed before, or if this fiber has merely been cancelled, which its next wait tells it
+/// again then. What is thrown besides is printed on standard error. Throws RuntimeError outside of
+/// a fiber, std::bad_alloc. Python: async with asyncio.TaskGroup() as group.
+template <std::invocable<TaskGroup&> F>
+auto task_group(F body) {
+  using R = std::decay_t<std::invoke_result_t<F&, TaskGroup&>>;
+  struct Call {
+    F& body;
+    TaskGroup group = TaskGroup();
+    std::optional<detail::Gathered<R>> result = std::nullopt;
+  } call{body};
+  call.group.run(
+      [](void* it) {
+        Call& made = *static_cast<Call*>(it);
+        if constexpr (std::is_void_v<R>)
+          made.body(made.group);
+        else
+          made.result.emplace(made.body(made.group));
+      },
+      &call);
+  if constexpr (!std::is_void_v<R>) return std::move(*call.result);
+}
 
 /// Calls all functions at once, each in a fiber of its own, and gives what they return as a tuple,
 /// with std::monostate for what returns nothing. When one throws, or the caller is cancelled, the

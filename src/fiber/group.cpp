@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "server_loop.hpp"
+
 namespace plug {
 
 namespace detail {
@@ -51,6 +53,10 @@ void FiberGroup::ended(Place child, const std::shared_ptr<FiberOutcome>& outcome
       const std::lock_guard lock(mutex_);
       first = !failed_;
       if (first) failed_ = outcome;
+      if (first && body_ != nullptr) {
+        limit_of_body_->failed.store(true);
+        body_->owner->wake(*body_);
+      }
       tell(child);
     }
     if (first) cancel();
@@ -100,6 +106,11 @@ void FiberGroup::end() noexcept {
   wait(sleeper, OnCancel::ignore);
 }
 
+bool FiberGroup::has_failed() noexcept {
+  const std::lock_guard lock(mutex_);
+  return failed_ != nullptr;
+}
+
 std::shared_ptr<FiberOutcome> FiberGroup::finish() noexcept {
   if (is_of_parent()) return nullptr;
   const std::lock_guard lock(mutex_);
@@ -107,10 +118,33 @@ std::shared_ptr<FiberOutcome> FiberGroup::finish() noexcept {
   return std::exchange(failed_, nullptr);
 }
 
+FiberGroup::Body::Body(FiberGroup& group) : group_(group) {
+  Scheduler& scheduler = scheduler_here("fiber::task_group");
+  scheduler.enter(limit_);
+  const std::lock_guard lock(group_.mutex_);
+  group_.body_ = &scheduler.current();
+  group_.limit_of_body_ = &limit_;
+}
+
+FiberGroup::Body::~Body() {
+  Scheduler* const scheduler = Scheduler::here();
+  if (scheduler == nullptr) return;
+  {
+    const std::lock_guard lock(group_.mutex_);
+    group_.body_ = nullptr;
+  }
+  scheduler->leave(limit_);
+}
+
+bool FiberGroup::Body::has_ended() noexcept {
+  Scheduler* const scheduler = Scheduler::here();
+  return scheduler != nullptr && scheduler->ended_by(limit_);
+}
+
 // --- time limits ---
 
 TimeLimit::TimeLimit(const Timeout& time)
-    : time_(time), limit_(std::make_unique<FiberLimit>(FiberLimit{deadline_of(time)})) {
+    : time_(time), limit_(std::make_unique<FiberLimit>(deadline_of(time))) {
   Scheduler* const scheduler = Scheduler::here();
   if (scheduler == nullptr) throw RuntimeError("fiber::timeout: not in a fiber");
   scheduler->enter(*limit_);
@@ -132,6 +166,18 @@ void TimeLimit::throw_if_reached() {
 
 namespace fiber {
 
+namespace {
+
+void report(const std::exception_ptr& thrown) noexcept {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (...) {
+    detail::report_exception("Exception in the body of a task group");
+  }
+}
+
+}  // namespace
+
 TaskGroup::TaskGroup()
     : group_(std::make_unique<detail::FiberGroup>()), exceptions_(std::uncaught_exceptions()) {}
 
@@ -149,6 +195,37 @@ void TaskGroup::wait() {
   if (waited != detail::Waited::handed) group_->end();
   const std::shared_ptr<detail::FiberOutcome> failed = group_->finish();
   if (handed_or_thrown(waited, sleeper) && failed) failed->rethrow();
+}
+
+void TaskGroup::run(void (*body)(void*), void* argument) {
+  std::exception_ptr thrown;
+  bool is_error = false;  // and no cancelling
+  bool late = false;      // thrown after a child had failed
+  bool cancelled = false;
+  {
+    detail::FiberGroup::Body scope(*group_);
+    try {
+      body(argument);
+      detail::Sleeper sleeper;
+      handed_or_thrown(group_->wait(sleeper, detail::OnCancel::tell), sleeper);
+    } catch (const CancelledError&) {
+      if (!scope.has_ended()) thrown = std::current_exception();
+    } catch (...) {
+      thrown = std::current_exception();
+      is_error = true;
+    }
+    late = group_->has_failed();
+    group_->end();
+    cancelled = scope.is_cancelled();
+  }
+  const std::shared_ptr<detail::FiberOutcome> failed = group_->finish();
+  if (failed && (late || !is_error)) {
+    if (is_error) report(thrown);
+    // Who has caught the error is told of that by its next wait.
+    if (cancelled) detail::scheduler_here("fiber::task_group").tell_again();
+    failed->rethrow();
+  }
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 void TaskGroup::cancel() noexcept { group_->cancel(); }

@@ -15,6 +15,25 @@ namespace plug::detail {
 
 class FiberGroup {
  public:
+  /// The fiber that starts the children, in a part of what it does that is over when one fails.
+  class Body {
+   public:
+    /// Throws RuntimeError outside of a fiber.
+    explicit Body(FiberGroup& group);
+    Body(const Body&) = delete;
+    Body& operator=(const Body&) = delete;
+    ~Body();
+
+    /// Whether this is why the fiber has been told to end.
+    bool has_ended() noexcept;
+    /// Whether it has been cancelled, and told so.
+    bool is_cancelled() const noexcept { return limit_.cancelled; }
+
+   private:
+    FiberGroup& group_;
+    FiberLimit limit_{Deadline::none()};
+  };
+
   struct Child {
     std::shared_ptr<FiberCore> fiber;  // null until it has started
     bool told;                         // on which list it is
@@ -35,6 +54,7 @@ class FiberGroup {
   Waited wait(Sleeper& sleeper, OnCancel on_cancel) noexcept;
   /// Cancels the children, and waits whatever comes.
   void end() noexcept;
+  bool has_failed() noexcept;
   /// Begins anew: what failed first, if any has.
   std::shared_ptr<FiberOutcome> finish() noexcept;
 
@@ -53,6 +73,8 @@ class FiberGroup {
   SleeperList waiting_;
   bool cancelled_ = false;
   std::shared_ptr<FiberOutcome> failed_;
+  FiberCore* body_ = nullptr;
+  FiberLimit* limit_of_body_ = nullptr;
 };
 
 }  // namespace plug::detail

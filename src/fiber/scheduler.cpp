@@ -299,7 +299,7 @@ FiberCore& Scheduler::take_runnable() noexcept {
 Deadline Scheduler::nearest_limit(const FiberCore& fiber) noexcept {
   Deadline nearest = Deadline::none();
   for (const FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer)
-    if (!limit->reached) nearest = std::min(nearest, limit->until);
+    if (!limit->reached) nearest = std::min(nearest, limit->moment());
   return nearest;
 }
 
@@ -307,8 +307,8 @@ Deadline Scheduler::nearest_limit(const FiberCore& fiber) noexcept {
 void Scheduler::tell_of_cancel(FiberCore& fiber) noexcept {
   fiber.cancelled_ = false;
   for (FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer) {
-    limit->reached = limit->reached || limit->until.remaining() == 0;
-    limit->overruled = true;
+    limit->reached = limit->reached || limit->is_over();
+    limit->overruled = limit->cancelled = true;
   }
 }
 
@@ -316,7 +316,7 @@ void Scheduler::tell_of_cancel(FiberCore& fiber) noexcept {
 void Scheduler::tell_of_limit(FiberCore& fiber) noexcept {
   FiberLimit* reason = nullptr;
   for (FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer) {
-    if (limit->reached || limit->until.remaining() != 0) continue;
+    if (limit->reached || !limit->is_over()) continue;
     limit->reached = true;
     reason = limit;
   }
@@ -348,7 +348,8 @@ Scheduler::Woken Scheduler::park_until(Deadline deadline, const char* where,
     fiber.context_.switch_to(context_);
   }
   fiber.permit_ = false;
-  over = over || (fiber.timed_out_ && limit < deadline);
+  over = over || (fiber.timed_out_ && limit < deadline) ||
+         (heeds && nearest_limit(fiber).is_immediate());
   if (over || (heeds && fiber.cancelled_)) return end_park(on_cancel);
   return fiber.timed_out_ ? Woken::by_the_clock : Woken::by_someone;
 }

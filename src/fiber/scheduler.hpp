@@ -3,6 +3,7 @@
 // The fibers of one thread: which of them runs, which can, and which wait until when.
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -57,10 +58,18 @@ class FiberMain {
 
 /// How long a fiber may take for a part of what it does. One that waits longer is told to end.
 struct FiberLimit {
+  explicit FiberLimit(Deadline last) noexcept : until(last) {}
+
+  /// Until when it may wait.
+  Deadline moment() const noexcept { return failed.load() ? Deadline::immediate() : until; }
+  bool is_over() const noexcept { return moment().remaining() == 0; }
+
   const Deadline until;
+  std::atomic<bool> failed{false};  // it is over before; set by any thread
   FiberLimit* outer = nullptr;
   bool reached = false;    // the fiber has been told
   bool overruled = false;  // it has been told for a reason outside of this part
+  bool cancelled = false;  // since it has been cancelled
 };
 
 /// What becomes of a wait of a fiber that is told to end.
@@ -218,6 +227,8 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   /// Whether the limit, and nothing outside of it, is why the fiber, which is about to leave it,
   /// has been told to end.
   bool ended_by(FiberLimit& limit) noexcept;
+  /// Has the current fiber told of its being cancelled once more.
+  void tell_again() noexcept { current_->cancelled_ = true; }
   /// The current fiber's. Throws std::bad_alloc.
   std::stop_token stop_token();
   /// Called after what may have gone on without waiting: lets others run now and then, so that

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstddef>
@@ -75,9 +76,14 @@ Result control(int epoll, int operation, int fd, std::uint32_t events,
 Result wait_briefly(int epoll, epoll_event* list, int most, std::int64_t nanoseconds) noexcept {
 #if defined(__GLIBC_PREREQ)
 #if __GLIBC_PREREQ(2, 35)
-  const timespec limit{0, nanoseconds};
-  const Result ready = result(::epoll_pwait2(epoll, list, most, &limit, nullptr));
-  if (ready != -ENOSYS && ready != -EPERM) return ready;
+  // Asked for once: valgrind prints a warning each time.
+  static std::atomic<bool> is_there{true};
+  if (is_there.load(std::memory_order_relaxed)) {
+    const timespec limit{0, nanoseconds};
+    const Result ready = result(::epoll_pwait2(epoll, list, most, &limit, nullptr));
+    if (ready != -ENOSYS && ready != -EPERM) return ready;
+    is_there.store(false, std::memory_order_relaxed);
+  }
 #endif
 #endif
   return result(::epoll_wait(epoll, list, most, nanoseconds > 0 ? 1 : 0));

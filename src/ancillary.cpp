@@ -493,6 +493,7 @@ ReceivedMessage Socket::recvmsg(std::ptrdiff_t size, std::ptrdiff_t ancsize, MSG
   // The control data first, which is then aligned.
   const std::size_t room = sys::control_padded(control_size);
   Scratch scratch(room + wanted);
+  if ((flags & MSG::TRUNC) != MSG{}) scratch.clear(room + wanted);
   Pieces pieces(MutableBuffers{MutableBytes(scratch.data() + room, wanted)});
   ReceivedInto into =
       receive_message(live(state_), pieces, scratch.data(), control_size, flags, error);

@@ -163,6 +163,9 @@ struct BatchAccess {
       message.control = control ? datagram.control_.data() : nullptr;
       message.control_size = control ? kControlSize : 0;
     }
+    // Then some sockets say that they have received something and write nothing.
+    if ((flags & static_cast<int>(MSG::TRUNC)) != 0)
+      std::memset(memory.bytes.get(), 0, memory.count * memory.size);
     Op op{.kind = Op::Kind::receive_batch,
           .flags = flags,
           .data = memory.messages.data(),

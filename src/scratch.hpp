@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 
 namespace plug::detail {
 
@@ -34,6 +35,10 @@ class Scratch {
   }
 
   char* data() noexcept { return memory_; }
+
+  /// Zeroes the first `size` bytes, for a receive that may say that it has got something and write
+  /// nothing (MSG_TRUNC): what is here was received before, by whomever.
+  void clear(std::size_t size) noexcept { std::memset(memory_, 0, size); }
 
  private:
   struct Kept {

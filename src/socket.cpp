@@ -396,7 +396,7 @@ std::size_t Socket::recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flag
 std::size_t Socket::recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags,
                               std::error_code& error) {
   const MutableBytes part = checked_part(buffer, size, error);
-  if (error) return 0;
+  if (error || part.empty()) return 0;
   SocketState& state = live(state_);
   return receive_some(state, part, static_cast<int>(flags), state.deadline(), error);
 }
@@ -407,11 +407,13 @@ std::pair<Bytes, Address> Socket::recvfrom(std::ptrdiff_t size, MSG flags) {
   if (error) [[unlikely]]
     throw_if(error, "recvfrom(" + std::to_string(size) + ")");
   return result;
+  if ((flags & MSG::TRUNC) != MSG{}) [[unlikely]]
+    scratch.clear(wanted);
 }
 
 std::pair<Bytes, Address> Socket::recvfrom(std::ptrdiff_t size, MSG flags, std::error_code& error) {
   const std::size_t wanted = checked_size(size, error);
-  if (error) return {};
+  if (wanted == 0) return {};  // with an error or without, as in Python
   detail::Scratch scratch(wanted);
   SocketState& state = live(state_);
   const auto [count, sender] =
@@ -440,6 +442,7 @@ std::pair<std::size_t, Address> Socket::recvfrom_into(MutableBytes buffer, std::
 // --- sending ---
 
 std::size_t Socket::send(BytesView data, MSG flags) {
+  if ((flags & MSG::TRUNC) != MSG{}) scratch.clear(wanted);
   std::error_code error = kNoError;
   const std::size_t count = send(data, flags, error);
   if (error) [[unlikely]]

@@ -140,18 +140,21 @@ class Socket {
 
   // --- receiving ---
 
-  /// Up to `size` bytes; empty at the end of the stream. Throws ValueError when size < 0.
+  /// Up to `size` bytes; empty at the end of the stream, and at once when `size` is 0. With
+  /// MSG::OOB and a time-out it waits for the urgent byte. With MSG::TRUNC a TCP socket drops what
+  /// it would have returned: as many zeros are. Throws ValueError when size < 0.
   Bytes recv(std::ptrdiff_t size, MSG flags = MSG{});
   Bytes recv(std::ptrdiff_t size, MSG flags, std::error_code& error);
 
   /// Receives into the caller's memory; `size` 0 is the whole buffer. Returns the count, 0 at the
-  /// end of the stream. Throws ValueError when size < 0 or above the buffer's.
+  /// end of the stream, and at once for an empty buffer. Throws ValueError when size < 0 or above
+  /// the buffer's.
   std::size_t recv_into(MutableBytes buffer, std::ptrdiff_t size = 0, MSG flags = MSG{});
   std::size_t recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags,
                         std::error_code& error);
 
   /// As recv() and recv_into(), with the sender's address (not there on a connected stream). Of a
-  /// datagram longer than `size` the rest is lost.
+  /// datagram longer than `size` the rest is lost. Of size 0 they wait for a datagram and drop it.
   std::pair<Bytes, Address> recvfrom(std::ptrdiff_t size, MSG flags = MSG{});
   std::pair<Bytes, Address> recvfrom(std::ptrdiff_t size, MSG flags, std::error_code& error);
   std::pair<std::size_t, Address> recvfrom_into(MutableBytes buffer, std::ptrdiff_t size = 0,

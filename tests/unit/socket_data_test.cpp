@@ -1,5 +1,6 @@
 // What is sent and what arrives.
 
+#include <plug/batch.hpp>
 #include <plug/socket.hpp>
 
 #include <gmock/gmock.h>
@@ -452,6 +453,95 @@ TEST(Sigpipe, NeverKillsTheProcessHoweverItSends) {
       return 0;
     });
     EXPECT_EQ(status, 7) << name;
+  }
+}
+
+// --- of no bytes, and of bytes that are dropped ---
+
+TEST(ReceiveOfNothing, TakesNothingAndDoesNotWait) {
+  for (auto& [one, other] : {tcp_pair(), socketpair(), socketpair(AF::UNIX, SOCK::DGRAM)}) {
+    auto& sock = const_cast<Socket&>(one);
+    auto& peer = const_cast<Socket&>(other);
+    for (const Timeout timeout : {Timeout(std::nullopt), Timeout(20), Timeout(0)}) {
+      sock.settimeout(timeout);
+      EXPECT_EQ(sock.recv(0), "");
+      EXPECT_EQ(sock.recv(0, MSG::PEEK), "");
+      EXPECT_EQ(sock.recv_into(MutableBytes()), 0u);
+      peer.send("abc");
+      EXPECT_EQ(sock.recv(0), "");
+      EXPECT_EQ(sock.recv_into(MutableBytes()), 0u);
+      File file = sock.makefile("rb", {.buffering = 0});
+      EXPECT_EQ(file.read(0), "");
+      EXPECT_EQ(file.readline(0), "");
+      sock.settimeout(20);
+      EXPECT_EQ(sock.recv(100), "abc");
+    }
+    sock.close();
+    EXPECT_EQ(sock.recv(0), "");
+    EXPECT_EQ(sock.recv_into(MutableBytes()), 0u);
+  }
+}
+
+TEST(ReceiveOfNothing, WithTheSenderOrAMessageWaitsAndTakesADatagram) {
+  auto [sock, peer] = socketpair(AF::UNIX, SOCK::DGRAM);
+  sock.settimeout(0.05);
+  EXPECT_THROW(sock.recvfrom(0), TimeoutError);
+  EXPECT_THROW(sock.recvfrom_into(MutableBytes()), TimeoutError);
+  EXPECT_THROW(sock.recvmsg(0), TimeoutError);
+  EXPECT_THROW(sock.recvmsg_into({}), TimeoutError);
+  for (int i = 0; i < 5; ++i) peer.send("abc");
+  EXPECT_EQ(sock.recvfrom(0).first, "");
+  EXPECT_EQ(sock.recvfrom_into(MutableBytes()).first, 0u);
+  EXPECT_EQ(sock.recvmsg(0).data, "");
+  EXPECT_EQ(sock.recvmsg_into({}).count, 0u);
+  EXPECT_EQ(sock.recv(100), "abc");
+  EXPECT_THROW(sock.recv(100), TimeoutError);
+}
+
+TEST(ReceiveOfNothing, WithTheSenderOrAMessageWaitsAndLeavesAStream) {
+  for (auto& [one, other] : {tcp_pair(), socketpair()}) {
+    auto& sock = const_cast<Socket&>(one);
+    auto& peer = const_cast<Socket&>(other);
+    sock.settimeout(0.05);
+    EXPECT_THROW(sock.recvfrom(0), TimeoutError);
+    EXPECT_THROW(sock.recvmsg(0), TimeoutError);
+    peer.send("abc");
+    EXPECT_EQ(sock.recvfrom(0).first, "");
+    EXPECT_EQ(sock.recvmsg(0).data, "");
+    EXPECT_EQ(sock.recv(100), "abc");
+  }
+}
+
+TEST(DroppingReceive, GivesNothingThatWasReceivedBefore) {
+  const std::string secret(2'000, 's');
+  for (const std::string call : {"recv", "recvfrom", "recvmsg", "recv_batch"}) {
+    auto [sock, peer] = tcp_pair();
+    auto [other, its_peer] = tcp_pair();
+    const auto has_secret = [](BytesView data) {
+      return std::string(data.data(), data.size()).find('s') != std::string::npos;
+    };
+    its_peer.send(secret);
+    EXPECT_EQ(receive_exactly(other, secret.size()), secret);
+    its_peer.send(secret);
+    EXPECT_EQ(other.recvmsg(2'000, 0, MSG::WAITALL).data.size(), secret.size());
+    peer.send("0123456789");
+    SCOPED_TRACE(call);
+    if (call == "recv") {
+      const Bytes data = sock.recv(100, MSG::TRUNC);
+      EXPECT_EQ(data.size(), 10u);
+      EXPECT_FALSE(has_secret(data));
+    } else if (call == "recvfrom") {
+      EXPECT_FALSE(has_secret(sock.recvfrom(100, MSG::TRUNC).first));
+    } else if (call == "recvmsg") {
+      EXPECT_FALSE(has_secret(sock.recvmsg(100, 0, MSG::TRUNC).data));
+    } else {
+      DatagramBatch batch({.count = 1, .size = 100});
+      for (Socket* const from : {&other, &sock}) {
+        if (from == &other) its_peer.send(secret);
+        recv_batch(*from, batch, from == &sock ? MSG::TRUNC : MSG{});
+      }
+      EXPECT_FALSE(has_secret(batch.begin()->data()));
+    }
   }
 }
 

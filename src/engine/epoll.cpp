@@ -33,7 +33,9 @@ constexpr std::uint32_t kWatched =
     bits(sys::kIn | sys::kOut | sys::kPriority | sys::kReadNormal | sys::kReadBand |
          sys::kWriteNormal | sys::kWriteBand | sys::kReadHangUp) |
     kEdge;
-constexpr std::uint64_t kWakeEvent = ~std::uint64_t{0};
+constexpr std::uint64_t kWakeEvent = ~std::uint64_t{0}, kCheckEvent = kWakeEvent - 1;
+/// How long a fiber waits before its number is looked at again.
+constexpr std::int64_t kCheckAfter = 500'000'000;  // nanoseconds
 constexpr std::size_t kEventsOfTurn = 256;
 
 /// What is known of a descriptor number.
@@ -69,6 +71,15 @@ class Slots {
     if (block >= blocks_.size()) blocks_.resize(block + 1);
     if (blocks_[block].slot(fd) == nullptr) blocks_[block] = Block::make();
     return *blocks_[block].slot(fd);
+  }
+
+  /// Calls each(number, slot) for all that there have been.
+  template <class Each>
+  void for_each(Each each) {
+    int fd = 0;
+    for (const Block& block : blocks_)
+      for (const int end = fd + static_cast<int>(kOfBlock); fd < end; ++fd)
+        if (Slot* const slot = block.slot(fd)) each(fd, *slot);
   }
 
  private:
@@ -128,6 +139,7 @@ struct Waiting {
 
   Slot* slot = nullptr;
   FiberCore* fiber = nullptr;
+  bool checked = false;
   std::uint32_t wanted = 0;
   std::uint32_t happened = 0;
   Waiting* next = nullptr;
@@ -173,6 +185,8 @@ class EpollEngine final : public EngineBase {
   long turn(Deadline deadline) override;
   void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
 
+  void check_soon() noexcept;
+  void check_numbers() noexcept;
  private:
   long watch(Slot& slot, int fd, const Descriptor* owner) noexcept;
   /// Null where the number is not registered for the descriptor.
@@ -200,6 +214,8 @@ class EpollEngine final : public EngineBase {
   long send(Descriptor& descriptor, int fd, void* data, std::size_t size, Deadline deadline);
 
   sys::OwnFd epoll_;
+  sys::OwnFd timer_;
+  bool checks_ = false;  // it is set
   sys::OwnFd wake_event_;
   Slots slots_;
   std::vector<sys::EpollEvent> events_;
@@ -211,6 +227,12 @@ long EpollEngine::open() noexcept {
   epoll_ = sys::OwnFd(static_cast<int>(epoll));
   const long event = sys::eventfd();
   if (event < 0) return event;
+  const long timer = sys::timer();
+  if (timer < 0) return timer;
+  timer_ = sys::OwnFd(static_cast<int>(timer));
+  const long added =
+      sys::epoll_add(epoll_.get(), timer_.get(), bits(sys::kIn) | kEdge, kCheckEvent);
+  if (added < 0) return added;
   wake_event_ = sys::OwnFd(static_cast<int>(event));
   return sys::epoll_add(epoll_.get(), wake_event_.get(), bits(sys::kIn), kWakeEvent);
 }
@@ -240,6 +262,30 @@ long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor) noexce
   slot.stopped = false;
   return result;
 }
+/// A number that a Descriptor has may have become another file's, by dup2(), without a word to
+/// anybody: each wait that lasts has that looked up once.
+void EpollEngine::check_soon() noexcept {
+  checks_ = true;
+  sys::timer_set(timer_.get(), kCheckAfter);
+}
+
+void EpollEngine::check_numbers() noexcept {
+  checks_ = false;
+  slots_.for_each([this](int fd, Slot& slot) {
+    if (!slot.registered || slot.owner == 0) return;
+    bool unchecked = false;
+    for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
+      unchecked = !std::exchange(waiting->checked, true) || unchecked;
+    const std::uint64_t data =
+        std::uint64_t{slot.generation} << 32 | static_cast<std::uint32_t>(fd);
+    if (!unchecked || sys::epoll_modify(epoll_.get(), fd, kWatched, data) >= 0) return;
+    // Whoever waits for it looks again, and registers what it is now.
+    slot.registered = false;
+    for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
+      scheduler_.wake(*waiting->fiber);
+  });
+}
+
 
 long EpollEngine::await_arrival(const Descriptor::InFlight& number, Arrival& arrival) {
   if (number.fd() < 0) return -EBADF;
@@ -273,6 +319,10 @@ long EpollEngine::turn(Deadline deadline) {
     if (event.data == kWakeEvent) {
       sys::eventfd_drain(wake_event_.get());
       continue;
+    if (event.data == kCheckEvent) {
+      check_numbers();
+      continue;
+    }
     }
     const auto fd = static_cast<int>(static_cast<std::uint32_t>(event.data));
     Slot& slot = *slots_.find(fd);
@@ -310,6 +360,8 @@ long EpollEngine::wait_event(Descriptor& descriptor, Number number, std::uint32_
 
 /// The same of a number that is registered for its descriptor.
 long EpollEngine::wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted,
+  if (!checks_) [[unlikely]]
+    check_soon();
                           Deadline deadline, Op::Kind kind) {
   Waiting waiting;
   waiting.list(slot, scheduler_.current(), wanted);
@@ -374,6 +426,8 @@ long EpollEngine::await_data(Descriptor& descriptor, Deadline deadline) {
     if (waited == kCancelled) scheduler_.take_cancel();
     if (waited < 0) return waited;
   }
+    if (slot->registered) continue;
+    if (const long watched = watch(*slot, in_flight.fd(), &descriptor); watched < 0) return watched;
   return 0;
 }
 

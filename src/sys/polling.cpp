@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -110,6 +111,16 @@ Result epoll_wait(int epoll, EpollEvent* events, int most, std::int64_t nanoseco
   constexpr std::int64_t kMost = std::numeric_limits<int>::max();
   const std::int64_t limit = nanoseconds < 0 ? -1 : std::min(nanoseconds / kMillisecond, kMost);
   return result(::epoll_wait(epoll, list, most, static_cast<int>(limit)));
+}
+
+Result timer() noexcept {
+  return result(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+void timer_set(int timer, std::int64_t nanoseconds) noexcept {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  const itimerspec once{{}, {nanoseconds / kSecond, nanoseconds % kSecond}};
+  ::timerfd_settime(timer, 0, &once, nullptr);
 }
 
 Result duplicate_over(int from, int to) noexcept { return result(::dup3(from, to, O_CLOEXEC)); }

@@ -38,6 +38,11 @@ PLUG_FOR_FIBER Result epoll_remove(int epoll, int fd) noexcept;
 PLUG_FOR_FIBER Result epoll_wait(int epoll, EpollEvent* events, int most,
                                  std::int64_t nanoseconds) noexcept;
 
+/// A close-on-exec, non-blocking descriptor that becomes ready `nanoseconds` after it is set. A
+/// failure to set one that there is cannot be.
+Result timer() noexcept;
+void timer_set(int timer, std::int64_t nanoseconds) noexcept;
+
 /// Makes `to` another descriptor of the file behind `from`, close-on-exec; what it was is closed.
 Result duplicate_over(int from, int to) noexcept;
 

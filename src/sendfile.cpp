@@ -56,7 +56,8 @@ class Transfer {
     positioned_ = position >= 0;
     if (begin_ < 0) return -EINVAL;
     if (begin_ > 0 && !positioned_) return -ESPIPE;
-    long result = may_sleep_past_deadline() ? -EINVAL : positioned_ ? run_file() : run_pipe();
+    // The kernel's moving knows nothing of layers.
+    long result = state_.layer ? -EINVAL : positioned_ ? run_file() : run_pipe();
     if (sent_ == 0 && is_refusal(result)) result = run_copy();
     return result;
   }
@@ -66,22 +67,22 @@ class Transfer {
   static constexpr std::size_t kCopied = std::size_t{1} << 16;
   static constexpr std::size_t kLoaded = std::size_t{1} << 18;
 
-  /// The kernel's moving has no flag against sleeping: with a time-out it needs a descriptor in
-  /// non-blocking mode, which a duplicate may have changed. It knows nothing of layers at all.
-  bool may_sleep_past_deadline() {
-    if (state_.layer) return true;
-    return !state_.deadline().is_none() && detail::on_descriptor(state_, sys::get_nonblocking) == 0;
-  }
-
   /// What to ask for next; 0 when the count has been sent.
   std::size_t next() const noexcept {
     return static_cast<std::size_t>(count_ ? std::min(*count_ - sent_, kBlock) : kBlock);
   }
 
-  /// Each wait has the time-out for itself.
-  long wait_writable() {
-    Op op{.kind = Op::Kind::ready, .flags = sys::kOut};
-    return detail::perform(state_.descriptor, op, state_.deadline());
+  /// Each wait has the time-out for itself. A descriptor that a duplicate has made non-blocking is
+  /// waited for without one too.
+  long perform_waiting(Op& op) {
+    const Deadline deadline = state_.deadline();
+    return detail::perform(state_.descriptor, op,
+                           deadline.is_none() ? Deadline::never() : deadline);
+  }
+  long perform(Op& op) {
+    const long result = detail::perform(state_.descriptor, op, state_.deadline());
+    const bool timed = state_.descriptor.heeds(detail::Descriptor::kTimed);
+    return result == -EAGAIN && !timed ? perform_waiting(op) : result;
   }
   long wait_readable() {
     Op op{.kind = Op::Kind::ready, .flags = sys::kIn, .file = file_};
@@ -120,11 +121,7 @@ class Transfer {
     while (std::size_t size = next()) {
       if (const long failed = load(offset, size); failed < 0) return failed;
       Op op{.kind = Op::Kind::send_file, .data = &offset, .size = size, .file = file_};
-      long result = detail::perform(state_.descriptor, op, state_.deadline());
-      // Without a time-out, on a descriptor that a duplicate made non-blocking.
-      if (result == -EAGAIN) {
-        if (result = wait_writable(); result >= 0) continue;
-      }
+      const long result = perform(op);
       if (result <= 0) return result;
       sent_ += result;
       if (const long stop = detail::interrupted(); stop != 0) return stop;
@@ -141,8 +138,8 @@ class Transfer {
                                     blocking ? Deadline::none() : Deadline::immediate());
       if (result == -EAGAIN) {
         result = wait_readable();
-        if (result >= 0) result = wait_writable();
-        if (result >= 0) continue;
+        // Something is in the pipe by now: what there may be no room in is the socket.
+        if (result >= 0) result = perform_waiting(op);
       }
       if (result <= 0) return result;
       sent_ += result;
@@ -182,10 +179,7 @@ class Transfer {
 
   long send_whole(BytesView data) {
     while (!data.empty()) {
-      long result = send_some(data);
-      if (result == -EAGAIN) {
-        if (result = wait_writable(); result >= 0) continue;
-      }
+      const long result = send_some(data);
       if (result < 0) return result;
       data = data.from(static_cast<std::size_t>(result));
       sent_ += result;
@@ -197,7 +191,7 @@ class Transfer {
   long send_some(BytesView data) {
     if (state_.layer) return state_.layer->send(state_.descriptor, data, 0, state_.deadline());
     Op op{.kind = Op::Kind::send, .data = const_cast<char*>(data.data()), .size = data.size()};
-    return detail::perform(state_.descriptor, op, state_.deadline());
+    return perform(op);
   }
 
   SocketState& state_;

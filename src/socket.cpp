@@ -21,6 +21,7 @@ namespace {
 using detail::AddressAccess;
 using detail::checked_size;
 using detail::Deadline;
+using detail::Descriptor;
 using detail::error_from;
 using detail::live;
 using detail::on_descriptor;
@@ -109,6 +110,26 @@ long describe(int fd, Kind& kind) {
   return read(SO::PROTOCOL, kind.proto);
 }
 
+/// Finds out which options the socket has been given for which others wait otherwise.
+void ask_for_options(Descriptor& descriptor) noexcept {
+  struct {
+    std::int64_t seconds = 0, microseconds = 0;
+  } time;
+  for (const SO name : {SO::RCVTIMEO, SO::SNDTIMEO}) {
+    std::size_t size = sizeof time;
+    if (sys::getsockopt(descriptor.fd(), static_cast<int>(SOL::SOCKET), static_cast<int>(name),
+                        &time, size) >= 0 &&
+        (time.seconds != 0 || time.microseconds != 0))
+      descriptor.heed(Descriptor::kTimed);
+  }
+  int least = 0;
+  std::size_t size = sizeof least;
+  if (sys::getsockopt(descriptor.fd(), static_cast<int>(SOL::SOCKET),
+                      static_cast<int>(SO::RCVLOWAT), &least, size) >= 0 &&
+      least > 1)
+    descriptor.heed(Descriptor::kLowWater);
+}
+
 std::string kind_text(std::string_view call, AF family, SOCK type, Protocol proto) {
   return std::string(call) + "(family=" + std::to_string(static_cast<int>(family)) +
          ", type=" + std::to_string(static_cast<int>(type)) +
@@ -133,6 +154,7 @@ std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline de
   if (accepted < 0) return result;
   AddressAccess::set_size(result.second, op.address_size, state.proto);
   auto made = own(accepted, state.family, state.type, state.proto, error);
+  if (made) made->descriptor.heed_as(state.descriptor);
   if (made && state.descriptor.known_tcp()) made->descriptor.set_known_tcp();
   result.first = detail::SocketAccess::make(std::move(made));
   return result;
@@ -212,6 +234,7 @@ Socket::Socket(Fileno fileno, std::optional<AF> family, std::optional<SOCK> type
   state_ = make_state(fileno.value, family ? static_cast<int>(*family) : kind.family,
                       type ? static_cast<int>(*type) : kind.type, proto ? int{*proto} : kind.proto,
                       error);
+  if (state_) ask_for_options(state_->descriptor);
 }
 
 void Socket::close_quietly() noexcept {
@@ -333,6 +356,7 @@ Socket Socket::dup(std::error_code& error) const {
   auto copy = std::make_shared<SocketState>(owner.get(), state.family, state.type, state.proto,
                                             state.timeout());
   owner.release();
+  copy->descriptor.heed_as(state.descriptor);
   return Socket(std::move(copy));
 }
 
@@ -345,9 +369,11 @@ namespace {
 std::optional<Bytes> recv_when_there_is(SocketState& state, std::size_t size,
                                         detail::Deadline deadline, std::error_code& error) {
   detail::Waiter& waiter = *detail::current_waiter();
-  if (!waiter.tells_of_data(size) || deadline.is_immediate() || state.descriptor.timed_by_system())
+  if (!waiter.tells_of_data(size) || deadline.is_immediate() || state.descriptor.heeds_options())
     return std::nullopt;
-  for (;;) {
+  // A descriptor of which it is said again and again that there is something, and there is nothing,
+  // is waited for as one that takes memory.
+  for (int attempts = 0; attempts < 2; ++attempts) {
     long result = waiter.await_data(state.descriptor, deadline);
     if (result == 0) {
       detail::Scratch scratch(size);
@@ -360,6 +386,7 @@ std::optional<Bytes> recv_when_there_is(SocketState& state, std::size_t size,
       return Bytes();
     }
   }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -374,12 +401,14 @@ Bytes Socket::recv(std::ptrdiff_t size, MSG flags) {
 
 Bytes Socket::recv(std::ptrdiff_t size, MSG flags, std::error_code& error) {
   const std::size_t wanted = checked_size(size, error);
-  if (error) return {};
+  if (wanted == 0) return {};  // with an error or without, as in Python
   SocketState& state = live(state_);
   const detail::Deadline deadline = state.deadline();
   if (detail::current_waiter() != nullptr && flags == MSG{} && !state.layer)
     if (auto data = recv_when_there_is(state, wanted, deadline, error)) return *std::move(data);
   detail::Scratch scratch(wanted);
+  if ((flags & MSG::TRUNC) != MSG{}) [[unlikely]]
+    scratch.clear(wanted);
   const std::size_t count =
       receive_some(state, {scratch.data(), wanted}, static_cast<int>(flags), deadline, error);
   return error ? Bytes() : Bytes(scratch.data(), std::min(count, wanted));
@@ -407,14 +436,13 @@ std::pair<Bytes, Address> Socket::recvfrom(std::ptrdiff_t size, MSG flags) {
   if (error) [[unlikely]]
     throw_if(error, "recvfrom(" + std::to_string(size) + ")");
   return result;
-  if ((flags & MSG::TRUNC) != MSG{}) [[unlikely]]
-    scratch.clear(wanted);
 }
 
 std::pair<Bytes, Address> Socket::recvfrom(std::ptrdiff_t size, MSG flags, std::error_code& error) {
   const std::size_t wanted = checked_size(size, error);
-  if (wanted == 0) return {};  // with an error or without, as in Python
+  if (error) return {};
   detail::Scratch scratch(wanted);
+  if ((flags & MSG::TRUNC) != MSG{}) scratch.clear(wanted);
   SocketState& state = live(state_);
   const auto [count, sender] =
       receive_from(state, {scratch.data(), wanted}, flags, state.deadline(), error);
@@ -442,7 +470,6 @@ std::pair<std::size_t, Address> Socket::recvfrom_into(MutableBytes buffer, std::
 // --- sending ---
 
 std::size_t Socket::send(BytesView data, MSG flags) {
-  if ((flags & MSG::TRUNC) != MSG{}) scratch.clear(wanted);
   std::error_code error = kNoError;
   const std::size_t count = send(data, flags, error);
   if (error) [[unlikely]]
@@ -558,9 +585,10 @@ void Socket::setsockopt(OptionLevel level, OptionName name, BytesView value,
   error = error_from(on_descriptor(live(state_), [=](int fd) {
     return sys::setsockopt(fd, level, name, value.data(), value.size());
   }));
-  if (OptionLevel(SOL::SOCKET) == level &&
-      (OptionName(SO::RCVTIMEO) == name || OptionName(SO::SNDTIMEO) == name))
-    live(state_).descriptor.set_timed_by_system();
+  if (OptionLevel(SOL::SOCKET) != level) return;
+  if (OptionName(SO::RCVTIMEO) == name || OptionName(SO::SNDTIMEO) == name)
+    live(state_).descriptor.heed(Descriptor::kTimed);
+  if (OptionName(SO::RCVLOWAT) == name) live(state_).descriptor.heed(Descriptor::kLowWater);
 }
 
 int Socket::getsockopt(OptionLevel level, OptionName name) const {
@@ -704,8 +732,9 @@ Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code&
   Kind kind;
   error = error_from(describe(owner.get(), kind));
   if (error) return detail::SocketAccess::make(nullptr);
-  return detail::SocketAccess::make(
-      own(owner.release(), static_cast<int>(family), static_cast<int>(type), proto, error));
+  auto state = own(owner.release(), static_cast<int>(family), static_cast<int>(type), proto, error);
+  if (state) ask_for_options(state->descriptor);
+  return detail::SocketAccess::make(std::move(state));
 }
 
 OwnedFd dup(Fileno fileno) {

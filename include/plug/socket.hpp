@@ -113,7 +113,8 @@ class Socket {
   std::pair<Socket, Address> accept(std::error_code& error);
 
   /// Connects, within the time-out. Throws OSError naming the address; a name that is not found is
-  /// gaierror. Without a time-out to wait (zero): BlockingIOError EINPROGRESS.
+  /// gaierror. Without a time-out to wait (zero): BlockingIOError EINPROGRESS, or EAGAIN where a
+  /// Unix listener has no room.
   void connect(const AddressLike& address);
   void connect(const AddressLike& address, std::error_code& error);
 
@@ -238,7 +239,8 @@ class Socket {
   Address getpeername(std::error_code& error) const;
 
   /// Sets an option to an integer (OverflowError when it does not fit a C int), to bytes as they
-  /// are, or (nullopt) to no value with a length.
+  /// are, or (nullopt) to no value with a length. SO::RCVTIMEO, SO::SNDTIMEO and SO::RCVLOWAT count
+  /// in fibers too, on this socket, what it accepts, and duplicates that are made afterwards.
   template <std::integral T>
   void setsockopt(OptionLevel level, OptionName name, T value) {
     using Widest = std::conditional_t<std::is_signed_v<T>, long long, unsigned long long>;

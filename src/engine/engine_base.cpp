@@ -12,8 +12,17 @@ namespace plug::detail {
 
 namespace {
 
-constexpr std::int64_t kFirstPause = 100'000;  // nanoseconds
-constexpr int kOutOfBand = 0x1, kPeek = 0x2, kWaitAll = 0x100, kErrorQueue = 0x2000;
+/// What tells that a stream may have more than before, or has no more.
+constexpr int kMore = sys::kIn | sys::kReadHangUp | sys::kPriority;
+
+/// An option of a socket at SOL_SOCKET; -1 where it has none.
+int integer_option(int fd, SO name) noexcept {
+  int value = 0;
+  std::size_t size = sizeof value;
+  const long got =
+      sys::getsockopt(fd, static_cast<int>(SOL::SOCKET), static_cast<int>(name), &value, size);
+  return got < 0 ? -1 : value;
+}
 
 /// Whether it gives EAGAIN on a plain thread too, though the socket has no time-out.
 bool never_waits(const Op& op) noexcept {
@@ -28,15 +37,21 @@ sys::Message* message_of(const Op& op) noexcept {
   return has ? static_cast<sys::Message*>(op.data) : nullptr;
 }
 
+std::size_t size_of(const Op& op) noexcept {
+  const sys::Message* const message = message_of(op);
+  if (message == nullptr) return op.size;
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < message->count; ++i) size += message->pieces[i].size;
+  return size;
+}
+
 /// An operation that goes on until all of it has been done, with a call for each part. In the end
 /// it is as it was, but for what the calls have said beside the data.
 class Whole {
  public:
-  explicit Whole(Op& op) noexcept : op_(op), message_(message_of(op)), was_(op), left_(op.size) {
-    if (message_ == nullptr) return;
-    message_was_ = *message_;
-    left_ = 0;
-    for (std::size_t i = 0; i < message_->count; ++i) left_ += message_->pieces[i].size;
+  explicit Whole(Op& op) noexcept
+      : op_(op), message_(message_of(op)), was_(op), left_(size_of(op)) {
+    if (message_ != nullptr) message_was_ = *message_;
   }
   Whole(const Whole&) = delete;
   Whole& operator=(const Whole&) = delete;
@@ -118,11 +133,7 @@ class Whole {
 }  // namespace
 
 bool is_stream(int fd) noexcept {
-  int type = 0;
-  std::size_t size = sizeof type;
-  return sys::getsockopt(fd, static_cast<int>(SOL::SOCKET), static_cast<int>(SO::TYPE), &type,
-                         size) >= 0 &&
-         type == static_cast<int>(SOCK::STREAM);
+  return integer_option(fd, SO::TYPE) == static_cast<int>(SOCK::STREAM);
 }
 
 long try_once(Descriptor& descriptor, int fd, Op& op) noexcept {
@@ -136,21 +147,51 @@ long try_once(Descriptor& descriptor, int fd, Op& op) noexcept {
   return attempt(fd, op);
 }
 
-/// For what nothing tells the end of. Each time twice as long, from `pause` on.
-long EngineBase::wait_a_while(Descriptor& descriptor, Deadline deadline, std::int64_t& pause,
-                              Op::Kind kind) {
-  constexpr std::int64_t kLongest = 50'000'000;  // nanoseconds
-  const Deadline look_again = std::min(deadline, Deadline::after(pause));
-  pause = std::min(2 * pause, kLongest);
-  const long waited = park(descriptor, look_again, kind);
-  if (waited < 0 && waited != kTimedOut) return waited;
-  return deadline.remaining() == 0 ? kTimedOut : 0;
+/// For what nothing tells the end of.
+long EngineBase::pause(Descriptor& descriptor, Deadline end, Op::Kind kind) {
+  const long waited = park(descriptor, end, kind);
+  return waited == kTimedOut ? 0 : waited;
+}
+
+long EngineBase::wait_again(Descriptor& descriptor, int fd, Attempts& attempts, Deadline deadline,
+                            Op::Kind kind) {
+  if (attempts.waited() && deadline.remaining() == 0) return kTimedOut;
+  switch (attempts.next(fd, tells_of_changes())) {
+    case Attempts::Next::try_again:
+      return 0;
+    case Attempts::Next::pause:
+      return pause(descriptor, attempts.pause(deadline), kind);
+    case Attempts::Next::await_change: {
+      const Number watch{attempts.watch().fd(), false};
+      const long ready = wait_ready(descriptor, watch, sys::kIn, deadline, kind);
+      if (ready >= 0) attempts.ended(attempts.watch().take());
+      return ready;
+    }
+    case Attempts::Next::await_ready:
+      break;
+  }
+  const long ready = wait_change(descriptor, fd, attempts.events(), deadline, kind);
+  if (ready >= 0) attempts.ended(ready);
+  return ready;
+}
+
+long EngineBase::try_until_done(Descriptor& descriptor, int fd, Op& op, Deadline deadline,
+                                long result) {
+  while (result == -EINTR) result = try_once(descriptor, fd, op);
+  if (result != -EAGAIN && !found_nothing_urgent(op, result)) return result;
+  for (Attempts attempts(events_of(op, result));;) {
+    const long waited = wait_again(descriptor, fd, attempts, deadline, op.kind);
+    if (waited < 0) return waited;
+    do result = try_once(descriptor, fd, op);
+    while (result == -EINTR);
+    if (result != -EAGAIN) return result;
+  }
 }
 
 // --- operations ---
 
 long EngineBase::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
-  const long result = deadline.is_none() && descriptor.timed_by_system()
+  const long result = deadline.is_none() && descriptor.heeds(Descriptor::kTimed)
                           ? perform_timed_by_system(descriptor, op)
                           : perform_until(descriptor, op, deadline);
   scheduler_.did_not_wait();
@@ -170,8 +211,7 @@ long EngineBase::perform_timed_by_system(Descriptor& descriptor, Op& op) {
   } time;
   std::size_t size = sizeof time;
   const SO name = receives(op.kind) || op.kind == Op::Kind::accept ? SO::RCVTIMEO : SO::SNDTIMEO;
-  const bool dont_wait = has_flags(op.kind) && (op.flags & sys::kDontWait) != 0;
-  if (op.kind == Op::Kind::ready || dont_wait ||
+  if (op.kind == Op::Kind::ready || never_waits(op) ||
       sys::getsockopt(descriptor.fd(), static_cast<int>(SOL::SOCKET), static_cast<int>(name), &time,
                       size) < 0 ||
       (time.seconds == 0 && time.microseconds == 0))
@@ -188,8 +228,12 @@ long EngineBase::perform_until(Descriptor& descriptor, Op& op, Deadline deadline
   if (fd < 0) return -EBADF;
   if (deadline.is_immediate() || (deadline.is_none() && never_waits(op)))
     return try_now(descriptor, fd, op);
-  const long result =
-      deadline.is_none() ? block(descriptor, fd, op) : wait_for(descriptor, fd, op, deadline);
+  long result = 0;
+  if (descriptor.heeds(Descriptor::kLowWater)) [[unlikely]]
+    result = await_low_water(descriptor, fd, op, deadline);
+  if (result == 0)
+    result =
+        deadline.is_none() ? block(descriptor, fd, op) : wait_for(descriptor, fd, op, deadline);
   if (result == kCancelled) scheduler_.take_cancel();
   return result;
 }
@@ -217,8 +261,11 @@ long EngineBase::wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadl
       return connect(descriptor, fd, op, deadline);
     case Op::Kind::send_file:
     case Op::Kind::send_pipe:
-      return send_by_trying(descriptor, fd, op, deadline);
+      return try_until_done(descriptor, fd, op, deadline);
     default:
+      // What an engine knows of a descriptor is what comes next in order.
+      if (receives(op.kind) && (!takes_next(op) || descriptor.heeds(Descriptor::kLowWater)))
+        return try_until_done(descriptor, fd, op, deadline);
       return transfer(descriptor, fd, op, deadline);
   }
 }
@@ -258,41 +305,57 @@ bool EngineBase::can_go_on(Descriptor& descriptor, int fd, Op::Kind kind) {
   return (ready & sys::kError) == 0 || (reads && sys::readable_bytes(fd) > 0);
 }
 
-/// A receive with MSG_WAITALL that leaves what it receives where it is, so that nothing tells when
-/// there is more.
-long EngineBase::peek_whole(Descriptor& descriptor, int fd, Op& op) {
-  op.flags &= ~kWaitAll;
-  Whole whole(op);
-  for (std::int64_t pause = kFirstPause;;) {
-    const long result = transfer(descriptor, fd, op, Deadline::none());
-    if (result <= 0 || static_cast<std::size_t>(result) >= whole.left() || !is_stream(fd))
-      return result;
-    sys::PollEntry ended{fd, sys::kReadHangUp, 0};
-    if (sys::poll(&ended, 1, 0) != 0) return result;
-    const long waited = wait_a_while(descriptor, Deadline::none(), pause, op.kind);
-    if (waited < 0) return waited;
-    whole.prepare();
-  }
+/// Whether a receive of a stream that needs `size` bytes would wait for no more.
+bool EngineBase::is_enough(int fd, std::size_t size) noexcept {
+  // Behind the end, or urgent data, a receive does not look.
+  sys::PollEntry entry{fd, sys::kReadHangUp | sys::kPriority, 0};
+  if (poll_now({&entry, 1}) != 0) return true;
+  const long there = sys::readable_bytes(fd);
+  return there < 0 || static_cast<std::size_t>(there) >= size;
 }
 
-long EngineBase::send_by_trying(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
-  for (;;) {
-    const long result = try_once(descriptor, fd, op);
-    if (result == -EINTR) continue;
-    if (result != -EAGAIN) return result;
-    const long waited = wait_again(descriptor, fd, sys::kOut, deadline, op.kind);
+/// Waits as a receive of the system does for SO_RCVLOWAT: with a deadline as poll() has it. 0, or
+/// as park().
+long EngineBase::await_low_water(Descriptor& descriptor, int fd, const Op& op, Deadline deadline) {
+  if (op.kind > Op::Kind::receive_message || events_of(op, 0) != sys::kIn) return 0;
+  if (!deadline.is_none())
+    return std::min(wait_ready(descriptor, {fd, true}, sys::kIn, deadline, op.kind), 0L);
+  if ((op.flags & kWaitAll) != 0 || !is_stream(fd)) return 0;
+  const auto mark = static_cast<std::size_t>(std::max(integer_option(fd, SO::RCVLOWAT), 1));
+  const std::size_t size = std::min(mark, size_of(op));
+  Pause pauses;
+  for (Attempts attempts(kMore); !is_enough(fd, size);) {
+    // Of less than the mark nothing tells.
+    const long waited = size < mark ? pause(descriptor, pauses.next(deadline), op.kind)
+                                    : wait_again(descriptor, fd, attempts, deadline, op.kind);
     if (waited < 0) return waited;
   }
+  return 0;
+}
+
+/// A receive with MSG_WAITALL that leaves what it receives where it is. Of a Unix socket the system
+/// waits for no more than there is.
+long EngineBase::peek_whole(Descriptor& descriptor, int fd, Op& op) {
+  op.flags &= ~kWaitAll;
+  if (is_stream(fd) && integer_option(fd, SO::DOMAIN) != static_cast<int>(AF::UNIX)) {
+    const std::size_t size = size_of(op);
+    for (Attempts attempts(kMore); !is_enough(fd, size);) {
+      const long waited = wait_again(descriptor, fd, attempts, Deadline::none(), op.kind);
+      if (waited < 0) return waited;
+    }
+  }
+  return try_until_done(descriptor, fd, op, Deadline::none());
 }
 
 long EngineBase::connect(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
-  for (std::int64_t pause = kFirstPause;;) {
+  for (Pause pauses;;) {
     const long result = connect_once(descriptor, fd, op, deadline);
     if (result == -EINTR) continue;
     if (result == -EAGAIN) {
       // The listener of a Unix socket has no room, and nothing tells when it has.
-      const long waited = wait_a_while(descriptor, deadline, pause, op.kind);
+      const long waited = pause(descriptor, pauses.next(deadline), op.kind);
       if (waited < 0) return waited;
+      if (deadline.remaining() == 0) return kTimedOut;
       continue;
     }
     if (result != -EINPROGRESS) return result;

@@ -9,6 +9,7 @@
 
 #include "engine/engine.hpp"
 #include "fiber/scheduler.hpp"
+#include "wait/attempts.hpp"
 
 namespace plug::detail {
 
@@ -24,6 +25,11 @@ inline const char* name_of(Op::Kind kind) noexcept {
 inline bool has_flags(Op::Kind kind) noexcept { return kind <= Op::Kind::send_batch; }
 
 inline bool receives(Op::Kind kind) noexcept { return kind <= Op::Kind::receive_batch; }
+
+/// Whether a receive is of what has come last and lies in order, and takes that.
+inline bool takes_next(const Op& op) noexcept {
+  return receives(op.kind) && (op.flags & (kPeek | kOutOfBand | kErrorQueue)) == 0;
+}
 
 /// Whether it moves many messages, each of them whole.
 inline bool is_batch(Op::Kind kind) noexcept {
@@ -86,11 +92,12 @@ class EngineBase : public Engine {
   /// The ready ones of `events`.
   virtual long wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
                           Op::Kind kind) = 0;
-  /// After a call on the descriptor has given EAGAIN: waits until it may be tried again.
-  virtual long wait_again(Descriptor& descriptor, int fd, int events, Deadline deadline,
-                          Op::Kind kind) {
+  /// The same; or, of an engine that tells_of_changes(), what has happened since the last time.
+  virtual long wait_change(Descriptor& descriptor, int fd, int events, Deadline deadline,
+                           Op::Kind kind) {
     return wait_ready(descriptor, {fd, true}, events, deadline, kind);
   }
+  virtual bool tells_of_changes() const noexcept { return false; }
 
   /// Parks until there may be something new. 0; kCancelled, of which the fiber is not told before
   /// the whole operation ends with it; -EBADF, kTimedOut, or how the interrupt hook ends the call.
@@ -113,8 +120,14 @@ class EngineBase : public Engine {
   /// it has been the count is the result, whatever comes next.
   long move_whole(Descriptor& descriptor, int fd, Op& op, long part = 0);
 
-  /// Sends by trying until there is room, each time when the descriptor is said to be ready.
-  long send_by_trying(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+  /// Does it by trying, each time when something has happened to the descriptor, until an attempt
+  /// is not in vain; `result` is that of the last.
+  long try_until_done(Descriptor& descriptor, int fd, Op& op, Deadline deadline,
+                      long result = -EINTR);
+
+  /// After an attempt in vain: waits until it may be made again. Negative when it is not to be.
+  long wait_again(Descriptor& descriptor, int fd, Attempts& attempts, Deadline deadline,
+                  Op::Kind kind);
 
   Scheduler& scheduler_;
 
@@ -127,7 +140,9 @@ class EngineBase : public Engine {
   long peek_whole(Descriptor& descriptor, int fd, Op& op);
   bool can_go_on(Descriptor& descriptor, int fd, Op::Kind kind);
   long connect(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
-  long wait_a_while(Descriptor& descriptor, Deadline deadline, std::int64_t& pause, Op::Kind kind);
+  bool is_enough(int fd, std::size_t size) noexcept;
+  long await_low_water(Descriptor& descriptor, int fd, const Op& op, Deadline deadline);
+  long pause(Descriptor& descriptor, Deadline end, Op::Kind kind);
 };
 
 }  // namespace plug::detail

@@ -25,7 +25,7 @@ constexpr std::uint32_t bits(short events) noexcept { return static_cast<std::ui
 constexpr std::uint32_t kEdge = std::uint32_t{1} << 31;
 constexpr std::uint32_t kFailed = bits(sys::kHangUp | sys::kError);  // never asked for
 constexpr std::uint32_t kEnded = kFailed | bits(sys::kReadHangUp);
-constexpr std::uint32_t kReadable = bits(sys::kIn) | kEnded, kWritable = bits(sys::kOut) | kFailed;
+constexpr std::uint32_t kReadable = bits(sys::kIn) | kEnded;
 // After these a read of less than was asked for says nothing of what comes next: the end, an error,
 // or what lies behind urgent data, where each read stops.
 constexpr std::uint32_t kStops = kEnded | bits(sys::kPriority);
@@ -159,10 +159,8 @@ bool is_tcp(int fd) noexcept {
 
 /// Whether it has read less than was asked for.
 bool is_short(const Op& op, long result) noexcept {
-  constexpr int kPeek = 0x2;
   const bool moves = op.kind == Op::Kind::receive || op.kind == Op::Kind::receive_batch;
-  return moves && (op.flags & kPeek) == 0 && result > 0 &&
-         static_cast<std::size_t>(result) < op.size;
+  return moves && result > 0 && static_cast<std::size_t>(result) < op.size;
 }
 
 class EpollEngine final : public EngineBase {
@@ -185,10 +183,10 @@ class EpollEngine final : public EngineBase {
   long turn(Deadline deadline) override;
   void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
 
-  void check_soon() noexcept;
-  void check_numbers() noexcept;
  private:
   long watch(Slot& slot, int fd, const Descriptor* owner) noexcept;
+  void check_soon() noexcept;
+  void check_numbers() noexcept;
   /// Null where the number is not registered for the descriptor.
   Slot* slot_of(const Descriptor& descriptor, int fd) const noexcept {
     Slot* const slot = slots_.find(fd);
@@ -201,8 +199,9 @@ class EpollEngine final : public EngineBase {
   long connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
   long wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
                   Op::Kind kind) override;
-  long wait_again(Descriptor& descriptor, int fd, int events, Deadline deadline,
-                  Op::Kind kind) override;
+  long wait_change(Descriptor& descriptor, int fd, int events, Deadline deadline,
+                   Op::Kind kind) override;
+  bool tells_of_changes() const noexcept override { return true; }
   long wait_event(Descriptor& descriptor, Number number, std::uint32_t wanted, Deadline deadline,
                   Op::Kind kind);
   long wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted, Deadline deadline,
@@ -214,9 +213,9 @@ class EpollEngine final : public EngineBase {
   long send(Descriptor& descriptor, int fd, void* data, std::size_t size, Deadline deadline);
 
   sys::OwnFd epoll_;
+  sys::OwnFd wake_event_;
   sys::OwnFd timer_;
   bool checks_ = false;  // it is set
-  sys::OwnFd wake_event_;
   Slots slots_;
   std::vector<sys::EpollEvent> events_;
 };
@@ -227,13 +226,13 @@ long EpollEngine::open() noexcept {
   epoll_ = sys::OwnFd(static_cast<int>(epoll));
   const long event = sys::eventfd();
   if (event < 0) return event;
+  wake_event_ = sys::OwnFd(static_cast<int>(event));
   const long timer = sys::timer();
   if (timer < 0) return timer;
   timer_ = sys::OwnFd(static_cast<int>(timer));
   const long added =
       sys::epoll_add(epoll_.get(), timer_.get(), bits(sys::kIn) | kEdge, kCheckEvent);
   if (added < 0) return added;
-  wake_event_ = sys::OwnFd(static_cast<int>(event));
   return sys::epoll_add(epoll_.get(), wake_event_.get(), bits(sys::kIn), kWakeEvent);
 }
 
@@ -262,6 +261,7 @@ long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor) noexce
   slot.stopped = false;
   return result;
 }
+
 /// A number that a Descriptor has may have become another file's, by dup2(), without a word to
 /// anybody: each wait that lasts has that looked up once.
 void EpollEngine::check_soon() noexcept {
@@ -285,7 +285,6 @@ void EpollEngine::check_numbers() noexcept {
       scheduler_.wake(*waiting->fiber);
   });
 }
-
 
 long EpollEngine::await_arrival(const Descriptor::InFlight& number, Arrival& arrival) {
   if (number.fd() < 0) return -EBADF;
@@ -319,10 +318,10 @@ long EpollEngine::turn(Deadline deadline) {
     if (event.data == kWakeEvent) {
       sys::eventfd_drain(wake_event_.get());
       continue;
+    }
     if (event.data == kCheckEvent) {
       check_numbers();
       continue;
-    }
     }
     const auto fd = static_cast<int>(static_cast<std::uint32_t>(event.data));
     Slot& slot = *slots_.find(fd);
@@ -360,9 +359,9 @@ long EpollEngine::wait_event(Descriptor& descriptor, Number number, std::uint32_
 
 /// The same of a number that is registered for its descriptor.
 long EpollEngine::wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted,
+                          Deadline deadline, Op::Kind kind) {
   if (!checks_) [[unlikely]]
     check_soon();
-                          Deadline deadline, Op::Kind kind) {
   Waiting waiting;
   waiting.list(slot, scheduler_.current(), wanted);
   const long waited = park(descriptor, deadline, kind);
@@ -382,8 +381,8 @@ long EpollEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
   }
 }
 
-long EpollEngine::wait_again(Descriptor& descriptor, int fd, int events, Deadline deadline,
-                             Op::Kind kind) {
+long EpollEngine::wait_change(Descriptor& descriptor, int fd, int events, Deadline deadline,
+                              Op::Kind kind) {
   return wait_event(descriptor, {fd, true}, static_cast<std::uint32_t>(events) | kFailed, deadline,
                     kind);
 }
@@ -398,13 +397,15 @@ void EpollEngine::note(Slot& slot, Op::Kind kind, long result, bool is_short) no
 template <class Try, class IsShort>
 long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind,
                           Try try_it, IsShort is_short) {
-  for (;;) {
+  for (bool has_waited = false;; has_waited = true) {
     Slot* const slot = slot_of(descriptor, fd);
     if (slot == nullptr || slot->readable) {
       const long result = try_it();
       if (slot != nullptr) note(*slot, kind, result, is_short(result));
       if (result == -EINTR) continue;
       if (result != -EAGAIN) return result;
+      // What is said to have happened may be nothing for this call, again and again.
+      if (has_waited && deadline.remaining() == 0) return kTimedOut;
     }
     const long waited = slot != nullptr
                             ? wait_in(*slot, descriptor, kReadable, deadline, kind)
@@ -425,9 +426,9 @@ long EpollEngine::await_data(Descriptor& descriptor, Deadline deadline) {
     const long waited = wait_in(*slot, descriptor, kReadable, deadline, Op::Kind::receive);
     if (waited == kCancelled) scheduler_.take_cancel();
     if (waited < 0) return waited;
-  }
     if (slot->registered) continue;
     if (const long watched = watch(*slot, in_flight.fd(), &descriptor); watched < 0) return watched;
+  }
   return 0;
 }
 
@@ -448,19 +449,13 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
     return receive(
         descriptor, fd, deadline, op.kind, [&] { return try_once(descriptor, fd, op); },
         [&](long result) { return is_short(op, result); });
-  for (;;) {
-    const long result = try_once(descriptor, fd, op);
-    if (result == -EINTR) continue;
-    if (result != -EAGAIN) return result;
-    const long waited = wait_event(descriptor, {fd, true}, kWritable, deadline, op.kind);
-    if (waited < 0) return waited;
-  }
+  return try_until_done(descriptor, fd, op, deadline);
 }
 
 /// What is made most, without all that others need.
 long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
                        int flags, Deadline deadline) {
-  if (flags != 0 || deadline.is_immediate() || descriptor.timed_by_system() || faults != nullptr)
+  if (flags != 0 || deadline.is_immediate() || descriptor.heeds_options() || faults != nullptr)
       [[unlikely]]
     return Waiter::move(descriptor, kind, data, size, flags, deadline);
   const Descriptor::InFlight in_flight(descriptor, false);
@@ -490,13 +485,7 @@ long EpollEngine::send(Descriptor& descriptor, int fd, void* data, std::size_t s
 }
 
 long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
-  for (;;) {
-    const long result = try_once(descriptor, fd, op);
-    if (result == -EINTR) continue;
-    if (result != -EAGAIN) return result;
-    const long waited = wait_event(descriptor, {fd, true}, kReadable, deadline, op.kind);
-    if (waited < 0) return waited;
-  }
+  return try_until_done(descriptor, fd, op, deadline);
 }
 
 long EpollEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline /*deadline*/) {

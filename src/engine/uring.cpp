@@ -40,6 +40,13 @@ constexpr std::size_t kMostLent = 4096;
 constexpr std::size_t kTogether = 64;
 constexpr unsigned kTagShift = 48;  // of a pointer's bits the upper 16 are spare
 
+/// What to ask of a poll for these events: of one for urgent data alone the kernel drops all that
+/// would wake it.
+unsigned polled(short events) noexcept {
+  const bool urgent = (events & sys::kPriority) != 0;
+  return static_cast<std::uint16_t>(urgent ? events | sys::kReadBand : events);
+}
+
 /// A fiber that waits for operations to end, and what has come of them. On its stack.
 struct alignas(8) Completion {
   FiberCore& fiber;
@@ -159,7 +166,6 @@ class UringEngine final : public EngineBase {
                     const char* where) noexcept;
 
   long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
-  long transfer_batch(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
   long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
   long connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
   long wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
@@ -366,28 +372,17 @@ long UringEngine::submit(Descriptor& descriptor, int fd, Op& op, Deadline deadli
   return reason == 0 ? result : reason;
 }
 
-long UringEngine::transfer_batch(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
-  for (;;) {
-    const long result = try_once(descriptor, fd, op);
-    if (result == -EINTR) continue;
-    if (result != -EAGAIN) return result;
-    const long ready = wait_ready(descriptor, {fd, true}, receives(op.kind) ? sys::kIn : sys::kOut,
-                                  deadline, op.kind);
-    if (ready < 0) return ready;
-  }
-}
-
 long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
   // Nobody waits but the fiber, and for no more than there is.
   op.flags &= ~(sys::kDontWait | MSG_WAITALL);
   const bool reads = receives(op.kind);
   // io_uring has no such operation.
-  if (is_batch(op.kind)) return transfer_batch(descriptor, fd, op, deadline);
+  if (is_batch(op.kind)) return try_until_done(descriptor, fd, op, deadline);
   // Where a Unix receiver has no room the kernel tries again with what it has read from already,
   // and sends an empty datagram.
   if (op.kind == Op::Kind::send_to || (op.kind == Op::Kind::send_message && !is_stream(fd)))
-    return send_by_trying(descriptor, fd, op, deadline);
-  for (;;) {
+    return try_until_done(descriptor, fd, op, deadline);
+  for (std::optional<Attempts> attempts;;) {
     sys::Piece piece{op.data, op.size};
     sys::Message around{.address = op.address,
                         .address_size = static_cast<std::uint32_t>(op.address_size),
@@ -414,21 +409,21 @@ long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
     if (result == -EINTR) continue;
     if (result == -EAGAIN) {
       // In non-blocking mode some kernels do not wait.
-      const long ready =
-          wait_ready(descriptor, {fd, true}, reads ? sys::kIn : sys::kOut, deadline, op.kind);
-      if (ready < 0) return ready;
+      if (!attempts) attempts.emplace(reads ? sys::kIn : sys::kOut);
+      const long waited = wait_again(descriptor, fd, *attempts, deadline, op.kind);
+      if (waited < 0) return waited;
       continue;
     }
     // The kernel adds the flag by itself here.
     if ((result == -EINVAL || result == -EOPNOTSUPP) && !reads && sys::refuses_nosignal(fd))
-      return send_by_trying(descriptor, fd, op, deadline);
+      return try_until_done(descriptor, fd, op, deadline);
     if (op.kind == Op::Kind::receive_from && result >= 0) op.address_size = around.address_size;
     return result;
   }
 }
 
 long UringEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
-  for (;;) {
+  for (std::optional<Attempts> attempts;;) {
     auto size = static_cast<socklen_t>(op.address_size);
     const long result =
         submit(descriptor, fd, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
@@ -437,8 +432,9 @@ long UringEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadli
         });
     if (result == -EINTR) continue;
     if (result == -EAGAIN) {
-      const long ready = wait_ready(descriptor, {fd, true}, sys::kIn, deadline, op.kind);
-      if (ready < 0) return ready;
+      if (!attempts) attempts.emplace(sys::kIn);
+      const long waited = wait_again(descriptor, fd, *attempts, deadline, op.kind);
+      if (waited < 0) return waited;
       continue;
     }
     op.address_size = size;
@@ -467,10 +463,15 @@ long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
   for (;;) {
     const long result =
         submit(descriptor, number.fd, op, deadline, name_of(kind), [&](io_uring_sqe& submission) {
-          ::io_uring_prep_poll_add(&submission, number.fd, static_cast<unsigned>(events));
+          ::io_uring_prep_poll_add(&submission, number.fd, polled(static_cast<short>(events)));
         });
     if (result == -EBADF && !number.own && !descriptor.closed()) return sys::kNotOpen;
-    if (result != -EINTR) return result;
+    if (result == -EINTR) continue;
+    if (result < 0 || (events & sys::kPriority) == 0) return result;
+    // Whatever arrives may have ended it.
+    sys::PollEntry entry{number.fd, static_cast<short>(events), 0};
+    if (const long ready = poll_now({&entry, 1}); ready != 0 && ready != -EINTR)
+      return ready < 0 ? ready : entry.revents;
   }
 }
 
@@ -502,7 +503,7 @@ long UringEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
     for (const sys::PollEntry& waited : entries) {
       if (waited.fd < 0) continue;
       io_uring_sqe& submission = entry();
-      ::io_uring_prep_poll_add(&submission, waited.fd, static_cast<std::uint16_t>(waited.events));
+      ::io_uring_prep_poll_add(&submission, waited.fd, polled(waited.events));
       ::io_uring_sqe_set_data64(&submission, user_data(completion, completion.count++ / kTogether));
       ++completion.pending;
     }

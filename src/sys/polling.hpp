@@ -40,8 +40,8 @@ PLUG_FOR_FIBER Result epoll_wait(int epoll, EpollEvent* events, int most,
 
 /// A close-on-exec, non-blocking descriptor that becomes ready `nanoseconds` after it is set. A
 /// failure to set one that there is cannot be.
-Result timer() noexcept;
-void timer_set(int timer, std::int64_t nanoseconds) noexcept;
+PLUG_FOR_FIBER Result timer() noexcept;
+PLUG_FOR_FIBER void timer_set(int timer, std::int64_t nanoseconds) noexcept;
 
 /// Makes `to` another descriptor of the file behind `from`, close-on-exec; what it was is closed.
 Result duplicate_over(int from, int to) noexcept;

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -188,7 +189,14 @@ Result in_memory(int file, std::int64_t offset) noexcept {
   return got;
 }
 
-Result tell(int file) noexcept { return result(::lseek(file, 0, SEEK_CUR)); }
+Result tell(int file) noexcept {
+  const Result position = result(::lseek(file, 0, SEEK_CUR));
+  struct stat status {};
+  // What stands for a thing of the kernel, such as a counter, says 0 for want of a position.
+  if (position == 0 && ::fstat(file, &status) == 0 && (status.st_mode & S_IFMT) == 0)
+    return -ESPIPE;
+  return position;
+}
 
 Result seek(int file, std::int64_t offset) noexcept {
   return result(::lseek(file, offset, SEEK_SET));

@@ -17,6 +17,9 @@ class Deadline {
   static constexpr Deadline none() noexcept { return Deadline(kNone); }
   static constexpr Deadline immediate() noexcept { return Deadline(kImmediate); }
 
+  /// A moment that does not come: no limit for a call that must not wait itself.
+  static constexpr Deadline never() noexcept { return Deadline(kNone - 1); }
+
   /// The moment that many nanoseconds from now; none when negative, immediate when 0.
   static Deadline after(std::int64_t span) noexcept {
     if (span <= 0) return span < 0 ? none() : immediate();

@@ -53,10 +53,21 @@ class PLUG_FOR_FIBER Descriptor {
   /// Tells it from every other descriptor that this process has had; above zero.
   std::uint64_t identity() const noexcept { return identity_; }
 
-  /// Whether the system has been told how long a call may wait (SO_RCVTIMEO, SO_SNDTIMEO): it heeds
-  /// that by itself, but not where a call is never left to wait.
-  bool timed_by_system() const noexcept { return timed_by_system_.load(std::memory_order_relaxed); }
-  void set_timed_by_system() noexcept { timed_by_system_.store(true, std::memory_order_relaxed); }
+  /// Options by which the system itself waits otherwise, and which it does not heed where a call is
+  /// never left to wait.
+  enum Option : std::uint8_t {
+    kTimed = 1,    ///< it has been told how long (SO_RCVTIMEO, SO_SNDTIMEO)
+    kLowWater = 2  ///< it has been told for how much (SO_RCVLOWAT)
+  };
+  bool heeds_options() const noexcept { return options_.load(std::memory_order_relaxed) != 0; }
+  bool heeds(Option option) const noexcept {
+    return (options_.load(std::memory_order_relaxed) & option) != 0;
+  }
+  void heed(Option option) noexcept { options_.fetch_or(option, std::memory_order_relaxed); }
+  /// For another descriptor of the same socket, or of one that has its options from it.
+  void heed_as(const Descriptor& other) noexcept {
+    options_.store(other.options_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  }
 
   /// Whether it is known to be TCP, without asking the system. Told before it is used.
   bool known_tcp() const noexcept { return known_tcp_; }
@@ -188,7 +199,7 @@ class PLUG_FOR_FIBER Descriptor {
 
   std::atomic<int> fd_;
   const std::uint64_t identity_;
-  std::atomic<bool> timed_by_system_{false};
+  std::atomic<std::uint8_t> options_{0};
   bool known_tcp_ = false;
   std::atomic<int> closing_{-1};  // the number, between close() and the last operation's end
   std::atomic<std::uint64_t> use_{0};

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "sys/thread_end.hpp"
+#include "wait/attempts.hpp"
 #include "wait/waiter.hpp"
 
 namespace plug::detail {
@@ -87,8 +88,11 @@ long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd,
     const long ready = sys::poll(entries, listed.listed() ? 2 : 1, left);
     if (descriptor.closed()) return -EBADF;
     if (ready > 0 && entries[0].revents != 0) return entries[0].revents;
+    // It was for a wait around this one, which the interrupt hook is in: that one looks by itself.
+    if (ready > 0) sys::eventfd_drain(event);
     if (ready == -EINTR) {
       if (const long stop = interrupted(); stop != 0) return stop;
+      if (descriptor.closed()) return -EBADF;
     } else if (ready < 0) {
       return ready;
     } else if (left == 0) {
@@ -97,27 +101,47 @@ long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd,
   }
 }
 
-int events_of(const Op& op) noexcept {
-  switch (op.kind) {
-    case Op::Kind::ready:
-      return op.flags;
-    case Op::Kind::receive:
-    case Op::Kind::receive_from:
-    case Op::Kind::receive_message:
-    case Op::Kind::receive_batch:
-    case Op::Kind::accept:
-      return sys::kIn;
-    default:
-      return sys::kOut;
-  }
-}
-
 /// Whether a call that would have waited did not because somebody else kept the descriptor from
 /// blocking at that moment.
 bool was_kept_from_waiting(const Descriptor& descriptor, const Op& op) noexcept {
-  constexpr int kNeverWait = 0x1 | sys::kDontWait | 0x2000;  // MSG_OOB, MSG_ERRQUEUE
-  return descriptor.was_unblocked() && !descriptor.timed_by_system() &&
+  constexpr int kNeverWait = kOutOfBand | kErrorQueue | sys::kDontWait;
+  return descriptor.was_unblocked() && !descriptor.heeds(Descriptor::kTimed) &&
          op.kind != Op::Kind::send_pipe && (op.flags & kNeverWait) == 0;
+}
+
+/// The operation, once, without waiting when it has a deadline: some calls have no flag for that,
+/// and a duplicate may have switched the descriptor to blocking mode.
+long attempt_until(Descriptor& descriptor, int fd, Op& op, Deadline deadline) noexcept {
+  const bool may_wait = op.kind >= Op::Kind::send_file && (op.flags & sys::kDontWait) == 0;
+  if (deadline.is_none() || !may_wait) return attempt(fd, op);
+  const Descriptor::Unblocked mode(descriptor, fd);
+  return attempt(fd, op);
+}
+
+/// After an attempt in vain: until it may be made again. As wait_ready().
+long wait_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Attempts& attempts,
+                Deadline deadline) {
+  if (attempts.waited() && deadline.remaining() == 0) return kTimedOut;
+  const int fd = in_flight.fd();
+  switch (attempts.next(fd, false)) {
+    case Attempts::Next::try_again:
+      return 0;
+    case Attempts::Next::pause: {
+      const long ended = wait_ready(descriptor, in_flight, -1, 0, attempts.pause(deadline));
+      return ended == kTimedOut ? 0 : ended;
+    }
+    case Attempts::Next::await_change: {
+      const long ready =
+          wait_ready(descriptor, in_flight, attempts.watch().fd(), sys::kIn, deadline);
+      if (ready >= 0) attempts.ended(attempts.watch().take());
+      return ready;
+    }
+    case Attempts::Next::await_ready:
+      break;
+  }
+  const long ready = wait_ready(descriptor, in_flight, fd, attempts.events(), deadline);
+  if (ready >= 0) attempts.ended(ready);
+  return ready;
 }
 
 /// How a connection attempt that is under way ends.
@@ -132,10 +156,17 @@ long finish_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Dea
 
 long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
                      Deadline deadline) {
-  for (;;) {
-    const long result = attempt(in_flight.fd(), op);
-    if (result == -EINPROGRESS && !deadline.is_none() && !deadline.is_immediate())
-      return finish_connect(descriptor, in_flight, deadline);
+  const bool waits = !deadline.is_none() && !deadline.is_immediate();
+  for (Pause pause;;) {
+    const long result = attempt_until(descriptor, in_flight.fd(), op, deadline);
+    if (result == -EINPROGRESS && waits) return finish_connect(descriptor, in_flight, deadline);
+    if (result == -EAGAIN && (waits || was_kept_from_waiting(descriptor, op))) {
+      // The listener of a Unix socket has no room, and nothing tells when it has.
+      const long ended = wait_ready(descriptor, in_flight, -1, 0, pause.next(deadline));
+      if (ended < 0 && ended != kTimedOut) return ended;
+      if (deadline.remaining() == 0) return kTimedOut;
+      continue;
+    }
     if (result != -EINTR) return result;
     if (const long stop = interrupted(); stop != 0) return stop;
     if (deadline.is_immediate()) return result;
@@ -164,29 +195,40 @@ long perform_other(Descriptor& descriptor, Op& op, Deadline deadline) {
   Descriptor::InFlight in_flight(descriptor, deadline.is_none() && op.kind != Op::Kind::ready);
   if (in_flight.fd() < 0) return -EBADF;
   if (op.kind == Op::Kind::ready)
-    return wait_ready(descriptor, in_flight, op.file < 0 ? in_flight.fd() : op.file, events_of(op),
+    return wait_ready(descriptor, in_flight, op.file < 0 ? in_flight.fd() : op.file, op.flags,
                       deadline);
   if (op.kind == Op::Kind::connect) {
     const long result = perform_connect(descriptor, in_flight, op, deadline);
     return result < 0 && descriptor.closed() ? -EBADF : result;
   }
-  // accept() has no flag against sleeping, and a duplicate may have switched the descriptor to
-  // blocking mode: with a deadline it waits for a connection before it asks for one.
-  const bool wait_first = !deadline.is_none();
-  const long result = wait_first ? -EAGAIN : attempt(in_flight.fd(), op);
+  // With a deadline it is waited for a connection before one is asked for.
+  const bool wait_first = !deadline.is_none() && op.kind == Op::Kind::accept;
+  const long result =
+      wait_first ? -EAGAIN : attempt_until(descriptor, in_flight.fd(), op, deadline);
   return perform_again(descriptor, in_flight, op, deadline, result, wait_first);
+}
+
+long perform_heeding(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
+                     Deadline deadline) {
+  // poll() waits for as much as the option says, and the call itself does not.
+  const bool polls = descriptor.heeds(Descriptor::kLowWater) && !deadline.is_immediate() &&
+                     op.kind <= Op::Kind::receive_message && events_of(op, 0) == sys::kIn;
+  const long result = polls ? -EAGAIN : attempt(in_flight.fd(), op);
+  return result > 0 ? result : perform_again(descriptor, in_flight, op, deadline, result, polls);
 }
 
 long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
                    Deadline deadline, long result, bool wait_first) {
-  for (;; result = attempt(in_flight.fd(), op)) {
-    bool wait = wait_first;
+  Attempts attempts(events_of(op, result));
+  for (;; result = attempt_until(descriptor, in_flight.fd(), op, deadline)) {
     if (result == -EINTR) {
       if (const long stop = interrupted(); stop != 0) return stop;
       if (descriptor.closed()) return -EBADF;
       if (!deadline.is_immediate() && deadline.remaining() == 0) return kTimedOut;
+      if (!wait_first) continue;
     } else {
-      const bool would_wait = result == -EAGAIN;
+      const bool would_wait = result == -EAGAIN || (found_nothing_urgent(op, result) &&
+                                                    !deadline.is_immediate() && !attempts.waited());
       if (deadline.is_none()) {
         // What close() causes by shutting down looks like the end of the stream, or an error.
         if (!would_wait || !was_kept_from_waiting(descriptor, op))
@@ -194,10 +236,8 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
       } else if (!would_wait || (deadline.is_immediate() && !wait_first)) {
         return result;
       }
-      wait = true;
     }
-    if (!wait) continue;
-    const long ready = wait_ready(descriptor, in_flight, in_flight.fd(), events_of(op), deadline);
+    const long ready = wait_again(descriptor, in_flight, attempts, deadline);
     if (ready == kTimedOut && deadline.is_immediate()) {
       // What does not listen says so at once; what does has no connection.
       if (op.kind == Op::Kind::accept && !sys::is_listening(in_flight.fd()))

@@ -148,13 +148,17 @@ inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {
 /// The plain system call of an operation, once; `fd` is the descriptor's. Not for Kind::ready.
 inline long attempt(int fd, Op& op) noexcept { return attempt(op.kind, fd, op); }
 
-/// perform() on a plain thread of the operations that do not move data: accept, connect, ready.
+/// perform() on a plain thread of the operations whose calls take no flags, or that make none.
 PLUG_FOR_FIBER long perform_other(Descriptor& descriptor, Op& op, Deadline deadline);
 
 /// What is left of perform() on a plain thread when the first attempt gave `result`, no count above
 /// zero. `wait_first`: each attempt has to wait until the descriptor is ready.
 PLUG_FOR_FIBER long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
                                   Deadline deadline, long result, bool wait_first = false);
+
+/// perform() on a plain thread with a deadline, of a descriptor that heeds_options().
+PLUG_FOR_FIBER long perform_heeding(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
+                                    Deadline deadline);
 
 /// Performs an operation with the calling thread's waiter, or as a plain thread.
 ///
@@ -166,13 +170,16 @@ PLUG_FOR_FIBER long perform_again(Descriptor& descriptor, Descriptor::InFlight& 
   const Op::Kind kind = op.kind;
   if (thread_waiter != nullptr) [[unlikely]]
     return thread_waiter->perform(descriptor, op, deadline);
-  if (kind == Op::Kind::accept || kind == Op::Kind::connect || kind == Op::Kind::ready)
-    return perform_other(descriptor, op, deadline);
+  if (kind >= Op::Kind::send_file) return perform_other(descriptor, op, deadline);
   Descriptor::InFlight in_flight(descriptor, deadline.is_none());
   if (in_flight.fd() < 0) [[unlikely]]
     return -EBADF;
   // With a deadline the descriptor is in non-blocking mode, unless a duplicate has changed that.
-  if (!deadline.is_none()) op.flags |= sys::kDontWait;
+  if (!deadline.is_none()) {
+    op.flags |= sys::kDontWait;
+    if (descriptor.heeds_options()) [[unlikely]]
+      return perform_heeding(descriptor, in_flight, op, deadline);
+  }
   const long result = attempt(kind, in_flight.fd(), op);
   if (result > 0) [[likely]]
     return result;
@@ -188,7 +195,13 @@ PLUG_FOR_FIBER long perform_again(Descriptor& descriptor, Descriptor::InFlight& 
   Descriptor::InFlight in_flight(descriptor, deadline.is_none());
   if (in_flight.fd() < 0) [[unlikely]]
     return -EBADF;
-  if (!deadline.is_none()) flags |= sys::kDontWait;
+  if (!deadline.is_none()) {
+    flags |= sys::kDontWait;
+    if (descriptor.heeds_options()) [[unlikely]] {
+      Op op{.kind = kind, .flags = flags, .data = data, .size = size};
+      return perform_heeding(descriptor, in_flight, op, deadline);
+    }
+  }
   const long result = kind == Op::Kind::receive ? sys::recv(in_flight.fd(), data, size, flags)
                                                 : sys::send(in_flight.fd(), data, size, flags);
   if (result > 0) [[likely]]

@@ -331,5 +331,39 @@ TEST_F(Interrupt, OfAUnixConnectConnectsAgain) {
   EXPECT_EQ(sock.getpeername(), address);
 }
 
+/// For hooks, which are functions.
+Socket* outer = nullptr;
+Socket* inner = nullptr;
+double hook_seconds = 0;
+
+double thread_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+TEST_F(Interrupt, LetsTheHookWaitWhenWhatItInterruptsIsClosed) {
+  auto [sock, peer] = socketpair();
+  auto [other, its_peer] = socketpair();
+  outer = &sock;
+  inner = &other;
+  sock.settimeout(20);
+  other.settimeout(0.5);
+  set_interrupt_hook([] {
+    const double begin = thread_seconds();
+    outer->close();
+    EXPECT_THROW(inner->recv(1), TimeoutError);
+    hook_seconds = thread_seconds() - begin;
+    return std::errc{};
+  });
+  int number = 0;
+  SignalledThread thread([&, &sock = sock] { number = number_of_error([&] { sock.recv(1); }); });
+  ASSERT_TRUE(thread.wait_until_blocked());
+  thread.interrupt();
+  thread.join();
+  EXPECT_EQ(number, EBADF);
+  EXPECT_LT(hook_seconds, 0.25);
+}
+
 }  // namespace
 }  // namespace plug

@@ -1,0 +1,164 @@
+#include "support/traced.hpp"
+
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// What a child writes to its pipe.
+struct Report {
+  std::int64_t nanoseconds = 0;
+  std::int64_t sleep = 0;
+  std::array<char, 200> outcome{};
+};
+
+std::int64_t since(Clock::time_point begin) {
+  return std::chrono::nanoseconds(Clock::now() - begin).count();
+}
+
+/// Between two stops, which the tracer sees, are the wait and a few calls of the second stop. Where
+/// nobody traces there are none.
+void measure_here(const std::function<std::string()>& wait, double seconds, bool count_calls,
+                  Report& report) {
+  const bool traced = count_calls && ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0;
+  std::thread sleeper([&] {
+    const auto begin = Clock::now();
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+    report.sleep = since(begin);
+  });
+  if (traced) ::raise(SIGSTOP);
+  const auto begin = Clock::now();
+  std::string outcome;
+  try {
+    outcome = wait();
+  } catch (const std::exception& error) {
+    outcome = std::string("throws ") + error.what();
+  }
+  report.nanoseconds = since(begin);
+  if (traced) ::raise(SIGSTOP);
+  sleeper.join();
+  std::strncpy(report.outcome.data(), outcome.c_str(), report.outcome.size() - 1);
+}
+
+[[noreturn]] void be_child(const MeasuredBody& body, double seconds, bool count_calls, int pipe) {
+  Report report;
+  try {
+    body([&](const auto& wait) { measure_here(wait, seconds, count_calls, report); });
+  } catch (const std::exception& error) {
+    std::strncpy(report.outcome.data(), error.what(), report.outcome.size() - 1);
+  }
+  const ssize_t written = ::write(pipe, &report, sizeof report);
+  ::_exit(written == sizeof report ? 0 : 1);
+}
+
+/// A child that is traced between its two stops.
+class Child {
+ public:
+  Child(const MeasuredBody& body, double seconds, bool count_calls) {
+    int ends[2];
+    if (::pipe(ends) != 0) throw std::runtime_error("pipe");
+    pid_ = ::fork();
+    if (pid_ < 0) throw std::runtime_error("fork");
+    if (pid_ == 0) {
+      ::close(ends[0]);
+      be_child(body, seconds, count_calls, ends[1]);
+    }
+    ::close(ends[1]);
+    pipe_ = ends[0];
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() { ::close(pipe_); }
+
+  pid_t pid() const { return pid_; }
+  bool ended() const { return ended_; }
+
+  /// As waitpid() has told it.
+  void changed(int status) {
+    if (WIFEXITED(status) || WIFSIGNALED(status)) {
+      ended_ = true;
+    } else if (WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+      ++stops_;
+      go_on(0);
+    } else if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && !begun_) {
+      begun_ = true;
+      ::ptrace(PTRACE_SETOPTIONS, pid_, nullptr,
+               reinterpret_cast<void*>(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
+      go_on(0);
+    } else if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP) {
+      ::ptrace(PTRACE_DETACH, pid_, nullptr, nullptr);
+    } else if (WIFSTOPPED(status)) {
+      go_on(WSTOPSIG(status));
+    }
+  }
+
+  WaitCost cost() {
+    Report report;
+    const bool reported = ::read(pipe_, &report, sizeof report) == sizeof report;
+    // Each call stops at its beginning and at its end.
+    return {report.nanoseconds, report.sleep, begun_ ? stops_ / 2 : -1,
+            reported ? report.outcome.data() : "hangs"};
+  }
+
+ private:
+  void go_on(int signal) const {
+    ::ptrace(PTRACE_SYSCALL, pid_, nullptr, reinterpret_cast<void*>(std::intptr_t{signal}));
+  }
+
+  pid_t pid_ = -1;
+  int pipe_ = -1;
+  bool begun_ = false;
+  bool ended_ = false;
+  long stops_ = 0;
+};
+
+}  // namespace
+
+std::vector<WaitCost> measure_waits(const std::vector<MeasuredBody>& bodies, double seconds,
+                                    bool count_calls) {
+  std::vector<std::unique_ptr<Child>> children;
+  for (const MeasuredBody& body : bodies)
+    children.push_back(std::make_unique<Child>(body, seconds, count_calls));
+  const auto limit = Clock::now() + std::chrono::duration<double>(6 * seconds + 10);
+  for (;;) {
+    bool any = false, all = true;
+    for (const auto& child : children) {
+      int status = 0;
+      if (!child->ended() && ::waitpid(child->pid(), &status, WNOHANG | __WALL) == child->pid()) {
+        child->changed(status);
+        any = true;
+      }
+      all = all && child->ended();
+    }
+    if (all) break;
+    if (!any) std::this_thread::sleep_for(std::chrono::microseconds(500));
+    if (Clock::now() < limit) continue;
+    for (const auto& child : children) {
+      if (child->ended()) continue;
+      ::kill(child->pid(), SIGKILL);
+      ::waitpid(child->pid(), nullptr, __WALL);
+    }
+    break;
+  }
+  std::vector<WaitCost> costs;
+  for (const auto& child : children) costs.push_back(child->cost());
+  // Of all sleeps at once the longest shows how busy the machine is.
+  std::int64_t longest = 0;
+  for (const WaitCost& cost : costs) longest = std::max(longest, cost.sleep);
+  for (WaitCost& cost : costs) cost.sleep = longest;
+  return costs;
+}

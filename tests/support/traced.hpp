@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+/// What a wait has taken, in a process of its own.
+struct WaitCost {
+  std::int64_t nanoseconds = 0;  ///< from its beginning to its end
+  std::int64_t sleep = 0;        ///< a plain sleep of the same length at the same time, at most
+  long calls = -1;               ///< system calls of its thread; -1 where they are not counted
+  std::string outcome;           ///< what it has said
+};
+
+/// A wait to be measured: sets up what it needs and then calls measure(wait), once, of whose
+/// `wait` the outcome is the text.
+using Measure = std::function<void(const std::function<std::string()>& wait)>;
+using MeasuredBody = std::function<void(const Measure& measure)>;
+
+/// Runs the bodies at once, each in a forked child, beside a sleep of `seconds`. One that does not
+/// end in time has the outcome "hangs". Counting calls takes time for each, which makes waits late.
+std::vector<WaitCost> measure_waits(const std::vector<MeasuredBody>& bodies, double seconds,
+                                    bool count_calls);

@@ -1,0 +1,364 @@
+// What a call waits for, and what ends the wait: options of the socket, urgent data, the error
+// queue, what lies beside the data, and what others do to the descriptor.
+
+#include <plug/plug.hpp>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/errors.hpp"
+#include "support/process.hpp"
+#include "support/sockets.hpp"
+#include "support/temporary_directory.hpp"
+#include "wait/descriptor.hpp"
+
+namespace plug {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr auto kSoon = 100ms;
+/// After which something hangs.
+constexpr auto kLate = 5s;
+
+/// Has something happen after a while, in another thread.
+template <class Act>
+std::jthread soon(Act act) {
+  return std::jthread([act] {
+    std::this_thread::sleep_for(kSoon);
+    act();
+  });
+}
+
+void set_time(Socket& sock, SO name, std::chrono::milliseconds time) {
+  const timeval value{0, std::chrono::microseconds(time).count()};
+  sock.setsockopt(SOL::SOCKET, name, BytesView(&value, sizeof value));
+}
+
+// --- options of the socket ---
+
+/// That a receive without anything to receive ends as the socket's SO_RCVTIMEO has it.
+void expect_timed(Socket& sock, Socket& peer) {
+  const auto begin = Clock::now();
+  const std::jthread rescue([&](const std::stop_token& stop) {
+    while (!stop.stop_requested() && Clock::now() < begin + kLate) std::this_thread::sleep_for(5ms);
+    if (!stop.stop_requested()) peer.close();
+  });
+  EXPECT_EQ(number_of_error<BlockingIOError>([&] { sock.recv(1); }), EAGAIN);
+  EXPECT_GE(Clock::now() - begin, kSoon);
+}
+
+TEST(ReceiveTimeOption, CountsOnADuplicate) {
+  auto [sock, peer] = tcp_pair();
+  set_time(sock, SO::RCVTIMEO, kSoon);
+  Socket copy = sock.dup();
+  expect_timed(copy, peer);
+}
+
+TEST(ReceiveTimeOption, CountsOnWhatAListenerAccepts) {
+  Socket listener = tcp_listener();
+  set_time(listener, SO::RCVTIMEO, kSoon);
+  Socket client = create_connection(HostPort{"127.0.0.1", listener.getsockname().port()});
+  auto [sock, peer] = listener.accept();
+  expect_timed(sock, client);
+}
+
+TEST(ReceiveTimeOption, CountsOnAnAdoptedDescriptor) {
+  auto [sock, peer] = tcp_pair();
+  set_time(sock, SO::RCVTIMEO, kSoon);
+  Socket copy = fromfd(sock.fileno(), sock.family(), sock.type());
+  expect_timed(copy, peer);
+  Socket adopted(Fileno{sock.detach()});
+  expect_timed(adopted, peer);
+}
+
+TEST(SendTimeOption, CountsOnADuplicate) {
+  auto [sock, peer] = tcp_pair();
+  set_time(sock, SO::SNDTIMEO, kSoon);
+  Socket copy = sock.dup();
+  const std::jthread rescue([&peer = peer](const std::stop_token& stop) {
+    const auto late = Clock::now() + kLate;
+    while (!stop.stop_requested() && Clock::now() < late) std::this_thread::sleep_for(5ms);
+    if (!stop.stop_requested()) peer.close();
+  });
+  const std::string much(64 << 20, 'x');
+  EXPECT_EQ(number_of_error<BlockingIOError>([&] {
+              for (;;) copy.sendall(much);
+            }),
+            EAGAIN);
+}
+
+TEST(LowWaterMark, IsWaitedForWithATimeout) {
+  auto [sock, peer] = tcp_pair();
+  sock.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
+  sock.settimeout(20);
+  peer.send("abc");
+  const auto more = soon([&peer = peer] { peer.send("defg"); });
+  EXPECT_EQ(sock.recv(100), "abcdefg");
+}
+
+TEST(LowWaterMark, IsWaitedForWithoutATimeout) {
+  for (const bool tcp : {true, false}) {
+    auto [sock, peer] = tcp ? tcp_pair() : socketpair();
+    sock.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
+    peer.send("abc");
+    // TCP itself wakes nobody for less than the mark, whatever has been taken before.
+    const auto more = soon([&peer = peer] { peer.send("defghi"); });
+    EXPECT_EQ(sock.recv(100), "abcdefghi");
+  }
+}
+
+TEST(LowWaterMark, DoesNotKeepASmallerReceiveFromWhatIsThere) {
+  auto [sock, peer] = tcp_pair();
+  sock.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
+  peer.send("abcdefgh");
+  EXPECT_EQ(sock.recv(6), "abcdef");
+  EXPECT_EQ(sock.recv(2), "gh");
+}
+
+TEST(LowWaterMark, EndsWithTheStream) {
+  auto [sock, peer] = tcp_pair();
+  sock.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
+  peer.send("abc");
+  const auto end = soon([&peer = peer] { peer.shutdown(SHUT::WR); });
+  EXPECT_EQ(sock.recv(100), "abc");
+  EXPECT_EQ(sock.recv(100), "");
+}
+
+// --- urgent data ---
+
+TEST(UrgentByte, IsWaitedForWithATimeout) {
+  for (const bool with_data : {false, true}) {
+    auto [sock, peer] = tcp_pair();
+    if (with_data) peer.send("abc");
+    sock.settimeout(20);
+    const auto more = soon([&peer = peer] { peer.send("!", MSG::OOB); });
+    EXPECT_EQ(sock.recv(1, MSG::OOB), "!");
+    if (!with_data) continue;
+    EXPECT_EQ(sock.recv(100), "abc");
+  }
+}
+
+TEST(UrgentByte, IsWaitedForUntilTheTimeoutOrTheEnd) {
+  auto [sock, peer] = tcp_pair();
+  sock.settimeout(kSoon);
+  EXPECT_THROW(sock.recv(1, MSG::OOB), TimeoutError);
+  sock.settimeout(20);
+  const auto end = soon([&peer = peer] { peer.close(); });
+  EXPECT_EQ(number_of_error([&sock = sock] { sock.recv(1, MSG::OOB); }), EINVAL);
+}
+
+TEST(UrgentByte, IsNoticedBySelect) {
+  auto [sock, peer] = tcp_pair();
+  const auto more = soon([&peer = peer] { peer.send("!", MSG::OOB); });
+  EXPECT_EQ(select({}, {}, {sock}, 20).exceptional.size(), 1u);
+}
+
+TEST(UrgentByte, IsNotWaitedForWithoutATimeout) {
+  auto [sock, peer] = tcp_pair();
+  EXPECT_EQ(number_of_error([&sock = sock] { sock.recv(1, MSG::OOB); }), EINVAL);
+}
+
+// --- the error queue ---
+
+void fill_error_queue(Socket& sock) {
+  sock.setsockopt(
+      SOL::SOCKET, OptionName(SO_TIMESTAMPING),
+      SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY);
+  sock.send("x");
+  pollfd entry{sock.fileno(), 0, 0};
+  ASSERT_EQ(::poll(&entry, 1, 10'000), 1);
+}
+
+TEST(ErrorQueue, TakesNothingFromTheReceivesAfterIt) {
+  auto [sock, peer] = tcp_pair();
+  peer.send("abc");
+  sock.settimeout(kSoon);
+  EXPECT_THROW(sock.recv(100, MSG::ERRQUEUE), TimeoutError);
+  sock.settimeout(20);
+  EXPECT_EQ(sock.recv(100), "abc");
+}
+
+TEST(ErrorQueue, IsReadWhateverTheReceivesBeforeItHaveFound) {
+  auto [sock, peer] = tcp_pair();
+  fill_error_queue(sock);
+  sock.settimeout(kSoon);
+  EXPECT_THROW(sock.recv(100), TimeoutError);
+  sock.settimeout(20);
+  EXPECT_FALSE(sock.recvmsg(100, 200, MSG::ERRQUEUE).ancdata.empty());
+}
+
+TEST(ErrorQueue, LetsDataThroughAtOnceWhileItIsUnread) {
+  for (const std::ptrdiff_t size : {100, 100'000}) {
+    auto [sock, peer] = tcp_pair();
+    fill_error_queue(sock);
+    sock.settimeout(20);
+    const auto more = soon([&peer = peer] { peer.send("abc"); });
+    EXPECT_EQ(sock.recv(size), "abc");
+  }
+}
+
+// --- what a peek finds ---
+
+/// Five bytes with a descriptor beside them.
+void send_with_descriptor(Socket& sock) { send_fds(sock, {"abcde"}, {sock.fileno()}); }
+
+TEST(PeekingAll, StopsAtADescriptorAsTheSystemDoes) {
+  auto [sock, peer] = socketpair();
+  send_with_descriptor(peer);
+  EXPECT_EQ(sock.recv(10, MSG::PEEK | MSG::WAITALL), "abcde");
+  peer.send("fghij");
+  EXPECT_EQ(sock.recv(10, MSG::PEEK | MSG::WAITALL), "abcde");
+}
+
+TEST(PeekingAll, TakesOneDescriptorForEachThatItGives) {
+  auto [sock, peer] = socketpair();
+  peer.send("01234");
+  send_with_descriptor(peer);
+  const int before = settled_descriptors();
+  {
+    ReceivedMessage peeked = sock.recvmsg(20, 100, MSG::PEEK | MSG::WAITALL);
+    EXPECT_EQ(peeked.data, "01234abcde");
+    EXPECT_EQ(peeked.ancdata.take_fds().size(), 1u);
+  }
+  EXPECT_EQ(settled_descriptors(), before);
+}
+
+TEST(PeekingAll, OfAUnixSocketFindsWhatThereIsAsTheSystemDoes) {
+  auto [sock, peer] = socketpair();
+  const auto data = soon([&peer = peer] { peer.send("abc"); });
+  EXPECT_EQ(sock.recv(8, MSG::PEEK | MSG::WAITALL), "abc");
+}
+
+TEST(PeekingAll, OfTcpWaitsForAllThatIsToCome) {
+  auto [sock, peer] = tcp_pair();
+  peer.send("abc");
+  const auto more = soon([&peer = peer] { peer.send("defgh"); });
+  EXPECT_EQ(sock.recv(8, MSG::PEEK | MSG::WAITALL), "abcdefgh");
+  EXPECT_EQ(sock.recv(8), "abcdefgh");
+}
+
+TEST(PeekingAll, EndsWithTheStreamOrBeforeUrgentData) {
+  auto [sock, peer] = tcp_pair();
+  peer.send("abc");
+  auto end = soon([&peer = peer] { peer.send("!", MSG::OOB); });
+  EXPECT_EQ(sock.recv(8, MSG::PEEK | MSG::WAITALL), "abc");
+  end.join();
+  auto [other, its_peer] = tcp_pair();
+  its_peer.send("abc");
+  end = soon([&its_peer = its_peer] { its_peer.shutdown(SHUT::WR); });
+  EXPECT_EQ(other.recv(8, MSG::PEEK | MSG::WAITALL), "abc");
+}
+
+// --- connecting and accepting ---
+
+TEST(Connecting, ToAFullUnixQueueWaitsForRoomAsLongAsItMay) {
+  const TemporaryDirectory directory;
+  Socket listener(AF::UNIX);
+  listener.bind(UnixAddress(directory / "l"));
+  listener.listen(0);
+  std::vector<Socket> queued;
+  for (std::error_code error; !error;) {
+    queued.emplace_back(AF::UNIX);
+    queued.back().setblocking(false);
+    queued.back().connect(listener.getsockname(), error);
+  }
+  Socket sock(AF::UNIX);
+  sock.settimeout(0);
+  EXPECT_EQ(number_of_error<BlockingIOError>([&] { sock.connect(listener.getsockname()); }),
+            EAGAIN);
+  sock.settimeout(kSoon);
+  const auto begin = Clock::now();
+  EXPECT_THROW(sock.connect(listener.getsockname()), TimeoutError);
+  EXPECT_GE(Clock::now() - begin, kSoon);
+  sock.settimeout(20);
+  const auto room = soon([fd = listener.fileno()] { ::close(::accept(fd, nullptr, nullptr)); });
+  sock.connect(listener.getsockname());
+  EXPECT_EQ(sock.getpeername(), listener.getsockname());
+}
+
+TEST(Connecting, KeepsItsTimeoutWhenADuplicateHasMadeTheDescriptorBlocking) {
+  const FullListener full;
+  Socket sock;
+  sock.settimeout(200ms);
+  Socket copy = sock.dup();
+  copy.setblocking(true);
+  const auto begin = Clock::now();
+  EXPECT_THROW(sock.connect(full.address()), TimeoutError);
+  EXPECT_LT(Clock::now() - begin, 2s);
+}
+
+TEST(Sendfile, SendsWhatAnEventfdHasCounted) {
+  auto [sock, peer] = tcp_pair();
+  const OwnedFd counter(::eventfd(21, EFD_CLOEXEC));
+  sock.settimeout(kSoon);
+  EXPECT_THROW(sock.sendfile(counter.fileno()), TimeoutError);
+  const std::uint64_t count = 21;
+  EXPECT_EQ(receive_exactly(peer, sizeof count), std::string(BytesView(&count, sizeof count)));
+}
+
+// --- what others do to the descriptor ---
+
+TEST(Number, OfAnotherConnectionByNowIsWaitedForAsThatOne) {
+  for (const std::ptrdiff_t size : {100, 100'000}) {
+    auto [sock, peer] = tcp_pair();
+    sock.settimeout(kSoon);
+    EXPECT_THROW(sock.recv(size), TimeoutError);
+    auto [other, its_peer] = tcp_pair();
+    ASSERT_EQ(::dup2(other.fileno(), sock.fileno()), sock.fileno());
+    sock.settimeout(20);
+    const auto more = soon([&its_peer = its_peer] { its_peer.send("abc"); });
+    EXPECT_EQ(sock.recv(size), "abc");
+  }
+}
+
+// --- signals ---
+
+std::atomic<detail::Descriptor*> to_close{nullptr};
+
+TEST(Close, InASignalHandlerIsNotLostOnAnOperation) {
+  const int status = run_in_child([] {
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+      if (detail::Descriptor* const it = to_close.exchange(nullptr)) it->close();
+    };
+    ::sigaction(SIGALRM, &action, nullptr);
+    constexpr int kTimes = 6'000;
+    int lost = 0;
+    for (int i = 0; i < kTimes; ++i) {
+      detail::Descriptor descriptor(::eventfd(0, EFD_CLOEXEC));
+      const int number = descriptor.fd();
+      to_close = &descriptor;
+      const itimerval time{{}, {0, 20 + i % 20}};
+      ::setitimer(ITIMER_REAL, &time, nullptr);
+      for (int fd = 0; fd >= 0;) fd = detail::Descriptor::InFlight(descriptor, false).fd();
+      if (!descriptor.closed() || ::fcntl(number, F_GETFD) >= 0) ++lost;
+    }
+    return std::min(lost, 100);
+  });
+  EXPECT_EQ(status, 0);
+}
+
+}  // namespace
+}  // namespace plug

@@ -43,17 +43,20 @@ Wants wants_of(const FileObjects& rlist, const FileObjects& wlist, const FileObj
            {xlist, &Selected::exceptional, sys::kPriority, "xlist"}}};
 }
 
+/// An object and the list that it is in. select() does not look into the lists once it waits.
+struct Wanted {
+  FileObject object;
+  const Want* want;
+  std::size_t item;
+};
+
 /// Which of the objects has no descriptor, or one that is not open.
-std::string bad_one(const Wants& wants) {
-  for (const Want& want : wants) {
-    std::size_t item = 0;
-    for (const FileObject& object : want.list) {
-      std::error_code error;
-      const int fd = descriptor_of(object, error);
-      if (error || sys::get_inheritable(fd) == -EBADF)
-        return to_string(object) + ", item " + std::to_string(item) + " of " + want.name;
-      ++item;
-    }
+std::string bad_one(const std::vector<Wanted>& all) {
+  for (const auto& [object, want, item] : all) {
+    std::error_code error;
+    const int fd = descriptor_of(object, error);
+    if (error || sys::get_inheritable(fd) == -EBADF)
+      return to_string(object) + ", item " + std::to_string(item) + " of " + want->name;
   }
   return {};
 }
@@ -77,25 +80,34 @@ long wait_merged(std::vector<sys::PollEntry>& entries, Deadline deadline) {
   return ready;
 }
 
-bool holds_bytes(const Want& want, const FileObject& object) {
-  return want.events == detail::kSelectRead &&
-         detail::holds_bytes(FileAccess::socket_state(object).get());
+bool holds_bytes(const Wanted& wanted) {
+  return wanted.want->events == detail::kSelectRead &&
+         detail::holds_bytes(FileAccess::socket_state(wanted.object).get());
 }
 
-Selected select_from(const Wants& wants, const Timeout& timeout, std::error_code& error) {
-  Selected result;
-  std::vector<sys::PollEntry> entries;
+std::vector<Wanted> all_of(const Wants& wants) {
+  std::vector<Wanted> all;
   std::size_t total = 0;
   for (const Want& want : wants) total += want.list.size();
-  entries.reserve(total);
-  bool held = false;
+  all.reserve(total);
   for (const Want& want : wants) {
-    for (const FileObject& object : want.list) {
-      const int fd = descriptor_of(object, error);
-      if (error) return result;
-      entries.push_back({fd, want.events, 0});
-      held = held || holds_bytes(want, object);
-    }
+    std::size_t item = 0;
+    for (const FileObject& object : want.list) all.push_back({object, &want, item++});
+  }
+  return all;
+}
+
+Selected select_from(const std::vector<Wanted>& all, const Timeout& timeout,
+                     std::error_code& error) {
+  Selected result;
+  std::vector<sys::PollEntry> entries;
+  entries.reserve(all.size());
+  bool held = false;
+  for (const Wanted& wanted : all) {
+    const int fd = descriptor_of(wanted.object, error);
+    if (error) return result;
+    entries.push_back({fd, wanted.want->events, 0});
+    held = held || holds_bytes(wanted);
   }
 
   const Deadline deadline = held ? Deadline::immediate() : deadline_of(timeout);
@@ -105,12 +117,9 @@ Selected select_from(const Wants& wants, const Timeout& timeout, std::error_code
   if (ready < 0 || (ready == 0 && !held)) return result;
 
   auto entry = entries.begin();
-  for (const Want& want : wants) {
-    for (const FileObject& object : want.list) {
-      if (selected(*entry++) != 0 || (held && holds_bytes(want, object)))
-        (result.*want.ready).push_back(object);
-    }
-  }
+  for (const Wanted& wanted : all)
+    if (selected(*entry++) != 0 || (held && holds_bytes(wanted)))
+      (result.*wanted.want->ready).push_back(wanted.object);
   return result;
 }
 
@@ -132,14 +141,16 @@ Selected select(const FileObjects& rlist, const FileObjects& wlist, const FileOb
                 Timeout timeout) {
   std::error_code error;
   const Wants wants = wants_of(rlist, wlist, xlist);
-  Selected result = select_from(wants, timeout, error);
-  if (error) throw_if(error, bad_one(wants));
+  const std::vector<Wanted> all = all_of(wants);
+  Selected result = select_from(all, timeout, error);
+  if (error) throw_if(error, bad_one(all));
   return result;
 }
 
 Selected select(const FileObjects& rlist, const FileObjects& wlist, const FileObjects& xlist,
                 Timeout timeout, std::error_code& error) {
-  return select_from(wants_of(rlist, wlist, xlist), timeout, error);
+  const Wants wants = wants_of(rlist, wlist, xlist);
+  return select_from(all_of(wants), timeout, error);
 }
 
 // --- poll ---
@@ -149,7 +160,18 @@ struct Poll::Impl {
   std::atomic<bool> polling{false};
 };
 
-Poll::Poll() : impl_(std::make_unique<Impl>()) {}
+namespace {
+
+/// The descriptor of an object that concerns `poller`, which is null where it has been moved from.
+int descriptor_in(const void* poller, const FileObject& object, std::error_code& error) {
+  if (poller != nullptr) return descriptor_of(object, error);
+  error = Errc::closed_poller;
+  return -1;
+}
+
+}  // namespace
+
+Poll::Poll() : impl_(std::make_shared<Impl>()) {}
 Poll::Poll(Poll&& other) noexcept = default;
 Poll& Poll::operator=(Poll&& other) noexcept = default;
 Poll::~Poll() = default;
@@ -161,7 +183,7 @@ void Poll::register_(const FileObject& object, POLL events) {
 }
 
 void Poll::register_(const FileObject& object, POLL events, std::error_code& error) {
-  const int fd = descriptor_of(object, error);
+  const int fd = descriptor_in(impl_.get(), object, error);
   if (!error) impl_->set.set(fd, static_cast<short>(events));
 }
 
@@ -172,7 +194,7 @@ void Poll::modify(const FileObject& object, POLL events) {
 }
 
 void Poll::modify(const FileObject& object, POLL events, std::error_code& error) {
-  const int fd = descriptor_of(object, error);
+  const int fd = descriptor_in(impl_.get(), object, error);
   if (error) return;
   if (impl_->set.contains(fd))
     impl_->set.set(fd, static_cast<short>(events));
@@ -187,7 +209,7 @@ void Poll::unregister(const FileObject& object) {
 }
 
 void Poll::unregister(const FileObject& object, std::error_code& error) {
-  const int fd = descriptor_of(object, error);
+  const int fd = descriptor_in(impl_.get(), object, error);
   if (!error && !impl_->set.remove(fd)) error = Errc::not_registered;
 }
 
@@ -199,33 +221,22 @@ std::vector<PollEvent> Poll::poll(Milliseconds timeout) {
 }
 
 std::vector<PollEvent> Poll::poll(Milliseconds timeout, std::error_code& error) {
-  class Once {
-   public:
-    explicit Once(std::atomic<bool>& flag) noexcept : flag_(flag), first_(!flag.exchange(true)) {}
-    Once(const Once&) = delete;
-    Once& operator=(const Once&) = delete;
-    ~Once() {
-      if (first_) flag_ = false;
-    }
-    bool first() const noexcept { return first_; }
-
-   private:
-    std::atomic<bool>& flag_;
-    bool first_;
-  };
-
   std::vector<PollEvent> result;
-  const Once once(impl_->polling);
+  const std::shared_ptr<Impl> impl = impl_;
+  if (!impl) {
+    error = Errc::closed_poller;
+    return result;
+  }
+  const detail::OneWait once(impl->polling);
   if (!once.first()) {
     error = Errc::concurrent_poll;
     return result;
   }
-  const std::vector<sys::PollEntry>& entries = impl_->set.entries();
-  const long ready = detail::wait_any(impl_->set.entries(), deadline_of(timeout));
+  const long ready = impl->set.wait(detail::wait_poll, deadline_of(timeout));
   error = error_from(ready);
   if (ready <= 0) return result;
   result.reserve(static_cast<std::size_t>(ready));
-  for (const sys::PollEntry& entry : entries)
+  for (const sys::PollEntry& entry : impl->set.waited())
     if (entry.revents != 0) result.push_back({entry.fd, static_cast<POLL>(entry.revents)});
   return result;
 }
@@ -236,13 +247,15 @@ namespace {
 
 /// Runs a call on both descriptors.
 template <class Call>
-void control(int epoll, const FileObject& object, std::error_code& error, Call call) {
-  if (epoll < 0) {
+void control(detail::Descriptor* epoll, const FileObject& object, std::error_code& error,
+             Call call) {
+  const int fd = descriptor_in(epoll, object, error);
+  if (error) return;
+  const detail::Descriptor::InFlight in_flight(*epoll, false);
+  if (in_flight.fd() < 0)
     error = Errc::closed_poller;
-    return;
-  }
-  const int fd = descriptor_of(object, error);
-  if (!error) error = error_from(call(fd));
+  else
+    error = error_from(call(in_flight.fd(), fd));
 }
 
 }  // namespace
@@ -266,7 +279,13 @@ Epoll::Epoll(int sizehint, EPOLL flags, std::error_code& error) {
   }
   const long made = sys::epoll_create();
   error = error_from(made);
-  if (made >= 0) fd_ = static_cast<int>(made);
+  if (made >= 0) *this = Epoll(std::nullopt, static_cast<int>(made));
+}
+
+Epoll::Epoll(std::nullopt_t, int fd) {
+  sys::OwnFd own(fd);
+  descriptor_ = std::make_shared<detail::Descriptor>(fd);
+  own.release();
 }
 
 Epoll Epoll::fromfd(int fileno) {
@@ -274,8 +293,12 @@ Epoll Epoll::fromfd(int fileno) {
   return Epoll(std::nullopt, fileno);
 }
 
+Epoll::Epoll(Epoll&& other) noexcept = default;
+
 Epoll& Epoll::operator=(Epoll&& other) noexcept {
-  const Epoll old(std::nullopt, std::exchange(fd_, std::exchange(other.fd_, -1)));
+  std::shared_ptr<detail::Descriptor> taken = std::move(other.descriptor_);
+  if (descriptor_) descriptor_->close();
+  descriptor_ = std::move(taken);
   return *this;
 }
 
@@ -291,13 +314,15 @@ void Epoll::close() {
 }
 
 void Epoll::close(std::error_code& error) {
-  const int fd = std::exchange(fd_, -1);
-  error = error_from(fd < 0 ? 0 : sys::close(fd));
+  const std::shared_ptr<detail::Descriptor> closing = std::move(descriptor_);
+  error = error_from(closing ? closing->close() : 0);
 }
 
+bool Epoll::closed() const noexcept { return descriptor_ == nullptr; }
+
 int Epoll::fileno() const {
-  if (fd_ < 0) throw_if(Errc::closed_poller);
-  return fd_;
+  if (closed()) throw_if(Errc::closed_poller);
+  return descriptor_->fd();
 }
 
 void Epoll::register_(const FileObject& object, EPOLL events) {
@@ -307,8 +332,8 @@ void Epoll::register_(const FileObject& object, EPOLL events) {
 }
 
 void Epoll::register_(const FileObject& object, EPOLL events, std::error_code& error) {
-  control(fd_, object, error, [&](int fd) {
-    return sys::epoll_add(fd_, fd, static_cast<std::uint32_t>(events),
+  control(descriptor_.get(), object, error, [&](int epoll, int fd) {
+    return sys::epoll_add(epoll, fd, static_cast<std::uint32_t>(events),
                           static_cast<std::uint64_t>(fd));
   });
 }
@@ -320,8 +345,8 @@ void Epoll::modify(const FileObject& object, EPOLL events) {
 }
 
 void Epoll::modify(const FileObject& object, EPOLL events, std::error_code& error) {
-  control(fd_, object, error, [&](int fd) {
-    return sys::epoll_modify(fd_, fd, static_cast<std::uint32_t>(events),
+  control(descriptor_.get(), object, error, [&](int epoll, int fd) {
+    return sys::epoll_modify(epoll, fd, static_cast<std::uint32_t>(events),
                              static_cast<std::uint64_t>(fd));
   });
 }
@@ -333,7 +358,8 @@ void Epoll::unregister(const FileObject& object) {
 }
 
 void Epoll::unregister(const FileObject& object, std::error_code& error) {
-  control(fd_, object, error, [&](int fd) { return sys::epoll_remove(fd_, fd); });
+  control(descriptor_.get(), object, error,
+          [&](int epoll, int fd) { return sys::epoll_remove(epoll, fd); });
 }
 
 std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents) {
@@ -347,7 +373,8 @@ std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents) {
 std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents, std::error_code& error) {
   constexpr int kMostByDefault = 1023;
   std::vector<EpollEvent> result;
-  if (fd_ < 0) {
+  const std::shared_ptr<detail::Descriptor> epoll = descriptor_;
+  if (!epoll) {
     error = Errc::closed_poller;
     return result;
   }
@@ -361,9 +388,9 @@ std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents, std::error_c
   const std::unique_ptr<sys::EpollEvent[]> many(room > kMostByDefault ? new sys::EpollEvent[room]
                                                                       : nullptr);
   sys::EpollEvent* const events = many ? many.get() : few;
-  const long ready = detail::wait_epoll(fd_, events, maxevents, deadline_of(timeout));
-  error = error_from(ready);
-  if (ready <= 0) return result;
+  const long ready = detail::wait_epoll(*epoll, events, maxevents, deadline_of(timeout));
+  error = epoll->closed() ? make_error_code(Errc::closed_poller) : error_from(ready);
+  if (error || ready == 0) return result;
   result.reserve(static_cast<std::size_t>(ready));
   for (long i = 0; i < ready; ++i)
     result.push_back({static_cast<int>(events[i].data), static_cast<EPOLL>(events[i].events)});

@@ -65,21 +65,46 @@ long wait_selected(std::vector<sys::PollEntry>& entries, Deadline deadline) {
   }
 }
 
-long wait_epoll(int epoll, sys::EpollEvent* events, int most, Deadline deadline) {
+long wait_epoll(Descriptor& epoll, sys::EpollEvent* events, int most, Deadline deadline) {
+  const Descriptor::InFlight in_flight(epoll, false);
   for (;;) {
+    if (in_flight.fd() < 0 || epoll.closed()) return -EBADF;
     const bool alone = current_waiter() == nullptr;
     const std::int64_t left = deadline.remaining();
-    const long ready = sys::epoll_wait(epoll, events, most, alone ? left : 0);
+    const long ready = sys::epoll_wait(in_flight.fd(), events, most, alone ? left : 0);
     if (ready > 0) return ready;
     if (ready == -EINTR) {
       if (const long stop = interrupted(); stop != 0) return stop;
     } else if (ready < 0 || left == 0) {
       return ready;
     } else if (!alone) {
-      sys::PollEntry entry{epoll, sys::kIn, 0};
-      if (const long woken = wait_any(std::span(&entry, 1), deadline); woken <= 0) return woken;
+      // As a number that is not its own: another epoll may take its place under it.
+      Op op{.kind = Op::Kind::ready, .flags = sys::kIn, .file = in_flight.fd()};
+      const long woken = perform(epoll, op, deadline);
+      if (woken < 0) return woken == kTimedOut ? 0 : woken;
     }
   }
+}
+
+long PollSet::wait(Wait wait_for, Deadline deadline) {
+  waited_ = entries_;
+  const bool alone = current_waiter() == nullptr;
+  if (!alone) {
+    if (closing_.get() < 0) {
+      // Where there is none to be had, close() counts when the wait ends.
+      const long made = sys::eventfd();
+      closing_ = sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
+    }
+    waited_.push_back({closing_.get(), sys::kIn, 0});
+  }
+  const long ready = wait_for(waited_, deadline);
+  if (!alone) waited_.pop_back();
+  return closed_ ? -EBADF : ready;
+}
+
+void PollSet::close() noexcept {
+  closed_ = true;
+  if (closing_.get() >= 0) sys::eventfd_add(closing_.get());
 }
 
 }  // namespace plug::detail

@@ -6,6 +6,7 @@
 #include <plug/error.hpp>
 #include <plug/select.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <system_error>
@@ -62,13 +63,28 @@ constexpr short selected(const sys::PollEntry& entry) noexcept {
 /// deadline passed, -EBADF when one is not open.
 long wait_selected(std::vector<sys::PollEntry>& entries, Deadline deadline);
 
-/// Waits for events of an epoll: the count of those written, 0 when the deadline passed, -errno.
-long wait_epoll(int epoll, sys::EpollEvent* events, int most, Deadline deadline);
+/// wait_any() of what PollSet has.
+inline long wait_poll(std::vector<sys::PollEntry>& entries, Deadline deadline) {
+  return wait_any(entries, deadline);
+}
 
-/// Entries to poll, one a descriptor, found by their number.
+/// Waits for events of an epoll: the count of those written, 0 when the deadline passed, -errno;
+/// -EBADF when it is closed, which ends the wait of a fiber.
+long wait_epoll(Descriptor& epoll, sys::EpollEvent* events, int most, Deadline deadline);
+
+/// Entries to poll, one a descriptor, found by their number. They may change while they are waited
+/// for: a wait is for those that there were when it began.
 class PollSet {
  public:
-  std::vector<sys::PollEntry>& entries() noexcept { return entries_; }
+  /// Waits with wait_any() or wait_selected(), whose result it returns. In a fiber close() ends the
+  /// wait: -EBADF.
+  using Wait = long (*)(std::vector<sys::PollEntry>& entries, Deadline deadline);
+  long wait(Wait wait_for, Deadline deadline);
+
+  /// The entries of the last wait, and what has happened to them.
+  const std::vector<sys::PollEntry>& waited() const noexcept { return waited_; }
+
+  void close() noexcept;
 
   /// Adds an entry, or replaces its events.
   void set(int fd, short events) {
@@ -100,6 +116,28 @@ class PollSet {
  private:
   std::vector<sys::PollEntry> entries_;
   std::unordered_map<int, std::size_t> places_;
+  std::vector<sys::PollEntry> waited_;
+  sys::OwnFd closing_;  // an eventfd by which close() ends the wait of a fiber
+  bool closed_ = false;
+};
+
+/// Lets one wait at a time go on.
+class OneWait {
+ public:
+  explicit OneWait(std::atomic<bool>& waiting) noexcept
+      : waiting_(waiting), first_(!waiting.exchange(true)) {}
+  OneWait(const OneWait&) = delete;
+  OneWait& operator=(const OneWait&) = delete;
+  ~OneWait() {
+    if (first_) waiting_ = false;
+  }
+
+  /// Whether there is no other.
+  bool first() const noexcept { return first_; }
+
+ private:
+  std::atomic<bool>& waiting_;
+  const bool first_;
 };
 
 }  // namespace plug::detail

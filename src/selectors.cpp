@@ -1,9 +1,12 @@
 #include <plug/selectors.hpp>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -39,7 +42,7 @@ class SelectorImpl {
   struct Node {
     SelectorKey key;
     std::uint32_t slot;
-    std::uint32_t generation;  // of all nodes that the slot ever had, only this one has it
+    std::uint64_t generation;  // the number of the registration
     std::uint64_t turn = 0;    // the last in which it was ready,
     std::size_t place = 0;     // and where it is in that list
     std::weak_ptr<SocketState> layered{};
@@ -68,7 +71,8 @@ class SelectorImpl {
   const std::vector<std::unique_ptr<Node>>& slots() const noexcept { return slots_; }
 
  protected:
-  // Results are 0 or a count when >= 0, -errno otherwise.
+  // Results are 0 or a count when >= 0, -errno otherwise. While one waits another fiber may call
+  // everything but select().
   virtual long watch(const Node& node) = 0;
   virtual long rewatch(const Node& node, EVENT events) = 0;
   virtual void unwatch(const Node& node) noexcept = 0;
@@ -90,6 +94,9 @@ class SelectorImpl {
     return found == slot_of_.end() ? nullptr : slots_[found->second].get();
   }
 
+  /// How many registrations there have been.
+  std::uint64_t registrations() const noexcept { return generations_; }
+
  private:
   bool any_holds_bytes() const;
   void add_those_that_hold_bytes();
@@ -102,8 +109,9 @@ class SelectorImpl {
   std::vector<ReadyKeys::Entry> ready_;
   std::vector<std::unique_ptr<Node>> unregistered_;
   std::uint64_t turn_ = 1;
-  std::uint32_t generations_ = 0;
+  std::uint64_t generations_ = 0;
   bool closed_ = false;
+  std::atomic<bool> waiting_{false};
   const SelectorMap map_;
 };
 
@@ -233,6 +241,11 @@ void SelectorImpl::add_those_that_hold_bytes() {
 
 ReadyKeys SelectorImpl::select(const Seconds& timeout, std::error_code& error) {
   error.clear();
+  const OneWait once(waiting_);
+  if (!once.first()) {
+    error = Errc::concurrent_poll;
+    return {};
+  }
   ready_.clear();
   unregistered_.clear();
   ++turn_;
@@ -242,9 +255,9 @@ ReadyKeys SelectorImpl::select(const Seconds& timeout, std::error_code& error) {
   }
   const bool held = !layered_.empty() && any_holds_bytes();
   const long waited = wait(held ? Deadline::immediate() : deadline_of(timeout.limit()));
-  if (waited < 0) {
+  if (closed_ || waited < 0) {
     ready_.clear();
-    error = error_from(waited);
+    error = closed_ ? make_error_code(Errc::closed_poller) : error_from(waited);
     return {};
   }
   if (held) add_those_that_hold_bytes();
@@ -275,12 +288,12 @@ namespace {
 
 // --- select() and poll() ---
 
-class SelectImpl final : public SelectorImpl {
+/// What polls a set.
+class PollingImpl : public SelectorImpl {
  private:
-  static short bits_of(EVENT events) noexcept {
-    return static_cast<short>((has(events, EVENT::READ) ? kSelectRead : 0) |
-                              (has(events, EVENT::WRITE) ? kSelectWrite : 0));
-  }
+  virtual short bits_of(EVENT events) const noexcept = 0;
+  virtual long wait_for(PollSet& set, Deadline deadline) = 0;
+  virtual EVENT events_of(const sys::PollEntry& entry) const noexcept = 0;
 
   long watch(const Node& node) override {
     set_.set(node.key.fd, bits_of(node.key.events));
@@ -291,17 +304,17 @@ class SelectImpl final : public SelectorImpl {
     return 0;
   }
   void unwatch(const Node& node) noexcept override { set_.remove(node.key.fd); }
+  void close_own() noexcept override { set_.close(); }
 
   long wait(Deadline deadline) override {
-    const long count = wait_selected(set_.entries(), deadline);
+    const std::uint64_t begin = registrations();
+    const long count = wait_for(set_, deadline);
     if (count <= 0) return count;
-    for (const sys::PollEntry& entry : set_.entries()) {
-      const int bits = selected(entry);
-      if (bits == 0) continue;
-      EVENT events{};
-      if ((bits & kSelectRead) != 0) events |= EVENT::READ;
-      if ((bits & kSelectWrite) != 0) events |= EVENT::WRITE;
-      ready(*node_of(entry.fd), events);
+    for (const sys::PollEntry& entry : set_.waited()) {
+      if (entry.revents == 0) continue;
+      // By now the number may be nobody's, or another's.
+      Node* const node = node_of(entry.fd);
+      if (node != nullptr && node->generation <= begin) ready(*node, events_of(entry));
     }
     return count;
   }
@@ -309,34 +322,38 @@ class SelectImpl final : public SelectorImpl {
   PollSet set_;
 };
 
+class SelectImpl final : public PollingImpl {
+ private:
+  short bits_of(EVENT events) const noexcept override {
+    return static_cast<short>((has(events, EVENT::READ) ? kSelectRead : 0) |
+                              (has(events, EVENT::WRITE) ? kSelectWrite : 0));
+  }
+  long wait_for(PollSet& set, Deadline deadline) override {
+    return set.wait(wait_selected, deadline);
+  }
+  EVENT events_of(const sys::PollEntry& entry) const noexcept override {
+    const int bits = selected(entry);
+    EVENT events{};
+    if ((bits & kSelectRead) != 0) events |= EVENT::READ;
+    if ((bits & kSelectWrite) != 0) events |= EVENT::WRITE;
+    return events;
+  }
+};
+
 unsigned poll_bits(EVENT events) noexcept {
   return (has(events, EVENT::READ) ? unsigned{sys::kIn} : 0U) |
          (has(events, EVENT::WRITE) ? unsigned{sys::kOut} : 0U);
 }
 
-class PollImpl final : public SelectorImpl {
+class PollImpl final : public PollingImpl {
  private:
-  long watch(const Node& node) override {
-    set_.set(node.key.fd, static_cast<short>(poll_bits(node.key.events)));
-    return 0;
+  short bits_of(EVENT events) const noexcept override {
+    return static_cast<short>(poll_bits(events));
   }
-  long rewatch(const Node& node, EVENT events) override {
-    set_.set(node.key.fd, static_cast<short>(poll_bits(events)));
-    return 0;
+  long wait_for(PollSet& set, Deadline deadline) override { return set.wait(wait_poll, deadline); }
+  EVENT events_of(const sys::PollEntry& entry) const noexcept override {
+    return detail::events_of(static_cast<unsigned short>(entry.revents));
   }
-  void unwatch(const Node& node) noexcept override { set_.remove(node.key.fd); }
-
-  long wait(Deadline deadline) override {
-    const long count = wait_any(set_.entries(), deadline);
-    if (count <= 0) return count;
-    for (const sys::PollEntry& entry : set_.entries()) {
-      if (entry.revents != 0)
-        ready(*node_of(entry.fd), events_of(static_cast<unsigned short>(entry.revents)));
-    }
-    return count;
-  }
-
-  PollSet set_;
 };
 
 // --- epoll ---
@@ -346,41 +363,41 @@ class EpollImpl final : public SelectorImpl {
   explicit EpollImpl(std::error_code& error) {
     const long made = sys::epoll_create();
     error = error_from(made);
-    epoll_ = sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
+    if (made >= 0) epoll_.emplace(static_cast<int>(made));
   }
 
-  int fileno() const noexcept { return epoll_.get(); }
+  int fileno() const noexcept { return epoll_ ? epoll_->fd() : -1; }
 
  private:
   // What an event brings back: the slot, and whose it was when it was registered.
   static std::uint64_t tag_of(const Node& node) noexcept {
-    return std::uint64_t{node.generation} << 32 | node.slot;
+    return node.generation << 32 | node.slot;
   }
 
   long watch(const Node& node) override {
-    grow();
     const long added =
-        sys::epoll_add(epoll_.get(), node.key.fd, poll_bits(node.key.events), tag_of(node));
+        sys::epoll_add(fileno(), node.key.fd, poll_bits(node.key.events), tag_of(node));
     // It is no key's, so it was left behind by one whose descriptor was closed before it was
     // unregistered, and a duplicate has come back under the same number.
     if (added == -EEXIST) return rewatch(node, node.key.events);
     return added;
   }
   long rewatch(const Node& node, EVENT events) override {
-    return sys::epoll_modify(epoll_.get(), node.key.fd, poll_bits(events), tag_of(node));
+    return sys::epoll_modify(fileno(), node.key.fd, poll_bits(events), tag_of(node));
   }
-  void unwatch(const Node& node) noexcept override { sys::epoll_remove(epoll_.get(), node.key.fd); }
+  void unwatch(const Node& node) noexcept override { sys::epoll_remove(fileno(), node.key.fd); }
 
   long wait(Deadline deadline) override {
     grow();
     for (;;) {
-      const long count = wait_epoll(epoll_.get(), events_.get(), static_cast<int>(room_), deadline);
+      const long count = wait_epoll(*epoll_, events_.get(), static_cast<int>(room_), deadline);
       if (count <= 0) return count;
       bool left_behind = false;
       for (long i = 0; i < count; ++i) {
         const std::uint64_t tag = events_[static_cast<std::size_t>(i)].data;
-        Node* const node = slots()[static_cast<std::uint32_t>(tag)].get();
-        if (node != nullptr && node->generation == tag >> 32)
+        const std::uint32_t slot = static_cast<std::uint32_t>(tag);
+        Node* const node = slot < slots().size() ? slots()[slot].get() : nullptr;
+        if (node != nullptr && tag_of(*node) == tag)
           ready(*node, events_of(events_[static_cast<std::size_t>(i)].events));
         else
           left_behind = true;
@@ -404,20 +421,22 @@ class EpollImpl final : public SelectorImpl {
       if (rewatch(*node, node->key.events) < 0) continue;
       sys::epoll_add(fresh.get(), node->key.fd, poll_bits(node->key.events), tag_of(*node));
     }
-    return sys::duplicate_over(fresh.get(), epoll_.get());
+    return sys::duplicate_over(fresh.get(), fileno());
   }
 
-  void close_own() noexcept override { epoll_ = sys::OwnFd(); }
+  void close_own() noexcept override {
+    if (epoll_) epoll_->close();
+  }
 
-  /// Room for the events of all that is registered.
+  /// Room for the events of all that is registered. The kernel writes there while it is waited.
   void grow() {
-    if (room_ > size()) return;
-    const std::size_t room = room_ == 0 ? 64 : room_ * 2;
+    if (room_ > 0 && room_ >= size()) return;
+    const std::size_t room = std::max({std::size_t{64}, room_ * 2, size()});
     events_ = std::make_unique<sys::EpollEvent[]>(room);
     room_ = room;
   }
 
-  sys::OwnFd epoll_;
+  std::optional<Descriptor> epoll_;
   std::unique_ptr<sys::EpollEvent[]> events_;
   std::size_t room_ = 0;
 };
@@ -470,11 +489,12 @@ const SelectorKey& SelectorMap::at(const FileObject& object) const {
 
 // --- the selectors ---
 
-BaseSelector::BaseSelector(std::unique_ptr<SelectorImpl> impl) noexcept : impl_(std::move(impl)) {}
+BaseSelector::BaseSelector(std::shared_ptr<SelectorImpl> impl) noexcept : impl_(std::move(impl)) {}
 BaseSelector::BaseSelector(BaseSelector&& other) noexcept = default;
 BaseSelector& BaseSelector::operator=(BaseSelector&& other) noexcept {
+  std::shared_ptr<SelectorImpl> taken = std::move(other.impl_);
   close();
-  impl_ = std::move(other.impl_);
+  impl_ = std::move(taken);
   return *this;
 }
 BaseSelector::~BaseSelector() { close(); }
@@ -488,6 +508,7 @@ const SelectorKey& BaseSelector::register_(const FileObject& object, EVENT event
 
 const SelectorKey* BaseSelector::register_(const FileObject& object, EVENT events, UserData data,
                                            std::error_code& error) {
+  if (is_moved_from(error)) return nullptr;
   return impl_->add(object, events, std::move(data), error);
 }
 
@@ -499,6 +520,7 @@ SelectorKey BaseSelector::unregister(const FileObject& object) {
 }
 
 SelectorKey BaseSelector::unregister(const FileObject& object, std::error_code& error) {
+  if (is_moved_from(error)) return {-1, -1, EVENT{}, {}};
   return impl_->remove(object, error);
 }
 
@@ -511,6 +533,7 @@ const SelectorKey& BaseSelector::modify(const FileObject& object, EVENT events, 
 
 const SelectorKey* BaseSelector::modify(const FileObject& object, EVENT events, UserData data,
                                         std::error_code& error) {
+  if (is_moved_from(error)) return nullptr;
   return impl_->modify(object, events, &data, error);
 }
 
@@ -523,6 +546,7 @@ const SelectorKey& BaseSelector::modify(const FileObject& object, EVENT events, 
 
 const SelectorKey* BaseSelector::modify(const FileObject& object, EVENT events, KeepData,
                                         std::error_code& error) {
+  if (is_moved_from(error)) return nullptr;
   return impl_->modify(object, events, nullptr, error);
 }
 
@@ -535,7 +559,10 @@ ReadyKeys BaseSelector::select(Seconds timeout) {
 }
 
 ReadyKeys BaseSelector::select(Seconds timeout, std::error_code& error) {
-  return impl_->select(timeout, error);
+  if (is_moved_from(error)) return {};
+  // Another fiber may end or replace the selector meanwhile.
+  const std::shared_ptr<SelectorImpl> impl = impl_;
+  return impl->select(timeout, error);
 }
 
 void BaseSelector::close() {
@@ -548,14 +575,19 @@ const SelectorKey& BaseSelector::get_key(const FileObject& object) const {
   return map->at(object);
 }
 
-const SelectorMap* BaseSelector::get_map() const noexcept { return impl_->map(); }
+const SelectorMap* BaseSelector::get_map() const noexcept { return impl_ ? impl_->map() : nullptr; }
 
-SelectSelector::SelectSelector() : BaseSelector(std::make_unique<detail::SelectImpl>()) {}
+bool BaseSelector::is_moved_from(std::error_code& error) const noexcept {
+  if (!impl_) error = Errc::closed_poller;
+  return !impl_;
+}
 
-PollSelector::PollSelector() : BaseSelector(std::make_unique<detail::PollImpl>()) {}
+SelectSelector::SelectSelector() : BaseSelector(std::make_shared<detail::SelectImpl>()) {}
+
+PollSelector::PollSelector() : BaseSelector(std::make_shared<detail::PollImpl>()) {}
 
 EpollSelector::EpollSelector(std::error_code& error)
-    : BaseSelector(std::make_unique<detail::EpollImpl>(error)) {
+    : BaseSelector(std::make_shared<detail::EpollImpl>(error)) {
   if (error) close();
 }
 
@@ -566,7 +598,8 @@ EpollSelector::EpollSelector() : BaseSelector(nullptr) {
 }
 
 int EpollSelector::fileno() const {
-  const int fd = static_cast<const detail::EpollImpl&>(impl()).fileno();
+  const auto* const epoll = static_cast<const detail::EpollImpl*>(impl());
+  const int fd = epoll == nullptr ? -1 : epoll->fileno();
   if (fd < 0) throw_if(Errc::closed_poller);
   return fd;
 }

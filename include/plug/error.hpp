@@ -88,7 +88,7 @@ enum class Errc {
   closed_poller,       ///< an operation on a closed Epoll or selector -> ValueError
   not_registered,      ///< what a Poll or a selector does not watch  -> KeyError
   already_registered,  ///< what a selector watches already           -> KeyError
-  concurrent_poll,     ///< a Poll used by two threads at once        -> RuntimeError
+  concurrent_poll,     ///< a Poll or a selector waited on twice      -> RuntimeError
   cancelled,           ///< a fiber that has been asked to end        -> CancelledError
 };
 

@@ -49,6 +49,8 @@ class FileObject;
 
 namespace detail {
 
+class Descriptor;
+
 template <class T>
 concept HasFileno =
     std::is_class_v<T> && !std::same_as<std::remove_cv_t<T>, FileObject> && requires(T & object) {
@@ -195,6 +197,7 @@ struct Selected {
 ///
 /// Any number of descriptors, and of any size: the limit of 1024 is not there. An object may be in
 /// several lists, and several times in one. A socket whose layer holds decoded bytes is readable.
+/// The lists are read before it waits: they may change meanwhile.
 ///
 /// Throws ValueError for an object that is closed, naming it, and (by Timeout) for a negative
 /// time-out; OSError EBADF for a number that is not open. select(2).
@@ -213,8 +216,10 @@ struct PollEvent {
 
 /// Descriptors to wait for, each with events of its own. Python: select.poll().
 ///
-/// It knows descriptors by their numbers: unregister() what you close. One thread at a time; poll()
-/// in two at once is RuntimeError.
+/// It knows descriptors by their numbers: unregister() what you close. One thread at a time, of
+/// whose fibers another may change it while one waits: that counts from the next poll() on, and
+/// moving or ending the Poll does not end the wait. poll() in two threads or fibers at once is
+/// RuntimeError. One that has been moved from is ValueError.
 class Poll {
  public:
   Poll();
@@ -244,7 +249,7 @@ class Poll {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 // --- epoll ---
@@ -260,7 +265,8 @@ struct EpollEvent {
 ///
 /// Several threads may use one Epoll at once, except for close(), moving and destroying it: those
 /// neither end nor may meet another thread's poll(). To end that, register an eventfd or one end of
-/// a socketpair().
+/// a socketpair(). Fibers of one thread may do all of it: what is registered during a poll() counts
+/// at once, close() ends it with ValueError, moving lets it go on.
 ///
 /// What is closed leaves the Epoll by itself, unless a duplicate is open: that goes on being
 /// reported under the old number, which may be another file's by then. unregister() what you close.
@@ -274,7 +280,7 @@ class Epoll {
   /// Takes over the descriptor of an epoll. Throws ValueError below zero.
   static Epoll fromfd(int fileno);
 
-  Epoll(Epoll&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Epoll(Epoll&& other) noexcept;
   Epoll& operator=(Epoll&& other) noexcept;
   ~Epoll();
 
@@ -282,7 +288,7 @@ class Epoll {
   /// an error; the descriptor is gone all the same.
   void close();
   void close(std::error_code& error);
-  bool closed() const noexcept { return fd_ < 0; }
+  bool closed() const noexcept;
 
   /// Its own descriptor, readable when something is ready. ValueError when closed.
   int fileno() const;
@@ -307,9 +313,9 @@ class Epoll {
   std::vector<EpollEvent> poll(Seconds timeout, int maxevents, std::error_code& error);
 
  private:
-  explicit Epoll(std::nullopt_t, int fd) noexcept : fd_(fd) {}
+  Epoll(std::nullopt_t, int fd);
 
-  int fd_ = -1;
+  std::shared_ptr<detail::Descriptor> descriptor_;
 };
 
 }  // namespace plug

@@ -19,7 +19,12 @@
 //
 // Threads: one selector is used by one thread at a time; that includes close(), which does not end
 // another thread's select(). To end that, register an eventfd or one end of a socketpair() and
-// write to the other.
+// write to the other. select() in two threads or fibers at once is RuntimeError.
+//
+// Fibers: while one waits in select(), another of its thread may do everything else. What it
+// registers, modifies and unregisters counts from the next select() on, with EpollSelector at once;
+// a key that has been unregistered is not given. close() and the selector's end end the wait with
+// ValueError; a selector that is moved goes on waiting.
 //
 // What is registered stays the user's. It must not move or end before it is unregistered, unless it
 // was given as a number. Unregister before you close: the system may give the number to another
@@ -252,7 +257,8 @@ inline constexpr KeepData kKeepData{nullptr};
 ///
 /// A key stays where it is until it is unregistered.
 ///
-/// register_(), modify() and select() are ValueError after close().
+/// register_(), modify() and select() are ValueError after close(). One that has been moved from
+/// acts as a closed one.
 class BaseSelector {
  public:
   BaseSelector(const BaseSelector&) = delete;
@@ -300,14 +306,17 @@ class BaseSelector {
   const SelectorMap* get_map() const noexcept;
 
  protected:
-  explicit BaseSelector(std::unique_ptr<detail::SelectorImpl> impl) noexcept;
+  explicit BaseSelector(std::shared_ptr<detail::SelectorImpl> impl) noexcept;
   BaseSelector(BaseSelector&& other) noexcept;
   BaseSelector& operator=(BaseSelector&& other) noexcept;
 
-  detail::SelectorImpl& impl() const noexcept { return *impl_; }
+  /// Null when it has been moved from.
+  detail::SelectorImpl* impl() const noexcept { return impl_.get(); }
 
  private:
-  std::unique_ptr<detail::SelectorImpl> impl_;
+  bool is_moved_from(std::error_code& error) const noexcept;
+
+  std::shared_ptr<detail::SelectorImpl> impl_;
 };
 
 /// With select()'s meaning of ready: a hang-up alone is not WRITE. select() is OSError EBADF when

@@ -531,7 +531,12 @@ class Counting final : public detail::Waiter {
   Counting() { detail::set_current_waiter(this); }
   ~Counting() { detail::set_current_waiter(nullptr); }
 
-  long perform(detail::Descriptor&, detail::Op&, detail::Deadline) override { return -ENOSYS; }
+  long perform(detail::Descriptor&, detail::Op& op, detail::Deadline deadline) override {
+    if (op.kind != detail::Op::Kind::ready) return -ENOSYS;
+    detail::sys::PollEntry entry{op.file, static_cast<short>(op.flags), 0};
+    const long ready = wait_any({&entry, 1}, deadline);
+    return ready > 0 ? entry.revents : ready == 0 ? detail::kTimedOut : ready;
+  }
   long wait_any(std::span<detail::sys::PollEntry> entries, detail::Deadline deadline) override {
     waited_for.push_back(entries.empty() ? -1 : entries[0].fd);
     detail::set_current_waiter(nullptr);

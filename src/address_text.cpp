@@ -189,7 +189,7 @@ Address parse_inet(std::string_view text) {
       if (!scope.empty() && scope.find_first_not_of("0123456789") == std::string::npos) {
         const auto [end, error] =
             std::from_chars(scope.data(), scope.data() + scope.size(), fields.scope_id);
-        if (error != std::errc{}) throw NoAddress();
+        if (error != std::errc{}) throw OverflowError("a scope is 0-4294967295, not " + scope);
       } else {
         const long index = detail::sys::interface_index(scope);
         if (index < 0) throw NoAddress();

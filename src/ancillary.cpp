@@ -147,8 +147,18 @@ Address host_address(AF family, const unsigned char* host) {
   return detail::inet_address(fields);
 }
 
-Timestamp moment(std::int64_t seconds, std::int64_t nanoseconds) noexcept {
-  return Timestamp(std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanoseconds));
+/// The moment that `time` says, in seconds and parts of them. Nothing when no clock has it.
+std::optional<Timestamp> moment(const sys::TimePair& time, std::int64_t nanoseconds_of_part) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  std::int64_t since = 0;
+  if (time.fraction < 0 || time.fraction >= kSecond / nanoseconds_of_part) return std::nullopt;
+  const std::int64_t nanoseconds = time.fraction * nanoseconds_of_part;
+  // Towards zero first, so that the least moment fits.
+  const bool before = time.seconds < 0 && nanoseconds > 0;
+  if (__builtin_mul_overflow(before ? time.seconds + 1 : time.seconds, kSecond, &since) ||
+      __builtin_add_overflow(since, before ? nanoseconds - kSecond : nanoseconds, &since))
+    return std::nullopt;
+  return Timestamp(std::chrono::nanoseconds(since));
 }
 
 }  // namespace
@@ -233,10 +243,13 @@ int ControlMessage::tos() const {
 
 Timestamp ControlMessage::timestamp() const {
   sys::TimePair time{};
+  std::optional<Timestamp> when;
   if (holds(*this, SOL::SOCKET, SCM::TIMESTAMP, time))
-    return moment(time.seconds, time.fraction * 1000);
-  if (!holds(*this, SOL::SOCKET, SCM::TIMESTAMPNS, time)) throw_no("time stamp", *this);
-  return moment(time.seconds, time.fraction);
+    when = moment(time, 1000);
+  else if (holds(*this, SOL::SOCKET, SCM::TIMESTAMPNS, time))
+    when = moment(time, 1);
+  if (!when) throw_no("time stamp", *this);
+  return *when;
 }
 
 Timestamps ControlMessage::timestamps() const {
@@ -244,9 +257,11 @@ Timestamps ControlMessage::timestamps() const {
     sys::TimePair software, unused, hardware;
   } times{};
   if (!holds(*this, SOL::SOCKET, SCM::TIMESTAMPING, times)) throw_no("time stamps", *this);
-  const auto given = [](const sys::TimePair& time) -> std::optional<Timestamp> {
+  const auto given = [this](const sys::TimePair& time) -> std::optional<Timestamp> {
     if (time.seconds == 0 && time.fraction == 0) return std::nullopt;
-    return moment(time.seconds, time.fraction);
+    const std::optional<Timestamp> when = moment(time, 1);
+    if (!when) throw_no("time stamps", *this);
+    return when;
   };
   return {given(times.software), given(times.hardware)};
 }

@@ -124,8 +124,7 @@ CanFrame CanFrame::from_bytes(BytesView raw) {
   if (form.length > raw.size() - sys::kCanHeader)
     throw ValueError("a CAN frame of " + std::to_string(raw.size()) + " bytes cannot hold " +
                      std::to_string(form.length) + ": " + bytes_repr(raw));
-  // Newer kernels mark FD frames, which `fd` says already.
-  if (frame.fd) frame.flags = form.flags & ~static_cast<unsigned>(CANFD::FDF) & 0xff;
+  if (frame.fd) frame.flags = form.flags;
   if (!frame.fd && (frame.id & kRemote) != 0)
     frame.remote_size = form.length;
   else
@@ -156,6 +155,7 @@ CanFrame CanFrame::parse(std::string_view text) {
     rest.remove_prefix(1);
     if (rest.size() > 1 || (rest.size() == 1 && (rest[0] < '0' || rest[0] > '8'))) refuse(text);
     if (!rest.empty()) frame.remote_size = static_cast<std::uint8_t>(digit(rest[0]));
+    check(frame);
     return frame;
   }
   frame.data = read_data(rest, text);
@@ -167,9 +167,9 @@ CanFrame CanFrame::parse(std::string_view text) {
 std::string to_string(const CanFrame& frame) {
   const bool extended = (frame.id & kExtended) != 0;
   const bool error = (frame.id & kError) != 0;
+  // Of an error message all bits count, as parse() reads them.
   const std::uint32_t number =
-      frame.id & (error ? kError | static_cast<std::uint32_t>(CAN::ERR_MASK)
-                        : static_cast<std::uint32_t>(CAN::EFF_MASK));
+      error ? frame.id : frame.id & static_cast<std::uint32_t>(CAN::EFF_MASK);
   std::string text = hex(number, extended || error ? 8 : 3) + "#";
   if (frame.fd) text += "#" + hex(frame.flags & 15, 1);
   if (!frame.fd && (frame.id & kRemote) != 0) {
@@ -197,7 +197,15 @@ sys::BcmTime bcm_time(std::chrono::microseconds time) {
   return {static_cast<long>(time.count() / 1'000'000), static_cast<long>(time.count() % 1'000'000)};
 }
 
+/// Below zero when it is no interval.
 std::chrono::microseconds time_of(const sys::BcmTime& time) {
+  constexpr long kMost =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::microseconds::max()).count() -
+      1;
+  constexpr long kSecond = 1'000'000;
+  if (time.seconds < 0 || time.seconds > kMost || time.microseconds < 0 ||
+      time.microseconds > kSecond)
+    return std::chrono::microseconds(-1);
   return std::chrono::seconds(time.seconds) + std::chrono::microseconds(time.microseconds);
 }
 
@@ -239,6 +247,7 @@ BcmMessage BcmMessage::from_bytes(BytesView raw) {
                      .interval1 = time_of(form.interval1),
                      .interval2 = time_of(form.interval2),
                      .can_id = form.can_id};
+  if (message.interval1.count() < 0 || message.interval2.count() < 0) refuse_bytes();
   const std::size_t size = has_fd_frames(form.flags) ? sys::kCanFdSize : sys::kCanSize;
   BytesView rest = raw.from(sizeof form);
   if (rest.size() % size != 0 || rest.size() / size != form.frames) refuse_bytes();

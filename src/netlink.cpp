@@ -52,6 +52,8 @@ int NetlinkMessage::error_number() const {
     throw ValueError("no NLMSG_ERROR: type " + std::to_string(type) + ", " +
                      std::to_string(payload.size()) + " bytes");
   std::memcpy(&number, payload.data(), sizeof number);
+  if (number == std::numeric_limits<std::int32_t>::min())
+    throw ValueError("no error of the system: " + std::to_string(number));
   return -number;
 }
 

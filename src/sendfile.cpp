@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <memory>
 
 #include "scratch.hpp"
@@ -93,7 +94,10 @@ class Transfer {
   /// bytes, which may become less, read into memory by a helper unless they are there.
   long load(std::int64_t offset, std::size_t& size) {
     if (detail::current_waiter() == nullptr) return 0;
-    size = std::min(size, kLoaded);
+    // Where no file reaches the system says so.
+    const std::int64_t most = std::numeric_limits<std::int64_t>::max() - offset;
+    if (most == 0) return 0;
+    size = std::min({size, kLoaded, static_cast<std::size_t>(most)});
     const auto there = [&](std::size_t at) {
       return sys::in_memory(file_, offset + static_cast<std::int64_t>(at)) >= 0;
     };

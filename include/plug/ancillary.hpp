@@ -182,7 +182,8 @@ struct ControlMessage {
   static ControlMessage traffic_class(int value);
   int tos() const;
 
-  /// When a packet arrived: SO_TIMESTAMP (to the microsecond) and SO_TIMESTAMPNS.
+  /// When a packet arrived: SO_TIMESTAMP (to the microsecond) and SO_TIMESTAMPNS. A time that the
+  /// type cannot hold is ValueError.
   Timestamp timestamp() const;
   /// SO_TIMESTAMPING.
   Timestamps timestamps() const;

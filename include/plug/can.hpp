@@ -37,7 +37,7 @@ struct CanFrame {
   std::uint32_t id = 0;  ///< with CAN::EFF_FLAG (29 bits), CAN::RTR_FLAG, CAN::ERR_FLAG
   Bytes data{};
   bool fd = false;
-  std::uint8_t flags = 0;        ///< of an FD frame: CANFD::BRS, CANFD::ESI
+  std::uint8_t flags = 0;        ///< of an FD frame: CANFD::BRS, CANFD::ESI; newer kernels add FDF
   std::uint8_t remote_size = 0;  ///< of a remote request, which has no data: the size it asks for
 
   /// The kernel's form: 16 bytes, or 72 of an FD frame. Throws ValueError naming an identifier

@@ -36,7 +36,7 @@ struct NetlinkMessage {
   bool is(NLMSG kind) const noexcept { return type == static_cast<std::uint16_t>(kind); }
 
   /// Of an NLMSG::ERROR_, the system's number: 0 is what NLM::F_ACK asked for. Throws ValueError
-  /// for another message, or one that is too short.
+  /// for another message, one that is too short, and a number that no error has.
   int error_number() const;
 };
 

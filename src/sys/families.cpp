@@ -218,7 +218,8 @@ template <>
 std::optional<PacketAddress> read(const Address& address) {
   constexpr std::size_t kLeast = offsetof(sockaddr_ll, sll_addr);
   sockaddr_ll form;
-  if (!load(address, AF::PACKET, kLeast, form)) return {};
+  if (!load(address, AF::PACKET, kLeast, form) || form.sll_halen > kHardwareAddressCapacity)
+    return {};
   PacketAddress fields(interface_name(form.sll_ifindex), ntohs(form.sll_protocol), form.sll_pkttype,
                        form.sll_hatype);
   // It may reach beyond sll_addr.

@@ -215,5 +215,17 @@ TEST(J1939Filters, AreTheKernelsForms) {
   EXPECT_THROW(j1939_filters(std::vector<J1939Filter>(513)), ValueError);
 }
 
+TEST(CanFrame, IsTheSameAfterItsText) {
+  for (const char* text : {"ACCCCCCC#", "6CCCCCCC#", "FFFFFFFF#", "20000004#0011", "123##7"}) {
+    const CanFrame frame = CanFrame::parse(text);
+    EXPECT_EQ(CanFrame::parse(to_string(frame)), frame) << text << " " << to_string(frame);
+  }
+}
+
+TEST(CanFrame, KeepsAllFlagsOfItsBytes) {
+  const CanFrame frame = CanFrame::parse("123##5AA");  // with CANFD::FDF
+  EXPECT_EQ(CanFrame::from_bytes(frame.to_bytes()), frame);
+}
+
 }  // namespace
 }  // namespace plug

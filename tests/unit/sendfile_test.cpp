@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <chrono>
 #include <future>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,6 +27,7 @@
 #include "support/blocked_thread.hpp"
 #include "support/connected_pair.hpp"
 #include "support/drip.hpp"
+#include "support/fibers.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"
 #include "wait/waiter.hpp"
@@ -407,6 +409,19 @@ TEST(SendfileFile, MayShrinkAndGrowMeanwhile) {
   thread.join();
   EXPECT_EQ(sent, 3'000'004);
   EXPECT_TRUE(arrived == content.substr(0, 3'000'000) + "tail");
+}
+
+TEST(SendfileFile, EndsWhereNoFileReaches) {
+  auto [sock, peer] = socketpair();
+  const OwnedFd file = file_of("content");
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  for (const std::int64_t offset : {most, most - 1, most - 1000}) {
+    in_fiber([&, &s = sock] {
+      std::error_code error;
+      EXPECT_EQ(s.sendfile(file.fileno(), offset, std::nullopt, error), 0);
+      EXPECT_EQ(s.sendfile(file.fileno(), offset, 1'000'000, error), 0);
+    });
+  }
 }
 
 std::atomic<int> pipe_signals{0};

@@ -74,8 +74,13 @@ std::string quoted(std::string_view text, bool (*escape)(unsigned char)) {
   return out += quote;
 }
 
-std::string pair_text(std::string_view host, int port) {
-  return "(" + detail::str_repr(host) + ", " + std::to_string(port) + ")";
+/// With the flow and the scope of an IPv6 address where there are any.
+std::string host_port_text(std::string_view host, int port, std::uint32_t flowinfo,
+                           std::uint32_t scope_id) {
+  std::string text = "(" + detail::str_repr(host) + ", " + std::to_string(port);
+  if (flowinfo != 0 || scope_id != 0)
+    text += ", " + std::to_string(flowinfo) + ", " + std::to_string(scope_id);
+  return text + ")";
 }
 
 }  // namespace
@@ -145,7 +150,33 @@ const Address* AddressAccess::resolve(const AddressLike& like, AF family, Deadli
 std::string AddressAccess::text(const AddressLike& like) {
   if (like.address_ != nullptr) return to_string(*like.address_);
   if (like.typed_ != nullptr) return like.form_->text(like.typed_);
-  return pair_text(like.host_, like.port_);
+  return host_port_text(like.host_, like.port_, like.flowinfo_, like.scope_id_);
+}
+
+std::string AddressAccess::text(const AddressLike& like, int family, const std::error_code& error) {
+  if (error != Errc::address_family) return text(like);
+  std::error_code ignored;
+  Address address;
+  if (like.typed_ != nullptr) address = like.form_->address(like.typed_, ignored);
+  if (like.address_ != nullptr) address = *like.address_;
+  return text(like) + " is " +
+         (address ? "of " + family_text(static_cast<int>(address.family()))
+                  : "a host and a port, of AF_INET or AF_INET6") +
+         ", the socket of " + family_text(family);
+}
+
+std::string family_text(int family) {
+  static constexpr std::pair<AF, std::string_view> kNames[] = {
+      {AF::UNSPEC, "AF_UNSPEC"},   {AF::UNIX, "AF_UNIX"},
+      {AF::INET, "AF_INET"},       {AF::INET6, "AF_INET6"},
+      {AF::NETLINK, "AF_NETLINK"}, {AF::PACKET, "AF_PACKET"},
+      {AF::RDS, "AF_RDS"},         {AF::CAN, "AF_CAN"},
+      {AF::TIPC, "AF_TIPC"},       {AF::BLUETOOTH, "AF_BLUETOOTH"},
+      {AF::ALG, "AF_ALG"},         {AF::VSOCK, "AF_VSOCK"},
+      {AF::QIPCRTR, "AF_QIPCRTR"}};
+  for (const auto& [known, name] : kNames)
+    if (static_cast<int>(known) == family) return std::string(name);
+  return "family " + std::to_string(family);
 }
 
 }  // namespace detail
@@ -200,7 +231,9 @@ HostPort::HostPort(std::string_view host_, int port_, std::uint32_t flowinfo_,
   check_host_port(host_, port_, flowinfo_);
 }
 
-std::string to_string(const HostPort& address) { return pair_text(address.host, address.port); }
+std::string to_string(const HostPort& address) {
+  return host_port_text(address.host, address.port, address.flowinfo, address.scope_id);
+}
 
 std::ostream& operator<<(std::ostream& out, const HostPort& address) {
   return out << to_string(address);

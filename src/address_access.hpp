@@ -35,7 +35,13 @@ struct AddressAccess {
 
   /// What `like` was given as, for error messages.
   static std::string text(const AddressLike& like);
+  /// The same for an error that a socket of `family` has met with it: both families, where that is
+  /// why.
+  static std::string text(const AddressLike& like, int family, const std::error_code& error);
 };
+
+/// The name of a family, "AF_INET", or its number.
+std::string family_text(int family);
 
 /// An IPv4 or IPv6 address of its fields.
 Address inet_address(const sys::InetFields& fields);

@@ -347,7 +347,7 @@ class Pieces {
 };
 
 std::size_t send_message(SocketState& state, const Buffers& buffers, const ControlMessages& ancdata,
-                         MSG flags, BytesView address, Deadline deadline, std::error_code& error) {
+                         MSG flags, const Address& to, Deadline deadline, std::error_code& error) {
   if (state.layer) {
     error = std::make_error_code(std::errc::operation_not_supported);
     return 0;
@@ -367,6 +367,7 @@ std::size_t send_message(SocketState& state, const Buffers& buffers, const Contr
       out = sys::write_control(out, item.level, item.type, item.data.data(), item.data.size());
   }
   Pieces pieces(buffers);
+  const BytesView address = to.bytes();
   sys::Message message{.address = address.empty() ? nullptr : const_cast<char*>(address.data()),
                        .address_size = static_cast<std::uint32_t>(address.size()),
                        .pieces = pieces.data(),
@@ -374,7 +375,9 @@ std::size_t send_message(SocketState& state, const Buffers& buffers, const Contr
                        .control = control ? control->data() : nullptr,
                        .control_size = control_size};
   Op op{.kind = Op::Kind::send_message, .flags = static_cast<int>(flags), .data = &message};
-  return detail::count_of(detail::perform(state.descriptor, op, deadline), error);
+  const long sent = detail::perform(state.descriptor, op, deadline);
+  error = detail::error_with(sent, state, to);
+  return sent < 0 ? 0 : static_cast<std::size_t>(sent);
 }
 
 std::string message_text(const char* call, std::size_t buffers, std::size_t items) {
@@ -406,7 +409,7 @@ std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancda
                             const AddressLike& address) {
   std::error_code error;
   const std::size_t count = sendmsg(buffers, ancdata, flags, address, error);
-  detail::throw_about(error, address);
+  detail::throw_about(error, address, state_);
   return count;
 }
 
@@ -418,7 +421,7 @@ std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancda
   error.clear();
   const Address* target = detail::target_of(state, address, deadline, found, error);
   if (error) return 0;
-  return send_message(state, buffers, ancdata, flags, target->bytes(), deadline, error);
+  return send_message(state, buffers, ancdata, flags, *target, deadline, error);
 }
 
 std::size_t Socket::sendmsg_afalg(ALG op, const Buffers& buffers, const AfalgOptions& options) {

@@ -210,6 +210,8 @@ struct BatchAccess {
       sent += count_of(perform(state.descriptor, op, deadline), error);
       if (error || (sent < batch.size_ && !may_send_on(error))) break;
     }
+    if (error && error.category() == std::system_category())
+      error = error_with(-error.value(), state, memory.datagrams[sent].address);
     return sent;
   }
 

@@ -150,7 +150,8 @@ bool has_dualstack_ipv6() {
 Socket create_server(const AddressLike& address, const ServerOptions& options) {
   std::error_code error;
   Socket sock = create_server(address, options, error);
-  if (error) throw_if(error, to_string(address));
+  if (error)
+    throw_if(error, detail::AddressAccess::text(address, static_cast<int>(options.family), error));
   return sock;
 }
 

@@ -106,6 +106,8 @@ class PlugCategory final : public std::error_category {
   std::string message(int value) const override { return message_of(static_cast<Errc>(value)); }
   std::error_condition default_error_condition(int value) const noexcept override {
     if (static_cast<Errc>(value) == Errc::cancelled) return std::errc::operation_canceled;
+    if (static_cast<Errc>(value) == Errc::address_family)
+      return std::errc::address_family_not_supported;
     return {value, *this};
   }
 };

@@ -23,6 +23,7 @@ using detail::checked_size;
 using detail::Deadline;
 using detail::Descriptor;
 using detail::error_from;
+using detail::error_with;
 using detail::live;
 using detail::on_descriptor;
 using detail::Op;
@@ -247,7 +248,7 @@ void Socket::close_quietly() noexcept {
 void Socket::bind(const AddressLike& address) {
   std::error_code error;
   bind(address, error);
-  throw_about(error, address);
+  throw_about(error, address, state_);
 }
 
 void Socket::bind(const AddressLike& address, std::error_code& error) {
@@ -256,8 +257,9 @@ void Socket::bind(const AddressLike& address, std::error_code& error) {
   const Address* target = target_of(state, address, state.deadline(), found, error);
   if (error) return;
   const BytesView raw = target->bytes();
-  error = error_from(
-      on_descriptor(state, [raw](int fd) { return sys::bind(fd, raw.data(), raw.size()); }));
+  error = error_with(
+      on_descriptor(state, [raw](int fd) { return sys::bind(fd, raw.data(), raw.size()); }), state,
+      *target);
 }
 
 void Socket::listen(int backlog) {
@@ -286,7 +288,7 @@ std::pair<Socket, Address> Socket::accept(std::error_code& error) {
 void Socket::connect(const AddressLike& address) {
   std::error_code error;
   connect(address, error);
-  throw_about(error, address);
+  throw_about(error, address, state_);
 }
 
 void Socket::connect(const AddressLike& address, std::error_code& error) {
@@ -298,14 +300,14 @@ void Socket::connect(const AddressLike& address, std::error_code& error) {
   Op op{.kind = Op::Kind::connect,
         .address = const_cast<char*>(target->bytes().data()),
         .address_size = target->bytes().size()};
-  error = error_from(detail::perform(state.descriptor, op, deadline));
+  error = error_with(detail::perform(state.descriptor, op, deadline), state, *target);
 }
 
 int Socket::connect_ex(const AddressLike& address) {
   std::error_code error;
   connect(address, error);
   if (error == timed_out()) return EAGAIN;
-  if (error && error.category() != std::system_category()) throw_about(error, address);
+  if (error && error.category() != std::system_category()) throw_about(error, address, state_);
   return error.value();
 }
 
@@ -501,7 +503,7 @@ std::size_t Socket::sendto(BytesView data, const AddressLike& address) {
 std::size_t Socket::sendto(BytesView data, MSG flags, const AddressLike& address) {
   std::error_code error;
   const std::size_t count = sendto(data, flags, address, error);
-  throw_about(error, address);
+  throw_about(error, address, state_);
   return count;
 }
 
@@ -519,7 +521,7 @@ std::size_t Socket::sendto(BytesView data, MSG flags, const AddressLike& address
         .address = const_cast<char*>(target->bytes().data()),
         .address_size = target->bytes().size()};
   const long sent = detail::perform(state.descriptor, op, deadline);
-  error = error_from(sent);
+  error = error_with(sent, state, *target);
   return sent < 0 ? 0 : static_cast<std::size_t>(sent);
 }
 

@@ -51,10 +51,24 @@ inline std::size_t checked_size(std::ptrdiff_t size, std::error_code& error) noe
   return 0;
 }
 
-/// An error about an address, which is put into words only when there is one.
-inline void throw_about(const std::error_code& error, const AddressLike& address) {
+/// An error of a socket's about an address, which is put into words only when there is one.
+inline void throw_about(const std::error_code& error, const AddressLike& address,
+                        const std::shared_ptr<SocketState>& state) {
   if (error) [[unlikely]]
-    throw_if(error, to_string(address));
+    throw_if(error, AddressAccess::text(address, live(state).family, error));
+}
+
+/// The result of a call with an address: where the system refuses that for its family, which it
+/// says in different ways, Errc::address_family.
+inline std::error_code error_with(long result, const SocketState& state,
+                                  const Address& address) noexcept {
+  if (result >= 0) [[likely]]
+    return {};
+  const bool refused = result == -EINVAL || result == -EAFNOSUPPORT;
+  const AF family = address.family();
+  if (refused && address && family != AF::UNSPEC && family != static_cast<AF>(state.family))
+    return Errc::address_family;
+  return error_from(result);
 }
 
 /// The address that `like` means for this socket, looked up until the deadline. Without a

@@ -137,7 +137,7 @@ struct HostPort {
   std::uint32_t scope_id;  ///< IPv6 only
 };
 
-/// "('host', port)".
+/// "('host', port)", or "('host', port, flowinfo, scope_id)" where either is not 0.
 std::string to_string(const HostPort& address);
 std::ostream& operator<<(std::ostream& out, const HostPort& address);
 

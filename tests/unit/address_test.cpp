@@ -1,4 +1,6 @@
 #include <plug/address.hpp>
+#include <plug/ancillary.hpp>
+#include <plug/batch.hpp>
 #include <plug/error.hpp>
 #include <plug/socket.hpp>
 
@@ -379,6 +381,63 @@ TEST(AddressValue, OfTheKernelEqualsTheOneMadeHere) {
   Socket local(AF::UNIX, SOCK::DGRAM);
   local.bind(UnixAddress(directory / "s"));
   EXPECT_EQ(local.getsockname(), unix_address(directory / "s"));
+}
+
+TEST(Address, OfAnotherFamilyThanTheSocketsIsRefusedWithBothNamed) {
+  const Address unix_path = UnixAddress("/nowhere");
+  const Address inet = Address::parse("127.0.0.1:9");
+  const struct {
+    AF family;
+    const Address& address;
+    const char* text;
+  } kCases[] = {{AF::INET, unix_path, "/nowhere is of AF_UNIX, the socket of AF_INET"},
+                {AF::UNIX, inet, "('127.0.0.1', 9) is of AF_INET, the socket of AF_UNIX"}};
+  for (const auto& [family, address, text] : kCases) {
+    Socket sock(family, SOCK::DGRAM);
+    const auto& to = address;
+    EXPECT_THAT(text_of_error<OSError>([&] { sock.bind(to); }), HasSubstr(text));
+    EXPECT_THAT(text_of_error<OSError>([&] { sock.connect(to); }), HasSubstr(text));
+    EXPECT_THAT(text_of_error<OSError>([&] { sock.connect_ex(to); }), HasSubstr(text));
+    EXPECT_THAT(text_of_error<OSError>([&] { sock.sendto("x", to); }), HasSubstr(text));
+    EXPECT_THAT(text_of_error<OSError>([&] { sock.sendmsg({"x"}, {}, MSG{}, to); }),
+                HasSubstr(text));
+    const auto expect_family = [](const std::error_code& error) {
+      EXPECT_EQ(error, Errc::address_family);
+      EXPECT_EQ(error, std::errc::address_family_not_supported);
+    };
+    std::error_code error;
+    sock.bind(address, error);
+    expect_family(error);
+    sock.connect(address, error);
+    expect_family(error);
+    sock.sendto("x", MSG{}, address, error);
+    expect_family(error);
+    sock.sendmsg({"x"}, {}, MSG{}, address, error);
+    expect_family(error);
+    DatagramBatch batch;
+    batch.add("x", address);
+    send_batch(sock, batch, MSG{}, error);
+    expect_family(error);
+  }
+  Socket sock(AF::UNIX, SOCK::STREAM);
+  EXPECT_THAT(text_of_error<OSError>([&] {
+                sock.connect({"localhost", 9});
+              }),
+              HasSubstr("('localhost', 9) is a host and a port, of AF_INET or AF_INET6, "
+                        "the socket of AF_UNIX"));
+  EXPECT_THAT(text_of_error<OSError>([&] { create_server(unix_path); }),
+              HasSubstr("/nowhere is of AF_UNIX, the socket of AF_INET"));
+}
+
+TEST(AddressParse, RefusesAScopeBeyond32BitsAsANumberTooLarge) {
+  EXPECT_EQ(Address::parse("[::1%4294967295]:1").scope_id(), 4294967295u);
+  EXPECT_THAT(text_of_error<OverflowError>([] { Address::parse("[::1%4294967296]:1"); }),
+              HasSubstr("4294967296"));
+}
+
+TEST(HostPort, PrintsItsFlowAndScopeWhereItHasAny) {
+  EXPECT_EQ(to_string(HostPort("::1", 80)), "('::1', 80)");
+  EXPECT_EQ(to_string(HostPort("fe80::1", 80, 0, 2)), "('fe80::1', 80, 0, 2)");
 }
 
 }  // namespace

@@ -125,6 +125,12 @@ Address inet_address(const sys::InetFields& fields) {
   return address;
 }
 
+std::size_t AddressAccess::fitting(const Address& address, std::size_t size) noexcept {
+  const int family = sys::family_of({address.storage_, sizeof(std::uint16_t)});
+  return std::min(size,
+                  family == static_cast<int>(AF::UNIX) ? sys::kLargestUnix : Address::kCapacity);
+}
+
 const Address* AddressAccess::resolve(const AddressLike& like, AF family, Deadline deadline,
                                       Address& found, std::error_code& error) {
   error.clear();

@@ -23,10 +23,15 @@ struct AddressAccess {
   /// the protocol of its socket.
   static char* storage(Address& address) noexcept { return address.storage_; }
   static void set_size(Address& address, std::size_t size, int protocol = 0) noexcept {
-    // The kernel reports the length that it wanted, which may be more than there was room for.
-    address.size_ = static_cast<std::uint16_t>(std::min(size, Address::kCapacity));
+    if (size > sys::kLargestUnix) [[unlikely]]
+      size = fitting(address, size);
+    address.size_ = static_cast<std::uint16_t>(size);
     address.protocol_ = static_cast<std::uint16_t>(protocol);
   }
+
+  /// The kernel reports the length that it wanted, which may be more than there was room for, and
+  /// for a Unix path that fills its room one more than it takes.
+  static std::size_t fitting(const Address& address, std::size_t size) noexcept;
 
   /// The address that `like` means for a socket of `family`; looked up when it is a host, until the
   /// deadline. May point into `like` or to `found`.

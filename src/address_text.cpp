@@ -281,7 +281,10 @@ std::string inet_text(const InetFields& fields) {
 }
 
 std::string unix_text(const std::string& path) {
-  if (!path.empty() && path.front() == '\0') return "@" + path.substr(1);
+  const bool abstract = !path.empty() && path.front() == '\0';
+  // The kernel has paths without room for the NUL, which plug, as Python, does not make.
+  if (path.size() + (abstract ? 0 : 1) > detail::sys::kUnixPathCapacity) return {};
+  if (abstract) return "@" + path.substr(1);
   return is_path(path) ? path : "unix:" + path;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "address_access.hpp"
 #include "connect_race.hpp"
 #include "socket_state.hpp"
 
@@ -45,6 +46,19 @@ std::vector<AddrInfo> interleaved(const std::vector<AddrInfo>& targets, std::siz
   return result;
 }
 
+/// The targets with what the resolver does not know of them.
+void complete(std::vector<AddrInfo>& targets, const HostPort& given) {
+  if (given.flowinfo == 0 && given.scope_id == 0) return;
+  for (AddrInfo& target : targets) {
+    detail::sys::InetFields fields;
+    if (target.family != AF::INET6 || !detail::sys::read_inet(target.sockaddr.bytes(), fields))
+      continue;
+    fields.flowinfo = given.flowinfo;
+    if (given.scope_id != 0) fields.scope_id = given.scope_id;
+    target.sockaddr = detail::inet_address(fields);
+  }
+}
+
 struct Outcome {
   Socket sock = closed_socket();
   std::vector<ConnectFailure> failures;  // the last is what the call failed with
@@ -71,6 +85,7 @@ Outcome connect_any(const HostPort& address, const ConnectOptions& options) {
     outcome.failures.push_back({error, to_string(address)});
     return outcome;
   }
+  complete(targets, address);
   if (interleave > 0) targets = interleaved(targets, static_cast<std::size_t>(interleave));
   outcome.tried = true;
   const HostPort* source = options.source ? &*options.source : nullptr;

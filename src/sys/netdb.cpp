@@ -26,7 +26,8 @@ constexpr int kEaiIdnEncode = -105;  // EAI_IDN_ENCODE, of GNU alone
 
 std::error_code gai_error(int number, int system_error) {
   if (number == 0) return {};
-  if (number == EAI_SYSTEM) return {system_error, std::system_category()};
+  // A resolver's module may say so without a number.
+  if (number == EAI_SYSTEM && system_error != 0) return {system_error, std::system_category()};
   return {number, gai_category()};
 }
 
@@ -122,6 +123,7 @@ std::error_code getaddrinfo(const AddressQuery& query, std::vector<AddrInfo>& an
   hints.ai_protocol = query.proto;
   hints.ai_flags = query.flags;
   addrinfo* list = nullptr;
+  errno = 0;
   if (const int failed =
           ::getaddrinfo(null_unless(host), null_unless(query.service), &hints, &list);
       failed != 0)
@@ -137,8 +139,12 @@ std::error_code getaddrinfo(const AddressQuery& query, std::vector<AddrInfo>& an
 
 std::error_code getnameinfo(BytesView address, int flags, std::string& host, std::string& service) {
   char host_text[NI_MAXHOST] = {};
-  char service_text[NI_MAXSERV] = {};
-  const int failed = ::getnameinfo(reinterpret_cast<const sockaddr*>(address.data()),
+  // Of a Unix address the service is its path, which the C library reads up to a NUL.
+  char service_text[std::max(std::size_t{NI_MAXSERV}, kUnixPathCapacity + 1)] = {};
+  alignas(sockaddr_storage) char ended[Address::kCapacity + 1] = {};
+  std::copy(address.begin(), address.end(), ended);
+  errno = 0;
+  const int failed = ::getnameinfo(reinterpret_cast<const sockaddr*>(ended),
                                    static_cast<socklen_t>(address.size()), host_text,
                                    sizeof host_text, service_text, sizeof service_text, flags);
   if (failed != 0) return gai_error(failed, errno);

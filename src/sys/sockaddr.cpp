@@ -15,6 +15,7 @@ namespace plug::detail::sys {
 
 static_assert(sizeof(sockaddr_storage) == Address::kCapacity);
 static_assert(sizeof(sockaddr_un::sun_path) == kUnixPathCapacity);
+static_assert(sizeof(sockaddr_un) == kLargestUnix);
 
 int family_of(BytesView address) noexcept {
   sa_family_t family = AF_UNSPEC;

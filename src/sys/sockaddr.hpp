@@ -14,6 +14,7 @@
 namespace plug::detail::sys {
 
 inline constexpr std::size_t kUnixPathCapacity = 108;
+inline constexpr std::size_t kLargestUnix = sizeof(std::uint16_t) + kUnixPathCapacity;
 
 /// The fields of an IPv4 or IPv6 address. Numbers are in host byte order; `host` holds 4 or 16
 /// bytes in network order.

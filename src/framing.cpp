@@ -579,13 +579,24 @@ Framer::Framer(Framer&&) noexcept = default;
 Framer& Framer::operator=(Framer&&) noexcept = default;
 Framer::~Framer() = default;
 
-std::size_t Framer::limit() const noexcept { return impl_->limit; }
-void Framer::set_limit(std::size_t limit) noexcept { impl_->limit = limit; }
+Framer::Impl& Framer::live() {
+  if (!impl_) [[unlikely]]
+    impl_ =
+        std::make_unique<Impl>(std::make_shared<SocketState>(-1, 0, 0, 0, Timeout(std::nullopt)),
+                               LengthPrefix{}, kDefaultLimit);
+  return *impl_;
+}
+
+std::size_t Framer::limit() const noexcept { return impl_ ? impl_->limit : kDefaultLimit; }
+void Framer::set_limit(std::size_t limit) noexcept {
+  if (impl_) impl_->limit = limit;
+}
 
 std::optional<Bytes> Framer::recv() {
+  Impl& impl = live();
   std::error_code error;
-  std::optional<Bytes> message = impl_->recv(impl_->framing, error);
-  impl_->raise(error);
+  std::optional<Bytes> message = impl.recv(impl.framing, error);
+  impl.raise(error);
   return message;
 }
 
@@ -598,12 +609,13 @@ std::optional<Bytes> Framer::recv(const Framing& framing) {
 
 std::optional<Bytes> Framer::recv(const Framing& framing, std::error_code& error) {
   detail::check_framing(framing);
-  return impl_->recv(framing, error);
+  return live().recv(framing, error);
 }
 
 void Framer::send(BytesView message) {
+  const Impl& impl = live();
   std::error_code error;
-  impl_->send(message, impl_->framing, error);
+  impl.send(message, impl.framing, error);
   throw_if(error);
 }
 
@@ -615,7 +627,7 @@ void Framer::send(BytesView message, const Framing& framing) {
 
 void Framer::send(BytesView message, const Framing& framing, std::error_code& error) {
   detail::check_framing(framing);
-  impl_->send(message, framing, error);
+  live().send(message, framing, error);
 }
 
 Bytes Framer::readexactly(std::size_t size) {
@@ -626,7 +638,7 @@ Bytes Framer::readexactly(std::size_t size) {
 }
 
 Bytes Framer::readexactly(std::size_t size, std::error_code& error) {
-  return impl_->readexactly(size, error);
+  return live().readexactly(size, error);
 }
 
 std::size_t Framer::readinto(MutableBytes buffer) {
@@ -637,7 +649,7 @@ std::size_t Framer::readinto(MutableBytes buffer) {
 }
 
 std::size_t Framer::readinto(MutableBytes buffer, std::error_code& error) {
-  return impl_->readinto(buffer, error);
+  return live().readinto(buffer, error);
 }
 
 Bytes Framer::read(std::size_t size) {
@@ -647,7 +659,7 @@ Bytes Framer::read(std::size_t size) {
   return bytes;
 }
 
-Bytes Framer::read(std::size_t size, std::error_code& error) { return impl_->read(size, error); }
+Bytes Framer::read(std::size_t size, std::error_code& error) { return live().read(size, error); }
 
 std::uint64_t Framer::copy(std::uint64_t size, const std::function<void(BytesView)>& sink) {
   std::error_code error;
@@ -658,13 +670,14 @@ std::uint64_t Framer::copy(std::uint64_t size, const std::function<void(BytesVie
 
 std::uint64_t Framer::copy(std::uint64_t size, const std::function<void(BytesView)>& sink,
                            std::error_code& error) {
-  return impl_->copy(size, sink, error);
+  return live().copy(size, sink, error);
 }
 
 bool Framer::skip() {
+  Impl& impl = live();
   std::error_code error;
-  const bool skipped = impl_->skip(impl_->framing, error);
-  impl_->raise(error);
+  const bool skipped = impl.skip(impl.framing, error);
+  impl.raise(error);
   return skipped;
 }
 
@@ -677,9 +690,9 @@ bool Framer::skip(const Framing& framing) {
 
 bool Framer::skip(const Framing& framing, std::error_code& error) {
   detail::check_framing(framing);
-  return impl_->skip(framing, error);
+  return live().skip(framing, error);
 }
 
-BytesView Framer::buffered() const noexcept { return impl_->buffered(); }
+BytesView Framer::buffered() const noexcept { return impl_ ? impl_->buffered() : BytesView(); }
 
 }  // namespace plug

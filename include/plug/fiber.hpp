@@ -238,13 +238,17 @@ class HelperCallOf final : public HelperCall {
 
 namespace plug::fiber {
 
-/// A fiber that has been started, and what it returns. Movable. Dropping it leaves the fiber
-/// running; what it throws is then printed on standard error. All may be called from any thread.
+/// A fiber that has been started, and what it returns. A value: copies, and one that has been moved
+/// from, mean the same fiber. Dropping the last leaves the fiber running; what it throws is then
+/// printed on standard error. All may be called from any thread.
 template <class R>
 class Task {
  public:
   explicit Task(std::shared_ptr<detail::FiberValue<R>> outcome) noexcept
       : outcome_(std::move(outcome)) {}
+  Task(const Task&) noexcept = default;
+  Task& operator=(const Task&) noexcept = default;
+  ~Task() = default;
 
   /// Waits until the fiber has ended, for `timeout` at most, and gives what it returned: once.
   /// Throws what it threw, CancelledError when it was cancelled; TimeoutError, and the fiber goes

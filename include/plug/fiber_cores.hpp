@@ -63,6 +63,9 @@ class Scheduler {
  public:
   explicit Scheduler(std::shared_ptr<detail::Scheduler> scheduler) noexcept
       : scheduler_(std::move(scheduler)) {}
+  Scheduler(const Scheduler&) noexcept = default;
+  Scheduler& operator=(const Scheduler&) noexcept = default;
+  ~Scheduler() = default;
 
   /// Starts a fiber in that thread, from any thread, with all that `function` holds; of several
   /// that one thread starts the first begins first. Its name is for lists and reports.

@@ -146,6 +146,7 @@ class Framer {
   /// an empty one, a fixed size of 0 or above the limit.
   explicit Framer(Socket& sock, Framing framing = LengthPrefix{},
                   std::size_t limit = kDefaultLimit);
+  /// One that has been moved from acts as that of a closed socket.
   Framer(Framer&&) noexcept;
   Framer& operator=(Framer&&) noexcept;
   ~Framer();
@@ -205,6 +206,8 @@ class Framer {
 
  private:
   class Impl;
+  Impl& live();
+
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,6 +1,7 @@
 // Fibers: starting, ending, waiting for each other.
 
 #include <plug/fiber.hpp>
+#include <plug/fiber_cores.hpp>
 #include <plug/plug.hpp>
 
 #include <gmock/gmock.h>
@@ -407,6 +408,20 @@ TEST(SelectInFibers, WaitsForAnyOfSeveral) {
     fiber::yield();
     other.send("x");
     EXPECT_EQ(selecting.join(), 1u);
+  });
+}
+
+TEST(Fiber, MeansTheSameAfterItsTaskHasBeenMoved) {
+  fiber::run([] {
+    fiber::Task<int> task = fiber::spawn("named", [] { return 3; });
+    fiber::Task<int> moved = std::move(task);
+    EXPECT_EQ(task.name(), "named");
+    EXPECT_FALSE(task.done());
+    EXPECT_EQ(moved.join(), 3);
+    EXPECT_TRUE(task.done());
+    fiber::Scheduler here = fiber::here();
+    const fiber::Scheduler other = std::move(here);
+    EXPECT_EQ(here.spawn([] { return 4; }).join(), 4);
   });
 }
 

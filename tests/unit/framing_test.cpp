@@ -495,5 +495,27 @@ TEST(Limit, CountsNoByteThatMayBeginADelimiter) {
   EXPECT_EQ(framer.recv(), "12345");
 }
 
+TEST(Framer, ThatHasBeenMovedFromActsAsThatOfAClosedSocket) {
+  auto [sock, peer] = socketpair();
+  Framer framer(sock);
+  const Framer taken = std::move(framer);
+  char buffer[4];
+  std::error_code error;
+  EXPECT_FALSE(framer.recv(VarintPrefix{}, error));
+  EXPECT_EQ(error, std::errc::bad_file_descriptor);
+  EXPECT_THROW(framer.recv(), OSError);
+  EXPECT_THROW(framer.send("x"), OSError);
+  EXPECT_THROW(framer.readexactly(1), OSError);
+  EXPECT_THROW(framer.readinto(buffer), OSError);
+  EXPECT_THROW(framer.read(1), OSError);
+  EXPECT_THROW(framer.copy(1, [](BytesView) {}), OSError);
+  EXPECT_THROW(framer.skip(), OSError);
+  EXPECT_TRUE(framer.buffered().empty());
+  Framer again = std::move(framer);
+  framer.set_limit(5);
+  EXPECT_TRUE(framer.buffered().empty());
+  EXPECT_GT(framer.limit(), 0u);
+}
+
 }  // namespace
 }  // namespace plug

@@ -106,6 +106,7 @@ Outcome connect_any(const HostPort& address, const ConnectOptions& options) {
       failure.about = to_string(target.sockaddr);
     }
     outcome.failures.push_back(std::move(failure));
+    if (detail::ends_call(outcome.failures.back().error)) break;
   }
   return outcome;
 }
@@ -139,8 +140,9 @@ Socket create_connection(const HostPort& address, Timeout timeout,
 Socket create_connection(const HostPort& address, const ConnectOptions& options) {
   Outcome outcome = connect_any(address, options);
   if (connected(outcome)) return std::move(outcome.sock);
-  if (!outcome.tried || !options.all_errors)
-    throw_if(outcome.failures.back().error, outcome.failures.back().about);
+  const ConnectFailure& last = outcome.failures.back();
+  if (!outcome.tried || !options.all_errors || detail::ends_call(last.error))
+    throw_if(last.error, last.about);
   std::vector<OSError> errors;
   for (const ConnectFailure& failure : outcome.failures)
     errors.emplace_back(failure.error, failure.about);

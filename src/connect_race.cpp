@@ -26,6 +26,7 @@ class Race {
       if (next != targets.end() && (runners_.empty() || turn_.remaining() == 0)) {
         turn_ = deadline_of(delay_);
         start(*next++);
+        if (!failures_.empty() && ends_call(failures_.back().error)) return closed_socket();
       } else if (!wait(next != targets.end() ? turn_ : Deadline::none())) {
         return closed_socket();
       }

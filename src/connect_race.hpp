@@ -30,8 +30,8 @@ Socket connecting_socket(const AddrInfo& target, Timeout timeout, const HostPort
 
 /// Begins to connect to the targets in order, each when `delay` has passed since the one before or
 /// when an attempt has failed; `timeout` (not zero) is per attempt. The first connection, with the
-/// time-out; a closed socket when all attempts failed, or the waiting itself. All failures are
-/// added to `failures`.
+/// time-out; a closed socket when all attempts failed, or the waiting itself, or when the caller is
+/// told to end. All failures are added to `failures`.
 Socket race(const std::vector<AddrInfo>& targets, Timeout timeout, Timeout delay,
             const HostPort* source, std::vector<ConnectFailure>& failures);
 

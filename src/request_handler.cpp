@@ -38,6 +38,13 @@ void BaseRequestHandler::run(Request& given, const Address& from, BaseServer& by
   setup();
   try {
     handle();
+  } catch (const BaseException&) {
+    try {
+      finish();
+    } catch (const std::exception&) {
+      // What ends more than this request counts for more.
+    }
+    throw;
   } catch (...) {
     finish();
     throw;
@@ -59,9 +66,26 @@ void StreamRequestHandler::setup() {
 }
 
 void StreamRequestHandler::finish() {
+  /// Closes the files without another wait, when the first has been ended.
+  class Dropped {
+   public:
+    explicit Dropped(StreamRequestHandler& handler) noexcept : handler_(handler) {}
+    Dropped(const Dropped&) = delete;
+    Dropped& operator=(const Dropped&) = delete;
+    ~Dropped() {
+      SocketAccess::drop(handler_.wfile);
+      SocketAccess::drop(handler_.rfile);
+    }
+
+   private:
+    StreamRequestHandler& handler_;
+  };
+  const Dropped dropped(*this);
   if (!wfile.closed()) {
-    std::error_code ignored;  // the client may be gone
-    wfile.flush(ignored);
+    std::error_code error;
+    wfile.flush(error);
+    // Else the client may be gone.
+    if (detail::ends_call(error)) throw_if(error);
   }
   wfile.close();
   rfile.close();

@@ -320,6 +320,7 @@ std::string getfqdn(std::string_view name) {
       name.empty() || name == "0.0.0.0" || name == "::" ? gethostname() : std::string(name);
   std::error_code error;
   const HostEntry entry = gethostbyaddr(asked, error);
+  if (detail::ends_call(error)) throw_if(error, str_repr(asked));
   if (error) return asked;
   const auto qualified = [](const std::string& text) {
     return text.find('.') != std::string::npos;

@@ -307,7 +307,9 @@ int Socket::connect_ex(const AddressLike& address) {
   std::error_code error;
   connect(address, error);
   if (error == timed_out()) return EAGAIN;
-  if (error && error.category() != std::system_category()) throw_about(error, address, state_);
+  if (error && error.category() != std::system_category() &&
+      error.category() != std::generic_category())
+    throw_about(error, address, state_);
   return error.value();
 }
 

@@ -87,10 +87,18 @@ struct SocketAccess {
   /// A binary file without a buffer, each of whose writes sends everything.
   static File make_whole_writer(Socket& sock);
   static File closed_file() noexcept;
+  /// Closes a file without what it has still to write.
+  static void drop(File& file) noexcept;
 };
 
 /// A result of perform() as an error code; no error when >= 0.
 PLUG_FOR_FIBER std::error_code error_from(long result) noexcept;
+
+/// Whether an error from error_from() is no failure of what was waited for: the caller has been
+/// told to end, by cancelling or by the interrupt hook, and waits for nothing else in its place.
+inline bool ends_call(const std::error_code& error) noexcept {
+  return error == make_error_code(Errc::cancelled) || error.category() == std::generic_category();
+}
 
 /// Splits a result into a count and an error.
 inline std::size_t count_of(long result, std::error_code& error) noexcept {

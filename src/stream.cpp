@@ -267,6 +267,12 @@ File detail::SocketAccess::make_whole_writer(Socket& sock) {
 
 File detail::SocketAccess::closed_file() noexcept { return File(nullptr); }
 
+void detail::SocketAccess::drop(File& file) noexcept {
+  if (file.closed()) return;
+  file.impl_->closed = true;
+  file.impl_->state->release_holder();
+}
+
 File Socket::makefile(std::string_view mode, const FileOptions& options) {
   auto state = state_for_file(state_);
   return detail::SocketAccess::make_file(std::move(state), mode, options);
@@ -282,11 +288,14 @@ File& File::operator=(File&& other) noexcept {
 
 File::~File() {
   if (closed()) return;
+  detail::ToldLater later;
   try {
-    std::error_code ignored;
-    impl_->close(ignored);
+    std::error_code error;
+    impl_->close(error);
+    if (error.category() == std::generic_category()) throw_if(error);
   } catch (...) {
-    // From the interrupt hook; a destructor has nobody to tell.
+    // What the interrupt hook says.
+    later.keep_answer(std::current_exception());
   }
 }
 

@@ -6,6 +6,7 @@
 // std::error_code& does not throw for a failed operation: it stores one of
 //
 //   std::system_category()   the system's error number (errno)
+//   std::generic_category()  the std::errc with which the interrupt hook has ended the call
 //   timeout_category()       the time-out of this library ran out; equal to std::errc::timed_out as
 //   a
 //                            condition, told apart from the kernel's ETIMEDOUT by its category

@@ -154,7 +154,8 @@ class StreamRequestHandler : public BaseRequestHandler {
   /// Applies the attributes and opens the files.
   void setup() override;
   /// Flushes wfile, ignoring an OSError, and closes both files. Throws OSError when what is
-  /// buffered still cannot be sent.
+  /// buffered still cannot be sent. What ends the call from outside (CancelledError, the interrupt
+  /// hook) is thrown, and both files are closed without another wait.
   void finish() override;
 
   int rbufsize = -1;  ///< of rfile, as FileOptions::buffering

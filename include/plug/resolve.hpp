@@ -121,7 +121,8 @@ HostEntry gethostbyaddr(std::string_view ip_address, std::error_code& error);
 
 /// The fully qualified name of a host: the first with a dot among those that gethostbyaddr() gives,
 /// else its first, else `name` itself. "", "0.0.0.0" and "::" mean this machine. Throws ValueError
-/// for a NUL. May block. Python: socket.getfqdn().
+/// for a NUL, CancelledError, and what the interrupt hook says. May block. Python:
+/// socket.getfqdn().
 std::string getfqdn(std::string_view name = {});
 
 /// This machine's name. Throws OSError. Python: socket.gethostname(); gethostname(2).

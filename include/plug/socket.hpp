@@ -393,8 +393,10 @@ Socket create_server(const AddressLike& address, const ServerOptions& options,
 /// Called when a signal has interrupted a call, in its thread, before the call goes on with the
 /// time that is left (PEP 475); and between the parts of what the system takes in several (sendall,
 /// sendfile, files), since a signal may have parted them. Returns std::errc{} to go on, or the
-/// error to end the call with; it may also throw, and the exception leaves the call, whichever form
-/// it has. No hook at first. Process-wide; returns the hook that was there.
+/// error to end the call with, which is then of std::generic_category(); it may also throw, and the
+/// exception leaves the call, whichever form it has. Either ends the whole call:
+/// create_connection() tries no other address. No hook at first. Process-wide; returns the hook
+/// that was there.
 using InterruptHook = std::errc (*)();
 InterruptHook set_interrupt_hook(InterruptHook hook) noexcept;
 

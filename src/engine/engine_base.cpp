@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 
 #include "engine/faults.hpp"
 #include "sys/polling.hpp"
@@ -288,11 +289,23 @@ long EngineBase::move_whole(Descriptor& descriptor, int fd, Op& op, long part) {
           (moved == part && !is_stream(fd)))
         return moved;
       whole.take(part);
+    }
+    if (moved == 0) {
+      part = transfer(descriptor, fd, op, Deadline::none());
+      if (part <= 0) return part;
+      continue;
+    }
+    // What the hook says from here on is for the next call: this one gives what it has moved.
+    try {
       if (!can_go_on(descriptor, fd, op.kind)) return moved;
       whole.prepare();
+      part = transfer(descriptor, fd, op, Deadline::none());
+    } catch (...) {
+      scheduler_.keep_answer(0, std::current_exception());
+      return moved;
     }
-    part = transfer(descriptor, fd, op, Deadline::none());
-    if (part <= 0) return moved > 0 ? moved : part;
+    if (part < kStopped) scheduler_.keep_answer(part, nullptr);
+    if (part <= 0) return moved;
   }
 }
 
@@ -301,6 +314,7 @@ bool EngineBase::can_go_on(Descriptor& descriptor, int fd, Op::Kind kind) {
   const bool reads = receives(kind);
   const long ready =
       wait_ready(descriptor, {fd, true}, reads ? sys::kIn : sys::kOut, Deadline::none(), kind);
+  if (ready < kStopped) scheduler_.keep_answer(ready, nullptr);
   if (ready < 0) return false;
   return (ready & sys::kError) == 0 || (reads && sys::readable_bytes(fd) > 0);
 }

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <utility>
 
 #include "engine/engine.hpp"
 #include "fiber/scheduler.hpp"
@@ -76,6 +78,10 @@ class EngineBase : public Engine {
   long perform(Descriptor& descriptor, Op& op, Deadline deadline) final;
   long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) final;
   const void* caller() const noexcept final { return scheduler_.current_or_null(); }
+  bool tell_later(bool later) noexcept final { return scheduler_.tell_later(later); }
+  void keep_answer(std::exception_ptr thrown) noexcept final {
+    scheduler_.keep_answer(0, std::move(thrown));
+  }
 
  protected:
   explicit EngineBase(Scheduler& scheduler) noexcept : scheduler_(scheduler) {}
@@ -112,7 +118,7 @@ class EngineBase : public Engine {
     if (woken == Scheduler::Woken::by_cancel) return kCancelled;
     if (descriptor.closed()) return -EBADF;
     if (scheduler_.take_interrupt())
-      if (const long stop = interrupted(); stop != 0) return stop;
+      if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
     return woken == Scheduler::Woken::by_the_clock ? kTimedOut : 0;
   }
 

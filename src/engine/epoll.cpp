@@ -516,7 +516,7 @@ long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
     const Scheduler::Woken woken = scheduler_.park(deadline, "select");
     if (woken == Scheduler::Woken::by_cancel) return kCancelled;
     if (scheduler_.take_interrupt())
-      if (const long stop = interrupted(); stop != 0) return stop;
+      if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
     long count = 0;
     for (std::size_t i = 0; i < entries.size(); ++i) {
       entries[i].revents = static_cast<short>(waiting[i].happened);

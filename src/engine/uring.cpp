@@ -360,13 +360,15 @@ long UringEngine::submit(Descriptor& descriptor, int fd, Op& op, Deadline deadli
   // What has come of it in spite of all is the result; the next call that waits is told of the
   // cancelling. What closing causes looks like the end of the stream, or an error.
   const bool ended = result != -ECANCELED && result != -EINTR;
-  const bool done = result > 0 || (result == 0 && (op.kind == Op::Kind::accept || !closed));
-  if (done || (ended && !closed)) return result;
+  bool done = result > 0 || (result == 0 && (op.kind == Op::Kind::accept || !closed));
+  // That something is ready is nothing to be lost, and may be so for ever where no call succeeds.
+  if (op.kind == Op::Kind::ready && (closed || reason != 0)) done = false;
+  if (done || (ended && !closed && result < 0)) return result;
   if (reason == kCancelled) return kCancelled;
   if (closed) return -EBADF;
   if (reason == -EINTR) {
     if (!scheduler_.take_interrupt()) return -EINTR;
-    const long stop = interrupted();
+    const long stop = scheduler_.ask_hook();
     return stop == 0 ? -EINTR : stop;
   }
   return reason == 0 ? result : reason;
@@ -513,7 +515,7 @@ long UringEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
       return kCancelled;
     }
     if (reason == -EINTR && scheduler_.take_interrupt())
-      if (const long stop = interrupted(); stop != 0) return stop;
+      if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
     if (completion.result < 0) return completion.result;
   }
 }

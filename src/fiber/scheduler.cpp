@@ -107,6 +107,19 @@ void Scheduler::interrupt() noexcept {
   if (main_ != nullptr) wake_here(*main_);
 }
 
+long Scheduler::ask_hook() {
+  if (const std::exception_ptr thrown = std::exchange(kept_thrown_, nullptr))
+    std::rethrow_exception(thrown);
+  const long kept = std::exchange(kept_stop_, 0);
+  return kept != 0 ? kept : plug::detail::interrupted();
+}
+
+void Scheduler::keep_answer(long stop, std::exception_ptr thrown) noexcept {
+  kept_stop_ = stop;
+  kept_thrown_ = std::move(thrown);
+  interrupt();
+}
+
 /// Until when the engine may sleep.
 Deadline Scheduler::next_moment() noexcept {
   if (runnable_ > 0) return Deadline::immediate();
@@ -355,11 +368,7 @@ Scheduler::Woken Scheduler::park_until(Deadline deadline, const char* where,
 }
 
 Scheduler::Woken Scheduler::end_park(OnCancel on_cancel) noexcept {
-  FiberCore& fiber = *current_;
-  if (on_cancel == OnCancel::tell && fiber.cancelled_)
-    tell_of_cancel(fiber);
-  else if (on_cancel == OnCancel::tell)
-    tell_of_limit(fiber);
+  if (on_cancel == OnCancel::tell) take_cancel();
   return Woken::by_cancel;
 }
 
@@ -370,12 +379,13 @@ bool Scheduler::yield() noexcept {
 
 bool Scheduler::take_cancel() noexcept {
   FiberCore& fiber = *current_;
+  const bool late = fiber.limit_ != nullptr && nearest_limit(fiber).remaining() == 0;
+  if (!fiber.cancelled_ && !late) return false;
+  if (fiber.told_later_) return true;
   if (fiber.cancelled_)
     tell_of_cancel(fiber);
-  else if (fiber.limit_ != nullptr && nearest_limit(fiber).remaining() == 0)
-    tell_of_limit(fiber);
   else
-    return false;
+    tell_of_limit(fiber);
   return true;
 }
 

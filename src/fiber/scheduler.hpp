@@ -117,6 +117,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   bool timed_out_ = false;
   bool refused_ = false;      // it ends without having begun
   bool ending_told_ = false;  // that the main fiber has ended
+  bool told_later_ = false;  // what ends its waits is for those behind them
   // Guarded by the scheduler's mutex.
   bool remote_listed_ = false;
   bool remote_cancel_ = false;
@@ -220,6 +221,13 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   bool is_interrupted() const noexcept { return interrupted_ && current_ == main_; }
   /// The same, true once.
   bool take_interrupt() noexcept { return is_interrupted() && std::exchange(interrupted_, false); }
+  /// What the interrupt hook says, or has said before where nobody could be told: 0, or below
+  /// kStopped to end the wait. May throw.
+  long ask_hook();
+  /// Has ask_hook() say this in the next wait of the main fiber, or throw it.
+  void keep_answer(long stop, std::exception_ptr thrown) noexcept;
+  /// As Waiter's, of the current fiber.
+  bool tell_later(bool later) noexcept { return std::exchange(current_->told_later_, later); }
   /// Limits the time of what the current fiber does until it leaves the limit again: the last
   /// first.
   void enter(FiberLimit& limit) noexcept { limit.outer = std::exchange(current_->limit_, &limit); }
@@ -309,6 +317,8 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   FiberCore* main_ = nullptr;
   bool ending_ = false;  // the main fiber has ended, but for telling the others
   bool interrupted_ = false;
+  long kept_stop_ = 0;  // what the interrupt hook has said, or thrown, and nobody has been told
+  std::exception_ptr kept_thrown_;
   int hot_ = 0;
   std::deque<std::shared_ptr<FiberCore>> fibers_;
   FiberCore* first_ = nullptr;  // of those that can run

@@ -39,9 +39,8 @@ long Sleeper::sleep(Deadline deadline, const char* where, OnCancel on_cancel) {
 }
 
 long Sleeper::ask_interrupt_hook() {
-  const bool asks =
-      fiber_ != nullptr ? fiber_->owner->take_interrupt() : std::exchange(interrupted_, false);
-  return asks ? interrupted() : 0;
+  if (fiber_ != nullptr) return fiber_->owner->take_interrupt() ? fiber_->owner->ask_hook() : 0;
+  return std::exchange(interrupted_, false) ? interrupted() : 0;
 }
 
 void Sleeper::wake() noexcept {

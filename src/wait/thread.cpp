@@ -180,7 +180,8 @@ long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op
 
 long interrupted() {
   const InterruptFunction ask = interrupt_function.load(std::memory_order_acquire);
-  return ask == nullptr ? 0 : -static_cast<long>(ask());
+  const auto error = ask == nullptr ? std::errc{} : ask();
+  return error == std::errc{} ? 0 : kStopped - static_cast<long>(error);
 }
 
 bool has_interrupt_function() noexcept {

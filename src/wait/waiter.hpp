@@ -10,7 +10,8 @@
 //
 // What every Waiter promises:
 //  1. The result is a count, 0, or a descriptor (accept) when >= 0; -errno when negative; kTimedOut
-//     when the deadline passed. errno itself means nothing across perform().
+//     when the deadline passed; below kStopped when the interrupt hook has ended the call. errno
+//     itself means nothing across perform().
 //  2. Deadline::none() waits for ever; Deadline::immediate() never waits and gives -EAGAIN
 //  (connect:
 //     -EINPROGRESS); any other gives kTimedOut once it has passed, not before.
@@ -24,8 +25,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <span>
 #include <system_error>
+#include <utility>
 
 #include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
@@ -37,6 +40,7 @@ namespace plug::detail {
 
 inline constexpr long kTimedOut = -4096;   // below every -errno
 inline constexpr long kCancelled = -4097;  // in a fiber that has been asked to end
+inline constexpr long kStopped = -8192;    // less the errno with which the hook has ended the call
 
 /// One operation on a descriptor, with its arguments. The buffers are the caller's.
 struct Op {
@@ -93,6 +97,12 @@ class Waiter {
   /// how), 0 when the deadline passed, -errno.
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
+  /// While it is so, what ends a wait of the calling fiber ends the next one too, as if the fiber
+  /// had not been told. Gives what was before.
+  virtual bool tell_later(bool /*later*/) noexcept { return false; }
+  /// Throws in the next wait what the interrupt hook has thrown where nobody could be told.
+  virtual void keep_answer(std::exception_ptr /*thrown*/) noexcept {}
+
   /// Tells the fiber that calls from all others that there are; here, where all are one.
   virtual const void* caller() const noexcept { return this; }
 
@@ -144,6 +154,29 @@ inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {
   }
   return -EINVAL;
 }
+
+/// For what waits and has nobody to tell why it was ended, such as a destructor: while this lives,
+/// the calling fiber is not told to end, though its waits end, and so is told by the next wait
+/// behind it. On a plain thread this does nothing.
+class ToldLater {
+ public:
+  ToldLater() noexcept
+      : waiter_(thread_waiter), before_(waiter_ != nullptr && waiter_->tell_later(true)) {}
+  ToldLater(const ToldLater&) = delete;
+  ToldLater& operator=(const ToldLater&) = delete;
+  ~ToldLater() {
+    if (waiter_ != nullptr && waiter_ == thread_waiter) waiter_->tell_later(before_);
+  }
+
+  /// What the interrupt hook has thrown comes out of that wait as well.
+  void keep_answer(std::exception_ptr thrown) noexcept {
+    if (waiter_ != nullptr && waiter_ == thread_waiter) waiter_->keep_answer(std::move(thrown));
+  }
+
+ private:
+  Waiter* const waiter_;
+  const bool before_;
+};
 
 /// The plain system call of an operation, once; `fd` is the descriptor's. Not for Kind::ready.
 inline long attempt(int fd, Op& op) noexcept { return attempt(op.kind, fd, op); }
@@ -210,7 +243,7 @@ PLUG_FOR_FIBER long perform_heeding(Descriptor& descriptor, Descriptor::InFlight
   return perform_again(descriptor, in_flight, rest, deadline, result);
 }
 
-/// Asks the interrupt hook: 0 to go on, -errno to end the call. May throw.
+/// Asks the interrupt hook: 0 to go on, below kStopped to end the call. May throw.
 PLUG_FOR_FIBER long interrupted();
 
 /// See plug::InterruptHook.

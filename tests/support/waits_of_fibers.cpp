@@ -1,0 +1,226 @@
+// The waits of fibers and threads for each other, for children, and for time.
+
+#include <plug/fiber.hpp>
+#include <plug/fiber_group.hpp>
+#include <plug/fiber_queue.hpp>
+#include <plug/fiber_sync.hpp>
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <future>
+#include <mutex>
+
+#include "support/waits.hpp"
+
+namespace waits {
+
+namespace fiber = plug::fiber;
+using plug::Timeout;
+
+namespace {
+
+constexpr unsigned kOfSleepers = kTimed | kNoHookOnThreads;
+
+Wait for_event(Timeout timeout) {
+  auto event = std::make_shared<fiber::Event>();
+  return {.call = [event, timeout] { expect_in_time(event->wait(timeout)); },
+          .let_go = [event] { event->set(); }};
+}
+
+/// A mutex that another fiber, or thread, has locked.
+struct Held {
+  fiber::Mutex mutex;
+  fiber::Event locked, unlock;
+  Beside holder{[this] {
+    const std::lock_guard lock(mutex);
+    locked.set();
+    unlock.wait();
+  }};
+  Held() { locked.wait(); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  ~Held() { unlock.set(); }
+};
+
+template <class F>
+Wait for_mutex(F lock) {
+  auto held = std::make_shared<Held>();
+  return {.call =
+              [held, lock] {
+                lock(held->mutex);
+                held->mutex.unlock();
+              },
+          .let_go = [held] { held->unlock.set(); }};
+}
+
+Wait for_condition(Timeout timeout) {
+  struct Things {
+    fiber::Mutex mutex;
+    fiber::Condition condition;
+    bool ready = false;
+  };
+  auto things = std::make_shared<Things>();
+  return {.call =
+              [things, timeout] {
+                std::unique_lock lock(things->mutex);
+                expect_in_time(things->condition.wait(
+                    lock, [&] { return things->ready; }, timeout));
+              },
+          .let_go =
+              [things] {
+                const std::lock_guard lock(things->mutex);
+                things->ready = true;
+                things->condition.notify_all();
+              }};
+}
+
+Wait for_semaphore(Timeout timeout) {
+  auto semaphore = std::make_shared<fiber::Semaphore>(0);
+  return {.call = [semaphore, timeout] { expect_in_time(semaphore->acquire(timeout)); },
+          .let_go = [semaphore] { semaphore->release(2); }};
+}
+
+Wait for_item(Timeout timeout) {
+  auto queue = std::make_shared<fiber::Queue<int>>();
+  return {.call =
+              [queue, timeout] {
+                try {
+                  queue->get(timeout);
+                } catch (const fiber::Empty&) {
+                  expect_in_time(false);
+                }
+              },
+          .let_go =
+              [queue] {
+                queue->put(1);
+                queue->put(2);
+              }};
+}
+
+Wait for_room(Timeout timeout) {
+  auto queue = std::make_shared<fiber::Queue<int>>(1);
+  queue->put(0);
+  return {.call =
+              [queue, timeout] {
+                try {
+                  queue->put(1, timeout);
+                } catch (const fiber::Full&) {
+                  expect_in_time(false);
+                }
+              },
+          .let_go =
+              [queue] {
+                queue->get();
+                // What has come into its place.
+                for (int more = 0; more < 2; ++more) {
+                  try {
+                    queue->get(0.01);
+                  } catch (const fiber::Empty&) {
+                    // Nothing has.
+                  }
+                }
+              }};
+}
+
+Wait joining(Timeout timeout) {
+  struct Things {
+    fiber::Event over;
+    fiber::Task<void> task = fiber::spawn("joined", [this] { over.wait(); });
+    ~Things() { over.set(); }
+  };
+  auto things = std::make_shared<Things>();
+  return {.call = [things, timeout] { things->task.join(timeout); },
+          .let_go = [things] { things->over.set(); }};
+}
+
+/// A group whose children end when they are cancelled, or by `over`.
+template <class F>
+Wait of_group(F wait) {
+  auto over = std::make_shared<fiber::Event>();
+  return {.call = [over, wait] { wait(*over); }, .let_go = [over] { over->set(); }};
+}
+
+Wait sleeping(Timeout) {
+  return {.call = [] { fiber::sleep(std::nullopt); }};
+}
+
+Wait offloading(Timeout) {
+  struct Things {
+    std::promise<void> go;
+    std::shared_future<void> gone{go.get_future()};
+    bool let = false;
+  };
+  auto things = std::make_shared<Things>();
+  return {.call = [things] { fiber::offload([things] { things->gone.wait(); }); },
+          .let_go =
+              [things] {
+                if (!std::exchange(things->let, true)) things->go.set_value();
+              }};
+}
+
+Wait for_child(Timeout timeout) {
+  struct Child {
+    int pid = ::fork();
+    bool reaped = false;
+    ~Child() {
+      if (reaped) return;
+      ::kill(pid, SIGKILL);
+      ::waitpid(pid, nullptr, 0);
+    }
+  };
+  auto child = std::make_shared<Child>();
+  if (child->pid == 0)
+    for (;;) ::pause();
+  return {.call =
+              [child, timeout] {
+                if (child->reaped) return;
+                fiber::wait_process(child->pid, timeout);
+                child->reaped = true;
+              },
+          .let_go = [child] { ::kill(child->pid, SIGKILL); }};
+}
+
+}  // namespace
+
+std::vector<Scenario> of_fibers() {
+  return {
+      {"sleep", "sleep", "fiber.cpp", kInFibersOnly, sleeping},
+      {"Event::wait", "Event::wait", "sync.cpp", kOfSleepers, for_event},
+      {"Mutex::lock", "Mutex::lock", "sync.cpp", kNoHookOnThreads,
+       [](Timeout) { return for_mutex([](fiber::Mutex& mutex) { mutex.lock(); }); }},
+      {"Mutex::try_lock_for", "Mutex::lock", "sync.cpp", kOfSleepers,
+       [](Timeout t) {
+         return for_mutex([t](fiber::Mutex& mutex) { expect_in_time(mutex.try_lock_for(t)); });
+       }},
+      {"Condition::wait", "Condition::wait", "sync.cpp", kOfSleepers, for_condition},
+      {"Semaphore::acquire", "Semaphore::acquire", "sync.cpp", kOfSleepers, for_semaphore},
+      {"Queue::get", "Queue::get", "queue.cpp", kOfSleepers, for_item},
+      {"Queue::put", "Queue::put", "queue.cpp", kOfSleepers, for_room},
+      {"Task::join", "join", "fiber.cpp", kTimed | kInFibersOnly, joining},
+      {"TaskGroup::wait", "TaskGroup::wait", "group.cpp", kInFibersOnly,
+       [](Timeout) {
+         return of_group([](fiber::Event& over) {
+           fiber::TaskGroup group;
+           group.spawn("child", [&] { over.wait(); });
+           group.wait();
+         });
+       }},
+      {"~TaskGroup", "TaskGroup::wait", "group.cpp", kInFibersOnly | kEndsAtOnce | kHookLater,
+       [](Timeout) {
+         return of_group([](fiber::Event& over) {
+           fiber::TaskGroup group;
+           group.spawn("child", [&] { over.wait(); });
+         });
+       }},
+      {"gather", "TaskGroup::wait", "group.cpp", kInFibersOnly,
+       [](Timeout) {
+         return of_group(
+             [](fiber::Event& over) { fiber::gather([&] { over.wait(); }, [&] { over.wait(); }); });
+       }},
+      {"offload", "offload", "blocking.cpp", kInFibersOnly | kToldLater, offloading},
+      {"wait_process", "select", "blocking.cpp", kTimed, for_child},
+  };
+}
+
+}  // namespace waits

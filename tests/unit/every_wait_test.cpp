@@ -1,0 +1,604 @@
+// Every wait of every public call (support/waits.hpp): how it ends when its fiber is cancelled,
+// when a fiber::timeout runs out around it, when the interrupt hook ends it, when its descriptor
+// closes, when its own timeout runs out, and when the process forks; on each engine and on plain
+// threads. Each is told once and in the right words, the object is usable afterwards, and no
+// descriptor is left behind.
+
+#include <plug/fiber.hpp>
+#include <plug/fiber_group.hpp>
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <iterator>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "engine/engine_base.hpp"
+#include "support/engines.hpp"
+#include "support/namespaces.hpp"
+#include "support/process.hpp"
+#include "support/sockets.hpp"
+#include "support/waits.hpp"
+
+namespace plug {
+namespace {
+
+using waits::Scenario;
+using waits::Wait;
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+/// Seconds, after which something hangs.
+constexpr int kTooLong = 20;
+/// Of a call that is to be ended for another reason.
+const Timeout kLong = 300;
+const Timeout kShort = 0.03;
+
+const std::string kReturned = "returned", kCancelled = "CancelledError";
+const std::string kTimedOut = "TimeoutError", kStopped = "the hook's exception";
+
+struct Stopped {};
+
+/// How a call ends.
+std::string end_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const CancelledError&) {
+    return kCancelled;
+  } catch (const Stopped&) {
+    return kStopped;
+  } catch (const ExceptionGroup& error) {
+    return std::string("an ExceptionGroup: ") + error.what();
+  } catch (const OSError& error) {
+    if (error.code() == timed_out()) return kTimedOut;
+    return "error " + std::to_string(error.code().value());
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return kReturned;
+}
+
+std::string end_of_next_wait() {
+  return end_of([] { fiber::sleep(0.001); });
+}
+
+// --- signals ---
+
+std::atomic<int> handled{0};
+std::atomic<int> asked{0};
+
+struct Answer {
+  std::string end;  // of the call
+  InterruptHook hook;
+};
+
+/// The first time it is asked, the hook ends the call; later it would go on.
+const std::vector<Answer>& answers() {
+  static const std::vector<Answer> all = {
+      {kStopped, []() -> std::errc { return asked++ == 0 ? throw Stopped() : std::errc{}; }},
+      {"error " + std::to_string(EINTR),
+       [] { return asked++ == 0 ? std::errc::interrupted : std::errc{}; }},
+      {"error " + std::to_string(EAGAIN),
+       [] { return asked++ == 0 ? std::errc::resource_unavailable_try_again : std::errc{}; }}};
+  return all;
+}
+
+/// Sends signals to a thread, from begin() on, until enough of them have had the hook asked.
+class Signaller {
+ public:
+  Signaller(pthread_t target, InterruptHook hook, int enough = 1)
+      : target_(target), enough_(enough) {
+    asked = 0;
+    handled = 0;
+    set_interrupt_hook(hook);
+  }
+  Signaller(const Signaller&) = delete;
+  Signaller& operator=(const Signaller&) = delete;
+  ~Signaller() {
+    end();
+    set_interrupt_hook(nullptr);
+  }
+
+  void begin() {
+    thread_ = std::thread([this] {
+      while (!over_ && asked < enough_) {
+        pthread_kill(target_, SIGUSR1);
+        std::this_thread::sleep_for(milliseconds(1));
+      }
+    });
+  }
+  void end() {
+    over_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  const pthread_t target_;
+  const int enough_;
+  std::atomic<bool> over_{false};
+  std::thread thread_;
+};
+
+// --- the table ---
+
+/// For what asks names of a server that keeps the answers back.
+const std::map<std::string, std::string> kFiles = {
+    {"/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"},
+    {"/etc/nsswitch.conf", "hosts: files dns\n"},
+    {"/etc/hosts", "127.0.0.1 localhost\n127.0.0.1 two.test\n127.0.0.2 two.test\n"}};
+
+/// Calls `body(named)` in a process that has those files and a network of its own; in this one, and
+/// without those scenarios, where that is forbidden.
+void in_own_network(const std::function<void(bool named)>& body) {
+  const int status = run_in_namespaces(kFiles, true, [&] {
+    body(true);
+    return testing::Test::HasFailure() ? 1 : 0;
+  });
+  if (status == kNoNamespaces) return body(false);
+  EXPECT_EQ(status, 0);
+}
+
+const std::vector<Scenario>& all_scenarios() {
+  static const std::vector<Scenario> all = [] {
+    std::vector<Scenario> table;
+    for (const auto& part :
+         {waits::of_sockets(), waits::of_streams(), waits::of_names(), waits::of_fibers()})
+      table.insert(table.end(), part.begin(), part.end());
+    return table;
+  }();
+  return all;
+}
+
+/// What a look-up that was given up has opened closes when libc returns.
+void expect_descriptors(int before) {
+  const auto limit = Clock::now() + std::chrono::seconds(5);
+  while (count_descriptors() > before && Clock::now() < limit)
+    std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_LE(count_descriptors(), before) << "a descriptor is left behind";
+}
+
+std::vector<Timeout> timeouts_of(const Scenario& scenario) {
+  if (scenario.is(waits::kTimed)) return {std::nullopt, kLong};
+  return {std::nullopt};
+}
+
+template <class Test>
+void for_each_wait(bool named, const std::vector<Timeout>& timeouts, Test test) {
+  settled_descriptors();
+  const char* const only = std::getenv("PLUG_WAIT");
+  for (const Scenario& scenario : all_scenarios()) {
+    if (scenario.is(waits::kNeedsNames) && !named) continue;
+    if (only != nullptr && scenario.name != only) continue;
+    for (const Timeout& timeout : timeouts.empty() ? timeouts_of(scenario) : timeouts) {
+      SCOPED_TRACE(std::string(scenario.name) + ", timeout " + to_string(timeout));
+      // What is made once in a process.
+      if (scenario.name == "connect") scenario.make(timeout);
+      const int before = count_descriptors();
+      test(scenario, timeout);
+      expect_descriptors(before);
+    }
+  }
+}
+
+/// Each test of this is of all scenarios.
+class EveryWait {
+ protected:
+  EveryWait() {
+    struct sigaction action {};
+    action.sa_handler = [](int) { ++handled; };
+    sigaction(SIGUSR1, &action, &before_);
+  }
+  EveryWait(const EveryWait&) = delete;
+  EveryWait& operator=(const EveryWait&) = delete;
+  ~EveryWait() { sigaction(SIGUSR1, &before_, nullptr); }
+
+ private:
+  struct sigaction before_ {};
+};
+
+/// What a forked child does with what its parent's fibers, or threads, wait for.
+int act_in_child(const Wait& wait) {
+  if (fiber::inside()) return 1;
+  if (wait.close) wait.close();
+  auto [sock, peer] = socketpair();
+  sock.sendall("x");
+  if (peer.recv(1) != "x") return 2;
+  return fiber::run([] {
+    auto [left, right] = socketpair();
+    auto task = fiber::spawn([&, &sock = right] { return sock.recv(1); });
+    fiber::yield();
+    left.sendall("y");
+    return task.join(kTooLong) == "y" ? 0 : 3;
+  });
+}
+
+// --- fibers ---
+
+/// Waits until the fiber waits there; false, and the test has failed, when it does not.
+bool until_parked(std::string_view name, std::string_view where) {
+  const auto limit = Clock::now() + std::chrono::seconds(kTooLong);
+  std::string seen;
+  while (Clock::now() < limit) {
+    if (asked > 0) return true;  // between two parts, which takes no signal
+    seen = "nothing";
+    for (const fiber::Info& info : fiber::list())
+      if (info.name == name) seen = info.waits_in;
+    if (seen == where) return true;
+    fiber::sleep(0.0005);
+  }
+  ADD_FAILURE() << name << " waits in " << seen << " and not in " << where;
+  return false;
+}
+
+class EveryWaitInFibers : public OnEngine, private EveryWait {
+ protected:
+  /// Calls test(scenario, timeout) in the main fiber, once for each scenario and timeout.
+  template <class Test>
+  void for_each_in_a_fiber(Test test, const std::vector<Timeout>& timeouts = {}) {
+    in_own_network([&](bool named) {
+      for_each_wait(named, timeouts, [&](const Scenario& scenario, const Timeout& timeout) {
+        asked = 0;
+        fiber::run([&] { test(scenario, timeout); }, {.engine = GetParam()});
+      });
+    });
+  }
+
+  /// The call in a fiber of its own, and what the next wait of that comes to.
+  struct Waiter {
+    explicit Waiter(const Scenario& scenario, const Timeout& timeout)
+        : wait(scenario.make(timeout)) {
+      parked = until_parked("waiter", scenario.where);
+    }
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+    ~Waiter() { join(); }
+
+    void join() {
+      if (end_of([&] { task.join(kTooLong); }) != kTimedOut) return;
+      ADD_FAILURE() << "the call hangs";
+      task.cancel();
+      if (wait.close) wait.close();
+      if (wait.let_go) wait.let_go();
+      task.join(kTooLong);
+    }
+
+    Wait wait;
+    std::string end = "nothing", next_end = "nothing";
+    bool parked = false;
+    fiber::Task<void> task = fiber::spawn("waiter", [this] {
+      end = end_of(wait.call);
+      next_end = end_of_next_wait();
+    });
+  };
+};
+
+void expect_usable(const Wait& wait) {
+  if (!wait.let_go) return;
+  wait.let_go();
+  EXPECT_EQ(end_of([&] { fiber::timeout(kTooLong, wait.call); }), kReturned) << "used again";
+}
+
+bool is_told_later(const Scenario& scenario) {
+  return scenario.is(waits::kToldLater) || scenario.is(waits::kEndsAtOnce);
+}
+
+TEST_P(EveryWaitInFibers, IsEndedByCancellingOnce) {
+  for_each_in_a_fiber([](const Scenario& scenario, const Timeout& timeout) {
+    Waiter waiter(scenario, timeout);
+    waiter.task.cancel();
+    if (scenario.is(waits::kToldLater)) waiter.wait.let_go();
+    waiter.join();
+    const bool later = is_told_later(scenario);
+    EXPECT_EQ(waiter.end, later ? kReturned : kCancelled);
+    EXPECT_EQ(waiter.next_end, later ? kCancelled : kReturned);
+    expect_usable(waiter.wait);
+  });
+}
+
+TEST_P(EveryWaitInFibers, IsEndedByATimeoutAroundIt) {
+  for_each_in_a_fiber([](const Scenario& scenario, const Timeout& timeout) {
+    const Wait wait = scenario.make(timeout);
+    auto letting_go = fiber::spawn([&] {
+      fiber::sleep(kShort);
+      fiber::sleep(kShort);
+      if (scenario.is(waits::kToldLater)) wait.let_go();
+    });
+    const auto begun = Clock::now();
+    const std::string end = end_of([&] {
+      fiber::timeout(kShort, [&] {
+        wait.call();
+        if (is_told_later(scenario)) fiber::sleep(kLong);
+      });
+    });
+    EXPECT_EQ(end, kTimedOut);
+    EXPECT_LT(Clock::now() - begun, std::chrono::seconds(kTooLong / 4));
+    EXPECT_EQ(end_of_next_wait(), kReturned);
+    letting_go.join();
+    expect_usable(wait);
+  });
+}
+
+TEST_P(EveryWaitInFibers, IsEndedByTheInterruptHookOnce) {
+  for_each_in_a_fiber([](const Scenario& scenario, const Timeout& timeout) {
+    if (scenario.is(waits::kReadyButFull)) return;
+    for (const Answer& answer : answers()) {
+      SCOPED_TRACE(answer.end);
+      const Wait wait = scenario.make(timeout);
+      Signaller signaller(pthread_self(), answer.hook);
+      const bool later = is_told_later(scenario);
+      auto watch = fiber::spawn([&] {
+        const bool parked = until_parked("main", scenario.where);
+        signaller.begin();
+        while (asked == 0 && handled < 3) fiber::sleep(0.001);
+        if (!parked || scenario.is(waits::kToldLater) || scenario.is(waits::kHookLater))
+          wait.let_go();
+      });
+      const std::string end = end_of(wait.call);
+      const std::string next_end = end_of([&] { fiber::sleep(later ? kLong : 0.001); });
+      signaller.end();
+      EXPECT_EQ(end, later ? kReturned : answer.end);
+      EXPECT_EQ(next_end, later ? answer.end : kReturned);
+      watch.join();
+      expect_usable(wait);
+    }
+  });
+}
+
+TEST_P(EveryWaitInFibers, OutlastsSignalsThatDoNotEndIt) {
+  for_each_in_a_fiber([](const Scenario& scenario, const Timeout& timeout) {
+    const Wait wait = scenario.make(timeout);
+    if (!wait.let_go) return;
+    Signaller signaller(
+        pthread_self(), [] { return ++asked, std::errc{}; }, 100);
+    auto watch = fiber::spawn([&] {
+      until_parked("main", scenario.where);
+      signaller.begin();
+      while (handled < 3) fiber::sleep(0.001);
+      wait.let_go();
+    });
+    EXPECT_EQ(end_of(wait.call), kReturned);
+    signaller.end();
+    watch.join();
+  });
+}
+
+TEST_P(EveryWaitInFibers, IsEndedByClosing) {
+  for_each_in_a_fiber([](const Scenario& scenario, const Timeout& timeout) {
+    if (!scenario.make(timeout).close) return;
+    Waiter waiter(scenario, timeout);
+    waiter.wait.close();
+    waiter.join();
+    EXPECT_EQ(waiter.end, "error " + std::to_string(EBADF));
+    EXPECT_EQ(waiter.next_end, kReturned);
+  });
+}
+
+TEST_P(EveryWaitInFibers, IsEndedByItsOwnTimeout) {
+  for_each_in_a_fiber(
+      [](const Scenario& scenario, const Timeout& timeout) {
+        if (!scenario.is(waits::kTimed)) return;
+        const Wait wait = scenario.make(timeout);
+        EXPECT_EQ(end_of([&] { fiber::timeout(kTooLong, wait.call); }), kTimedOut);
+        EXPECT_EQ(end_of_next_wait(), kReturned);
+      },
+      {kShort});
+}
+
+TEST_P(EveryWaitInFibers, GoesOnInTheParentOfAForkAndNotInTheChild) {
+  for_each_in_a_fiber([](const Scenario& scenario, const Timeout& timeout) {
+    Waiter waiter(scenario, timeout);
+    EXPECT_EQ(run_in_child([&] { return act_in_child(waiter.wait); }), 0);
+    if (waiter.wait.let_go)
+      waiter.wait.let_go();
+    else
+      waiter.task.cancel();
+    waiter.join();
+    EXPECT_EQ(waiter.end, waiter.wait.let_go ? kReturned : kCancelled);
+  });
+}
+
+PLUG_ON_EACH_ENGINE(EveryWaitInFibers);
+
+// --- threads ---
+
+/// A call in a thread of its own.
+class WaitingThread {
+ public:
+  explicit WaitingThread(const std::function<void()>& call)
+      : thread_([this, call] {
+          tid_.set_value(static_cast<int>(::syscall(SYS_gettid)));
+          end_.set_value(end_of(call));
+        }) {
+    const int tid = tid_.get_future().get();
+    until_asleep("/proc/self/task/" + std::to_string(tid) + "/stat");
+  }
+  WaitingThread(const WaitingThread&) = delete;
+  WaitingThread& operator=(const WaitingThread&) = delete;
+  ~WaitingThread() { thread_.join(); }
+
+  pthread_t thread() { return thread_.native_handle(); }
+
+  /// How the call ends; when it does not, the test has failed, and `help` is called.
+  template <class Help>
+  std::string end(Help help) {
+    if (ended_.wait_for(std::chrono::seconds(kTooLong)) != std::future_status::ready) {
+      ADD_FAILURE() << "the call hangs";
+      help();
+    }
+    return ended_.get();
+  }
+
+ private:
+  bool is_over() const {
+    return ended_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  }
+
+  /// Several looks, since it may merely sleep for a lock for a moment.
+  void until_asleep(const std::string& path) const {
+    const auto limit = Clock::now() + std::chrono::seconds(kTooLong);
+    for (int looks = 0; looks < 5 && !is_over(); ++looks) {
+      std::string text;
+      std::ifstream stat(path);
+      std::getline(stat, text);
+      const std::size_t state = text.rfind(") ");
+      if (state == std::string::npos || text.substr(state + 2, 1) != "S") looks = 0;
+      if (Clock::now() > limit) {
+        ADD_FAILURE() << "the call does not wait";
+        return;
+      }
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    EXPECT_FALSE(is_over()) << "the call does not wait";
+  }
+
+  std::promise<int> tid_;
+  std::promise<std::string> end_;
+  std::future<std::string> ended_ = end_.get_future();
+  std::thread thread_;
+};
+
+class EveryWaitOnThreads : public testing::Test, private EveryWait {
+ protected:
+  template <class Test>
+  void for_each_on_a_thread(Test test, const std::vector<Timeout>& timeouts = {}) {
+    in_own_network([&](bool named) {
+      for_each_wait(named, timeouts, [&](const Scenario& scenario, const Timeout& timeout) {
+        const bool spins = scenario.is(waits::kReadyButFull) && !timeout.is_none();
+        if (!scenario.is(waits::kInFibersOnly) && !spins) test(scenario, timeout);
+      });
+    });
+  }
+
+  static void help(const Wait& wait) {
+    if (wait.close) wait.close();
+    if (wait.let_go) wait.let_go();
+  }
+};
+
+TEST_F(EveryWaitOnThreads, IsEndedByTheInterruptHookOnce) {
+  for_each_on_a_thread([](const Scenario& scenario, const Timeout& timeout) {
+    // A look-up in time is waited for like all else.
+    const bool in_time = scenario.is(waits::kNeedsNames) && !timeout.is_none();
+    if (scenario.is(waits::kNoHookOnThreads) && !in_time) return;
+    for (const Answer& answer : answers()) {
+      SCOPED_TRACE(answer.end);
+      const Wait wait = scenario.make(timeout);
+      std::string next_end;
+      WaitingThread thread(wait.call);
+      Signaller signaller(thread.thread(), answer.hook);
+      signaller.begin();
+      const std::string end = thread.end([&] { help(wait); });
+      EXPECT_EQ(end, scenario.is(waits::kEndsAtOnce) ? kReturned : answer.end);
+      signaller.end();
+      if (!wait.let_go) continue;
+      wait.let_go();
+      EXPECT_EQ(end_of(wait.call), kReturned) << "used again";
+    }
+  });
+}
+
+TEST_F(EveryWaitOnThreads, OutlastsSignalsThatDoNotEndIt) {
+  for_each_on_a_thread([](const Scenario& scenario, const Timeout& timeout) {
+    const Wait wait = scenario.make(timeout);
+    if (!wait.let_go) return;
+    WaitingThread thread(wait.call);
+    Signaller signaller(
+        thread.thread(), [] { return ++asked, std::errc{}; }, 100);
+    signaller.begin();
+    while (handled < 3) std::this_thread::yield();
+    wait.let_go();
+    EXPECT_EQ(thread.end([&] { help(wait); }), kReturned);
+    signaller.end();
+  });
+}
+
+TEST_F(EveryWaitOnThreads, IsEndedByClosing) {
+  for_each_on_a_thread([](const Scenario& scenario, const Timeout& timeout) {
+    const Wait wait = scenario.make(timeout);
+    if (!wait.close || (scenario.is(waits::kNotWokenByClose) && timeout.is_none())) return;
+    WaitingThread thread(wait.call);
+    wait.close();
+    EXPECT_EQ(thread.end([&] { help(wait); }), "error " + std::to_string(EBADF));
+  });
+}
+
+TEST_F(EveryWaitOnThreads, IsEndedByItsOwnTimeout) {
+  for_each_on_a_thread(
+      [](const Scenario& scenario, const Timeout& timeout) {
+        if (!scenario.is(waits::kTimed)) return;
+        const Wait wait = scenario.make(timeout);
+        WaitingThread thread(wait.call);
+        EXPECT_EQ(thread.end([&] { help(wait); }), kTimedOut);
+      },
+      {0.1});
+}
+
+TEST_F(EveryWaitOnThreads, GoesOnInTheParentOfAForkAndNotInTheChild) {
+  for_each_on_a_thread([](const Scenario& scenario, const Timeout& timeout) {
+    const Wait wait = scenario.make(timeout);
+    if (!wait.let_go && !wait.close) return;
+    WaitingThread thread(wait.call);
+    EXPECT_EQ(run_in_child([&] { return act_in_child(wait); }), 0);
+    wait.let_go ? wait.let_go() : wait.close();
+    const std::string end = thread.end([&] { help(wait); });
+    EXPECT_EQ(end, wait.let_go ? kReturned : "error " + std::to_string(EBADF));
+  });
+}
+
+// --- the table itself ---
+
+/// Of a server, whose tests end it in all ways, and of the machinery behind all others.
+const std::set<std::string> kOtherNames = {"handlers", "silent connections"};
+const std::set<std::string> kOtherFiles = {
+    "engine.hpp",           "engine_base.hpp",    "epoll.cpp",
+    "event_set.hpp",        "offload.hpp",        "resolver.hpp",
+    "scheduler.cpp",        "scheduler.hpp",      "sleeper.cpp",
+    "sleeper.hpp",          "select_wait.hpp",    "thread.cpp",
+    "transfer.hpp",         "uring.cpp",          "waiter.hpp",
+    "server.cpp",           "silent.cpp",         "server_group.cpp",
+    "server_loop.cpp",      "server_loop.hpp",    "server_pool.cpp",
+    "server_processes.cpp", "server_threads.cpp", "server_until.cpp"};
+
+TEST(TheTableOfWaits, HasEveryNameAndEveryFileOfTheSource) {
+  std::set<std::string> names = kOtherNames, files = kOtherFiles;
+  for (const Scenario& scenario : all_scenarios()) {
+    names.emplace(scenario.where);
+    files.emplace(scenario.file);
+  }
+  // Each has a name for lists of fibers, and the operations one each.
+  const std::regex named(R"re(\b(?:park|sleep|wait_on|wait_for_end)\([^;"]*?"([^"]+)")re");
+  const std::regex waits(
+      R"(\b(?:perform|transfer|wait_any|wait_epoll|wait_selected|wait_on|call_offloaded|)"
+      R"(off_thread|look_up|receive_some|send_some|send_all|park|sleep)\()");
+  int found = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(source_path("src"))) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream file(entry.path());
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    for (std::sregex_iterator at(text.begin(), text.end(), named), end; at != end; ++at, ++found)
+      EXPECT_TRUE(names.contains((*at)[1])) << entry.path() << " waits in " << (*at)[1];
+    if (std::regex_search(text, waits)) {
+      EXPECT_TRUE(files.contains(entry.path().filename())) << entry.path() << " waits";
+    }
+  }
+  EXPECT_GE(found, 12);
+  for (int kind = 0; kind <= static_cast<int>(detail::Op::Kind::ready); ++kind) {
+    const char* const name = detail::name_of(static_cast<detail::Op::Kind>(kind));
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace plug

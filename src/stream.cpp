@@ -288,14 +288,14 @@ File& File::operator=(File&& other) noexcept {
 
 File::~File() {
   if (closed()) return;
-  detail::ToldLater later;
+  const detail::Shield shield(detail::OnCancel::keep);
   try {
     std::error_code error;
     impl_->close(error);
     if (error.category() == std::generic_category()) throw_if(error);
   } catch (...) {
     // What the interrupt hook says.
-    later.keep_answer(std::current_exception());
+    shield.keep_answer(std::current_exception());
   }
 }
 

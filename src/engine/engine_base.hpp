@@ -78,7 +78,9 @@ class EngineBase : public Engine {
   long perform(Descriptor& descriptor, Op& op, Deadline deadline) final;
   long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) final;
   const void* caller() const noexcept final { return scheduler_.current_or_null(); }
-  bool tell_later(bool later) noexcept final { return scheduler_.tell_later(later); }
+  OnCancel exchange_shield(OnCancel shield) noexcept final {
+    return scheduler_.exchange_shield(shield);
+  }
   void keep_answer(std::exception_ptr thrown) noexcept final {
     scheduler_.keep_answer(0, std::move(thrown));
   }

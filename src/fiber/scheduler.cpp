@@ -349,6 +349,7 @@ bool Scheduler::ended_by(FiberLimit& limit) noexcept {
 Scheduler::Woken Scheduler::park_until(Deadline deadline, const char* where,
                                        OnCancel on_cancel) noexcept {
   FiberCore& fiber = *current_;
+  on_cancel = std::max(on_cancel, fiber.shield_);
   const bool heeds = on_cancel != OnCancel::ignore;
   const Deadline limit = heeds && fiber.limit_ != nullptr ? nearest_limit(fiber) : Deadline::none();
   bool over = limit.remaining() == 0;
@@ -368,6 +369,8 @@ Scheduler::Woken Scheduler::park_until(Deadline deadline, const char* where,
 }
 
 Scheduler::Woken Scheduler::end_park(OnCancel on_cancel) noexcept {
+  on_cancel = std::max(on_cancel, current_->shield_);
+  if (on_cancel == OnCancel::ignore) return Woken::by_someone;
   if (on_cancel == OnCancel::tell) take_cancel();
   return Woken::by_cancel;
 }
@@ -379,9 +382,10 @@ bool Scheduler::yield() noexcept {
 
 bool Scheduler::take_cancel() noexcept {
   FiberCore& fiber = *current_;
+  if (fiber.shield_ == OnCancel::ignore) return false;
   const bool late = fiber.limit_ != nullptr && nearest_limit(fiber).remaining() == 0;
   if (!fiber.cancelled_ && !late) return false;
-  if (fiber.told_later_) return true;
+  if (fiber.shield_ == OnCancel::keep) return true;
   if (fiber.cancelled_)
     tell_of_cancel(fiber);
   else

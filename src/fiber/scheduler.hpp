@@ -72,13 +72,6 @@ struct FiberLimit {
   bool cancelled = false;  // since it has been cancelled
 };
 
-/// What becomes of a wait of a fiber that is told to end.
-enum class OnCancel : std::uint8_t {
-  tell,   ///< it ends, and the fiber has been told
-  keep,   ///< it ends, and the next one does so too
-  ignore  ///< it goes on; the next one ends
-};
-
 /// A fiber, for as long as something refers to it. Its scheduler's thread alone uses it, but for
 /// what says otherwise.
 class FiberCore : public std::enable_shared_from_this<FiberCore> {
@@ -117,7 +110,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   bool timed_out_ = false;
   bool refused_ = false;      // it ends without having begun
   bool ending_told_ = false;  // that the main fiber has ended
-  bool told_later_ = false;  // what ends its waits is for those behind them
+  OnCancel shield_ = OnCancel::tell;
   // Guarded by the scheduler's mutex.
   bool remote_listed_ = false;
   bool remote_cancel_ = false;
@@ -215,10 +208,16 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   /// Lets the others run that can. False when the fiber is told to end.
   bool yield() noexcept;
   /// Whether there is a reason to tell the fiber to end that it has not been told of: it has been
-  /// now.
+  /// now, unless it is shielded.
   bool take_cancel() noexcept;
+  /// See Shield.
+  OnCancel exchange_shield(OnCancel shield) noexcept {
+    return std::exchange(current_->shield_, shield);
+  }
   /// Whether a signal has come and the interrupt hook is to be asked, in the main fiber.
-  bool is_interrupted() const noexcept { return interrupted_ && current_ == main_; }
+  bool is_interrupted() const noexcept {
+    return interrupted_ && current_ == main_ && current_->shield_ != OnCancel::ignore;
+  }
   /// The same, true once.
   bool take_interrupt() noexcept { return is_interrupted() && std::exchange(interrupted_, false); }
   /// What the interrupt hook says, or has said before where nobody could be told: 0, or below
@@ -226,8 +225,6 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   long ask_hook();
   /// Has ask_hook() say this in the next wait of the main fiber, or throw it.
   void keep_answer(long stop, std::exception_ptr thrown) noexcept;
-  /// As Waiter's, of the current fiber.
-  bool tell_later(bool later) noexcept { return std::exchange(current_->told_later_, later); }
   /// Limits the time of what the current fiber does until it leaves the limit again: the last
   /// first.
   void enter(FiberLimit& limit) noexcept { limit.outer = std::exchange(current_->limit_, &limit); }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <utility>
 
 #include "sys/thread_end.hpp"
 #include "wait/attempts.hpp"
@@ -14,6 +15,8 @@ constinit thread_local Waiter* thread_waiter = nullptr;
 namespace {
 
 std::atomic<InterruptFunction> interrupt_function{nullptr};
+
+constinit thread_local OnCancel thread_shield = OnCancel::tell;
 
 /// The thread's own eventfd, by which close() in another thread wakes it. Made when it first waits,
 /// closed when the thread ends; after a fork the parent's is left to the parent.
@@ -178,7 +181,13 @@ long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op
 
 }  // namespace
 
+OnCancel Shield::exchange(OnCancel shield) noexcept {
+  if (thread_waiter != nullptr) return thread_waiter->exchange_shield(shield);
+  return std::exchange(thread_shield, shield);
+}
+
 long interrupted() {
+  if (thread_waiter == nullptr && thread_shield == OnCancel::ignore) return 0;
   const InterruptFunction ask = interrupt_function.load(std::memory_order_acquire);
   const auto error = ask == nullptr ? std::errc{} : ask();
   return error == std::errc{} ? 0 : kStopped - static_cast<long>(error);

@@ -72,6 +72,13 @@ struct Op {
   int file = -1;
 };
 
+/// What becomes of a wait whose caller is told to end.
+enum class OnCancel : std::uint8_t {
+  tell,   ///< it ends, and the caller has been told
+  keep,   ///< it ends, and the next one does so too
+  ignore  ///< it goes on; the next one ends
+};
+
 class Waiter {
  public:
   virtual long perform(Descriptor& descriptor, Op& op, Deadline deadline) = 0;
@@ -97,14 +104,14 @@ class Waiter {
   /// how), 0 when the deadline passed, -errno.
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
-  /// While it is so, what ends a wait of the calling fiber ends the next one too, as if the fiber
-  /// had not been told. Gives what was before.
-  virtual bool tell_later(bool /*later*/) noexcept { return false; }
   /// Throws in the next wait what the interrupt hook has thrown where nobody could be told.
   virtual void keep_answer(std::exception_ptr /*thrown*/) noexcept {}
 
   /// Tells the fiber that calls from all others that there are; here, where all are one.
   virtual const void* caller() const noexcept { return this; }
+
+  /// What becomes of the caller's waits from now on, at least (Shield): what did before.
+  virtual OnCancel exchange_shield(OnCancel /*shield*/) noexcept { return OnCancel::tell; }
 
  protected:
   ~Waiter() = default;
@@ -154,29 +161,6 @@ inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {
   }
   return -EINVAL;
 }
-
-/// For what waits and has nobody to tell why it was ended, such as a destructor: while this lives,
-/// the calling fiber is not told to end, though its waits end, and so is told by the next wait
-/// behind it. On a plain thread this does nothing.
-class ToldLater {
- public:
-  ToldLater() noexcept
-      : waiter_(thread_waiter), before_(waiter_ != nullptr && waiter_->tell_later(true)) {}
-  ToldLater(const ToldLater&) = delete;
-  ToldLater& operator=(const ToldLater&) = delete;
-  ~ToldLater() {
-    if (waiter_ != nullptr && waiter_ == thread_waiter) waiter_->tell_later(before_);
-  }
-
-  /// What the interrupt hook has thrown comes out of that wait as well.
-  void keep_answer(std::exception_ptr thrown) noexcept {
-    if (waiter_ != nullptr && waiter_ == thread_waiter) waiter_->keep_answer(std::move(thrown));
-  }
-
- private:
-  Waiter* const waiter_;
-  const bool before_;
-};
 
 /// The plain system call of an operation, once; `fd` is the descriptor's. Not for Kind::ready.
 inline long attempt(int fd, Op& op) noexcept { return attempt(op.kind, fd, op); }
@@ -245,6 +229,30 @@ PLUG_FOR_FIBER long perform_heeding(Descriptor& descriptor, Descriptor::InFlight
 
 /// Asks the interrupt hook: 0 to go on, below kStopped to end the call. May throw.
 PLUG_FOR_FIBER long interrupted();
+
+/// Keeps the end that the caller is told of from its waits while this lives, for code that must not
+/// lose it, such as a destructor. With OnCancel::keep a wait ends, and so does the next one, in the
+/// end one outside of the shield. With OnCancel::ignore it goes on, and the interrupt hook is not
+/// asked. Of several the strongest counts.
+class Shield {
+ public:
+  explicit Shield(OnCancel shield) noexcept : before_(exchange(shield)) {
+    if (before_ > shield) exchange(before_);
+  }
+  Shield(const Shield&) = delete;
+  Shield& operator=(const Shield&) = delete;
+  ~Shield() { exchange(before_); }
+
+  /// In a fiber, throws in the next wait behind the shield what the interrupt hook has thrown here.
+  static void keep_answer(std::exception_ptr thrown) noexcept {
+    if (thread_waiter != nullptr) thread_waiter->keep_answer(std::move(thrown));
+  }
+
+ private:
+  static OnCancel exchange(OnCancel shield) noexcept;
+
+  const OnCancel before_;
+};
 
 /// See plug::InterruptHook.
 using InterruptFunction = std::errc (*)();

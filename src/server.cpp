@@ -52,8 +52,22 @@ bool wait_for_request(BaseServer& server, ServerLoop::Watch& watch, Deadline dea
     // ENOSPC: the descriptors that a user may watch by epoll(7), as fibers do.
     if (error.number() != ENOMEM && error.number() != ENOSPC) throw;
     if (loop.pause()) server.handle_exhaustion(error);
-    loop.rest();
+    if (const long rested = ServerLoop::rest(); rested < 0)
+      throw_if(detail::error_from(rested), "waiting for a request");
     return false;
+  }
+}
+
+/// shutdown_request() for an exception that passes through: it goes on whatever the hook throws.
+void shut_down_left(BaseServer& server, Request& request, const Address& client_address) {
+  try {
+    server.shutdown_request(request);
+  } catch (const sys::ForcedUnwind&) {
+    throw;
+  } catch (const BaseException&) {
+    // The one before it is thrown on.
+  } catch (...) {
+    detail::report_exception("Exception in closing the request from", client_address);
   }
 }
 
@@ -95,6 +109,8 @@ void BaseServer::complete(bool bind_and_activate) {
 void BaseServer::end() noexcept {
   if (ended_) return;
   ended_ = true;
+  // What ends a wait in here is told to a later one.
+  const detail::Shield shield(detail::OnCancel::keep);
   try {
     server_close();
   } catch (...) {
@@ -227,10 +243,10 @@ void BaseServer::process(Request& request, const Address& client_address) {
   try {
     process_request(request, client_address);
   } catch (const sys::ForcedUnwind&) {
-    shutdown_request(request);
+    shut_down_left(*this, request, client_address);
     throw;
   } catch (const BaseException&) {
-    shutdown_request(request);
+    shut_down_left(*this, request, client_address);
     throw;
   } catch (...) {
     handle_error(request, client_address);
@@ -251,17 +267,16 @@ void BaseServer::process_apart(Request& request, const Address& client_address) 
       handle_error(request, client_address);
     }
   };
-  const auto shut_down = [&] {
-    detail::LiveRequests::stop_counting(detail::ServerAccess::place(request));
-    shutdown_request(request);
-  };
+  const auto& place = detail::ServerAccess::place(request);
   try {
     finish();
   } catch (...) {
-    shut_down();
+    detail::LiveRequests::stop_counting(place);
+    shut_down_left(*this, request, client_address);
     throw;
   }
-  shut_down();
+  detail::LiveRequests::stop_counting(place);
+  shutdown_request(request);
 }
 
 // --- BaseServer: hooks ---

@@ -31,6 +31,11 @@ class Outcome {
     const std::lock_guard lock(mutex_);
     if (!failure_) failure_ = std::move(failure);
   }
+  /// By what passes through everything, such as CancelledError: it goes before other failures.
+  void left_by(std::exception_ptr failure) {
+    const std::lock_guard lock(mutex_);
+    failure_ = std::move(failure);
+  }
   /// Once no thread is left.
   int get() const {
     if (failure_) std::rethrow_exception(failure_);
@@ -85,6 +90,8 @@ void BaseServerGroup::server_close() {
       worker->server_close();
     } catch (const detail::sys::ForcedUnwind&) {
       throw;
+    } catch (const BaseException&) {
+      outcome.left_by(std::current_exception());
     } catch (...) {
       outcome.failed(std::current_exception());
     }
@@ -110,6 +117,8 @@ int BaseServerGroup::serve(Serve serve_one) {
     } catch (const detail::sys::ForcedUnwind&) {
       stop_workers();
       throw;
+    } catch (const BaseException&) {
+      outcome.left_by(std::current_exception());
     } catch (...) {
       outcome.failed(std::current_exception());
     }
@@ -132,20 +141,17 @@ int BaseServerGroup::serve(Serve serve_one) {
       threads_.emplace_back([this, main = std::move(main)] {
         main();
         ++ended_;
-        detail::sys::eventfd_add(event_.get());
+        detail::sys::eventfd_add(event_);
       });
     }
 
    private:
     void wait() noexcept {
+      const detail::Shield shield(detail::OnCancel::ignore);
       while (ended_ < threads_.size()) {
         std::array entries{detail::sys::PollEntry{event_.get(), detail::sys::kIn, 0}};
-        try {
-          detail::wait_any(entries, detail::Deadline::none());
-        } catch (...) {
-          // From the interrupt hook. Nothing else can be done than to wait on.
-        }
-        detail::sys::eventfd_drain(event_.get());
+        detail::wait_any(entries, detail::Deadline::none());
+        detail::sys::eventfd_drain(event_);
       }
     }
 

@@ -82,7 +82,7 @@ ServerLoop::Running::Running(ServerLoop& loop) : loop_(loop) {
   const std::lock_guard lock(loop_.mutex_);
   loop_.callers_.push_back(caller());
   if (!loop_.serving_.exchange(true)) loop_.requests_->uncut();
-  sys::eventfd_drain(loop_.ended_.get());
+  sys::eventfd_drain(loop_.ended_);
 }
 
 ServerLoop::Running::~Running() {
@@ -92,7 +92,7 @@ ServerLoop::Running::~Running() {
   if (!callers.empty()) return;
   loop_.forget_stop();
   loop_.serving_.store(false);
-  sys::eventfd_add(loop_.ended_.get());
+  sys::eventfd_add(loop_.ended_);
 }
 
 void ServerLoop::let_one_in() {
@@ -103,13 +103,13 @@ void ServerLoop::let_one_in() {
 void ServerLoop::stop() noexcept {
   const int before = errno;
   stop_.store(true);
-  sys::eventfd_add(stop_wanted_.get());
+  sys::eventfd_add(stop_wanted_);
   errno = before;
 }
 
 void ServerLoop::forget_stop() noexcept {
   stop_.store(false);
-  sys::eventfd_drain(stop_wanted_.get());
+  sys::eventfd_drain(stop_wanted_);
 }
 
 void ServerLoop::wait_until_ended() {
@@ -266,7 +266,7 @@ bool ServerLoop::wait_until_idle(int give_up) {
 
 // --- pausing ---
 
-void ServerLoop::rest() noexcept { wait_any({}, Deadline::after(kPause)); }
+long ServerLoop::rest() { return wait_any({}, Deadline::after(kPause)); }
 
 bool ServerLoop::pause() {
   paused_until_.store(sys::monotonic_nanoseconds() + kPause);

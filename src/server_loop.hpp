@@ -194,8 +194,8 @@ class ServerLoop {
 
   /// Lets no request in for a while. True when there has been one since the pause before.
   bool pause();
-  /// Waits for the length of a pause, and for nothing else.
-  PLUG_FOR_FIBER static void rest() noexcept;
+  /// Waits for the length of a pause, and for nothing else: 0, or as wait_any().
+  [[nodiscard]] PLUG_FOR_FIBER static long rest();
   void got_request();
 
  private:

@@ -4,7 +4,7 @@
 #include <plug/socketserver.hpp>
 
 #include <algorithm>
-#include <array>
+#include <cerrno>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -12,81 +12,96 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
-#include <string>
-#include <system_error>
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include "server_loop.hpp"
+#include "server_threads.hpp"
 #include "sys/process.hpp"
 #include "wait/waiter.hpp"
 
 namespace plug::detail {
 
-namespace {
-
-constexpr std::int64_t kLookAgain = 1'000'000;  // nanoseconds
-
-}  // namespace
-
+/// The mutex of `threads` guards all of it.
 struct HandlerPool::Impl {
   struct Job {
     Request request;
     Address client_address;
   };
 
-  void work(BaseServer& server, Main main);
-  std::optional<Job> next();
-  void handle(BaseServer& server, Main main, Job& job);
+  class Worker final : public ThreadList::Thread {
+   public:
+    Worker(Impl& pool, BaseServer& server, Main function) noexcept
+        : pool_(pool), server_(server), main_(function) {}
 
-  std::mutex mutex;
-  std::condition_variable changed;
+    bool idle = true;     // it has nothing to do, or has just been started
+    bool counted = true;  // among the pool's workers
+
+   private:
+    void run() override;
+    void leave() noexcept override { pool_.leave(*this); }
+
+    Impl& pool_;
+    BaseServer& server_;
+    const Main main_;
+  };
+
+  std::optional<Job> next(Worker& worker);
+  void handle(Worker& worker, BaseServer& server, Main main, Job& job);
+  long start_worker(BaseServer& server, Main main) noexcept;
+  void leave(Worker& worker) noexcept;
+  void close();
+
+  ThreadList threads;               // whose changes are also that there is room in the queue
+  std::condition_variable changed;  // there is a request, or the pool is closing
   std::deque<Job> queue;
-  std::vector<std::thread> workers;
-  std::size_t idle = 0;     // the workers that have nothing to do, or have just been started
-  std::size_t running = 0;  // the workers that have not ended
-  bool closing = false;
+  std::size_t workers = 0;                                  // that go on
+  std::size_t idle = 0;                                     // of them
+  int closing = 0;                                          // how many close it
   const std::uint32_t generation = sys::fork_generation();  // the process whose workers they are
-  int room_event = -1;                   // of the loop, while it waits for room in the queue
-  int ended_event = -1;                  // of whoever waits for the workers to end
-  static thread_local const Impl* here;  // whose worker this is
+  static thread_local const Impl* here;                     // whose worker this is
 };
 
 thread_local const HandlerPool::Impl* HandlerPool::Impl::here = nullptr;
 
 /// Waits for a request; none when the pool is closing and the queue is empty.
-std::optional<HandlerPool::Impl::Job> HandlerPool::Impl::next() {
-  std::unique_lock lock(mutex);
-  changed.wait(lock, [this] { return closing || !queue.empty(); });
+std::optional<HandlerPool::Impl::Job> HandlerPool::Impl::next(Worker& worker) {
+  std::unique_lock lock(threads.mutex);
+  changed.wait(lock, [this] { return closing > 0 || !queue.empty(); });
+  if (queue.empty()) {
+    leave(worker);
+    return std::nullopt;
+  }
   --idle;
-  if (queue.empty()) return std::nullopt;
+  worker.idle = false;
   std::optional<Job> job(std::move(queue.front()));
   queue.pop_front();
-  if (room_event >= 0) sys::eventfd_add(room_event);
+  threads.changes.tell();
   return job;
 }
 
-void HandlerPool::Impl::handle(BaseServer& server, Main main, Job& job) {
+void HandlerPool::Impl::handle(Worker& worker, BaseServer& server, Main main, Job& job) {
   /// The worker is busy for as long as this lives, and until the request is gone.
   class Busy {
    public:
-    Busy(Impl& pool, Job& handled) : pool_(pool), job_(handled) {}
+    Busy(Impl& pool, Worker& busy, Job& handled) : pool_(pool), worker_(busy), job_(handled) {}
     Busy(const Busy&) = delete;
     Busy& operator=(const Busy&) = delete;
     ~Busy() {
       job_.request = Request();
-      const std::lock_guard lock(pool_.mutex);
+      const std::lock_guard lock(pool_.threads.mutex);
       ++pool_.idle;
-      if (pool_.room_event >= 0) sys::eventfd_add(pool_.room_event);
+      worker_.idle = true;
+      pool_.threads.changes.tell();
     }
 
    private:
     Impl& pool_;
+    Worker& worker_;
     Job& job_;
   };
-  const Busy busy(*this, job);
+  const Busy busy(*this, worker, job);
   try {
     main(server, job.request, job.client_address);
   } catch (const sys::ForcedUnwind&) {
@@ -98,12 +113,35 @@ void HandlerPool::Impl::handle(BaseServer& server, Main main, Job& job) {
   }
 }
 
-void HandlerPool::Impl::work(BaseServer& server, Main main) {
-  here = this;
-  while (std::optional<Job> job = next()) handle(server, main, *job);
-  const std::lock_guard lock(mutex);
-  --running;
-  if (ended_event >= 0) sys::eventfd_add(ended_event);
+void HandlerPool::Impl::Worker::run() {
+  here = &pool_;
+  try {
+    while (std::optional<Job> job = pool_.next(*this)) pool_.handle(*this, server_, main_, *job);
+  } catch (const sys::ForcedUnwind&) {
+    // A handler has ended the thread: what is in the queue is for another one.
+    const std::lock_guard lock(pool_.threads.mutex);
+    pool_.leave(*this);
+    if (pool_.queue.size() > pool_.idle) pool_.start_worker(server_, main_);
+    throw;
+  }
+}
+
+/// With the mutex held: 0, or -errno when there can be no thread.
+long HandlerPool::Impl::start_worker(BaseServer& server, Main main) noexcept {
+  std::unique_ptr<ThreadList::Thread> worker(new (std::nothrow) Worker(*this, server, main));
+  if (!worker) return -ENOMEM;
+  const long begun = threads.start(worker);
+  if (begun < 0) return begun;
+  ++workers;
+  ++idle;
+  return 0;
+}
+
+/// With the mutex held: the worker takes no more requests.
+void HandlerPool::Impl::leave(Worker& worker) noexcept {
+  if (!std::exchange(worker.counted, false)) return;
+  --workers;
+  if (worker.idle) --idle;
 }
 
 HandlerPool::HandlerPool() : impl_(std::make_unique<Impl>()) {}
@@ -121,26 +159,16 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
   const auto most = static_cast<std::size_t>(limits.max_workers > 1 ? limits.max_workers : 1);
   const auto room = static_cast<std::size_t>(limits.max_queue > 0 ? limits.max_queue : 0);
   loop.admit(request, client_address);
-  sys::OwnFd event;
-  std::unique_lock lock(pool.mutex);
+  pool.threads.collect(false);
+  std::unique_lock lock(pool.threads.mutex);
   // Idle workers take what is in the queue at once: those are no part of its length.
   const auto full = [&] {
-    const std::size_t free = pool.idle + (most - std::min(most, pool.workers.size()));
+    const std::size_t free = pool.idle + (most - std::min(most, pool.workers));
     return pool.queue.size() >= room + free;
   };
-  while (full() && limits.when_full == FullQueue::wait && !loop.stopping()) {
-    if (event.get() < 0) {
-      const long made = sys::eventfd();
-      if (made >= 0) event = sys::OwnFd(static_cast<int>(made));
-    }
-    pool.room_event = event.get();
-    lock.unlock();
-    std::array entries{sys::PollEntry{loop.stop_event(), sys::kIn, 0},
-                       sys::PollEntry{event.get(), sys::kIn, 0}};
-    wait_any(entries, event.get() < 0 ? Deadline::after(kLookAgain) : Deadline::none());
-    if (event.get() >= 0) sys::eventfd_drain(event.get());
-    lock.lock();
-    pool.room_event = -1;
+  if (full() && limits.when_full == FullQueue::wait) {
+    Changes::Waiting waiting(pool.threads.changes, lock);
+    while (full() && !loop.stopping()) waiting.wait("waiting for a worker", loop.stop_event());
   }
   if (full()) {
     if (limits.when_full != FullQueue::close_oldest || pool.queue.empty()) {
@@ -159,54 +187,62 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
     oldest.request = Request();
     lock.lock();
   }
-  if (pool.queue.size() >= pool.idle && pool.workers.size() < most) {
-    try {
-      pool.workers.emplace_back([&pool, &server, main] { pool.work(server, main); });
-      ++pool.idle;
-      ++pool.running;
-    } catch (const std::system_error& error) {
-      if (pool.workers.empty())
-        throw RuntimeError(std::string("can't start new thread: ") + error.code().message());
-    }
+  if (pool.queue.size() >= pool.idle && pool.workers < most) {
+    const long begun = pool.start_worker(server, main);
+    if (begun < 0 && pool.workers == 0)
+      throw RuntimeError("can't start new thread: " + error_from(begun).message());
   }
   pool.queue.push_back({std::move(request), client_address});
   pool.changed.notify_one();
 }
 
+/// Waits until all requests have been handled and the workers have ended.
+void HandlerPool::Impl::close() {
+  class Closing {
+   public:
+    explicit Closing(Impl& pool) noexcept : pool_(pool) {
+      ++pool_.closing;
+      pool_.changed.notify_all();
+    }
+    Closing(const Closing&) = delete;
+    Closing& operator=(const Closing&) = delete;
+    ~Closing() { --pool_.closing; }
+
+   private:
+    Impl& pool_;
+  };
+  {
+    std::unique_lock lock(threads.mutex);
+    const Closing closing_now(*this);
+    Changes::Waiting waiting(threads.changes, lock);
+    while (threads.any_runs()) waiting.wait("waiting for the workers of a server");
+  }
+  threads.collect(true);
+}
+
 void HandlerPool::join() {
   leave_to_parent();
   if (Impl::here == impl_.get()) throw RuntimeError("cannot join current thread");
-  const long made = sys::eventfd();
-  const sys::OwnFd event(made < 0 ? -1 : static_cast<int>(made));
-  std::unique_lock lock(impl_->mutex);
-  impl_->closing = true;
-  impl_->changed.notify_all();
-  impl_->ended_event = event.get();
-  while (impl_->running > 0) {
-    lock.unlock();
-    std::array entries{sys::PollEntry{event.get(), sys::kIn, 0}};
-    wait_any(entries, event.get() < 0 ? Deadline::after(kLookAgain) : Deadline::none());
-    if (event.get() >= 0) sys::eventfd_drain(event.get());
-    lock.lock();
-  }
-  impl_->ended_event = -1;
-  impl_->closing = false;
-  std::vector<std::thread> ended = std::exchange(impl_->workers, {});
-  lock.unlock();
-  for (std::thread& worker : ended) worker.join();
+  impl_->close();
 }
 
 void HandlerPool::end() noexcept {
   if (impl_ == nullptr || left_to_parent(impl_)) return;
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->queue.clear();
-  }
-  try {
-    join();
-  } catch (...) {
+  if (Impl::here == impl_.get()) {
     // A worker that destroys its own server can only be left.
+    static_cast<void>(impl_.release());
+    return;
   }
+  std::deque<Impl::Job> dropped;
+  {
+    const std::lock_guard lock(impl_->threads.mutex);
+    dropped.swap(impl_->queue);
+    ++impl_->closing;
+    impl_->changed.notify_all();
+  }
+  dropped.clear();
+  impl_->threads.end();
+  impl_.reset();
 }
 
 }  // namespace plug::detail

@@ -54,8 +54,8 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
   bool is_idle();
   int event() const noexcept { return changed_.get(); }
   /// For a reason of the server's own.
-  void signal_event() const noexcept { sys::eventfd_add(changed_.get()); }
-  void drain_event() const noexcept { sys::eventfd_drain(changed_.get()); }
+  void signal_event() const noexcept { sys::eventfd_add(changed_); }
+  void drain_event() const noexcept { sys::eventfd_drain(changed_); }
 
   /// Shuts down each connection, and those to come, so that their handlers end; tells those
   /// handlers that can be told.

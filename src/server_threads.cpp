@@ -1,13 +1,15 @@
-// The threads of ThreadingMixIn.
+// The threads of ThreadingMixIn, and what the pool's have in common with them.
+
+#include "server_threads.hpp"
 
 #include <plug/error.hpp>
 #include <plug/socketserver.hpp>
 
 #include <array>
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "server_loop.hpp"
 #include "sys/process.hpp"
@@ -17,125 +19,177 @@ namespace plug::detail {
 
 namespace {
 
-constexpr std::int64_t kMillisecond = 1'000'000;
+constexpr std::int64_t kLookAgain = 1'000'000;  // nanoseconds
+
+sys::OwnFd event_or_none() noexcept {
+  const long made = sys::eventfd();
+  return sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
+}
 
 }  // namespace
 
-struct HandlerThreads::Impl {
-  /// One thread and its request, in one of two lists: running, and then ended.
-  struct Node {
-    Node(Impl& threads, BaseServer& by, Main function, Request& given, const Address& from,
-         bool wait)
-        : owner(threads),
-          server(by),
-          main(function),
-          request(std::move(given)),
-          client_address(from),
-          waited(wait) {}
+// --- changes ---
 
-    Impl& owner;
-    BaseServer& server;
-    const Main main;
-    Request request;
-    const Address client_address;
-    const bool waited;
-    unsigned long thread = 0;
-    std::atomic<bool> started{false};  // `thread` is there
-    Node* previous = nullptr;
-    Node* next = nullptr;
-  };
+Changes::Waiting::Waiting(Changes& changes, std::unique_lock<std::mutex>& lock) noexcept
+    : changes_(changes), lock_(lock), event_(event_or_none()), next_(changes.first_) {
+  if (next_ != nullptr) next_->previous_ = this;
+  changes_.first_ = this;
+}
 
-  class List {
+Changes::Waiting::~Waiting() {
+  if (!lock_.owns_lock()) lock_.lock();
+  (previous_ != nullptr ? previous_->next_ : changes_.first_) = next_;
+  if (next_ != nullptr) next_->previous_ = previous_;
+}
+
+void Changes::Waiting::wait(const char* what, int also) {
+  lock_.unlock();
+  std::array entries{sys::PollEntry{event_.get(), sys::kIn, 0}, sys::PollEntry{also, sys::kIn, 0}};
+  // Without a descriptor to spare it has to look now and then.
+  const long ready =
+      wait_any(entries, event_.get() < 0 ? Deadline::after(kLookAgain) : Deadline::none());
+  if (ready < 0) throw_if(error_from(ready), what);
+  if (entries[0].revents != 0) sys::eventfd_drain(event_);
+  lock_.lock();
+}
+
+void Changes::tell() const noexcept {
+  for (const Waiting* waiting = first_; waiting != nullptr; waiting = waiting->next_)
+    if (waiting->event_.get() >= 0) sys::eventfd_add(waiting->event_);
+}
+
+// --- threads ---
+
+void ThreadList::List::add(Thread& thread) noexcept {
+  thread.previous_ = nullptr;
+  thread.next_ = first_;
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): what is freed has been removed
+  if (first_ != nullptr) first_->previous_ = &thread;
+  first_ = &thread;
+}
+
+void ThreadList::List::remove(Thread& thread) noexcept {
+  (thread.previous_ != nullptr ? thread.previous_->next_ : first_) = thread.next_;
+  if (thread.next_ != nullptr) thread.next_->previous_ = thread.previous_;
+}
+
+void* ThreadList::main(void* given) {
+  Thread& thread = *static_cast<Thread*>(given);
+  class Ended {
    public:
-    // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): what is freed has been removed
-    Node* first() const noexcept { return first_; }
-    void add(Node& node) noexcept {
-      node.previous = nullptr;
-      node.next = first_;
-      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): what is freed has been removed
-      if (first_ != nullptr) first_->previous = &node;
-      first_ = &node;
-    }
-    void remove(Node& node) noexcept {
-      (node.previous != nullptr ? node.previous->next : first_) = node.next;
-      if (node.next != nullptr) node.next->previous = node.previous;
+    explicit Ended(Thread& thread) noexcept : thread_(thread) {}
+    Ended(const Ended&) = delete;
+    Ended& operator=(const Ended&) = delete;
+    ~Ended() {
+      thread_.let_go();
+      thread_.list_->ended(thread_);
     }
 
    private:
-    Node* first_ = nullptr;
+    Thread& thread_;
+  };
+  const Ended ended(thread);
+  thread.run();
+  return nullptr;
+}
+
+void ThreadList::ended(Thread& thread) noexcept {
+  const std::lock_guard lock(mutex);
+  thread.leave();
+  running_.remove(thread);
+  done_.add(thread);
+  changes.tell();
+}
+
+long ThreadList::start(std::unique_ptr<Thread>& thread) noexcept {
+  thread->list_ = this;
+  running_.add(*thread);
+  const long begun = sys::start_joined_thread(&main, thread.get(), thread->thread_);
+  if (begun < 0) {
+    running_.remove(*thread);
+    return begun;
+  }
+  // It is in a list, and comes into no other before the mutex is free.
+  static_cast<void>(thread.release());
+  return 0;
+}
+
+void ThreadList::collect(bool wait_for_exit) noexcept {
+  List ready;
+  {
+    const std::lock_guard lock(mutex);
+    std::swap(ready, done_);
+  }
+  while (Thread* const thread = ready.first()) {
+    ready.remove(*thread);
+    if (sys::join_thread(thread->thread_, wait_for_exit) == 0) {
+      delete thread;
+    } else {
+      const std::lock_guard lock(mutex);
+      done_.add(*thread);
+    }
+  }
+}
+
+void ThreadList::end() noexcept {
+  const Shield shield(OnCancel::ignore);
+  for (;;) {
+    try {
+      std::unique_lock lock(mutex);
+      Changes::Waiting waiting(changes, lock);
+      while (any_runs()) waiting.wait("ending the threads of a server");
+      break;
+    } catch (...) {
+      // There was no memory to wait with.
+      static_cast<void>(ServerLoop::rest());
+    }
+  }
+  collect(true);
+}
+
+// --- those of ThreadingMixIn ---
+
+struct HandlerThreads::Impl {
+  /// One thread and its request.
+  class Handler final : public ThreadList::Thread {
+   public:
+    Handler(Impl& owner, BaseServer& server, Main function, const Address& from, bool waited)
+        : owner_(owner), server_(server), main_(function), client_address_(from), waited_(waited) {}
+
+    Request request;
+
+   private:
+    void run() override;
+    void let_go() noexcept override { request = Request(); }
+    void leave() noexcept override {
+      if (waited_) --owner_.waited;
+    }
+
+    Impl& owner_;
+    BaseServer& server_;
+    const Main main_;
+    const Address client_address_;
+    const bool waited_;
   };
 
-  static void* run(void* given);
-  void ended(Node& node) noexcept;
-  void wait(bool all);
-  void collect(bool wait_for_exit) noexcept;
-
-  std::mutex mutex;
-  List running;
-  List done;
-  std::size_t waited_count = 0;  // of those that run
-  int event = -1;                // of whoever waits until threads end
+  ThreadList threads;
+  std::size_t waited = 0;  // of those that run
   const std::uint32_t generation = sys::fork_generation();
   static thread_local const Impl* here;  // whose thread this is
 };
 
 thread_local const HandlerThreads::Impl* HandlerThreads::Impl::here = nullptr;
 
-void* HandlerThreads::Impl::run(void* given) {
-  Node& node = *static_cast<Node*>(given);
-  class Ended {
-   public:
-    explicit Ended(Node& node) noexcept : node_(node) { here = &node.owner; }
-    Ended(const Ended&) = delete;
-    Ended& operator=(const Ended&) = delete;
-    ~Ended() {
-      node_.request = Request();
-      node_.owner.ended(node_);
-    }
-
-   private:
-    Node& node_;
-  };
-  const Ended ended(node);
+void HandlerThreads::Impl::Handler::run() {
+  here = &owner_;
   try {
-    node.main(node.server, node.request, node.client_address);
+    main_(server_, request, client_address_);
   } catch (const sys::ForcedUnwind&) {
     throw;
   } catch (const BaseException&) {
     // It ends this thread, which it has done.
   } catch (...) {
-    report_exception("Exception in the thread of the request from", node.client_address);
-  }
-  return nullptr;
-}
-
-void HandlerThreads::Impl::ended(Node& node) noexcept {
-  const std::lock_guard lock(mutex);
-  running.remove(node);
-  done.add(node);
-  if (node.waited) --waited_count;
-  if (event >= 0) sys::eventfd_add(event);
-}
-
-/// Waits until no thread runs that is waited for, or none at all.
-void HandlerThreads::Impl::wait(bool all) {
-  const long made = sys::eventfd();
-  const sys::OwnFd own(made < 0 ? -1 : static_cast<int>(made));
-  for (;;) {
-    {
-      const std::lock_guard lock(mutex);
-      if (all ? running.first() == nullptr : waited_count == 0) {
-        event = -1;
-        return;
-      }
-      event = own.get();
-    }
-    std::array entries{sys::PollEntry{own.get(), sys::kIn, 0}};
-    // Without a descriptor to spare it has to look now and then.
-    const long ready = own.get() < 0 ? wait_any({}, Deadline::after(kMillisecond))
-                                     : wait_any(entries, Deadline::none());
-    if (ready < 0) throw_if(error_from(ready), "waiting for the threads of a server");
-    if (own.get() >= 0) sys::eventfd_drain(own.get());
+    report_exception("Exception in the thread of the request from", client_address_);
   }
 }
 
@@ -151,69 +205,39 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
   leave_to_parent();
   collect();
   ServerAccess::loop(server).admit(request, client_address);
-  auto node = std::make_unique<Impl::Node>(*impl_, server, main, request, client_address, waited);
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->running.add(*node);
-    if (waited) ++impl_->waited_count;
-  }
-  const long begun = sys::start_joined_thread(Impl::run, node.get(), node->thread);
-  if (begun < 0) {
-    request = std::move(node->request);
-    const std::lock_guard lock(impl_->mutex);
-    impl_->running.remove(*node);
-    if (waited) --impl_->waited_count;
-    throw RuntimeError("can't start new thread: " + error_from(begun).message());
-  }
-  node.release()->started.store(true, std::memory_order_release);
-}
-
-/// A thread that is done may still be on its way out of the system. The server's loop does not wait
-/// for that, and finds it ended later.
-void HandlerThreads::Impl::collect(bool wait_for_exit) noexcept {
-  List ready;
-  {
-    const std::lock_guard lock(mutex);
-    for (Node* node = done.first(); node != nullptr;) {
-      Node* const next = node->next;
-      if (node->started.load(std::memory_order_acquire)) {
-        done.remove(*node);
-        ready.add(*node);
-      }
-      node = next;
-    }
-  }
-  while (Node* const node = ready.first()) {
-    ready.remove(*node);
-    if (sys::join_thread(node->thread, wait_for_exit) == 0) {
-      delete node;
-    } else {
-      const std::lock_guard lock(mutex);
-      done.add(*node);
-    }
-  }
+  auto handler = std::make_unique<Impl::Handler>(*impl_, server, main, client_address, waited);
+  Request& its = handler->request;
+  its = std::move(request);
+  std::unique_ptr<ThreadList::Thread> thread = std::move(handler);
+  std::unique_lock lock(impl_->threads.mutex);
+  if (waited) ++impl_->waited;
+  const long begun = impl_->threads.start(thread);
+  if (begun == 0) return;
+  if (waited) --impl_->waited;
+  lock.unlock();
+  request = std::move(its);
+  throw RuntimeError("can't start new thread: " + error_from(begun).message());
 }
 
 void HandlerThreads::collect() noexcept {
-  if (impl_->generation == sys::fork_generation()) impl_->collect(false);
+  // The server's loop does not wait for a thread on its way out, and finds it ended later.
+  if (impl_->generation == sys::fork_generation()) impl_->threads.collect(false);
 }
 
 void HandlerThreads::join() {
   leave_to_parent();
   if (Impl::here == impl_.get()) throw RuntimeError("cannot join current thread");
-  impl_->wait(false);
-  impl_->collect(true);
+  {
+    std::unique_lock lock(impl_->threads.mutex);
+    Changes::Waiting waiting(impl_->threads.changes, lock);
+    while (impl_->waited > 0) waiting.wait("waiting for the threads of a server");
+  }
+  impl_->threads.collect(true);
 }
 
 void HandlerThreads::end() noexcept {
   if (impl_ == nullptr || left_to_parent(impl_)) return;
-  try {
-    impl_->wait(true);
-  } catch (...) {
-    // From the interrupt hook. Nothing else can be done than to wait on.
-    return end();
-  }
-  while (impl_->done.first() != nullptr) impl_->collect(true);
+  impl_->threads.end();
   impl_.reset();
 }
 

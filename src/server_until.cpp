@@ -64,7 +64,7 @@ class Ending {
   Ending(const Ending&) = delete;
   Ending& operator=(const Ending&) = delete;
   ~Ending() {
-    sys::eventfd_add(over_.get());
+    sys::eventfd_add(over_);
     beside_.reset();
   }
 
@@ -82,11 +82,12 @@ class Ending {
   /// wait_any(), again when there was no memory for it.
   static long wait(std::span<sys::PollEntry> entries, Deadline deadline) noexcept {
     long ready = wait_any(entries, deadline);
-    for (; ready < 0; ready = wait_any(entries, deadline)) ServerLoop::rest();
+    for (; ready < 0; ready = wait_any(entries, deadline)) static_cast<void>(ServerLoop::rest());
     return ready;
   }
 
   void watch() noexcept {
+    const Shield shield(OnCancel::ignore);
     std::array entries{sys::PollEntry{over_.get(), sys::kIn, 0},
                        sys::PollEntry{signals_.event(), sys::kIn, 0},
                        sys::PollEntry{loop_.stop_event(), sys::kIn, 0}};
@@ -96,13 +97,13 @@ class Ending {
     entries[2].fd = -1;
     const Deadline deadline = deadline_of(drain_timeout_);
     while (signals_.count() < 2) {
-      sys::eventfd_drain(signals_.event());
+      signals_.drain();
       if (signals_.count() >= 2 || wait(entries, deadline) == 0) break;
       if (entries[0].revents != 0) return;
     }
     signals_.give_back();
     loop_.requests().cut();
-    sys::eventfd_add(cut_.get());
+    sys::eventfd_add(cut_);
   }
 
   ServerLoop& loop_;

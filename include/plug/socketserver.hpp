@@ -45,8 +45,10 @@
 // call server_bind() and server_activate().
 //
 // Errors. What is thrown while one request is handled goes to handle_error() and the server goes
-// on; so does what is no std::exception. Only BaseException (error.hpp) and the cancellation of a
-// thread pass through. A client that is gone before it is accepted is passed over.
+// on; so does what is no std::exception. Only BaseException (error.hpp) and the end of a thread by
+// pthread_exit(3) pass through. A client that is gone before it is accepted is passed over.
+// pthread_cancel(3) is not for threads that use plug: where it hits a call that waits, or a
+// destructor that closes a descriptor, the process ends by std::terminate().
 //
 // Ending. shutdown() and stop_serving() end the serving and leave alone what is being handled, as
 // in Python. A program that is to end on SIGINT and SIGTERM, with some seconds for the requests
@@ -54,8 +56,8 @@
 //
 //   server.serve_until_signal(10);
 //
-// Threads. One thread serves; shutdown() and stop_serving() may be called from any other.
-// Attributes are set before serving.
+// Threads. One thread serves; shutdown() and stop_serving() may be called from any other, and where
+// threads handle requests server_close() too. Attributes are set before serving.
 //
 // Python: https://docs.python.org/3/library/socketserver.html
 

@@ -181,7 +181,7 @@ class EpollEngine final : public EngineBase {
   long await_arrival(const Descriptor::InFlight& number, Arrival& arrival) override;
   void forget_arrival(const Descriptor::InFlight& number) noexcept override;
   long turn(Deadline deadline) override;
-  void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
+  void wake() noexcept override { sys::eventfd_add(wake_event_); }
 
  private:
   long watch(Slot& slot, int fd, const Descriptor* owner) noexcept;
@@ -316,7 +316,7 @@ long EpollEngine::turn(Deadline deadline) {
   for (long i = 0; i < count; ++i) {
     const sys::EpollEvent event = events_[static_cast<std::size_t>(i)];
     if (event.data == kWakeEvent) {
-      sys::eventfd_drain(wake_event_.get());
+      sys::eventfd_drain(wake_event_);
       continue;
     }
     if (event.data == kCheckEvent) {

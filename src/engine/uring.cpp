@@ -149,7 +149,7 @@ class UringEngine final : public EngineBase {
   long await_data(Descriptor& descriptor, Deadline deadline) override;
   long try_receive(Descriptor& descriptor, void* data, std::size_t size) override;
   long turn(Deadline deadline) override;
-  void wake() noexcept override { sys::eventfd_add(wake_event_.get()); }
+  void wake() noexcept override { sys::eventfd_add(wake_event_); }
 
  private:
   io_uring_sqe& entry() noexcept;
@@ -216,7 +216,7 @@ void UringEngine::listen_for_wake() noexcept {
 void UringEngine::take(const io_uring_cqe& end) noexcept {
   if (end.user_data == 0) return;  // of a request to end another
   if (end.user_data == kWakeEvent) {
-    sys::eventfd_drain(wake_event_.get());
+    sys::eventfd_drain(wake_event_);
     listening_ = false;
     return;
   }

@@ -70,7 +70,7 @@ bool Silent::await(Connection& connection) {
 }
 
 void Silent::look_again() noexcept {
-  if (set_) sys::eventfd_add(look_again_.get());
+  if (set_) sys::eventfd_add(look_again_);
   if (fiber_ != nullptr) fiber_->owner->wake(*fiber_);
 }
 
@@ -129,7 +129,7 @@ void Silent::look_at(const Events& events, long count) noexcept {
   for (long i = 0; i < count; ++i) {
     const std::uint64_t data = events[static_cast<std::size_t>(i)].data;
     if (data == kLookAgain)
-      sys::eventfd_drain(look_again_.get());
+      sys::eventfd_drain(look_again_);
     else
       // NOLINTNEXTLINE(performance-no-int-to-ptr): epoll carries a number here
       has_come(*reinterpret_cast<Connection*>(static_cast<std::uintptr_t>(data)));
@@ -152,13 +152,13 @@ void Silent::watch() {
   fiber_ = &Scheduler::here()->current();
   while (first_ != nullptr || speaking_ != nullptr) {
     waits_ = timers_.empty() ? Deadline::none() : timers_.begin()->first;
-    const long waited = speaking_ == nullptr ? wait() : 0;
+    long waited = speaking_ == nullptr ? wait() : 0;
     waits_ = Deadline::immediate();
+    // There may have been no memory for it.
+    if (waited < 0 && waited != kTimedOut && waited != kCancelled) waited = ServerLoop::rest();
     if (waited == kCancelled) {
       over_ = true;
       close_all();
-    } else if (waited < 0 && waited != kTimedOut) {
-      ServerLoop::rest();  // there was no memory for it
     }
     // All are off the list before the first is told, in which time others may be closed.
     let_speak();

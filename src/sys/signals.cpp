@@ -69,7 +69,7 @@ void SignalState::handle(int signal) noexcept {
       taker->first_.compare_exchange_strong(none, signal);
       const std::uint32_t count = ++taker->count_;
       least = least == 0 ? count : std::min(least, count);
-      eventfd_add(taker->event());
+      eventfd_add(taker->event_);
     }
     --state.in_handlers;
     heeded = least <= kMostHeeded;

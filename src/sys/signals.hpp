@@ -32,6 +32,8 @@ class TakenSignals {
   void give_back() noexcept;
 
   int event() const noexcept { return event_.get(); }
+  /// Makes it not readable again.
+  void drain() const noexcept { eventfd_drain(event_); }
   /// How many have come.
   std::uint32_t count() const noexcept { return count_.load(); }
   /// The number of the first one; 0 before.

@@ -293,16 +293,16 @@ Result poll(PollEntry* entries, std::size_t count, std::int64_t nanoseconds) noe
 
 Result eventfd() noexcept { return result(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
-void eventfd_add(int fd) noexcept {
+void eventfd_add(const OwnFd& event) noexcept {
   const std::uint64_t one = 1;
   // The only other failure is a full counter, which is ready already.
-  while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) continue;
+  while (::write(event.get(), &one, sizeof one) < 0 && errno == EINTR) continue;
 }
 
-void eventfd_drain(int fd) noexcept {
+void eventfd_drain(const OwnFd& event) noexcept {
   std::uint64_t count = 0;
   // The only failure is an empty counter, which is drained already.
-  [[maybe_unused]] const auto got = ::read(fd, &count, sizeof count);
+  [[maybe_unused]] const auto got = ::read(event.get(), &count, sizeof count);
 }
 
 Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,

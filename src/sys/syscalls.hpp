@@ -118,10 +118,8 @@ inline constexpr short kIn = 0x001, kPriority = 0x002, kOut = 0x004, kError = 0x
 PLUG_FOR_FIBER Result poll(PollEntry* entries, std::size_t count,
                            std::int64_t nanoseconds) noexcept;
 
-/// A close-on-exec, non-blocking counter to poll; add() makes it ready, drain() makes it not ready.
+/// A close-on-exec, non-blocking counter to poll.
 PLUG_FOR_FIBER Result eventfd() noexcept;
-PLUG_FOR_FIBER void eventfd_add(int fd) noexcept;
-PLUG_FOR_FIBER void eventfd_drain(int fd) noexcept;
 
 /// Sleeps while `word` is `value`, until futex_wake(): for `nanoseconds` at most, or less, for ever
 /// when negative. 0, -EAGAIN when it is not, -ETIMEDOUT; -EINTR after a signal, whatever its
@@ -190,5 +188,10 @@ class OwnFd {
  private:
   int fd_;
 };
+
+/// Makes an eventfd ready, or not ready. By its owner: a number that is kept beside that would
+/// outlive it, and what is written then goes to whatever has the number next.
+PLUG_FOR_FIBER void eventfd_add(const OwnFd& event) noexcept;
+PLUG_FOR_FIBER void eventfd_drain(const OwnFd& event) noexcept;
 
 }  // namespace plug::detail::sys

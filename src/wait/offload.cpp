@@ -153,9 +153,7 @@ long offload(std::shared_ptr<Job> job, Deadline deadline) {
   const long made = sys::eventfd();
   if (made < 0) return made;
   sys::OwnFd event(static_cast<int>(made));
-  const auto tell = [](void* it) noexcept {
-    sys::eventfd_add(static_cast<sys::OwnFd*>(it)->get());
-  };
+  const auto tell = [](void* it) noexcept { sys::eventfd_add(*static_cast<sys::OwnFd*>(it)); };
   const Offloaded offloaded(std::move(job), tell, &event);
   if (offloaded.error() < 0) return offloaded.error();
   sys::PollEntry entry{event.get(), sys::kIn, 0};

@@ -18,34 +18,39 @@ std::atomic<InterruptFunction> interrupt_function{nullptr};
 
 constinit thread_local OnCancel thread_shield = OnCancel::tell;
 
-/// The thread's own eventfd, by which close() in another thread wakes it. Made when it first waits,
-/// closed when the thread ends; after a fork the parent's is left to the parent.
+/// The thread's own eventfd, by which close() in another thread wakes it. Each wait has it for as
+/// long as it lasts; one that begins meanwhile, in the interrupt hook, has one of its own. Made by
+/// the first, closed when the thread ends; after a fork the parent's is left to the parent.
 class WakeEvent {
  public:
-  /// -1 when the system has nothing to spare.
-  int get() noexcept {
-    const std::uint32_t generation = sys::fork_generation();
-    if (event_ < 0 || generation_ != generation) {
-      close();
-      const long made = sys::eventfd();
-      event_ = made < 0 ? -1 : static_cast<int>(made);
-      generation_ = generation;
-      if (event_ >= 0 && !close_at_end()) close();
-    }
-    return event_;
+  /// None when the system has nothing to spare.
+  sys::OwnFd take() noexcept {
+    sys::OwnFd event(std::exchange(event_, -1));
+    if (event.get() >= 0 && generation_ == sys::fork_generation()) return event;
+    const long made = sys::eventfd();
+    return sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
+  }
+  /// What was taken in the fork generation `generation`.
+  void give_back(sys::OwnFd event, std::uint32_t generation) noexcept {
+    if (event_ >= 0 || generation != sys::fork_generation() || !close_at_end()) return;
+    event_ = event.release();
+    generation_ = generation;
   }
 
  private:
   bool close_at_end() noexcept {
     static const sys::ThreadEnd end([](void* self) { static_cast<WakeEvent*>(self)->close(); });
-    return end.ask(this);
+    asked_ = asked_ || end.ask(this);
+    return asked_;
   }
   void close() noexcept {
-    if (event_ >= 0) sys::close(event_);
-    event_ = -1;
+    asked_ = false;
+    if (event_ >= 0) sys::close(std::exchange(event_, -1));
   }
 
+  // No OwnFd, whose destructor would have to be remembered for each thread (sys/thread_end.hpp).
   int event_ = -1;
+  bool asked_ = false;  // to be closed when the thread ends
   std::uint32_t generation_ = 0;
 };
 
@@ -54,25 +59,27 @@ constinit thread_local WakeEvent wake_event;
 /// Listed with a descriptor for as long as its thread waits for it.
 class Listed {
  public:
-  Listed(Descriptor& descriptor, int event) noexcept
-      : descriptor_(descriptor), event_(event), waker_{&Listed::wake, this} {
-    listed_ = event >= 0 && descriptor.add(waker_);
+  explicit Listed(Descriptor& descriptor) noexcept
+      : descriptor_(descriptor), event_(wake_event.take()), waker_{&Listed::wake, this} {
+    listed_ = event_.get() >= 0 && descriptor.add(waker_);
   }
   Listed(const Listed&) = delete;
   Listed& operator=(const Listed&) = delete;
   ~Listed() {
-    if (!listed_) return;
-    descriptor_.remove(waker_);
+    if (listed_) descriptor_.remove(waker_);
     if (waker_.woken) sys::eventfd_drain(event_);
+    if (event_.get() >= 0) wake_event.give_back(std::move(event_), generation_);
   }
 
   bool listed() const noexcept { return listed_; }
+  int event() const noexcept { return event_.get(); }
 
  private:
   static void wake(void* self) noexcept { sys::eventfd_add(static_cast<Listed*>(self)->event_); }
 
   Descriptor& descriptor_;
-  int event_;
+  sys::OwnFd event_;
+  const std::uint32_t generation_ = sys::fork_generation();
   Waker waker_;
   bool listed_;
 };
@@ -80,12 +87,11 @@ class Listed {
 /// The ready events of `fd`, -EBADF when the descriptor closes, kTimedOut, or -errno.
 long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd, int events,
                 Deadline deadline) {
-  const int event = wake_event.get();
-  const Listed listed(descriptor, event);
+  const Listed listed(descriptor);
   if (!listed.listed()) in_flight.become_untimed();
   if (descriptor.closed()) return -EBADF;
 
-  sys::PollEntry entries[] = {{fd, static_cast<short>(events), 0}, {event, sys::kIn, 0}};
+  sys::PollEntry entries[] = {{fd, static_cast<short>(events), 0}, {listed.event(), sys::kIn, 0}};
   for (;;) {
     const std::int64_t left = deadline.remaining();
     const long ready = sys::poll(entries, listed.listed() ? 2 : 1, left);

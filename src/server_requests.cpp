@@ -19,7 +19,7 @@ void end_connection(SocketState& connection) noexcept {
 
 }  // namespace
 
-struct LiveRequests::Place {
+struct LiveRequests::Place : std::enable_shared_from_this<Place> {
   Place(std::shared_ptr<LiveRequests> all, std::shared_ptr<SocketState> handled)
       : requests(std::move(all)), connection(std::move(handled)) {}
   Place(const Place&) = delete;
@@ -32,7 +32,8 @@ struct LiveRequests::Place {
   const std::shared_ptr<SocketState> connection;
   mutable Host* host = nullptr;  // where its connection is counted
   bool listed = false;
-  mutable RequestEnding* handler = nullptr;
+  mutable RequestEnding ending;
+  mutable bool told = false;  // the handler has been
   Place* previous = nullptr;
   Place* next = nullptr;
 };
@@ -87,10 +88,23 @@ void LiveRequests::stop_counting(const std::shared_ptr<const void>& place) noexc
 }
 
 void LiveRequests::set_handler(const std::shared_ptr<const void>& place,
-                               RequestEnding* handler) noexcept {
+                               RequestEnding ending) noexcept {
   const auto& its = *static_cast<const Place*>(place.get());
   const std::lock_guard lock(its.requests->mutex_);
-  its.handler = handler;
+  std::swap(its.ending, ending);  // what there was is let go without the lock
+}
+
+bool LiveRequests::end_handler(const std::shared_ptr<const void>& place) noexcept {
+  const auto& its = *static_cast<const Place*>(place.get());
+  RequestEnding ending;
+  {
+    const std::lock_guard lock(its.requests->mutex_);
+    if (its.ending.tell == nullptr) return false;
+    if (std::exchange(its.told, true)) return true;
+    ending = its.ending;
+  }
+  ending.tell(ending.handler.get(), its.connection.get());
+  return true;
 }
 
 bool LiveRequests::is_full(std::size_t most) {
@@ -107,15 +121,28 @@ bool LiveRequests::is_idle() {
   return false;
 }
 
+/// The first place from `place` on that is not about to leave. With the mutex held.
+std::shared_ptr<LiveRequests::Place> LiveRequests::hold(Place* place) noexcept {
+  std::shared_ptr<Place> held;
+  for (; place != nullptr && !held; place = place->next) held = place->weak_from_this().lock();
+  return held;
+}
+
 void LiveRequests::cut() noexcept {
   if (generation_ != sys::fork_generation()) return;
-  const std::lock_guard lock(mutex_);
-  cut_.store(true);
-  for (Place* place = first_; place != nullptr; place = place->next) {
-    if (place->handler != nullptr)
-      place->handler->end_request();
-    else if (place->connection)
-      end_connection(*place->connection);
+  std::shared_ptr<Place> place;
+  {
+    const std::lock_guard lock(mutex_);
+    cut_.store(true);
+    place = hold(first_);
+  }
+  // One that is held stays in the list; those that come meanwhile come before it.
+  while (place) {
+    if (!end_handler(place) && place->connection) end_connection(*place->connection);
+    std::unique_lock lock(mutex_);
+    std::shared_ptr<Place> next = hold(place->next);
+    lock.unlock();
+    place = std::move(next);
   }
 }
 

@@ -16,13 +16,11 @@
 
 namespace plug::detail {
 
-/// What handles a request and can be told to end.
-class RequestEnding {
- public:
-  virtual void end_request() noexcept = 0;
-
- protected:
-  ~RequestEnding() = default;
+/// How what handles a request is told to end: tell() is called with no lock held, and may do
+/// anything. `connection` is null for a datagram.
+struct RequestEnding {
+  void (*tell)(void* handler, SocketState* connection) noexcept = nullptr;
+  std::shared_ptr<void> handler;
 };
 
 /// Counts requests, for limits and for whoever waits until there are none, and can end their
@@ -43,10 +41,12 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
   /// see the end of the connection, and to come again. `place` is a result of enter(), or null.
   static void stop_counting(const std::shared_ptr<const void>& place) noexcept;
 
-  /// Has cut() tell `handler` to end, in place of the connection; null: no more. `place` is a
-  /// result of enter().
+  /// Has cut() tell the handler of the request to end, in place of its connection; without one: no
+  /// more. `place` is a result of enter().
   PLUG_FOR_FIBER static void set_handler(const std::shared_ptr<const void>& place,
-                                         RequestEnding* handler) noexcept;
+                                         RequestEnding ending) noexcept;
+  /// Tells the handler to end, unless it has been told: whether there is one.
+  PLUG_FOR_FIBER static bool end_handler(const std::shared_ptr<const void>& place) noexcept;
 
   /// Whether there are `most` connections or more. If so the event is readable once one has ended.
   bool is_full(std::size_t most);
@@ -58,7 +58,7 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
   void drain_event() const noexcept { sys::eventfd_drain(changed_); }
 
   /// Shuts down each connection, and those to come, so that their handlers end; tells those
-  /// handlers that can be told.
+  /// handlers that can be told, who may do anything meanwhile.
   void cut() noexcept;
   bool is_cut() const noexcept { return cut_.load(); }
   /// Those to come are left alone again.
@@ -70,6 +70,7 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
 
   void leave(Place& place) noexcept;
   void leave_host(const Place& place) noexcept;
+  static std::shared_ptr<Place> hold(Place* place) noexcept;
 
   const std::uint32_t generation_ = sys::fork_generation();
   sys::OwnFd changed_;

@@ -4,7 +4,6 @@
 #include <plug/fiber_server.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -123,45 +122,51 @@ struct HandlerFibers::Impl {
 // --- one request ---
 
 /// One that is handled, on top of the stack of its fiber.
-class HandlerFibers::Impl::Handler final : public FiberMain, public RequestEnding {
+class HandlerFibers::Impl::Handler final : public FiberMain {
  public:
   Handler(FiberCore& fiber, const Call& call, Request& request, const Address& from) noexcept
       : call_(call),
-        fiber_(fiber),
-        connection_(request.is_datagram() ? nullptr : SocketAccess::state(request.socket())),
         place_(ServerAccess::place(request)),
         request_(std::move(request)),
         client_address_(from),
         next_(call.home.first) {
     if (next_ != nullptr) next_->previous_ = this;
     call.home.first = this;
-    LiveRequests::set_handler(place_, this);
+    LiveRequests::set_handler(place_, {&tell_to_end, fiber.shared_from_this()});
   }
 
   void run(std::exception_ptr refused) noexcept override;
   void let_go() noexcept override;
   std::string_view name(std::span<char> room) const noexcept override;
-  void end_request() noexcept override;
 
   const Impl& fibers() const noexcept { return call_.fibers; }
-  Handler* next() const noexcept { return next_; }
+  /// Takes it off its home's list: what tells it to end.
+  std::shared_ptr<const void> unlist() noexcept;
 
  private:
+  static void tell_to_end(void* fiber, SocketState* connection) noexcept;
+
   const Call call_;
-  FiberCore& fiber_;
-  const std::shared_ptr<SocketState> connection_;
   const std::shared_ptr<const void> place_;
   Request request_;
   const Address client_address_;
-  std::atomic<bool> told_to_end_{false};
+  bool listed_ = true;
   Handler* next_;
   Handler* previous_ = nullptr;
 };
 
-void HandlerFibers::Impl::Handler::end_request() noexcept {
-  if (told_to_end_.exchange(true)) return;
-  if (connection_) connection_->end_at(Deadline::after(kLastSecond));
-  fiber_.owner->cancel(fiber_);
+void HandlerFibers::Impl::Handler::tell_to_end(void* fiber, SocketState* connection) noexcept {
+  if (connection != nullptr) connection->end_at(Deadline::after(kLastSecond));
+  auto& its = *static_cast<FiberCore*>(fiber);
+  its.owner->cancel(its);
+}
+
+std::shared_ptr<const void> HandlerFibers::Impl::Handler::unlist() noexcept {
+  if (std::exchange(listed_, false)) {
+    (previous_ != nullptr ? previous_->next_ : call_.home.first) = next_;
+    if (next_ != nullptr) next_->previous_ = previous_;
+  }
+  return place_;
 }
 
 void HandlerFibers::Impl::Handler::run(std::exception_ptr /*refused*/) noexcept {
@@ -175,11 +180,10 @@ void HandlerFibers::Impl::Handler::run(std::exception_ptr /*refused*/) noexcept 
 }
 
 void HandlerFibers::Impl::Handler::let_go() noexcept {
-  (previous_ != nullptr ? previous_->next_ : call_.home.first) = next_;
-  if (next_ != nullptr) next_->previous_ = previous_;
+  unlist();
   request_ = Request();
-  // The place ends here, unless somebody has kept the request.
-  if (place_.use_count() > 1) LiveRequests::set_handler(place_, nullptr);
+  // The place ends here, unless somebody has kept the request, or is about to tell the handler.
+  if (place_.use_count() > 1) LiveRequests::set_handler(place_, {});
   const Call call = call_;
   this->~Handler();
   leave(call);
@@ -378,8 +382,9 @@ long HandlerFibers::Impl::wait(Done done) {
   for (long slept = 0;;) {
     {
       const std::lock_guard lock(mutex);
-      if (done()) return 0;
+      // First, since a fiber is told only once.
       if (slept < 0) return slept;
+      if (done()) return 0;
       waiting.add(sleeper);
     }
     slept = sleeper.sleep(Deadline::none(), "handlers");
@@ -408,8 +413,8 @@ void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
 
 void HandlerFibers::Impl::end_handlers(Home& home) noexcept {
   home.silent->close_all();
-  for (Handler* handler = home.first; handler != nullptr; handler = handler->next())
-    handler->end_request();
+  // Any of them may end, and others begin, while one is told.
+  while (home.first != nullptr) LiveRequests::end_handler(home.first->unlist());
   wait_whatever_happens([&] { return home.all == 0; });
 }
 

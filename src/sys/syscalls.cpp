@@ -198,6 +198,11 @@ Result tell(int file) noexcept {
   return position;
 }
 
+Result pread_now(int file, void* data, std::size_t size, std::int64_t offset) noexcept {
+  const iovec piece{data, size};
+  return result(::preadv2(file, &piece, 1, offset, RWF_NOWAIT));
+}
+
 Result seek(int file, std::int64_t offset) noexcept {
   return result(::lseek(file, offset, SEEK_SET));
 }

@@ -79,6 +79,8 @@ Result pread(int file, void* data, std::size_t size, std::int64_t offset) noexce
 /// Whether there is something at `offset` of a file that can be read without waiting for a disk: 1,
 /// or 0 at the end; -EAGAIN when it is not in memory, -EOPNOTSUPP where that cannot be told.
 Result in_memory(int file, std::int64_t offset) noexcept;
+/// pread() of what can be read without waiting for a disk; -EAGAIN when nothing can.
+Result pread_now(int file, void* data, std::size_t size, std::int64_t offset) noexcept;
 /// The position of a file, or what sets it; -ESPIPE where there is none.
 Result tell(int file) noexcept;
 Result seek(int file, std::int64_t offset) noexcept;

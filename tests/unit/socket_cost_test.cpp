@@ -1,12 +1,17 @@
 // What a call costs that can be counted: the system calls that it makes and the memory that it
 // allocates.
 
+#include <plug/ancillary.hpp>
+#include <plug/fiber.hpp>
 #include <plug/socket.hpp>
 #include <plug/stream.hpp>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +24,7 @@
 #include <unistd.h>
 
 #include "support/allocations.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace plug {
 namespace {
@@ -41,18 +47,18 @@ long next_call(pid_t child) {
   }
 }
 
-/// The system calls that `call` makes when a child process does it for the second time. Empty, with
+constexpr long kMark = SYS_getppid;
+
+void mark() { syscall(kMark); }
+
+/// The system calls that `body` makes between its two mark()s in a child process. Empty, with
 /// `allowed` false, where nobody may trace.
-Numbers system_calls(const Call& call, bool& allowed) {
-  constexpr long kMark = SYS_getppid;
+Numbers system_calls_between_marks(const Call& body, bool& allowed) {
   const pid_t child = fork();
   if (child == 0) {
     if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(1);
     raise(SIGSTOP);
-    call();
-    syscall(kMark);
-    call();
-    syscall(kMark);
+    body();
     _exit(0);
   }
   Numbers made;
@@ -72,6 +78,18 @@ Numbers system_calls(const Call& call, bool& allowed) {
   kill(child, SIGKILL);
   waitpid(child, &status, 0);
   return made;
+}
+
+/// Those that `call` makes for the second time.
+Numbers system_calls(const Call& call, bool& allowed) {
+  return system_calls_between_marks(
+      [&] {
+        call();
+        mark();
+        call();
+        mark();
+      },
+      allowed);
 }
 
 /// A socket on which messages of 64 bytes wait, and one to answer on; datagrams or a stream.
@@ -134,6 +152,38 @@ TEST(Cost, OfACallThatNeedNotWaitIsOneSystemCallWithATimeoutAndWithout) {
       EXPECT_EQ(made, Numbers{row.number});
     }
   }
+}
+
+TEST(Cost, OfSendingALittleFileIsItsReadingAndItsSending) {
+  const TemporaryDirectory directory;
+  const OwnedFd file(::open((directory / "little").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const std::string content(1024, 'x');
+  ASSERT_EQ(::write(file.fileno(), content.data(), content.size()), 1024);
+  auto [sock, peer] = socketpair();
+  const auto send = [&, &s = sock](std::optional<std::int64_t> count) {
+    s.sendfile(file.fileno(), 0, count);
+  };
+  const auto in_fiber = [&](std::optional<std::int64_t> count) {
+    return [&, count] {
+      fiber::run(
+          [&] {
+            send(count);
+            mark();
+            send(count);
+            mark();
+          },
+          {.engine = fiber::Engine::epoll});
+    };
+  };
+  bool allowed = false;
+  const Numbers made = system_calls([&] { send(std::nullopt); }, allowed);
+  if (!allowed) GTEST_SKIP() << "processes may not be traced here";
+  const Numbers to_the_end{SYS_lseek, SYS_preadv2, SYS_sendto, SYS_preadv2, SYS_lseek};
+  EXPECT_EQ(made, to_the_end);
+  EXPECT_EQ(system_calls_between_marks(in_fiber(std::nullopt), allowed), to_the_end);
+  const Numbers counted{SYS_lseek, SYS_preadv2, SYS_sendto, SYS_lseek};
+  EXPECT_EQ(system_calls([&] { send(1024); }, allowed), counted);
+  EXPECT_EQ(system_calls_between_marks(in_fiber(1024), allowed), counted);
 }
 
 TEST(Cost, IsNoMemoryButThatOfAResult) {

@@ -104,7 +104,7 @@ long PollSet::wait(Wait wait_for, Deadline deadline) {
 
 void PollSet::close() noexcept {
   closed_ = true;
-  if (closing_.get() >= 0) sys::eventfd_add(closing_.get());
+  if (closing_.get() >= 0) sys::eventfd_add(closing_);
 }
 
 }  // namespace plug::detail

@@ -97,8 +97,6 @@ long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd,
     const long ready = sys::poll(entries, listed.listed() ? 2 : 1, left);
     if (descriptor.closed()) return -EBADF;
     if (ready > 0 && entries[0].revents != 0) return entries[0].revents;
-    // It was for a wait around this one, which the interrupt hook is in: that one looks by itself.
-    if (ready > 0) sys::eventfd_drain(event);
     if (ready == -EINTR) {
       if (const long stop = interrupted(); stop != 0) return stop;
       if (descriptor.closed()) return -EBADF;

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "socket_state.hpp"
+#include "sys/process.hpp"
 
 namespace plug {
 
@@ -38,6 +39,15 @@ void BaseRequestHandler::run(Request& given, const Address& from, BaseServer& by
   setup();
   try {
     handle();
+  } catch (const detail::sys::ForcedUnwind&) {
+    try {
+      finish();
+    } catch (const detail::sys::ForcedUnwind&) {
+      throw;
+    } catch (...) {
+      // The end of the thread goes on: the process ends when something takes its place.
+    }
+    throw;
   } catch (const BaseException&) {
     try {
       finish();

@@ -295,6 +295,24 @@ TYPED_TEST(AServerWithHandlersApart, GoesOnWhenAHandlerEndsItsThread) {
   alarm(0);
 }
 
+struct EndsItsThread : StreamRequestHandler {
+  void handle() override { pthread_exit(nullptr); }
+  void finish() override {
+    StreamRequestHandler::finish();
+    throw ValueError("in finish()");
+  }
+};
+
+TYPED_TEST(AServerWithHandlersApart, LetsAThreadEndWhateverItsHandlersFinishThrows) {
+  const int status = run_in_child([] {
+    TypeParam server(kAnyPort, handler<EndsItsThread>);
+    Socket client = client_of(server.server_address);
+    server.handle_request();
+    return client.recv(10).empty() ? 7 : 1;
+  });
+  EXPECT_EQ(status, 7);
+}
+
 // --- a pool's wait for room ---
 
 /// A pool whose one worker is busy until the gate opens.

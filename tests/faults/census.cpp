@@ -8,10 +8,11 @@
 //             alone: its number has become another's
 //
 // At the end the process writes "census: N closed, N used, N strayed" to standard error, and the
-// first few of them with their numbers when they happen, where PLUG_CENSUS is set. A program that
-// has this linked asks plug_census(), which gives the sum.
+// first few of them with their numbers and callers when they happen, where PLUG_CENSUS is set. A
+// program that has this linked asks plug_census(), which gives the sum.
 
 #include <dlfcn.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -30,6 +31,7 @@ namespace {
 
 constexpr int kMost = 65536;  // higher numbers are not looked at
 constexpr std::uint64_t kShown = 20;
+constexpr int kCallers = 30;
 
 enum Kind : int { closed, used, strayed, kKinds };
 constexpr const char* kNames[kKinds] = {"closed", "used", "strayed"};
@@ -60,8 +62,11 @@ void forget(int fd) {
 
 void count(Kind kind, const char* call, int fd) {
   const int before = errno;
-  if (++counts().of[kind] <= kShown && std::getenv("PLUG_CENSUS") != nullptr)
-    dprintf(2, "census: %s: %s(%d)\n", kNames[kind], call, fd);
+  if (++counts().of[kind] <= kShown && std::getenv("PLUG_CENSUS") != nullptr) {
+    dprintf(2, "census: %s: %s(%d) in process %d, called from\n", kNames[kind], call, fd, getpid());
+    void* callers[kCallers];
+    backtrace_symbols_fd(callers, backtrace(callers, kCallers), 2);
+  }
   errno = before;
 }
 
@@ -208,6 +213,8 @@ int getsockname(int fd, sockaddr* __restrict address, socklen_t* __restrict size
 
 int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept {
   REAL(epoll_ctl);
+  // What a number was waited for with is taken back once nobody waits, when it may be closed.
+  if (operation == EPOLL_CTL_DEL) return real_epoll_ctl(epoll, operation, fd, event);
   return looked_at(real_epoll_ctl(epoll, operation, fd, event), "epoll_ctl", fd);
 }
 

@@ -524,7 +524,7 @@ void destroy(std::unique_ptr<Server> server, Chance& its) {
         });
         if (chance().one_in(2)) fiber::yield();
         if (cancels) destroying.cancel();
-        destroying.join();
+        join(destroying);
         if (!told) {
           std::fprintf(stderr, "a fiber that destroyed a server was not told of its end\n");
           std::abort();

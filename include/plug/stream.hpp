@@ -111,8 +111,8 @@ class File {
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
   /// Closes the file, ignoring errors. A fiber that is told to end meanwhile waits no longer and is
-  /// told by its next wait, and so is the main fiber what the interrupt hook says; on a plain thread
-  /// what the hook says ends this wait alone.
+  /// told by its next wait, and so is the main fiber what the interrupt hook says; on a plain
+  /// thread what the hook says ends this wait alone.
   ~File();
 
   /// Up to `size` characters or bytes, waiting for all of them; fewer at the end of the stream,

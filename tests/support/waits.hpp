@@ -33,11 +33,10 @@ enum Trait : unsigned {
   kNeedsNames = 2,  ///< needs the hosts file and the name server of the test
   kInFibersOnly = 4,
   kToldLater = 8,         ///< nothing ends it early: the next wait of the caller is told
-  kNoHookOnThreads = 16,  ///< on a plain thread it is one call into libc, or waits for threads
+  kNoHookOnThreads = 16,  ///< on a plain thread it is one call into libc
   kEndsAtOnce = 32,       ///< ends when it is told, but the next wait of the caller is told
   kHookLater = 64,        ///< the hook is asked in the next wait
-  kReadyButFull = 128,    ///< poll(2) says ready all the time: no wait that a signal finds
-  kNotWokenByClose = 256  ///< on a plain thread without a timeout: a shutdown does not end it
+  kNotWokenByClose = 128  ///< on a plain thread without a timeout: a shutdown does not end it
 };
 
 struct Scenario {

@@ -20,8 +20,6 @@ using plug::Timeout;
 
 namespace {
 
-constexpr unsigned kOfSleepers = kTimed | kNoHookOnThreads;
-
 Wait for_event(Timeout timeout) {
   auto event = std::make_shared<fiber::Event>();
   return {.call = [event, timeout] { expect_in_time(event->wait(timeout)); },
@@ -186,17 +184,17 @@ Wait for_child(Timeout timeout) {
 std::vector<Scenario> of_fibers() {
   return {
       {"sleep", "sleep", "fiber.cpp", kInFibersOnly, sleeping},
-      {"Event::wait", "Event::wait", "sync.cpp", kOfSleepers, for_event},
-      {"Mutex::lock", "Mutex::lock", "sync.cpp", kNoHookOnThreads,
+      {"Event::wait", "Event::wait", "sync.cpp", kTimed, for_event},
+      {"Mutex::lock", "Mutex::lock", "sync.cpp", 0,
        [](Timeout) { return for_mutex([](fiber::Mutex& mutex) { mutex.lock(); }); }},
-      {"Mutex::try_lock_for", "Mutex::lock", "sync.cpp", kOfSleepers,
+      {"Mutex::try_lock_for", "Mutex::lock", "sync.cpp", kTimed,
        [](Timeout t) {
          return for_mutex([t](fiber::Mutex& mutex) { expect_in_time(mutex.try_lock_for(t)); });
        }},
-      {"Condition::wait", "Condition::wait", "sync.cpp", kOfSleepers, for_condition},
-      {"Semaphore::acquire", "Semaphore::acquire", "sync.cpp", kOfSleepers, for_semaphore},
-      {"Queue::get", "Queue::get", "queue.cpp", kOfSleepers, for_item},
-      {"Queue::put", "Queue::put", "queue.cpp", kOfSleepers, for_room},
+      {"Condition::wait", "Condition::wait", "sync.cpp", kTimed, for_condition},
+      {"Semaphore::acquire", "Semaphore::acquire", "sync.cpp", kTimed, for_semaphore},
+      {"Queue::get", "Queue::get", "queue.cpp", kTimed, for_item},
+      {"Queue::put", "Queue::put", "queue.cpp", kTimed, for_room},
       {"Task::join", "join", "fiber.cpp", kTimed | kInFibersOnly, joining},
       {"TaskGroup::wait", "TaskGroup::wait", "group.cpp", kInFibersOnly,
        [](Timeout) {

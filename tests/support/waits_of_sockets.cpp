@@ -35,6 +35,20 @@ Wait receiving(Timeout timeout, F receive, std::string_view before = {}, SOCK ty
           .close = [pair] { pair->sock.close(); }};
 }
 
+/// For all of what has come in part, by TCP: a Unix socket does not wait for that.
+Wait peeking(Timeout timeout) {
+  auto ends = tcp_pair();
+  auto pair = std::make_shared<Pair>(Pair{std::move(ends.first), std::move(ends.second)});
+  pair->sock.settimeout(timeout);
+  pair->peer.sendall("part");
+  return {.call =
+              [pair] {
+                while (pair->sock.recv(20, MSG::WAITALL | MSG::PEEK).size() < 20) continue;
+              },
+          .let_go = [pair] { pair->peer.sendall(kPlenty); },
+          .close = [pair] { pair->sock.close(); }};
+}
+
 /// Has no room for more on its way to the peer.
 void fill(Socket& sock) {
   std::error_code error;
@@ -83,8 +97,8 @@ Wait selecting(Timeout timeout, F wait) {
 }
 
 template <class Selector>
-Scenario of_selector(std::string_view name, std::string_view file) {
-  return {name, "select", file, kTimed, [](Timeout timeout) {
+Scenario of_selector(std::string_view name, std::string_view where) {
+  return {name, where, "selectors.cpp", kTimed, [](Timeout timeout) {
             return selecting(timeout, [](Socket& sock, std::optional<double> seconds) {
               Selector selector;
               selector.register_(sock, plug::EVENT::READ);
@@ -192,15 +206,7 @@ std::vector<Scenario> of_sockets() {
              },
              "part");
        }},
-      {"recv(WAITALL|PEEK) after a part", "recv", "engine_base.cpp", kInFibersOnly,
-       [](Timeout t) {
-         return receiving(
-             t,
-             [](Socket& sock) {
-               while (sock.recv(20, MSG::WAITALL | MSG::PEEK).size() < 20) continue;
-             },
-             "part");
-       }},
+      {"recv(WAITALL|PEEK) after a part", "recv", "engine_base.cpp", kInFibersOnly, peeking},
       {"recv_into", "recv", "socket.cpp", kTimed,
        [](Timeout t) {
          return receiving(t, [](Socket& sock) {
@@ -246,12 +252,12 @@ std::vector<Scenario> of_sockets() {
          return sending(
              t, [](Socket& sock) { sock.sendmsg({"x"}); }, true);
        }},
-      {"sendto", "sendto", "socket.cpp", kTimed | kReadyButFull | kNotWokenByClose,
+      {"sendto", "sendto", "socket.cpp", kTimed | kNotWokenByClose,
        [](Timeout t) {
          return sending_datagrams(
              t, [](Socket& sock, const plug::Address& to) { sock.sendto("x", to); });
        }},
-      {"send_batch", "send_batch", "batch.cpp", kTimed | kReadyButFull | kNotWokenByClose,
+      {"send_batch", "send_batch", "batch.cpp", kTimed | kNotWokenByClose,
        [](Timeout t) {
          return sending_datagrams(t, [](Socket& sock, const plug::Address& to) {
            plug::DatagramBatch batch({.count = 4, .size = 100});
@@ -261,7 +267,7 @@ std::vector<Scenario> of_sockets() {
        }},
       {"sendfile of a file", "sendfile", "sendfile.cpp", kTimed,
        [](Timeout t) { return sending_file(t, From::file); }},
-      {"sendfile of a pipe", "ready", "sendfile.cpp", kTimed,
+      {"sendfile of a pipe", "sendfile", "sendfile.cpp", kTimed,
        [](Timeout t) { return sending_file(t, From::pipe); }},
       {"sendfile of an empty pipe", "ready", "sendfile.cpp", kTimed,
        [](Timeout t) { return sending_file(t, From::empty_pipe); }},
@@ -279,7 +285,7 @@ std::vector<Scenario> of_sockets() {
            return !(seconds ? poll.poll(*seconds * 1000) : poll.poll()).empty();
          });
        }},
-      {"Epoll::poll", "select", "select_wait.cpp", kTimed,
+      {"Epoll::poll", "ready", "select_wait.cpp", kTimed,
        [](Timeout t) {
          return selecting(t, [](Socket& sock, std::optional<double> seconds) {
            plug::Epoll epoll;
@@ -287,9 +293,9 @@ std::vector<Scenario> of_sockets() {
            return !(seconds ? epoll.poll(*seconds) : epoll.poll()).empty();
          });
        }},
-      of_selector<plug::SelectSelector>("SelectSelector::select", "selectors.cpp"),
-      of_selector<plug::PollSelector>("PollSelector::select", "selectors.cpp"),
-      of_selector<plug::EpollSelector>("EpollSelector::select", "selectors.cpp"),
+      of_selector<plug::SelectSelector>("SelectSelector::select", "select"),
+      of_selector<plug::PollSelector>("PollSelector::select", "select"),
+      of_selector<plug::EpollSelector>("EpollSelector::select", "ready"),
   };
 }
 

@@ -198,9 +198,12 @@ TEST(PacketForm, WithALongHardwareAddressKeepsItWhole) {
   fields.addr.assign(33, 'x');
   EXPECT_THROW(static_cast<void>(Address(fields)), ValueError);
   // A length that lies about what there is.
-  infiniband.form.sll_halen = 255;
+  infiniband.form.sll_halen = 32;
   EXPECT_EQ(PacketAddress(address_of(infiniband)).addr, "0123456789abcdefghij");
   EXPECT_EQ(PacketAddress(address_of(infiniband, 0, 14)).addr, "01");
+  // A length that no hardware has.
+  infiniband.form.sll_halen = 33;
+  EXPECT_THROW(static_cast<void>(PacketAddress(address_of(infiniband))), ValueError);
 }
 
 TEST(NetlinkForm, HoldsPortAndGroups) {

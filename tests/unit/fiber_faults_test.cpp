@@ -263,11 +263,13 @@ constexpr Operation kOperations[] = {
     {"sendmsg", Op::Kind::send_message, make<SendMsg>, true, true, true},
     {"recv_batch", Op::Kind::receive_batch, make<ReceiveBatch>, true, true, false},
     {"send_batch", Op::Kind::send_batch, make<SendBatch>, true, true, false},
-    {"sendfile", Op::Kind::send_file, make<SendFile>, true, false, false},
+    // A little file, which is read and sent.
+    {"sendfile", Op::Kind::send, make<SendFile>, true, false, false},
     {"splice", Op::Kind::send_pipe, make<SendPipe>, true, false, false},
     {"accept", Op::Kind::accept, make<Accept>, false, true, true},
     {"connect", Op::Kind::connect, make<Connect>, false, true, true},
-    {"ready", Op::Kind::ready, make<WaitForPipe>, false, false, true},
+    // Submitted, but what is ready is not lost to a call that ends without having seen it.
+    {"ready", Op::Kind::ready, make<WaitForPipe>, false, false, false},
     {"select", Op::Kind::ready, make<Select>, false, false, false},
 };
 

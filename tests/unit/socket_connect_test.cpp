@@ -152,7 +152,9 @@ TEST(Bind, LooksNamesUpInTheSocketsOwnFamily) {
 TEST(Bind, RefusesAddressesThatTheFamilyCannotUse) {
   const Failure pair = failure_of([] { Socket(AF::UNIX).bind({"127.0.0.1", 0}); });
   EXPECT_EQ(pair.number, 0);
-  EXPECT_EQ(pair.text, "address family mismatched: ('127.0.0.1', 0)");
+  EXPECT_EQ(pair.text,
+            "address family mismatched: ('127.0.0.1', 0) is a host and a port, of AF_INET or "
+            "AF_INET6, the socket of AF_UNIX");
   EXPECT_NE(failure_of([] { Socket(AF::INET).bind(UnixAddress("/tmp/x")); }).number, -1);
   EXPECT_NE(failure_of([] { Socket(AF::INET).bind(Address()); }).number, -1);
   EXPECT_NE(failure_of([] { Socket(AF::INET6).bind({"<broadcast>", 0}); }).number, -1);

@@ -340,7 +340,6 @@ const std::vector<std::pair<std::string, std::function<void(Socket&)>>>& calls()
       {"shutdown", [](Socket& s) { s.shutdown(SHUT::RDWR); }},
       {"dup", [](Socket& s) { s.dup(); }},
       {"recv", [](Socket& s) { s.recv(1); }},
-      {"recv of nothing", [](Socket& s) { s.recv(0); }},
       {"recv_into",
        [](Socket& s) {
          char b[4];

@@ -91,6 +91,9 @@ long PollSet::wait(Wait wait_for, Deadline deadline) {
   const bool alone = current_waiter() == nullptr;
   if (!alone) {
     if (closing_.get() < 0) {
+      // What has been closed is told of before the event can take its number.
+      const long ready = wait_for(waited_, Deadline::immediate());
+      if (ready != 0 || closed_ || deadline.is_immediate()) return closed_ ? -EBADF : ready;
       // Where there is none to be had, close() counts when the wait ends.
       const long made = sys::eventfd();
       closing_ = sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));

@@ -31,7 +31,7 @@ struct AddressAccess {
 
   /// The kernel reports the length that it wanted, which may be more than there was room for, and
   /// for a Unix path that fills its room one more than it takes.
-  static std::size_t fitting(const Address& address, std::size_t size) noexcept;
+  PLUG_FOR_FIBER static std::size_t fitting(const Address& address, std::size_t size) noexcept;
 
   /// The address that `like` means for a socket of `family`; looked up when it is a host, until the
   /// deadline. May point into `like` or to `found`.

@@ -126,10 +126,10 @@ PLUG_FOR_FIBER Result eventfd() noexcept;
 /// Sleeps while `word` is `value`, until futex_wake(): for `nanoseconds` at most, or less, for ever
 /// when negative. 0, -EAGAIN when it is not, -ETIMEDOUT; -EINTR after a signal, whatever its
 /// handler has been told of restarting.
-Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
-                  std::int64_t nanoseconds) noexcept;
+PLUG_FOR_FIBER Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
+                                 std::int64_t nanoseconds) noexcept;
 /// Wakes one who sleeps there; the word may be gone by then.
-void futex_wake(const std::atomic<std::uint32_t>* word) noexcept;
+PLUG_FOR_FIBER void futex_wake(const std::atomic<std::uint32_t>* word) noexcept;
 
 /// Has the shared library that this is part of stay in memory until the process ends, should a
 /// program unload it (dlclose(3)). Not with a lock held that code needs which runs while libraries

@@ -170,12 +170,12 @@ PLUG_FOR_FIBER long perform_other(Descriptor& descriptor, Op& op, Deadline deadl
 
 /// What is left of perform() on a plain thread when the first attempt gave `result`, no count above
 /// zero. `wait_first`: each attempt has to wait until the descriptor is ready.
-PLUG_FOR_FIBER long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
-                                  Deadline deadline, long result, bool wait_first = false);
+long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
+                   Deadline deadline, long result, bool wait_first = false);
 
 /// perform() on a plain thread with a deadline, of a descriptor that heeds_options().
-PLUG_FOR_FIBER long perform_heeding(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
-                                    Deadline deadline);
+long perform_heeding(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
+                     Deadline deadline);
 
 /// Performs an operation with the calling thread's waiter, or as a plain thread.
 ///

@@ -580,11 +580,10 @@ Framer& Framer::operator=(Framer&&) noexcept = default;
 Framer::~Framer() = default;
 
 Framer::Impl& Framer::live() {
-  if (!impl_) [[unlikely]] {
-    static const Framing any = LengthPrefix{};
-    impl_ = std::make_unique<Impl>(
-        std::make_shared<SocketState>(-1, 0, 0, 0, Timeout(std::nullopt)), any, kDefaultLimit);
-  }
+  if (!impl_) [[unlikely]]
+    impl_ =
+        std::make_unique<Impl>(std::make_shared<SocketState>(-1, 0, 0, 0, Timeout(std::nullopt)),
+                               LengthPrefix{}, kDefaultLimit);
   return *impl_;
 }
 

@@ -248,7 +248,7 @@ def errors_of_objects():
         outcome(lambda: len(select.select([], [sock, sock, sock.fileno()], [], None)[1])),
     ]
     epoll.close()
-    texts.append(outcome(lambda: select.select([], [], [not_open + 1], 0)))
+    texts.append(outcome(lambda: select.select([], [], [not_open + 9], 0)))
     sock.close()
     peer.close()
     return ", ".join(texts)

@@ -128,11 +128,13 @@ class Child {
 
 }  // namespace
 
-std::vector<WaitCost> measure_waits(const std::vector<MeasuredBody>& bodies, double seconds,
-                                    bool count_calls) {
+std::vector<WaitCost> measure_waits(const std::vector<MeasuredWait>& waits, bool count_calls) {
   std::vector<std::unique_ptr<Child>> children;
-  for (const MeasuredBody& body : bodies)
-    children.push_back(std::make_unique<Child>(body, seconds, count_calls));
+  double seconds = 0;
+  for (const MeasuredWait& wait : waits) {
+    children.push_back(std::make_unique<Child>(wait.body, wait.seconds, count_calls));
+    seconds = std::max(seconds, wait.seconds);
+  }
   const auto limit = Clock::now() + std::chrono::duration<double>(6 * seconds + 10);
   for (;;) {
     bool any = false, all = true;
@@ -156,9 +158,13 @@ std::vector<WaitCost> measure_waits(const std::vector<MeasuredBody>& bodies, dou
   }
   std::vector<WaitCost> costs;
   for (const auto& child : children) costs.push_back(child->cost());
-  // Of all sleeps at once the longest shows how busy the machine is.
-  std::int64_t longest = 0;
-  for (const WaitCost& cost : costs) longest = std::max(longest, cost.sleep);
-  for (WaitCost& cost : costs) cost.sleep = longest;
+  // Of all sleeps at once the latest shows how busy the machine is.
+  std::int64_t latest = 0;
+  const auto length = [&](std::size_t i) {
+    return static_cast<std::int64_t>(waits[i].seconds * 1e9);
+  };
+  for (std::size_t i = 0; i < costs.size(); ++i)
+    latest = std::max(latest, costs[i].sleep - length(i));
+  for (std::size_t i = 0; i < costs.size(); ++i) costs[i].sleep = length(i) + latest;
   return costs;
 }

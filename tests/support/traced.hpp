@@ -18,7 +18,12 @@ struct WaitCost {
 using Measure = std::function<void(const std::function<std::string()>& wait)>;
 using MeasuredBody = std::function<void(const Measure& measure)>;
 
-/// Runs the bodies at once, each in a forked child, beside a sleep of `seconds`. One that does not
-/// end in time has the outcome "hangs". Counting calls takes time for each, which makes waits late.
-std::vector<WaitCost> measure_waits(const std::vector<MeasuredBody>& bodies, double seconds,
-                                    bool count_calls);
+struct MeasuredWait {
+  MeasuredBody body;
+  double seconds;  ///< that the wait is expected to take
+};
+
+/// Runs the bodies at once, each in a forked child, beside a sleep of the same length. One that
+/// does not end in time has the outcome "hangs". Counting calls takes time for each, which makes
+/// waits late.
+std::vector<WaitCost> measure_waits(const std::vector<MeasuredWait>& waits, bool count_calls);

@@ -123,13 +123,13 @@ Wait for_room(Timeout timeout) {
 
 Wait joining(Timeout timeout) {
   struct Things {
-    fiber::Event over;
-    fiber::Task<void> task = fiber::spawn("joined", [this] { over.wait(); });
-    ~Things() { over.set(); }
+    std::shared_ptr<fiber::Event> over = std::make_shared<fiber::Event>();
+    fiber::Task<void> task = fiber::spawn("joined", [over = over] { over->wait(); });
+    ~Things() { over->set(); }
   };
   auto things = std::make_shared<Things>();
   return {.call = [things, timeout] { things->task.join(timeout); },
-          .let_go = [things] { things->over.set(); }};
+          .let_go = [things] { things->over->set(); }};
 }
 
 /// A group whose children end when they are cancelled, or by `over`.

@@ -20,6 +20,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -162,6 +163,26 @@ struct SendFile final : Sending {
     return static_cast<std::size_t>(sock.sendfile(file.get()));
   }
 };
+/// More than is read and sent: the kernel copies it.
+struct SendLargeFile final : Call {
+  std::string make(Timeout timeout) override {
+    std::string data;
+    while (data.size() < 200'000) data += kData;
+    const TemporaryDirectory directory;
+    std::ofstream(directory / "file") << data;
+    const detail::sys::OwnFd file(::open((directory / "file").c_str(), O_RDONLY | O_CLOEXEC));
+    auto [one, other] = tcp_pair();
+    one.settimeout(timeout);
+    std::string all(data.size(), ' ');
+    {
+      const std::jthread reader(
+          [&all, fd = other.fileno()] { ::recv(fd, all.data(), all.size(), MSG_WAITALL); });
+      Socket sender = std::move(one);  // closed before the reader is joined
+      sender.sendfile(file.get());
+    }
+    return all == data ? kData : "other bytes";
+  }
+};
 /// The pipe fills when somebody waits for it.
 struct SendPipe : Sending {
   explicit SendPipe(bool at_once = true) : at_once_(at_once) {}
@@ -265,6 +286,7 @@ constexpr Operation kOperations[] = {
     {"send_batch", Op::Kind::send_batch, make<SendBatch>, true, true, false},
     // A little file, which is read and sent.
     {"sendfile", Op::Kind::send, make<SendFile>, true, false, false},
+    {"sendfile_large", Op::Kind::send_file, make<SendLargeFile>, true, false, false},
     {"splice", Op::Kind::send_pipe, make<SendPipe>, true, false, false},
     {"accept", Op::Kind::accept, make<Accept>, false, true, true},
     {"connect", Op::Kind::connect, make<Connect>, false, true, true},

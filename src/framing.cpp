@@ -579,11 +579,11 @@ Framer::Framer(Framer&&) noexcept = default;
 Framer& Framer::operator=(Framer&&) noexcept = default;
 Framer::~Framer() = default;
 
-Framer::Impl& Framer::live() {
-  if (!impl_) [[unlikely]]
-    impl_ =
-        std::make_unique<Impl>(std::make_shared<SocketState>(-1, 0, 0, 0, Timeout(std::nullopt)),
-                               LengthPrefix{}, kDefaultLimit);
+inline Framer::Impl& Framer::live() { return impl_ ? *impl_ : revive(); }
+
+[[gnu::cold]] Framer::Impl& Framer::revive() {
+  impl_ = std::make_unique<Impl>(std::make_shared<SocketState>(-1, 0, 0, 0, Timeout(std::nullopt)),
+                                 LengthPrefix{}, kDefaultLimit);
   return *impl_;
 }
 

@@ -207,6 +207,7 @@ class Framer {
  private:
   class Impl;
   Impl& live();
+  Impl& revive();
 
   std::unique_ptr<Impl> impl_;
 };

@@ -52,12 +52,7 @@ if(PLUG_SANITIZE)
 endif()
 
 # In builds for development, what runs once is compiled quickly: with line numbers, but neither
-# variables for a debugger nor the last of the speed; g++ takes half the time without the sanitizers'
-# checks to optimise. Called by its folder.
+# variables for a debugger nor the last of the speed. Called by its folder.
 macro(plug_compile_quickly)
-  if(PLUG_SANITIZE)
-    add_compile_options(-O0 -g1)
-  else()
-    add_compile_options("$<$<CONFIG:RelWithDebInfo,None>:-O1;-g1>")
-  endif()
+  add_compile_options("$<$<CONFIG:RelWithDebInfo,None>:-O1;-g1>")
 endmacro()

@@ -262,12 +262,11 @@ TEST(PeekingAll, OfTcpWaitsForAllThatIsToCome) {
 TEST(PeekingAll, EndsWithTheStreamOrBeforeUrgentData) {
   auto [sock, peer] = tcp_pair();
   peer.send("abc");
-  auto end = soon([&peer = peer] { peer.send("!", MSG::OOB); });
+  const auto urgent = soon([&peer = peer] { peer.send("!", MSG::OOB); });
   EXPECT_EQ(sock.recv(8, MSG::PEEK | MSG::WAITALL), "abc");
-  end.join();
   auto [other, its_peer] = tcp_pair();
   its_peer.send("abc");
-  end = soon([&its_peer = its_peer] { its_peer.shutdown(SHUT::WR); });
+  const auto end = soon([&its_peer = its_peer] { its_peer.shutdown(SHUT::WR); });
   EXPECT_EQ(other.recv(8, MSG::PEEK | MSG::WAITALL), "abc");
 }
 

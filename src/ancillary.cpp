@@ -348,7 +348,7 @@ class Pieces {
 
 std::size_t send_message(SocketState& state, const Buffers& buffers, const ControlMessages& ancdata,
                          MSG flags, const Address& to, Deadline deadline, std::error_code& error) {
-  if (state.layer) {
+  if (state.layer()) {
     error = std::make_error_code(std::errc::operation_not_supported);
     return 0;
   }
@@ -455,7 +455,7 @@ namespace {
 ReceivedInto receive_message(SocketState& state, Pieces& pieces, char* control,
                              std::size_t control_size, MSG flags, std::error_code& error) {
   ReceivedInto received;
-  if (state.layer) {
+  if (state.layer()) {
     error = std::make_error_code(std::errc::operation_not_supported);
     return received;
   }

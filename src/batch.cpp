@@ -218,7 +218,7 @@ struct BatchAccess {
  private:
   static bool usable(SocketState& state, const DatagramBatch& batch, std::error_code& error) {
     error.clear();
-    if (state.layer || !batch.memory_)
+    if (state.layer() || !batch.memory_)
       error = std::make_error_code(std::errc::operation_not_supported);
     return !error;
   }

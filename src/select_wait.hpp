@@ -37,7 +37,7 @@ int descriptor_of(const FileObject& object, std::error_code& error);
 
 /// Whether there are bytes that can be received without the descriptor being ready.
 inline bool holds_bytes(const SocketState* state) noexcept {
-  return state != nullptr && state->layer && state->layer->pending() > 0;
+  return state != nullptr && state->layer() && state->layer()->pending() > 0;
 }
 
 /// The deadline of a call for which a negative time is none.

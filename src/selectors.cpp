@@ -149,7 +149,7 @@ const SelectorKey* SelectorImpl::add(const FileObject& object, EVENT events, Use
   const std::uint32_t slot = free_slots_.back();
   auto node =
       std::make_unique<Node>(Node{{object, fd, events, std::move(data)}, slot, ++generations_});
-  if (auto state = FileAccess::socket_state(object); state && state->layer) {
+  if (auto state = FileAccess::socket_state(object); state && state->layer()) {
     node->layered = state;
     layered_.push_back(node.get());
   }

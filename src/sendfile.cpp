@@ -58,7 +58,7 @@ class Transfer {
     if (begin_ < 0) return -EINVAL;
     if (begin_ > 0 && !positioned_) return -ESPIPE;
     // The kernel's moving knows nothing of layers.
-    long result = state_.layer ? -EINVAL : positioned_ ? run_file() : run_pipe();
+    long result = state_.layer() ? -EINVAL : positioned_ ? run_file() : run_pipe();
     if (sent_ == 0 && is_refusal(result)) result = run_copy();
     return result;
   }
@@ -213,7 +213,7 @@ class Transfer {
   }
 
   long send_some(BytesView data) {
-    if (state_.layer) return state_.layer->send(state_.descriptor, data, 0, state_.deadline());
+    if (state_.layer()) return state_.layer()->send(state_.descriptor, data, 0, state_.deadline());
     Op op{.kind = Op::Kind::send, .data = const_cast<char*>(data.data()), .size = data.size()};
     return perform(op);
   }

@@ -370,8 +370,9 @@ namespace {
 
 /// recv() that takes no memory while it waits: fibers that do are many. Nothing where the waiter
 /// cannot.
-std::optional<Bytes> recv_when_there_is(SocketState& state, std::size_t size,
-                                        detail::Deadline deadline, std::error_code& error) {
+[[gnu::noinline]] std::optional<Bytes> recv_when_there_is(SocketState& state, std::size_t size,
+                                                          detail::Deadline deadline,
+                                                          std::error_code& error) {
   detail::Waiter& waiter = *detail::current_waiter();
   if (!waiter.tells_of_data(size) || deadline.is_immediate() || state.descriptor.heeds_options())
     return std::nullopt;
@@ -408,7 +409,7 @@ Bytes Socket::recv(std::ptrdiff_t size, MSG flags, std::error_code& error) {
   if (wanted == 0) return {};  // with an error or without, as in Python
   SocketState& state = live(state_);
   const detail::Deadline deadline = state.deadline();
-  if (detail::current_waiter() != nullptr && flags == MSG{} && !state.layer)
+  if (detail::current_waiter() != nullptr && flags == MSG{} && !state.layer())
     if (auto data = recv_when_there_is(state, wanted, deadline, error)) return *std::move(data);
   detail::Scratch scratch(wanted);
   if ((flags & MSG::TRUNC) != MSG{}) [[unlikely]]
@@ -418,9 +419,23 @@ Bytes Socket::recv(std::ptrdiff_t size, MSG flags, std::error_code& error) {
   return error ? Bytes() : Bytes(scratch.data(), std::min(count, wanted));
 }
 
+namespace {
+
+/// Inline, so that neither form of recv_into() calls the other.
+[[gnu::always_inline]] inline std::size_t receive_into(const std::shared_ptr<SocketState>& state,
+                                                       MutableBytes buffer, std::ptrdiff_t size,
+                                                       MSG flags, std::error_code& error) {
+  const MutableBytes part = checked_part(buffer, size, error);
+  if (error || part.empty()) return 0;
+  SocketState& open = live(state);
+  return receive_some(open, part, static_cast<int>(flags), open.deadline(), error);
+}
+
+}  // namespace
+
 std::size_t Socket::recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags) {
   std::error_code error = kNoError;
-  const std::size_t count = recv_into(buffer, size, flags, error);
+  const std::size_t count = receive_into(state_, buffer, size, flags, error);
   if (error) [[unlikely]]
     throw_if(error, sizes_text("recv_into", size, buffer.size()));
   return count;
@@ -428,10 +443,7 @@ std::size_t Socket::recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flag
 
 std::size_t Socket::recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags,
                               std::error_code& error) {
-  const MutableBytes part = checked_part(buffer, size, error);
-  if (error || part.empty()) return 0;
-  SocketState& state = live(state_);
-  return receive_some(state, part, static_cast<int>(flags), state.deadline(), error);
+  return receive_into(state_, buffer, size, flags, error);
 }
 
 std::pair<Bytes, Address> Socket::recvfrom(std::ptrdiff_t size, MSG flags) {

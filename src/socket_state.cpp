@@ -39,17 +39,35 @@ std::error_code error_from(long result) noexcept {
 
 std::size_t receive_through(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
                             std::error_code& error) {
-  return count_of(state.layer->receive(state.descriptor, buffer, flags, deadline), error);
+  if (!state.layer()) {
+    Op op{.kind = Op::Kind::receive, .flags = flags, .data = buffer.data(), .size = buffer.size()};
+    return count_of(perform(state.descriptor, op, deadline), error);
+  }
+  return count_of(state.layer()->receive(state.descriptor, buffer, flags, deadline), error);
 }
 
 std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline deadline,
                          std::error_code& error) {
-  return count_of(state.layer->send(state.descriptor, data, flags, deadline), error);
+  if (!state.layer()) {
+    Op op{.kind = Op::Kind::send,
+          .flags = flags,
+          .data = const_cast<char*>(data.data()),
+          .size = data.size()};
+    return count_of(perform(state.descriptor, op, deadline), error);
+  }
+  return count_of(state.layer()->send(state.descriptor, data, flags, deadline), error);
+}
+
+std::size_t send_rest(SocketState& state, BytesView data, std::size_t sent, int flags,
+                      Deadline deadline, std::error_code& error) {
+  while (!error && sent < data.size() && may_send_on(error))
+    sent += send_some(state, data.from(sent), flags, deadline, error);
+  return sent;
 }
 
 std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesView tail,
                      Deadline deadline, std::error_code& error) {
-  if (state.layer) [[unlikely]] {
+  if (state.layer()) [[unlikely]] {
     std::size_t sent = 0;
     for (const BytesView part : {head, body, tail}) {
       if (part.empty()) continue;

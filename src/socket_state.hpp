@@ -45,7 +45,7 @@ class SocketState {
   Timeout timeout() const noexcept;
   void set_timeout(Timeout timeout) noexcept;
   /// The moment until which a call that begins now may wait.
-  Deadline deadline() noexcept {
+  [[gnu::always_inline]] Deadline deadline() noexcept {
     const Deadline deadline = Deadline::after(timeout_.load(std::memory_order_relaxed));
     const Deadline limit = limit_.load(std::memory_order_relaxed);
     return limit.is_none() ? deadline : within(limit, deadline);
@@ -65,11 +65,18 @@ class SocketState {
   const int type;
   const int proto;
   std::atomic<bool> socket_closed{false};  // the Socket itself has been closed
-  std::unique_ptr<Layer> layer;            // null for a plain socket
+
+  /// Null for a plain socket.
+  Layer* layer() const noexcept { return layer_.get(); }
+  void set_layer(std::unique_ptr<Layer> layer) noexcept {
+    layer_ = std::move(layer);
+    descriptor.heed(Descriptor::kLayer);
+  }
 
  private:
   PLUG_FOR_FIBER Deadline within(Deadline limit, Deadline deadline) noexcept;
 
+  std::unique_ptr<Layer> layer_;
   std::atomic<std::int64_t> timeout_;  // nanoseconds; -1 none
   std::atomic<Deadline> limit_{Deadline::none()};
   std::atomic<int> holders_{1};
@@ -111,16 +118,17 @@ inline std::size_t count_of(long result, std::error_code& error) noexcept {
   return 0;
 }
 
-/// receive_some() and send_some() where there is a layer.
+/// receive_some() and send_some() where there is a layer, or where the descriptor heeds options.
 std::size_t receive_through(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
                             std::error_code& error);
 std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline deadline,
                          std::error_code& error);
 
 /// One receive: the count, 0 at the end of the stream.
-inline std::size_t receive_some(SocketState& state, MutableBytes buffer, int flags,
-                                Deadline deadline, std::error_code& error) {
-  if (state.layer) [[unlikely]]
+[[gnu::always_inline]] inline std::size_t receive_some(SocketState& state, MutableBytes buffer,
+                                                       int flags, Deadline deadline,
+                                                       std::error_code& error) {
+  if (state.descriptor.heeds_options()) [[unlikely]]
     return receive_through(state, buffer, flags, deadline, error);
   return count_of(
       transfer(state.descriptor, Op::Kind::receive, buffer.data(), buffer.size(), flags, deadline),
@@ -130,7 +138,7 @@ inline std::size_t receive_some(SocketState& state, MutableBytes buffer, int fla
 /// One send: the count.
 inline std::size_t send_some(SocketState& state, BytesView data, int flags, Deadline deadline,
                              std::error_code& error) {
-  if (state.layer) [[unlikely]]
+  if (state.descriptor.heeds_options()) [[unlikely]]
     return send_through(state, data, flags, deadline, error);
   return count_of(transfer(state.descriptor, Op::Kind::send, const_cast<char*>(data.data()),
                            data.size(), flags, deadline),
@@ -144,15 +152,18 @@ inline bool may_send_on(std::error_code& error) {
   return !error;
 }
 
+/// What is left of send_all() once `sent` bytes have gone.
+std::size_t send_rest(SocketState& state, BytesView data, std::size_t sent, int flags,
+                      Deadline deadline, std::error_code& error);
+
 /// Sends everything before the deadline; returns how much was sent, all of it unless there is an
 /// error. Empty data makes one empty send.
 inline std::size_t send_all(SocketState& state, BytesView data, int flags, Deadline deadline,
                             std::error_code& error) {
-  std::size_t sent = 0;
-  do {
-    sent += send_some(state, data.from(sent), flags, deadline, error);
-  } while (!error && sent < data.size() && may_send_on(error));
-  return sent;
+  const std::size_t sent = send_some(state, data, flags, deadline, error);
+  if (error || sent == data.size()) [[likely]]
+    return sent;
+  return send_rest(state, data, sent, flags, deadline, error);
 }
 
 /// Sends `head`, `body` and `tail`, in that order, as one message where the kernel takes it.

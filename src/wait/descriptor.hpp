@@ -53,11 +53,12 @@ class PLUG_FOR_FIBER Descriptor {
   /// Tells it from every other descriptor that this process has had; above zero.
   std::uint64_t identity() const noexcept { return identity_; }
 
-  /// Options by which the system itself waits otherwise, and which it does not heed where a call is
-  /// never left to wait.
+  /// What makes its calls others than those of most sockets: options by which the system itself
+  /// waits otherwise, and which it does not heed where a call is never left to wait, and a layer.
   enum Option : std::uint8_t {
-    kTimed = 1,    ///< it has been told how long (SO_RCVTIMEO, SO_SNDTIMEO)
-    kLowWater = 2  ///< it has been told for how much (SO_RCVLOWAT)
+    kTimed = 1,     ///< it has been told how long (SO_RCVTIMEO, SO_SNDTIMEO)
+    kLowWater = 2,  ///< it has been told for how much (SO_RCVLOWAT)
+    kLayer = 4      ///< what its calls transfer is transformed
   };
   bool heeds_options() const noexcept { return options_.load(std::memory_order_relaxed) != 0; }
   bool heeds(Option option) const noexcept {
@@ -66,7 +67,8 @@ class PLUG_FOR_FIBER Descriptor {
   void heed(Option option) noexcept { options_.fetch_or(option, std::memory_order_relaxed); }
   /// For another descriptor of the same socket, or of one that has its options from it.
   void heed_as(const Descriptor& other) noexcept {
-    options_.store(other.options_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    options_.store(other.options_.load(std::memory_order_relaxed) & ~kLayer,
+                   std::memory_order_relaxed);
   }
 
   /// Whether it is known to be TCP, without asking the system. Told before it is used.

@@ -222,17 +222,16 @@ long perform_other(Descriptor& descriptor, Op& op, Deadline deadline) {
   return perform_again(descriptor, in_flight, op, deadline, result, wait_first);
 }
 
-long perform_heeding(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
-                     Deadline deadline) {
-  // poll() waits for as much as the option says, and the call itself does not.
-  const bool polls = descriptor.heeds(Descriptor::kLowWater) && !deadline.is_immediate() &&
-                     op.kind <= Op::Kind::receive_message && events_of(op, 0) == sys::kIn;
-  const long result = polls ? -EAGAIN : attempt(in_flight.fd(), op);
-  return result > 0 ? result : perform_again(descriptor, in_flight, op, deadline, result, polls);
-}
-
 long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
                    Deadline deadline, long result, bool wait_first) {
+  if (result == kNotTried) {
+    op.flags |= sys::kDontWait;
+    // poll() waits for as much as the option says, and the call itself does not.
+    wait_first = descriptor.heeds(Descriptor::kLowWater) && !deadline.is_immediate() &&
+                 op.kind <= Op::Kind::receive_message && events_of(op, 0) == sys::kIn;
+    result = wait_first ? -EAGAIN : attempt(in_flight.fd(), op);
+    if (result > 0) return result;
+  }
   Attempts attempts(events_of(op, result));
   for (;; result = attempt_until(descriptor, in_flight.fd(), op, deadline)) {
     if (result == -EINTR) {

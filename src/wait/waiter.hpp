@@ -168,14 +168,13 @@ inline long attempt(int fd, Op& op) noexcept { return attempt(op.kind, fd, op); 
 /// perform() on a plain thread of the operations whose calls take no flags, or that make none.
 PLUG_FOR_FIBER long perform_other(Descriptor& descriptor, Op& op, Deadline deadline);
 
+/// No result: there has been no attempt, since the descriptor heeds_options().
+inline constexpr long kNotTried = -16384;
+
 /// What is left of perform() on a plain thread when the first attempt gave `result`, no count above
-/// zero. `wait_first`: each attempt has to wait until the descriptor is ready.
+/// zero, or kNotTried. `wait_first`: each attempt has to wait until the descriptor is ready.
 long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
                    Deadline deadline, long result, bool wait_first = false);
-
-/// perform() on a plain thread with a deadline, of a descriptor that heeds_options().
-long perform_heeding(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
-                     Deadline deadline);
 
 /// Performs an operation with the calling thread's waiter, or as a plain thread.
 ///
@@ -192,19 +191,16 @@ long perform_heeding(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op
   if (in_flight.fd() < 0) [[unlikely]]
     return -EBADF;
   // With a deadline the descriptor is in non-blocking mode, unless a duplicate has changed that.
-  if (!deadline.is_none()) {
-    op.flags |= sys::kDontWait;
-    if (descriptor.heeds_options()) [[unlikely]]
-      return perform_heeding(descriptor, in_flight, op, deadline);
-  }
-  const long result = attempt(kind, in_flight.fd(), op);
+  if (!deadline.is_none()) op.flags |= sys::kDontWait;
+  const bool heeds = !deadline.is_none() && descriptor.heeds_options();
+  const long result = heeds ? kNotTried : attempt(kind, in_flight.fd(), op);
   if (result > 0) [[likely]]
     return result;
   return perform_again(descriptor, in_flight, op, deadline, result);
 }
 
 /// perform() of a receive or a send, which describes the operation only when the first attempt does
-/// not do.
+/// not do; of a descriptor that does not heed options.
 [[gnu::always_inline]] inline long transfer(Descriptor& descriptor, Op::Kind kind, void* data,
                                             std::size_t size, int flags, Deadline deadline) {
   if (thread_waiter != nullptr) [[unlikely]]
@@ -212,13 +208,7 @@ long perform_heeding(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op
   Descriptor::InFlight in_flight(descriptor, deadline.is_none());
   if (in_flight.fd() < 0) [[unlikely]]
     return -EBADF;
-  if (!deadline.is_none()) {
-    flags |= sys::kDontWait;
-    if (descriptor.heeds_options()) [[unlikely]] {
-      Op op{.kind = kind, .flags = flags, .data = data, .size = size};
-      return perform_heeding(descriptor, in_flight, op, deadline);
-    }
-  }
+  if (!deadline.is_none()) flags |= sys::kDontWait;
   const long result = kind == Op::Kind::receive ? sys::recv(in_flight.fd(), data, size, flags)
                                                 : sys::send(in_flight.fd(), data, size, flags);
   if (result > 0) [[likely]]

@@ -371,9 +371,9 @@ struct Decoded final : detail::Layer {
 TYPED_TEST(Selectors, CountWhatALayerHasDecodedAsReadable) {
   auto [sock, peer] = socketpair();
   auto [other, other_peer] = socketpair();
-  auto& layer = detail::SocketAccess::state(sock)->layer;
-  layer = std::make_unique<Decoded>();
-  auto& bytes = static_cast<Decoded&>(*layer).bytes;
+  auto decoded = std::make_unique<Decoded>();
+  auto& bytes = decoded->bytes;
+  detail::SocketAccess::state(sock)->set_layer(std::move(decoded));
   BaseSelector& selector = this->selector_;
   selector.register_(sock, EVENT::READ);
   selector.register_(other, EVENT::READ);

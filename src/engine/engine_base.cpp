@@ -217,8 +217,9 @@ long EngineBase::perform_timed_by_system(Descriptor& descriptor, Op& op) {
                       size) < 0 ||
       (time.seconds == 0 && time.microseconds == 0))
     return perform_until(descriptor, op, Deadline::none());
-  const long result = perform_until(
-      descriptor, op, Deadline::after(time.seconds * 1'000'000'000 + time.microseconds * 1'000));
+  constexpr std::int64_t kSecond = 1'000'000'000, kMost = 1'000'000'000;
+  const std::int64_t span = std::min(time.seconds, kMost) * kSecond + time.microseconds * 1'000;
+  const long result = perform_until(descriptor, op, Deadline::after(span));
   if (result != kTimedOut) return result;
   return op.kind == Op::Kind::connect ? -EINPROGRESS : -EAGAIN;
 }

@@ -93,6 +93,14 @@ TEST(ReceiveTimeOption, CountsOnAnAdoptedDescriptor) {
   expect_timed(adopted, peer);
 }
 
+TEST(ReceiveTimeOption, MayBeLongerThanNanosecondsCount) {
+  auto [sock, peer] = tcp_pair();
+  const timeval value{std::int64_t{1} << 55, 1'000};  // in nanoseconds, without its upper bits: 1 ms
+  sock.setsockopt(SOL::SOCKET, SO::RCVTIMEO, BytesView(&value, sizeof value));
+  const auto data = soon([&peer = peer] { peer.send("abc"); });
+  EXPECT_EQ(sock.recv(8), "abc");
+}
+
 TEST(SendTimeOption, CountsOnADuplicate) {
   auto [sock, peer] = tcp_pair();
   set_time(sock, SO::SNDTIMEO, kSoon);

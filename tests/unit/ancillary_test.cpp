@@ -666,7 +666,7 @@ TEST(Layers, DoNotCarryMessages) {
     std::size_t pending() const noexcept override { return 0; }
   };
   auto [sock, peer] = socketpair();
-  detail::SocketAccess::state(sock)->layer = std::make_unique<Nothing>();
+  detail::SocketAccess::state(sock)->set_layer(std::make_unique<Nothing>());
   std::error_code error;
   sock.sendmsg({"x"}, {}, MSG{}, error);
   EXPECT_EQ(error, std::errc::operation_not_supported);

@@ -251,12 +251,13 @@ struct Decoded final : detail::Layer {
 
 TEST(Select, CountsWhatALayerHasDecodedAsReadable) {
   auto [sock, peer] = socketpair();
-  auto& layer = detail::SocketAccess::state(sock)->layer;
-  layer = std::make_unique<Decoded>();
+  auto decoded = std::make_unique<Decoded>();
+  auto& bytes = decoded->bytes;
+  detail::SocketAccess::state(sock)->set_layer(std::move(decoded));
   const Selected ready = select({peer, sock}, {}, {sock});
   EXPECT_EQ(ready.readable, std::vector<FileObject>{sock});
   EXPECT_TRUE(ready.exceptional.empty());
-  static_cast<Decoded&>(*layer).bytes = 0;
+  bytes = 0;
   EXPECT_TRUE(select({peer, sock}, {}, {sock}, 0).empty());
 }
 

@@ -279,7 +279,7 @@ TEST(SendfileTimeout, EndsTheWaitForAPipeThatStaysEmpty) {
   for (const bool layered : {false, true}) {
     auto [sock, peer] = socketpair();
     sock.settimeout(0.05);
-    if (layered) detail::SocketAccess::state(sock)->layer = std::make_unique<Complement>();
+    if (layered) detail::SocketAccess::state(sock)->set_layer(std::make_unique<Complement>());
     const auto [reading, writing] = make_pipe();
     ASSERT_EQ(::write(writing.fileno(), "abc", 3), 3);
     std::error_code error;
@@ -308,7 +308,7 @@ TEST(SendfileClose, WakesACallThatWaitsForItsPeerOrItsPipe) {
 
 TEST(SendfileLayer, GoesThroughIt) {
   auto [sock, peer] = socketpair();
-  detail::SocketAccess::state(sock)->layer = std::make_unique<Complement>();
+  detail::SocketAccess::state(sock)->set_layer(std::make_unique<Complement>());
   std::string content = pattern(200'000);
   const OwnedFd file = file_of(content);
   std::future<std::string> arrived = everything(peer);

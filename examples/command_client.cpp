@@ -48,21 +48,22 @@ void ask(const Options& options) {
     plug::Framer framer(sock, plug::LengthPrefix{}, kLongestAnswer);
     lesson::for_each_line(lesson::EmptyLine::asks_again, [&](const std::string& line) {
       Printer printer;
-      bool ended = false;
+      bool answered = false;
       if (options.framed) {
         framer.send(line);
         const std::optional<plug::Bytes> answer = framer.recv();
-        ended = !answer;
+        answered = answer.has_value();
         printer.print(answer.value_or(""));
       } else {
         sock.sendall(line);
-        ended =
-            !lesson::receive_until_pause(sock, framer, options.pause, [&](plug::BytesView piece) {
-              printer.print(piece);
-              return true;
-            });
+        // A server may close after its answer: that matters only when there is another command.
+        lesson::receive_until_pause(sock, framer, options.pause, [&](plug::BytesView piece) {
+          answered = true;
+          printer.print(piece);
+          return true;
+        });
       }
-      if (ended) throw plug::EOFError("the server has ended the conversation");
+      if (!answered) throw plug::EOFError("the server has ended the conversation");
       return true;
     });
   });

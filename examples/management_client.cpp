@@ -176,6 +176,15 @@ class Client {
                   "): " + (told ? error->get<std::string>() : management::to_wire(answer)));
   }
 
+  /// Throws Failure if an answer without a length is an object whose status refuses the command. A
+  /// brace at the beginning is not enough: a listing may begin with a file of such a name.
+  static void refuse_status(const std::string& answer) {
+    const Json object = Json::parse(answer, nullptr, false);
+    if (!object.is_object()) return;
+    const auto status = object.find("status");
+    if (status != object.end() && status->is_number_integer()) check_status(object);
+  }
+
   template <class T>
   static T number(const Json& answer, const char* name) {
     const auto value = answer.find(name);
@@ -197,10 +206,12 @@ class Client {
 
   void send_plain(const std::string& command) {
     sock_.sendall(encode(command));
-    if (management::peek(sock_, framer_) == '{') {
+    if (whole_ && management::peek(sock_, framer_) == '{') {
       print(management::to_wire(object_answer()));
     } else {
-      print(plain_answer());
+      const std::string answer = plain_answer();
+      refuse_status(answer);
+      print(answer);
     }
   }
 
@@ -264,6 +275,8 @@ class Client {
       print(plain_answer());
     } catch (const plug::TimeoutError&) {
       // It said nothing, as expected.
+    } catch (const plug::EOFError&) {
+      // It takes one file and closes. The next command, if there is one, fails.
     }
     sock_.settimeout(patience);
   }

@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 import unittest
@@ -14,33 +13,6 @@ import textbook
 from harness import Peer, Server, run
 from test_small_clients import LineClientRules
 from test_small_servers import ConversationRules
-
-
-def textbook_answer(command):
-    """What a textbook server answers to a command."""
-    done = subprocess.run(command, shell=True, capture_output=True, timeout=harness.PATIENCE)
-    return (done.stderr if done.returncode else done.stdout) or b"return null"
-
-
-def textbook_server(sock, clients=1):
-    def converse(conn):
-        while command := conn.recv(1024):
-            conn.sendall(textbook_answer(command.decode()))
-
-    for _ in range(clients):
-        conn, _ = sock.accept()
-        with conn:
-            converse(conn)
-
-
-def textbook_client(address, commands, size=1024):
-    """The answers, each as one receive gives it."""
-    with harness.connect(address) as sock:
-        answers = []
-        for command in commands:
-            sock.send(command.encode())
-            answers.append(sock.recv(size).decode())
-        return answers
 
 
 def is_running(pid):
@@ -92,7 +64,7 @@ class CommandServer(ConversationRules, harness.TestCase):
             "no-such-command-here": "sh: 1: no-such-command-here: not found\n",
         }
         with self.start() as server:
-            answers = textbook_client(server.address, commands)
+            answers = textbook.command_client(server.address, commands)
         self.assertEqual(dict(zip(commands, answers)), commands)
 
     def test_a_command_reads_nothing(self):
@@ -104,7 +76,7 @@ class CommandServer(ConversationRules, harness.TestCase):
         try:
             with Server(*self.program, "127.0.0.1", 0, pass_fds=[other]) as server:
                 self.assertIn(str(other), os.listdir(f"/proc/{server.pid}/fd"))
-                (answer,) = textbook_client(server.address, ["ls /proc/$$/fd; :"])
+                (answer,) = textbook.command_client(server.address, ["ls /proc/$$/fd; :"])
             self.assertEqual(answer.split(), ["0", "1", "2"])
         finally:
             os.close(held)
@@ -202,7 +174,7 @@ class CommandServerAddress(harness.TestCase):
 class CommandClient(LineClientRules, harness.TestCase):
     program = ("command_client",)
     server = ("command_server",)
-    peer = staticmethod(textbook_server)
+    peer = staticmethod(textbook.command_server)
     lines = ("echo hello", "true", "printf 'two\\nlines\\n'")
     answers = ("^hello$", "^return null$", "^two$", "^lines$")
 
@@ -216,7 +188,7 @@ class CommandClient(LineClientRules, harness.TestCase):
                 self.assertEqual(result.stdout, expected + "next\n")
 
     def test_prints_a_long_answer_of_a_textbook_server_whole(self):
-        with Peer(textbook_server) as peer:
+        with Peer(textbook.command_server) as peer:
             result = run("command_client", *peer.address, stdin="seq 100000\n")
         self.assert_succeeds(result)
         self.assertEqual(result.stdout, "".join(f"{i}\n" for i in range(1, 100_001)))

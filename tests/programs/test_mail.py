@@ -1,18 +1,17 @@
 """mail_server: what clients in use deliver, what the protocol asks for, and what is refused."""
 
 import email
-import pathlib
 import resource
 import shutil
 import signal
 import smtplib
 import socket
 import subprocess
-import tempfile
 import unittest
 
 import harness
-from harness import HOSTS, Server, run
+from harness import HOSTS, run
+from mail import MailCase
 from management import wait_until_read
 
 MESSAGE = b"From: me@a.example\r\nTo: you@b.example\r\nSubject: hi\r\n\r\nHello.\r\n"
@@ -63,27 +62,7 @@ class Session:
         return self.answer()
 
 
-class MailServer(harness.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.inbox = self.folder / "inbox"
-        self.inbox.mkdir()
-
-    def server(self, *options, host="127.0.0.1", **popen):
-        return Server("mail_server", host, 0, self.inbox, *options, **popen)
-
-    def messages(self):
-        """What is in the directory, without the headers that the server has put before it."""
-        found = []
-        for path in sorted(self.inbox.iterdir()):
-            self.assertTrue(path.name.endswith(".eml"), path)
-            head, by, received = path.read_bytes().partition(b" by ")
-            self.assertTrue(head.startswith(b"Return-Path: <"), head)
-            found.append(received.split(b"\r\n", 2)[2])
-        return found
-
+class MailServer(MailCase):
     def assert_still_delivers(self, server):
         before = len(self.messages())
         with Session(server) as session:

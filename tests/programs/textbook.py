@@ -8,9 +8,10 @@ import json
 import select
 import socket
 import struct
+import subprocess
 from time import ctime
 
-from harness import connect
+from harness import PATIENCE, connect
 
 BUFSIZ = 1024
 
@@ -77,16 +78,6 @@ def select_server(sock, clients=1):
                 left -= 1
 
 
-def select_server_that_never_closes(sock, ended):
-    """Answers each chunk of one client and keeps the connection until `ended` is set."""
-    conn, _ = sock.accept()
-    with conn:
-        conn.send(b"hello")
-        while data := conn.recv(BUFSIZ):
-            conn.sendall(data + b"response")
-        ended.wait()
-
-
 def select_client(address, messages):
     with connect(address) as sock:
         answers = [receive_exactly(sock, len(b"hello"))]
@@ -136,7 +127,52 @@ def upper_server(sock, clients=1):
 upper_client = _ask
 
 
-# --- greeting ---
+# --- command ---
+
+
+def command_answer(command):
+    """What the server answers to a command."""
+    done = subprocess.run(command, shell=True, capture_output=True, timeout=PATIENCE)
+    return (done.stderr if done.returncode else done.stdout) or b"return null"
+
+
+def command_server(sock, clients=1):
+    answer_chunks(sock, clients, lambda command: command_answer(command.decode()))
+
+
+def command_client(address, commands, size=BUFSIZ):
+    """The answers, each as one receive gives it."""
+    with connect(address) as sock:
+        answers = []
+        for command in commands:
+            sock.send(command.encode())
+            answers.append(sock.recv(size).decode())
+        return answers
+
+
+# --- mail ---
+
+
+def mail_client(address, messages):
+    """The code of each answer, which has to come in one receive."""
+    with connect(address) as sock:
+        codes = [sock.recv(BUFSIZ)[:3]]
+
+        def ask(data):
+            sock.sendall(data)
+            codes.append(sock.recv(BUFSIZ)[:3])
+
+        ask(b"HELO client.example\r\n")
+        for message in messages:
+            ask(b"MAIL FROM:<me@a.example>\r\n")
+            ask(b"RCPT TO:<you@b.example>\r\n")
+            ask(b"DATA\r\n")
+            ask(message + b"\r\n.\r\n")
+        ask(b"QUIT\r\n")
+        return [int(code) for code in codes]
+
+
+# --- greeting, polling_accept ---
 
 
 def greeting_server(sock, clients=1):

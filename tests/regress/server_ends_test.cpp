@@ -16,12 +16,11 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -34,6 +33,7 @@
 #include "support/blocked_thread.hpp"
 #include "support/engines.hpp"
 #include "support/errors.hpp"
+#include "support/gate.hpp"
 #include "support/process.hpp"
 #include "support/serving.hpp"
 #include "support/sockets.hpp"
@@ -49,37 +49,6 @@ using std::chrono::seconds;
 
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 constexpr seconds kTooLong{30};
-
-/// Handlers wait here until they are let go, at the latest when this dies.
-class Gate {
- public:
-  Gate() = default;
-  Gate(const Gate&) = delete;
-  Gate& operator=(const Gate&) = delete;
-  ~Gate() { open(); }
-
-  void wait() {
-    std::unique_lock lock(mutex_);
-    ++inside_;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return open_; });
-  }
-  void wait_for(int inside) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return inside_ >= inside; });
-  }
-  void open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  int inside_ = 0;
-  bool open_ = false;
-};
 
 /// Socket pairs that take the lowest numbers free, and that nobody may write to.
 class FreshDescriptors {
@@ -108,18 +77,21 @@ class FreshDescriptors {
 struct Interrupted : BaseException {};
 
 std::atomic<bool> interrupting{false};
+std::atomic<int> thrown{0};  // by the hook
 
 /// Has the interrupt hook throw while `interrupting`; SIGUSR1 interrupts system calls.
 class ThrowingHook {
  public:
   ThrowingHook() {
     interrupting = false;
+    thrown = 0;
     struct sigaction action {};
     action.sa_handler = [](int) {};
     EXPECT_EQ(sigaction(SIGUSR1, &action, &before_), 0);
     set_interrupt_hook([]() -> std::errc {
-      if (interrupting) throw Interrupted();
-      return {};
+      if (!interrupting) return {};
+      ++thrown;
+      throw Interrupted();
     });
   }
   ThrowingHook(const ThrowingHook&) = delete;
@@ -165,18 +137,20 @@ TYPED_TEST_SUITE(AServerWithHandlersApart, Apart);
 
 // --- closing that is left early ---
 
-TYPED_TEST(AServerWithHandlersApart, WritesNowhereOnceItsClosingInAFiberHasTimedOut) {
+/// Has `close` leave the closing of a server early that has three handlers, which end later: they
+/// write nowhere then.
+template <class Kind, class Close>
+void expect_no_writes_after(Close close) {
   Gate gate;
-  auto server = std::make_unique<TypeParam>(
-      kAnyPort, [&](Request&, const Address&, BaseServer&) { gate.wait(); });
+  auto server =
+      std::make_unique<Kind>(kAnyPort, [&](Request&, const Address&, BaseServer&) { gate.wait(); });
   std::vector<Socket> clients;
   for (int i = 0; i < 3; ++i) {
     clients.push_back(client_of(server->server_address));
     server->handle_request();
   }
   gate.wait_for(3);
-  fiber::run(
-      [&] { EXPECT_THROW(fiber::timeout(0.02, [&] { server->server_close(); }), TimeoutError); });
+  close(*server);
   FreshDescriptors fresh;
   gate.open();
   for (Socket& client : clients) EXPECT_EQ(client.recv(1), "");
@@ -184,28 +158,23 @@ TYPED_TEST(AServerWithHandlersApart, WritesNowhereOnceItsClosingInAFiberHasTimed
   EXPECT_EQ(fresh.received(), 0U);
 }
 
+TYPED_TEST(AServerWithHandlersApart, WritesNowhereOnceItsClosingInAFiberHasTimedOut) {
+  expect_no_writes_after<TypeParam>([](TypeParam& server) {
+    fiber::run(
+        [&] { EXPECT_THROW(fiber::timeout(0.02, [&] { server.server_close(); }), TimeoutError); });
+  });
+}
+
 TYPED_TEST(AServerWithHandlersApart, WritesNowhereOnceTheHookHasEndedItsClosing) {
   const ThrowingHook hook;
-  Gate gate;
-  auto server = std::make_unique<TypeParam>(
-      kAnyPort, [&](Request&, const Address&, BaseServer&) { gate.wait(); });
-  std::vector<Socket> clients;
-  for (int i = 0; i < 3; ++i) {
-    clients.push_back(client_of(server->server_address));
-    server->handle_request();
-  }
-  gate.wait_for(3);
-  interrupting = true;
-  {
-    const Signals signals;
-    EXPECT_THROW(server->server_close(), Interrupted);
-  }
-  interrupting = false;
-  FreshDescriptors fresh;
-  gate.open();
-  for (Socket& client : clients) EXPECT_EQ(client.recv(1), "");
-  server.reset();
-  EXPECT_EQ(fresh.received(), 0U);
+  expect_no_writes_after<TypeParam>([](TypeParam& server) {
+    interrupting = true;
+    {
+      const Signals signals;
+      EXPECT_THROW(server.server_close(), Interrupted);
+    }
+    interrupting = false;
+  });
 }
 
 TYPED_TEST(AServerWithHandlersApart, ServesAgainAfterAClosingThatTimedOut) {
@@ -256,8 +225,11 @@ TYPED_TEST(AServerWithHandlersApart, MayBeClosedByTwoThreadsAtOnce) {
 TYPED_TEST(AServerWithHandlersApart, IsDestroyedWhateverTheInterruptHookThrows) {
   const ThrowingHook hook;
   Gate gate;
-  auto server = std::make_unique<TypeParam>(
-      kAnyPort, [&](Request&, const Address&, BaseServer&) { gate.wait(); });
+  std::atomic<bool> ended{false};
+  auto server = std::make_unique<TypeParam>(kAnyPort, [&](Request&, const Address&, BaseServer&) {
+    gate.wait();
+    ended = true;
+  });
   const Socket client = client_of(server->server_address);
   server->handle_request();
   gate.wait_for(1);
@@ -269,6 +241,8 @@ TYPED_TEST(AServerWithHandlersApart, IsDestroyedWhateverTheInterruptHookThrows) 
   });
   server.reset();
   interrupting = false;
+  EXPECT_TRUE(ended);
+  EXPECT_GT(thrown, 0);
 }
 
 // --- a worker that ends itself ---
@@ -631,34 +605,95 @@ TEST_P(HandlersWithStopCallbacks, AreAllToldWhenTheyAreDaemons) {
   EXPECT_EQ(told, 4);
 }
 
-/// The handlers that are told end each other, so that those who tell them find others gone.
-TEST_P(HandlersWithStopCallbacks, MayEndEachOther) {
-  std::vector<Socket*> handled;
+TEST_P(HandlersWithStopCallbacks, AreToldOnceThoughTheServingIsEndedTwice) {
+  std::atomic<bool> stopped{false};
+  std::atomic<bool> spoken{false};
   FiberTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
-    const std::stop_callback telling(fiber::get_stop_token(), [&] {
-      std::error_code ended;
-      for (Socket* const other : handled) other->shutdown(SHUT::RDWR, ended);
-      fiber::sleep(0.01);
-    });
-    handled.push_back(&request.socket());
     request->sendall("!");
-    request->recv(1);
-    std::erase(handled, &request.socket());
-  });
-  server.daemon_threads = true;
-  server.run_options.engine = GetParam();
-  std::jthread clients([&] {
-    std::vector<Socket> all;
-    for (int i = 0; i < 8; ++i) {
-      all.push_back(client_of(server.server_address));
-      EXPECT_EQ(all.back().recv(1), "!");
+    try {
+      request->recv(1);
+    } catch (const CancelledError&) {
+      request->sendall("?");
+      while (!stopped) fiber::sleep(0.001);
+      fiber::sleep(0.02);
+      spoken = true;
+      throw;
     }
-    server.stop_serving();
-    for (Socket& one : all) EXPECT_EQ(one.recv(1), "");
   });
+  std::stop_source stopping;
+  server.run_options = {.engine = GetParam(), .stop = stopping.get_token()};
   alarm(30);
-  server.serve_forever();
+  {
+    std::jthread client([&] {
+      Socket sock = client_of(server.server_address);
+      EXPECT_EQ(sock.recv(1), "!");
+      kill(getpid(), SIGTERM);
+      EXPECT_EQ(sock.recv(1), "?");
+      stopping.request_stop();
+      stopped = true;
+      EXPECT_EQ(sock.recv(1), "");
+    });
+    EXPECT_THROW(server.serve_until_signal(0.01), CancelledError);
+  }
   alarm(0);
+  EXPECT_TRUE(spoken);
+}
+
+/// Gives memory that has been given back to others, who write to it.
+void write_to_free_memory() {
+  std::vector<std::string> blocks;
+  for (std::size_t size = 16; size <= 1024; size += 16)
+    for (int i = 0; i < 32; ++i) blocks.emplace_back(size, '\xff');
+}
+
+/// The first handler that is told ends all of them, so that those who tell them find others gone.
+TEST_P(HandlersWithStopCallbacks, MayEndEachOther) {
+  const std::pair<std::function<void(FiberTCPServer&)>,
+                  std::function<void(FiberTCPServer&, std::stop_source&)>>
+      ways[] = {{[](auto& server) { server.serve_until_signal(0.01); },
+                 [](auto&, auto&) { kill(getpid(), SIGTERM); }},
+                {[](auto& server) { EXPECT_THROW(server.serve_forever(), CancelledError); },
+                 [](auto&, auto& stopping) { stopping.request_stop(); }},
+                {[](auto& server) { server.serve_forever(); },
+                 [](auto& server, auto&) { server.stop_serving(); }}};
+  for (const auto& [serve_as, stop] : ways) {
+    std::vector<Socket*> handled;
+    std::atomic<int> told{0};
+    FiberTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
+      const std::stop_callback telling(fiber::get_stop_token(), [&] {
+        if (++told > 1) return;
+        // Itself first: it is the last that has come.
+        std::error_code ended;
+        for (auto it = handled.rbegin(); it != handled.rend(); ++it)
+          (*it)->shutdown(SHUT::RDWR, ended);
+        while (!handled.empty()) fiber::sleep(0.001);
+        fiber::sleep(0.01);
+        write_to_free_memory();
+      });
+      handled.push_back(&request.socket());
+      request->sendall("!");
+      request->recv(1);
+      std::erase(handled, &request.socket());
+    });
+    server.daemon_threads = true;
+    std::stop_source stopping;
+    server.run_options = {.engine = GetParam(), .stop = stopping.get_token()};
+    alarm(30);
+    {
+      std::jthread clients([&, &stop = stop] {
+        std::vector<Socket> all;
+        for (int i = 0; i < 8; ++i) {
+          all.push_back(client_of(server.server_address));
+          EXPECT_EQ(all.back().recv(1), "!");
+        }
+        stop(server, stopping);
+        for (Socket& one : all) EXPECT_EQ(one.recv(1), "");
+      });
+      serve_as(server);
+    }
+    alarm(0);
+    EXPECT_EQ(told, 1);
+  }
 }
 
 }  // namespace

@@ -79,6 +79,8 @@ TEST_F(BrokenResolver, IsAnErrorAlsoWhereItSaysNoNumber) {
   getnameinfo(Address::parse("127.0.0.1:80"), NI{}, error);
   EXPECT_EQ(error, std::error_code(EAI_SYSTEM, gai_category()));
   errno = EBADF;  // of a call before
+  EXPECT_THROW(getaddrinfo("name.invalid", 80), gaierror);
+  errno = EBADF;
   EXPECT_THROW(getnameinfo(Address::parse("127.0.0.1:80"), NI{}), gaierror);
 }
 

@@ -2,11 +2,13 @@
 
 #include <plug/error.hpp>
 
+#include <gtest/gtest.h>
+
 #include <exception>
 #include <limits>
 #include <string>
 
-/// The text of the Error that `body` throws; says so when it throws another, or none.
+/// The text of the Error that `body` throws; a failure of the test when it throws another, or none.
 template <class Error, class Body>
 std::string text_of_error(Body body) {
   try {
@@ -14,8 +16,10 @@ std::string text_of_error(Body body) {
   } catch (const Error& error) {
     return error.what();
   } catch (const std::exception& error) {
-    return std::string("another error: ") + error.what();
+    ADD_FAILURE() << "another error: " << error.what();
+    return "another error";
   }
+  ADD_FAILURE() << "no error";
   return "no error";
 }
 

@@ -159,6 +159,8 @@ TEST(StopCallbacks, MayLetGoOfTheFiberThatIsCancelled) {
   fiber::run([] {
     fiber::Event event;
     bool ended = false;
+    fiber::Event over;
+    std::vector<fiber::Task<void>> others;
     std::stop_token token;
     std::optional<fiber::Task<void>> task = fiber::spawn([&] {
       token = fiber::get_stop_token();
@@ -170,11 +172,14 @@ TEST(StopCallbacks, MayLetGoOfTheFiberThatIsCancelled) {
       event.set();
       while (!ended) fiber::yield();
       task.reset();
-      // The memory of the fiber is another's.
-      fiber::spawn([] {}).join();
+      // The memory of the fiber is another's, who waits.
+      for (int i = 0; i < 8; ++i) others.push_back(fiber::spawn([&] { over.wait(); }));
+      let_others_wait();
     });
     task->cancel();
     EXPECT_TRUE(ended);
+    over.set();
+    for (fiber::Task<void>& other : others) EXPECT_NO_THROW(other.join());
   });
 }
 

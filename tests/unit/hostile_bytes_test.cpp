@@ -332,12 +332,23 @@ TEST(HostileBytes, AreMessagesAndOptionsOfCan) {
   const BcmMessage message{.opcode = CAN::BCM_TX_SETUP,
                            .interval1 = std::chrono::microseconds(1'500'000),
                            .frames = {CanFrame::parse("123#11"), CanFrame::parse("124#R")}};
-  Bytes endless = message.to_bytes();
+  const auto with_interval = [&](std::int64_t seconds, std::int64_t microseconds) {
+    Bytes raw = message.to_bytes();
+    std::memcpy(raw.data() + 16, &seconds, sizeof seconds);
+    std::memcpy(raw.data() + 24, &microseconds, sizeof microseconds);
+    return raw;
+  };
   const std::int64_t most = std::numeric_limits<std::int64_t>::max();
-  std::memcpy(endless.data() + 16, &most, sizeof most);
+  // In microseconds 2 to the power of 64, which a number of 64 bits takes for 0.
+  const std::int64_t around = std::int64_t{1} << 58;
+  const Bytes endless = with_interval(most, 0);
   const std::vector<Bytes> samples{message.to_bytes(), endless, IsotpOptions().to_bytes(),
                                    IsotpFlowControl().to_bytes(), IsotpLinkLayer().to_bytes()};
+  EXPECT_NO_THROW(BcmMessage::from_bytes(with_interval(1, 999'999)));
   EXPECT_THROW(BcmMessage::from_bytes(endless), ValueError);
+  EXPECT_THROW(BcmMessage::from_bytes(with_interval(around, 1)), ValueError);
+  EXPECT_THROW(BcmMessage::from_bytes(with_interval(1, most)), ValueError);
+  EXPECT_THROW(BcmMessage::from_bytes(with_interval(2, -1)), ValueError);
   Maker maker(7);
   for (int round = 0; round < kRounds; ++round) {
     const Bytes bytes = maker.bytes(samples, 100);
@@ -453,6 +464,12 @@ TEST(HostileBytes, AreTimesThatAreRefusedWhereNoClockHasThem) {
     for (const SCM type : {SCM::TIMESTAMP, SCM::TIMESTAMPNS}) {
       const ControlMessage item{SOL::SOCKET, type, raw(seconds) + raw(std::int64_t{0})};
       EXPECT_THROW(item.timestamp(), ValueError);
+    }
+    const Bytes time = raw(seconds) + raw(std::int64_t{0});
+    const Bytes none(time.size(), '\0');
+    for (const Bytes& data : {time + none + none, none + none + time}) {
+      const ControlMessage item{SOL::SOCKET, SCM::TIMESTAMPING, data};
+      EXPECT_THROW(item.timestamps(), ValueError);
     }
   }
   const ControlMessage fraction{SOL::SOCKET, SCM::TIMESTAMP, raw(std::int64_t{0}) + raw(most)};

@@ -343,26 +343,28 @@ double thread_seconds() {
 }
 
 TEST_F(Interrupt, LetsTheHookWaitWhenWhatItInterruptsIsClosed) {
-  auto [sock, peer] = socketpair();
-  auto [other, its_peer] = socketpair();
-  outer = &sock;
-  inner = &other;
-  sock.settimeout(20);
-  other.settimeout(0.5);
-  set_interrupt_hook([] {
-    const double begin = thread_seconds();
-    outer->close();
-    EXPECT_THROW(inner->recv(1), TimeoutError);
-    hook_seconds = thread_seconds() - begin;
-    return std::errc{};
-  });
-  int number = 0;
-  SignalledThread thread([&, &sock = sock] { number = number_of_error([&] { sock.recv(1); }); });
-  ASSERT_TRUE(thread.wait_until_blocked());
-  thread.interrupt();
-  thread.join();
-  EXPECT_EQ(number, EBADF);
-  EXPECT_LT(hook_seconds, 0.25);
+  for (const Timeout timeout : {Timeout(20), Timeout()}) {
+    auto [sock, peer] = socketpair();
+    auto [other, its_peer] = socketpair();
+    outer = &sock;
+    inner = &other;
+    sock.settimeout(timeout);
+    other.settimeout(0.5);
+    set_interrupt_hook([] {
+      const double begin = thread_seconds();
+      outer->close();
+      EXPECT_THROW(inner->recv(1), TimeoutError);
+      hook_seconds = thread_seconds() - begin;
+      return std::errc{};
+    });
+    int number = 0;
+    SignalledThread thread([&, &sock = sock] { number = number_of_error([&] { sock.recv(1); }); });
+    ASSERT_TRUE(thread.wait_until_blocked());
+    thread.interrupt();
+    thread.join();
+    EXPECT_EQ(number, EBADF);
+    EXPECT_LT(hook_seconds, 0.25);
+  }
 }
 
 }  // namespace

@@ -468,7 +468,7 @@ TEST(ReceiveOfNothing, TakesNothingAndDoesNotWait) {
   for (auto& [one, other] : {tcp_pair(), socketpair(), socketpair(AF::UNIX, SOCK::DGRAM)}) {
     auto& sock = const_cast<Socket&>(one);
     auto& peer = const_cast<Socket&>(other);
-    for (const Timeout timeout : {Timeout(std::nullopt), Timeout(20), Timeout(0)}) {
+    for (const Timeout timeout : {Timeout(0), Timeout(20), Timeout(std::nullopt)}) {
       sock.settimeout(timeout);
       EXPECT_EQ(sock.recv(0), "");
       EXPECT_EQ(sock.recv(0, MSG::PEEK), "");

@@ -58,15 +58,31 @@ void set_time(Socket& sock, SO name, std::chrono::milliseconds time) {
 
 // --- options of the socket ---
 
+/// Closes the peer of a call that hangs.
+std::jthread rescue_from(Socket& peer) {
+  return std::jthread([&peer](const std::stop_token& stop) {
+    const auto late = Clock::now() + kLate;
+    while (!stop.stop_requested() && Clock::now() < late) std::this_thread::sleep_for(5ms);
+    if (!stop.stop_requested()) peer.close();
+  });
+}
+
 /// That a receive without anything to receive ends as the socket's SO_RCVTIMEO has it.
 void expect_timed(Socket& sock, Socket& peer) {
   const auto begin = Clock::now();
-  const std::jthread rescue([&](const std::stop_token& stop) {
-    while (!stop.stop_requested() && Clock::now() < begin + kLate) std::this_thread::sleep_for(5ms);
-    if (!stop.stop_requested()) peer.close();
-  });
+  const std::jthread rescue = rescue_from(peer);
   EXPECT_EQ(number_of_error<BlockingIOError>([&] { sock.recv(1); }), EAGAIN);
   EXPECT_GE(Clock::now() - begin, kSoon);
+}
+
+/// That a send without room ends as the socket's SO_SNDTIMEO has it.
+void expect_timed_send(Socket& sock, Socket& peer) {
+  const std::jthread rescue = rescue_from(peer);
+  const std::string much(64 << 20, 'x');
+  EXPECT_EQ(number_of_error<BlockingIOError>([&] {
+              for (;;) sock.sendall(much);
+            }),
+            EAGAIN);
 }
 
 TEST(ReceiveTimeOption, CountsOnADuplicate) {
@@ -105,16 +121,22 @@ TEST(SendTimeOption, CountsOnADuplicate) {
   auto [sock, peer] = tcp_pair();
   set_time(sock, SO::SNDTIMEO, kSoon);
   Socket copy = sock.dup();
-  const std::jthread rescue([&peer = peer](const std::stop_token& stop) {
-    const auto late = Clock::now() + kLate;
-    while (!stop.stop_requested() && Clock::now() < late) std::this_thread::sleep_for(5ms);
-    if (!stop.stop_requested()) peer.close();
-  });
-  const std::string much(64 << 20, 'x');
-  EXPECT_EQ(number_of_error<BlockingIOError>([&] {
-              for (;;) copy.sendall(much);
-            }),
-            EAGAIN);
+  expect_timed_send(copy, peer);
+}
+
+TEST(SendTimeOption, CountsOnWhatAListenerAccepts) {
+  Socket listener = tcp_listener();
+  set_time(listener, SO::SNDTIMEO, kSoon);
+  Socket client = create_connection(HostPort{"127.0.0.1", listener.getsockname().port()});
+  auto [sock, peer] = listener.accept();
+  expect_timed_send(sock, client);
+}
+
+TEST(SendTimeOption, CountsOnAnAdoptedDescriptor) {
+  auto [sock, peer] = tcp_pair();
+  set_time(sock, SO::SNDTIMEO, kSoon);
+  Socket adopted(Fileno{sock.detach()});
+  expect_timed_send(adopted, peer);
 }
 
 TEST(LowWaterMark, IsWaitedForWithATimeout) {
@@ -124,6 +146,21 @@ TEST(LowWaterMark, IsWaitedForWithATimeout) {
   peer.send("abc");
   const auto more = soon([&peer = peer] { peer.send("defg"); });
   EXPECT_EQ(sock.recv(100), "abcdefg");
+}
+
+TEST(LowWaterMark, IsWaitedForOnDuplicatesAndWhatIsAcceptedOrAdopted) {
+  Socket listener = tcp_listener();
+  listener.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
+  Socket peer = create_connection(HostPort{"127.0.0.1", listener.getsockname().port()});
+  Socket accepted = listener.accept().first;
+  Socket copy = accepted.dup();
+  Socket adopted(Fileno{accepted.dup().detach()});
+  for (Socket* const sock : {&accepted, &copy, &adopted}) {
+    sock->settimeout(20);
+    peer.send("abc");
+    const auto more = soon([&] { peer.send("defg"); });
+    EXPECT_EQ(sock->recv(100), "abcdefg");
+  }
 }
 
 TEST(LowWaterMark, IsWaitedForWithoutATimeout) {
@@ -322,6 +359,7 @@ TEST(Sendfile, SendsWhatAnEventfdHasCounted) {
   sock.settimeout(kSoon);
   EXPECT_THROW(sock.sendfile(counter.fileno()), TimeoutError);
   const std::uint64_t count = 21;
+  peer.settimeout(kLate);
   EXPECT_EQ(receive_exactly(peer, sizeof count), std::string(BytesView(&count, sizeof count)));
 }
 

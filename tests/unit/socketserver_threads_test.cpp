@@ -11,7 +11,6 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
 #include <future>
 #include <map>
@@ -25,6 +24,7 @@
 
 #include "support/errors.hpp"
 #include "support/exhaustion.hpp"
+#include "support/gate.hpp"
 #include "support/process.hpp"
 #include "support/serving.hpp"
 #include "support/sockets.hpp"
@@ -111,32 +111,6 @@ TEST(AThreadingServer, IsWholeUntilItsThreadsHaveEnded) {
   EXPECT_THAT(counted,
               testing::ElementsAre("bind1", "byte8", "close1", "closed1", "late8000", "shutdown8"));
 }
-
-/// Handlers that wait until they are let go.
-class Gate {
- public:
-  void wait() {
-    std::unique_lock lock(mutex_);
-    ++inside_;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return open_; });
-  }
-  void wait_for(int inside) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return inside_ >= inside; });
-  }
-  void open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  int inside_ = 0;
-  bool open_ = false;
-};
 
 TEST(AThreadingServer, ServesSeveralClientsAtOnce) {
   Gate gate;

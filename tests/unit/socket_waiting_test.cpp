@@ -111,7 +111,8 @@ TEST(ReceiveTimeOption, CountsOnAnAdoptedDescriptor) {
 
 TEST(ReceiveTimeOption, MayBeLongerThanNanosecondsCount) {
   auto [sock, peer] = tcp_pair();
-  const timeval value{std::int64_t{1} << 55, 1'000};  // in nanoseconds, without its upper bits: 1 ms
+  // In nanoseconds, without the upper bits of that, one millisecond.
+  const timeval value{std::int64_t{1} << 55, 1'000};
   sock.setsockopt(SOL::SOCKET, SO::RCVTIMEO, BytesView(&value, sizeof value));
   const auto data = soon([&peer = peer] { peer.send("abc"); });
   EXPECT_EQ(sock.recv(8), "abc");

@@ -251,7 +251,7 @@ TEST(SendfileTimeout, EndsTheWaitForAPeerThatDoesNotRead) {
       sock.settimeout(0.05);
       Socket duplicate = sock.dup();
       if (blocking_mode) duplicate.setblocking(true);
-      const OwnedFd file = file_of(pattern(32 << 20));
+      const OwnedFd file = file_of(std::string(32 << 20, 'x'));
       auto [reading, writing] = make_pipe();
       std::thread writer;
       if (from_pipe) {

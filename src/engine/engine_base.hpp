@@ -81,9 +81,6 @@ class EngineBase : public Engine {
   OnCancel exchange_shield(OnCancel shield) noexcept final {
     return scheduler_.exchange_shield(shield);
   }
-  void keep_answer(std::exception_ptr thrown) noexcept final {
-    scheduler_.keep_answer(0, std::move(thrown));
-  }
 
  protected:
   explicit EngineBase(Scheduler& scheduler) noexcept : scheduler_(scheduler) {}
@@ -118,7 +115,10 @@ class EngineBase : public Engine {
       woken = scheduler_.park(deadline, name_of(kind), OnCancel::keep);
     }
     if (woken == Scheduler::Woken::by_cancel) return kCancelled;
-    if (descriptor.closed()) return -EBADF;
+    if (descriptor.closed()) {
+      scheduler_.leave_interrupt();
+      return -EBADF;
+    }
     if (scheduler_.take_interrupt())
       if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
     return woken == Scheduler::Woken::by_the_clock ? kTimedOut : 0;

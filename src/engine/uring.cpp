@@ -336,6 +336,7 @@ long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, D
         break;
     }
   }
+  scheduler_.leave_interrupt();
   return reason;
 }
 

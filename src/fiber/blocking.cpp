@@ -41,7 +41,10 @@ void HelperCall::run() {
   const auto tell = [](void* it) noexcept { static_cast<Sleeper*>(it)->wake(); };
   const Offloaded offloaded(job, tell, &sleeper);
   if (offloaded.error() < 0) throw_if(error_from(offloaded.error()), "offload");
-  while (!offloaded.done()) sleeper.sleep(Deadline::none(), "offload", OnCancel::ignore);
+  {
+    const Shield shield(OnCancel::ignore);
+    while (!offloaded.done()) sleeper.sleep(Deadline::none(), "offload");
+  }
   if (job->thrown) std::rethrow_exception(job->thrown);
 }
 

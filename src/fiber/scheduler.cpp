@@ -108,10 +108,18 @@ void Scheduler::interrupt() noexcept {
 }
 
 long Scheduler::ask_hook() {
-  if (const std::exception_ptr thrown = std::exchange(kept_thrown_, nullptr))
-    std::rethrow_exception(thrown);
-  const long kept = std::exchange(kept_stop_, 0);
-  return kept != 0 ? kept : plug::detail::interrupted();
+  const bool keeps = current_->shield_ == OnCancel::keep;
+  try {
+    if (const std::exception_ptr thrown = std::exchange(kept_thrown_, nullptr))
+      std::rethrow_exception(thrown);
+    const long kept = std::exchange(kept_stop_, 0);
+    const long stop = kept != 0 ? kept : plug::detail::interrupted();
+    if (keeps && stop != 0) keep_answer(stop, nullptr);
+    return stop;
+  } catch (...) {
+    if (keeps) keep_answer(0, std::current_exception());
+    throw;
+  }
 }
 
 void Scheduler::keep_answer(long stop, std::exception_ptr thrown) noexcept {
@@ -365,13 +373,16 @@ Scheduler::Woken Scheduler::park_until(Deadline deadline, const char* where,
   over = over || (fiber.timed_out_ && limit < deadline) ||
          (heeds && nearest_limit(fiber).is_immediate());
   if (over || (heeds && fiber.cancelled_)) return end_park(on_cancel);
-  return fiber.timed_out_ ? Woken::by_the_clock : Woken::by_someone;
+  if (!fiber.timed_out_) return Woken::by_someone;
+  leave_interrupt();
+  return Woken::by_the_clock;
 }
 
 Scheduler::Woken Scheduler::end_park(OnCancel on_cancel) noexcept {
   on_cancel = std::max(on_cancel, current_->shield_);
   if (on_cancel == OnCancel::ignore) return Woken::by_someone;
   if (on_cancel == OnCancel::tell) take_cancel();
+  leave_interrupt();
   return Woken::by_cancel;
 }
 

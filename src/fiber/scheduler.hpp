@@ -212,7 +212,9 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   bool take_cancel() noexcept;
   /// See Shield.
   OnCancel exchange_shield(OnCancel shield) noexcept {
-    return std::exchange(current_->shield_, shield);
+    const OnCancel before = std::exchange(current_->shield_, shield);
+    leave_interrupt();
+    return before;
   }
   /// Whether a signal has come and the interrupt hook is to be asked, in the main fiber.
   bool is_interrupted() const noexcept {
@@ -220,8 +222,12 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   }
   /// The same, true once.
   bool take_interrupt() noexcept { return is_interrupted() && std::exchange(interrupted_, false); }
+  /// After a wait that a signal has woken and that has not asked the hook: has the next one do so.
+  void leave_interrupt() noexcept {
+    if (is_interrupted()) current_->permit_ = true;
+  }
   /// What the interrupt hook says, or has said before where nobody could be told: 0, or below
-  /// kStopped to end the wait. May throw.
+  /// kStopped to end the wait. May throw. Behind a shield the next wait is told the same.
   long ask_hook();
   /// Has ask_hook() say this in the next wait of the main fiber, or throw it.
   void keep_answer(long stop, std::exception_ptr thrown) noexcept;

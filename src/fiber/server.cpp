@@ -399,6 +399,7 @@ long HandlerFibers::Impl::wait(Done done) {
 /// The same, and nothing else ends it: whoever is cancelled is told later.
 template <class Done>
 void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
+  const Shield shield(OnCancel::ignore);
   Sleeper sleeper;
   for (;;) {
     {
@@ -407,7 +408,7 @@ void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
       if (done()) return;
       waiting.add(sleeper);
     }
-    sleeper.sleep(Deadline::none(), "handlers", OnCancel::ignore);
+    sleeper.sleep(Deadline::none(), "handlers");
   }
 }
 
@@ -494,10 +495,11 @@ std::shared_ptr<void> HandlerFibers::run_beside(std::function<void()> function) 
     Beside& operator=(const Beside&) = delete;
     // Whatever the caller is told meanwhile.
     ~Beside() {
+      const Shield shield(OnCancel::ignore);
       Sleeper sleeper;
       while (!over_) {
         waiting_.add(sleeper);
-        sleeper.sleep(Deadline::none(), "join", OnCancel::ignore);
+        sleeper.sleep(Deadline::none(), "join");
         waiting_.remove(sleeper);
       }
     }

@@ -113,6 +113,8 @@ Waited wait_on(SleeperList& list, Sleeper& sleeper, std::unique_lock<std::mutex>
     const bool handed = !sleeper.listed();
     if (slept == 0 && !handed) continue;
     list.remove(sleeper);
+    if (on_cancel != OnCancel::tell && sleeper.fiber_ != nullptr)
+      sleeper.fiber_->owner->leave_interrupt();
     if (slept == 0 || slept == kTimedOut) return handed ? Waited::handed : Waited::timed_out;
     sleeper.stopped_ = slept;
     return handed ? Waited::handed_but_stopped : Waited::stopped;

@@ -104,9 +104,6 @@ class Waiter {
   /// how), 0 when the deadline passed, -errno.
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
-  /// Throws in the next wait what the interrupt hook has thrown where nobody could be told.
-  virtual void keep_answer(std::exception_ptr /*thrown*/) noexcept {}
-
   /// Tells the fiber that calls from all others that there are; here, where all are one.
   virtual const void* caller() const noexcept { return this; }
 
@@ -222,8 +219,9 @@ PLUG_FOR_FIBER long interrupted();
 
 /// Keeps the end that the caller is told of from its waits while this lives, for code that must not
 /// lose it, such as a destructor. With OnCancel::keep a wait ends, and so does the next one, in the
-/// end one outside of the shield. With OnCancel::ignore it goes on, and the interrupt hook is not
-/// asked. Of several the strongest counts.
+/// end one outside of the shield; what the interrupt hook says is kept in the same way in a fiber.
+/// With OnCancel::ignore it goes on, and the interrupt hook is not asked. Of several the strongest
+/// counts.
 class Shield {
  public:
   explicit Shield(OnCancel shield) noexcept : before_(exchange(shield)) {
@@ -233,13 +231,8 @@ class Shield {
   Shield& operator=(const Shield&) = delete;
   ~Shield() { exchange(before_); }
 
-  /// In a fiber, throws in the next wait behind the shield what the interrupt hook has thrown here.
-  static void keep_answer(std::exception_ptr thrown) noexcept {
-    if (thread_waiter != nullptr) thread_waiter->keep_answer(std::move(thrown));
-  }
-
  private:
-  static OnCancel exchange(OnCancel shield) noexcept;
+  PLUG_FOR_FIBER static OnCancel exchange(OnCancel shield) noexcept;
 
   const OnCancel before_;
 };

@@ -32,11 +32,12 @@ enum Trait : unsigned {
   kTimed = 1,       ///< `make` heeds its timeout
   kNeedsNames = 2,  ///< needs the hosts file and the name server of the test
   kInFibersOnly = 4,
-  kToldLater = 8,         ///< nothing ends it early: the next wait of the caller is told
-  kNoHookOnThreads = 16,  ///< on a plain thread it is one call into libc
-  kEndsAtOnce = 32,       ///< ends when it is told, but the next wait of the caller is told
-  kHookLater = 64,        ///< the hook is asked in the next wait
-  kNotWokenByClose = 128  ///< on a plain thread without a timeout: a shutdown does not end it
+  kToldLater = 8,          ///< nothing ends it early: the next wait of the caller is told
+  kNoHookOnThreads = 16,   ///< on a plain thread it is one call into libc
+  kEndsAtOnce = 32,        ///< ends when it is told, but the next wait of the caller is told
+  kHookLater = 64,         ///< the hook is asked in the next wait
+  kNotWokenByClose = 128,  ///< on a plain thread without a timeout: a shutdown does not end it
+  kOnThreadsOnly = 256     ///< in a fiber the call does not wait there (fiber_server.hpp)
 };
 
 struct Scenario {
@@ -45,6 +46,8 @@ struct Scenario {
   std::string_view file;   ///< the source that waits
   unsigned traits;
   std::function<Wait(plug::Timeout)> make;
+  /// Where another fiber, which the call has started, waits at the same time. Empty: none.
+  std::string_view also = {};
 
   bool is(Trait trait) const { return (traits & trait) != 0; }
 };
@@ -53,6 +56,7 @@ std::vector<Scenario> of_sockets();
 std::vector<Scenario> of_streams();
 std::vector<Scenario> of_names();
 std::vector<Scenario> of_fibers();
+std::vector<Scenario> of_servers();
 
 // --- what several of them are made of ---
 

@@ -13,10 +13,12 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "support/blocked_thread.hpp"
 #include "support/dns.hpp"
 #include "support/errors.hpp"
 #include "support/namespaces.hpp"
@@ -336,15 +338,17 @@ TEST(SilentDns, AForkedChildBeginsWithoutThreadsAndLooksUpOnItsOwn) {
   in_own_network([] {
     SilentDnsServer server;
     // One look-up is under way, and as many as there may be wait for it to end.
-    std::vector<std::thread> callers;
+    std::vector<std::unique_ptr<BlockedThread>> callers;
     for (int i = 0; i < 20; ++i)
-      callers.emplace_back([] {
+      callers.push_back(std::make_unique<BlockedThread>([] {
         std::error_code error;
         getaddrinfo("parent.test", 80, AF::INET, SOCK::STREAM, 0, AI{}, 50, error);
         EXPECT_FALSE(error);
-      });
+      }));
     std::vector<SilentDnsServer::Query> queries;
     for (int i = 0; i < 16; ++i) queries.push_back(server.next());
+    // One that took memory at the fork would keep the address sanitizer's in the child.
+    for (const auto& caller : callers) EXPECT_TRUE(caller->wait_until_blocked());
     const int status = run_in_child([] {
       if (count_helpers() != 0) return 1;
       for (int i = 0; i < 3; ++i)
@@ -354,7 +358,7 @@ TEST(SilentDns, AForkedChildBeginsWithoutThreadsAndLooksUpOnItsOwn) {
     EXPECT_EQ(status, 0);
     for (const auto& query : queries) server.answer(query);
     for (int i = 16; i < 20; ++i) server.answer(server.next());
-    for (std::thread& caller : callers) caller.join();
+    for (const auto& caller : callers) caller->join();
   });
 }
 

@@ -50,7 +50,7 @@ class Pause {
   }
 
  private:
-  static constexpr std::int64_t kFirst = 250'000, kLongest = 200'000'000;  // nanoseconds
+  static constexpr std::int64_t kFirst = 250'000, kLongest = 256'000'000;  // nanoseconds
   static constexpr std::int64_t kGrowth = 4;
 
   std::int64_t length_ = kFirst;

@@ -428,9 +428,9 @@ std::string fault_of_both(const WaitCost& shorter, const WaitCost& longer, Lengt
   // What a call begins and ends with, a file that it opens, and the growing pauses between the
   // first attempts.
 #ifdef PLUG_SANITIZED  // which has calls of its own
-  constexpr long kAround = 200;
+  constexpr double kAround = 190;
 #else
-  constexpr long kAround = 45;
+  constexpr double kAround = 35;
 #endif
   for (const auto& fault : {fault_of(shorter, lengths.shorter), fault_of(longer, lengths.longer)})
     if (!fault.empty()) return fault;
@@ -440,7 +440,8 @@ std::string fault_of_both(const WaitCost& shorter, const WaitCost& longer, Lengt
       static_cast<double>(longer.calls - shorter.calls) > kCallsPerSecond * waiting + 2)
     return std::to_string(longer.calls - shorter.calls) + " system calls in " +
            std::to_string(waiting) + " s";
-  if (shorter.calls > kAround) return std::to_string(shorter.calls) + " system calls";
+  if (static_cast<double>(shorter.calls) > kCallsPerSecond * lengths.shorter + kAround)
+    return std::to_string(shorter.calls) + " system calls";
   return {};
 }
 

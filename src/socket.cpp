@@ -374,7 +374,7 @@ namespace {
                                                           detail::Deadline deadline,
                                                           std::error_code& error) {
   detail::Waiter& waiter = *detail::current_waiter();
-  if (!waiter.tells_of_data(size) || deadline.is_immediate() || state.descriptor.heeds_options())
+  if (!waiter.tells_of_data(size) || deadline.is_immediate() || state.descriptor.heeds_any())
     return std::nullopt;
   // A descriptor of which it is said again and again that there is something, and there is nothing,
   // is waited for as one that takes memory.
@@ -409,7 +409,7 @@ Bytes Socket::recv(std::ptrdiff_t size, MSG flags, std::error_code& error) {
   if (wanted == 0) return {};  // with an error or without, as in Python
   SocketState& state = live(state_);
   const detail::Deadline deadline = state.deadline();
-  if (detail::current_waiter() != nullptr && flags == MSG{} && !state.layer())
+  if (detail::current_waiter() != nullptr && flags == MSG{})
     if (auto data = recv_when_there_is(state, wanted, deadline, error)) return *std::move(data);
   detail::Scratch scratch(wanted);
   if ((flags & MSG::TRUNC) != MSG{}) [[unlikely]]

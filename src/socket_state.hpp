@@ -118,7 +118,7 @@ inline std::size_t count_of(long result, std::error_code& error) noexcept {
   return 0;
 }
 
-/// receive_some() and send_some() where there is a layer, or where the descriptor heeds options.
+/// receive_some() and send_some() for a descriptor that heeds_any().
 std::size_t receive_through(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
                             std::error_code& error);
 std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline deadline,
@@ -128,7 +128,7 @@ std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline
 [[gnu::always_inline]] inline std::size_t receive_some(SocketState& state, MutableBytes buffer,
                                                        int flags, Deadline deadline,
                                                        std::error_code& error) {
-  if (state.descriptor.heeds_options()) [[unlikely]]
+  if (state.descriptor.heeds_any()) [[unlikely]]
     return receive_through(state, buffer, flags, deadline, error);
   return count_of(
       transfer(state.descriptor, Op::Kind::receive, buffer.data(), buffer.size(), flags, deadline),
@@ -138,7 +138,7 @@ std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline
 /// One send: the count.
 inline std::size_t send_some(SocketState& state, BytesView data, int flags, Deadline deadline,
                              std::error_code& error) {
-  if (state.descriptor.heeds_options()) [[unlikely]]
+  if (state.descriptor.heeds_any()) [[unlikely]]
     return send_through(state, data, flags, deadline, error);
   return count_of(transfer(state.descriptor, Op::Kind::send, const_cast<char*>(data.data()),
                            data.size(), flags, deadline),
@@ -152,7 +152,7 @@ inline bool may_send_on(std::error_code& error) {
   return !error;
 }
 
-/// What is left of send_all() once `sent` bytes have gone.
+/// Continues send_all() after its first `sent` bytes.
 std::size_t send_rest(SocketState& state, BytesView data, std::size_t sent, int flags,
                       Deadline deadline, std::error_code& error);
 

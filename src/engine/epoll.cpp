@@ -455,7 +455,7 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
 /// What is made most, without all that others need.
 long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
                        int flags, Deadline deadline) {
-  if (flags != 0 || deadline.is_immediate() || descriptor.heeds_options() || faults != nullptr)
+  if (flags != 0 || deadline.is_immediate() || descriptor.heeds_any() || faults != nullptr)
       [[unlikely]]
     return Waiter::move(descriptor, kind, data, size, flags, deadline);
   const Descriptor::InFlight in_flight(descriptor, false);

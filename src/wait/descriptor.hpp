@@ -53,22 +53,22 @@ class PLUG_FOR_FIBER Descriptor {
   /// Tells it from every other descriptor that this process has had; above zero.
   std::uint64_t identity() const noexcept { return identity_; }
 
-  /// What makes its calls others than those of most sockets: options by which the system itself
-  /// waits otherwise, and which it does not heed where a call is never left to wait, and a layer.
+  /// Why its calls take a longer path: a layer, or an option that changes how long the system
+  /// waits, and that the system ignores for a call with MSG_DONTWAIT.
   enum Option : std::uint8_t {
-    kTimed = 1,     ///< it has been told how long (SO_RCVTIMEO, SO_SNDTIMEO)
-    kLowWater = 2,  ///< it has been told for how much (SO_RCVLOWAT)
-    kLayer = 4      ///< what its calls transfer is transformed
+    kTimed = 1,     ///< SO_RCVTIMEO or SO_SNDTIMEO has been set
+    kLowWater = 2,  ///< SO_RCVLOWAT has been set
+    kLayer = 4      ///< the socket has a layer (SocketState::set_layer)
   };
-  bool heeds_options() const noexcept { return options_.load(std::memory_order_relaxed) != 0; }
+  bool heeds_any() const noexcept { return options_.load(std::memory_order_relaxed) != 0; }
   bool heeds(Option option) const noexcept {
     return (options_.load(std::memory_order_relaxed) & option) != 0;
   }
   void heed(Option option) noexcept { options_.fetch_or(option, std::memory_order_relaxed); }
   /// For another descriptor of the same socket, or of one that has its options from it.
   void heed_as(const Descriptor& other) noexcept {
-    options_.store(other.options_.load(std::memory_order_relaxed) & ~kLayer,
-                   std::memory_order_relaxed);
+    for (const Option option : {kTimed, kLowWater})
+      if (other.heeds(option)) heed(option);
   }
 
   /// Whether it is known to be TCP, without asking the system. Told before it is used.

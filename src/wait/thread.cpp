@@ -225,7 +225,6 @@ long perform_other(Descriptor& descriptor, Op& op, Deadline deadline) {
 long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
                    Deadline deadline, long result, bool wait_first) {
   if (result == kNotTried) {
-    op.flags |= sys::kDontWait;
     // poll() waits for as much as the option says, and the call itself does not.
     wait_first = descriptor.heeds(Descriptor::kLowWater) && !deadline.is_immediate() &&
                  op.kind <= Op::Kind::receive_message && events_of(op, 0) == sys::kIn;

@@ -165,7 +165,7 @@ inline long attempt(int fd, Op& op) noexcept { return attempt(op.kind, fd, op); 
 /// perform() on a plain thread of the operations whose calls take no flags, or that make none.
 PLUG_FOR_FIBER long perform_other(Descriptor& descriptor, Op& op, Deadline deadline);
 
-/// No result: there has been no attempt, since the descriptor heeds_options().
+/// Instead of a result: there was no attempt, since the descriptor heeds_any().
 inline constexpr long kNotTried = -16384;
 
 /// What is left of perform() on a plain thread when the first attempt gave `result`, no count above
@@ -189,7 +189,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
     return -EBADF;
   // With a deadline the descriptor is in non-blocking mode, unless a duplicate has changed that.
   if (!deadline.is_none()) op.flags |= sys::kDontWait;
-  const bool heeds = !deadline.is_none() && descriptor.heeds_options();
+  const bool heeds = !deadline.is_none() && descriptor.heeds_any();
   const long result = heeds ? kNotTried : attempt(kind, in_flight.fd(), op);
   if (result > 0) [[likely]]
     return result;
@@ -197,7 +197,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
 }
 
 /// perform() of a receive or a send, which describes the operation only when the first attempt does
-/// not do; of a descriptor that does not heed options.
+/// not do. Not for a descriptor that heeds_any().
 [[gnu::always_inline]] inline long transfer(Descriptor& descriptor, Op::Kind kind, void* data,
                                             std::size_t size, int flags, Deadline deadline) {
   if (thread_waiter != nullptr) [[unlikely]]

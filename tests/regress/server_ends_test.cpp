@@ -577,13 +577,20 @@ class HandlersWithStopCallbacks : public OnEngine {
       request->recv(1);
     });
     server.daemon_threads = daemons;
+    serve_clients(server, 4, serve_as, stop);
+    return told;
+  }
+
+  /// Serves as `serve_as` does so many clients, which the server greets, and ends it by `stop`.
+  template <class Serve, class Stop>
+  void serve_clients(FiberTCPServer& server, int count, Serve serve_as, Stop stop) {
     std::stop_source stopping;
     server.run_options = {.engine = GetParam(), .stop = stopping.get_token()};
     alarm(30);
     {
-      std::jthread clients([&] {
+      const std::jthread clients([&] {
         std::vector<Socket> all;
-        for (int i = 0; i < 4; ++i) {
+        for (int i = 0; i < count; ++i) {
           all.push_back(client_of(server.server_address));
           EXPECT_EQ(all.back().recv(1), "!");
         }
@@ -593,7 +600,6 @@ class HandlersWithStopCallbacks : public OnEngine {
       serve_as(server);
     }
     alarm(0);
-    return told;
   }
 };
 PLUG_ON_EACH_ENGINE(HandlersWithStopCallbacks);
@@ -689,22 +695,7 @@ TEST_P(HandlersWithStopCallbacks, MayEndEachOther) {
       std::erase(handled, &request.socket());
     });
     server.daemon_threads = true;
-    std::stop_source stopping;
-    server.run_options = {.engine = GetParam(), .stop = stopping.get_token()};
-    alarm(30);
-    {
-      std::jthread clients([&, &stop = stop] {
-        std::vector<Socket> all;
-        for (int i = 0; i < 8; ++i) {
-          all.push_back(client_of(server.server_address));
-          EXPECT_EQ(all.back().recv(1), "!");
-        }
-        stop(server, stopping);
-        for (Socket& one : all) EXPECT_EQ(one.recv(1), "");
-      });
-      serve_as(server);
-    }
-    alarm(0);
+    serve_clients(server, 8, serve_as, stop);
     EXPECT_EQ(told, 1);
   }
 }

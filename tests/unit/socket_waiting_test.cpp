@@ -19,7 +19,9 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -61,14 +63,16 @@ void set_time(Socket& sock, SO name, std::chrono::milliseconds time) {
 /// Closes the peer of a call that hangs.
 std::jthread rescue_from(Socket& peer) {
   return std::jthread([&peer](const std::stop_token& stop) {
-    const auto late = Clock::now() + kLate;
-    while (!stop.stop_requested() && Clock::now() < late) std::this_thread::sleep_for(5ms);
+    std::mutex mutex;
+    std::condition_variable_any ended;
+    std::unique_lock lock(mutex);
+    ended.wait_for(lock, stop, kLate, [] { return false; });
     if (!stop.stop_requested()) peer.close();
   });
 }
 
 /// That a receive without anything to receive ends as the socket's SO_RCVTIMEO has it.
-void expect_timed(Socket& sock, Socket& peer) {
+void expect_timed_receive(Socket& sock, Socket& peer) {
   const auto begin = Clock::now();
   const std::jthread rescue = rescue_from(peer);
   EXPECT_EQ(number_of_error<BlockingIOError>([&] { sock.recv(1); }), EAGAIN);
@@ -85,59 +89,55 @@ void expect_timed_send(Socket& sock, Socket& peer) {
             EAGAIN);
 }
 
-TEST(ReceiveTimeOption, CountsOnADuplicate) {
-  auto [sock, peer] = tcp_pair();
-  set_time(sock, SO::RCVTIMEO, kSoon);
-  Socket copy = sock.dup();
-  expect_timed(copy, peer);
+struct TimeOption {
+  SO name;
+  void (*expect_timed)(Socket& sock, Socket& peer);
+};
+constexpr TimeOption kTimeOptions[] = {{SO::RCVTIMEO, expect_timed_receive},
+                                       {SO::SNDTIMEO, expect_timed_send}};
+
+TEST(TimeOptions, CountOnADuplicate) {
+  for (const TimeOption& option : kTimeOptions) {
+    auto [sock, peer] = tcp_pair();
+    set_time(sock, option.name, kSoon);
+    Socket copy = sock.dup();
+    option.expect_timed(copy, peer);
+  }
 }
 
-TEST(ReceiveTimeOption, CountsOnWhatAListenerAccepts) {
-  Socket listener = tcp_listener();
-  set_time(listener, SO::RCVTIMEO, kSoon);
-  Socket client = create_connection(HostPort{"127.0.0.1", listener.getsockname().port()});
-  auto [sock, peer] = listener.accept();
-  expect_timed(sock, client);
+TEST(TimeOptions, CountOnWhatAListenerAccepts) {
+  for (const TimeOption& option : kTimeOptions) {
+    Socket listener = tcp_listener();
+    set_time(listener, option.name, kSoon);
+    Socket client = create_connection(HostPort{"127.0.0.1", listener.getsockname().port()});
+    auto [sock, peer] = listener.accept();
+    option.expect_timed(sock, client);
+  }
 }
 
-TEST(ReceiveTimeOption, CountsOnAnAdoptedDescriptor) {
+TEST(TimeOptions, CountOnAnAdoptedDescriptor) {
+  for (const TimeOption& option : kTimeOptions) {
+    auto [sock, peer] = tcp_pair();
+    set_time(sock, option.name, kSoon);
+    Socket adopted(Fileno{sock.detach()});
+    option.expect_timed(adopted, peer);
+  }
+}
+
+TEST(TimeOptions, CountOnACopyFromADescriptor) {
   auto [sock, peer] = tcp_pair();
   set_time(sock, SO::RCVTIMEO, kSoon);
   Socket copy = fromfd(sock.fileno(), sock.family(), sock.type());
-  expect_timed(copy, peer);
-  Socket adopted(Fileno{sock.detach()});
-  expect_timed(adopted, peer);
+  expect_timed_receive(copy, peer);
 }
 
-TEST(ReceiveTimeOption, MayBeLongerThanNanosecondsCount) {
+TEST(TimeOptions, MayBeLongerThanNanosecondsCount) {
   auto [sock, peer] = tcp_pair();
   // In nanoseconds, without the upper bits of that, one millisecond.
   const timeval value{std::int64_t{1} << 55, 1'000};
   sock.setsockopt(SOL::SOCKET, SO::RCVTIMEO, BytesView(&value, sizeof value));
   const auto data = soon([&peer = peer] { peer.send("abc"); });
   EXPECT_EQ(sock.recv(8), "abc");
-}
-
-TEST(SendTimeOption, CountsOnADuplicate) {
-  auto [sock, peer] = tcp_pair();
-  set_time(sock, SO::SNDTIMEO, kSoon);
-  Socket copy = sock.dup();
-  expect_timed_send(copy, peer);
-}
-
-TEST(SendTimeOption, CountsOnWhatAListenerAccepts) {
-  Socket listener = tcp_listener();
-  set_time(listener, SO::SNDTIMEO, kSoon);
-  Socket client = create_connection(HostPort{"127.0.0.1", listener.getsockname().port()});
-  auto [sock, peer] = listener.accept();
-  expect_timed_send(sock, client);
-}
-
-TEST(SendTimeOption, CountsOnAnAdoptedDescriptor) {
-  auto [sock, peer] = tcp_pair();
-  set_time(sock, SO::SNDTIMEO, kSoon);
-  Socket adopted(Fileno{sock.detach()});
-  expect_timed_send(adopted, peer);
 }
 
 TEST(LowWaterMark, IsWaitedForWithATimeout) {

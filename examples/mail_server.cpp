@@ -80,7 +80,7 @@ std::string take_path(std::string_view& text) {
   std::size_t end = 1;
   while (end < text.size() && (quoted || (text[end] != '>' && text[end] != ' '))) {
     if (text[end] == '"') quoted = !quoted;
-    end += quoted && text[end] == '\\' ? 2 : 1;
+    end += quoted && text[end] == '\\' ? 2U : 1U;
   }
   if (!text.starts_with('<') || end >= text.size() || text[end] != '>')
     throw Refusal("501 a path is <user@host>, in these brackets");

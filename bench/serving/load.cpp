@@ -281,7 +281,7 @@ class Bulk {
     Count done = 0;
     while (done < limit.count && nanoseconds(CLOCK_MONOTONIC) < limit.time) {
       send_whole(fd, data_.data(), data_.size());
-      done += kPiece / 1024;
+      done += Count{kPiece / 1024};
     }
     checked(shutdown(fd, SHUT_WR), "shutdown");
     unsigned char answer[8] = {};

@@ -102,7 +102,7 @@ int go_deep(int levels, const std::function<void()>& at_the_bottom) {
 }
 
 TEST(StackSize, IsRoundedUpAndHasABound) {
-  for (const std::size_t size : {0, 1, 20'000})
+  for (const std::size_t size : {0U, 1U, 20'000U})
     fiber::run([] { EXPECT_EQ(fiber::spawn([] { return 1; }).join(), 1); }, {.stack_size = size});
   EXPECT_THAT(text_of_error<ValueError>([] { fiber::run([] {}, {.stack_size = SIZE_MAX}); }),
               HasSubstr(std::to_string(SIZE_MAX)));

@@ -26,7 +26,7 @@ using detail::sys::processors_of_quota;
 bool bind_to_one() {
   cpu_set_t all;
   if (sched_getaffinity(0, sizeof all, &all) != 0) return false;
-  int first = 0;
+  std::size_t first = 0;
   while (!CPU_ISSET(first, &all)) ++first;
   cpu_set_t one;
   CPU_ZERO(&one);

@@ -13,8 +13,7 @@
 //     when the deadline passed; below kStopped when the interrupt hook has ended the call. errno
 //     itself means nothing across perform().
 //  2. Deadline::none() waits for ever; Deadline::immediate() never waits and gives -EAGAIN
-//  (connect:
-//     -EINPROGRESS); any other gives kTimedOut once it has passed, not before.
+//     (connect: -EINPROGRESS); any other gives kTimedOut once it has passed, not before.
 //  3. EINTR is not given back: interrupted() is asked, and unless it says otherwise the operation
 //     goes on with the time that is left. An interrupted connect is waited for, not begun again.
 //  4. When the Descriptor closes meanwhile the result is -EBADF, promptly, and the descriptor's
@@ -25,10 +24,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <span>
 #include <system_error>
-#include <utility>
 
 #include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"

@@ -206,6 +206,11 @@ def greet(conn):
     conn.sendall(b"Thank you for connecting")
 
 
+def greet_and_repeat(conn):
+    conn.sendall(b"hello")
+    each_chunk(bytes)(conn)
+
+
 # --- clients under fault ---
 
 
@@ -471,6 +476,9 @@ SCENARIOS = {
     ),
     "greeting_client": client(
         "greeting_client", Peer(serving, greet), ["Thank you for connecting"], stdin=b""
+    ),
+    "select_client": client(
+        "select_client", Peer(serving, greet_and_repeat), ["hello", "one line", "another"]
     ),
     "command_client": client(
         "command_client",

@@ -98,6 +98,7 @@ struct HandlerFibers::Impl {
   static void begin_or_fail(const Call& call, Request& request,
                             const Address& client_address) noexcept;
   static void shut_down(const Call& call, Request& request, const Address& client_address) noexcept;
+  static bool set_aside(const Call& call, Request& request, const Address& client_address) noexcept;
   static bool watch(const Call& call, Request& request, const Address& client_address);
   std::vector<Aside> take_aside();
   void take_up_again();
@@ -116,6 +117,7 @@ struct HandlerFibers::Impl {
   std::size_t waited = 0;  // of them
   SleeperList waiting;
   std::vector<Aside> aside;
+  bool closed = false;  // what is silent has nothing to wait for any more
   const std::uint32_t generation = sys::fork_generation();
 };
 
@@ -244,14 +246,24 @@ void HandlerFibers::Impl::Silence::is_set_aside() noexcept {
   const Address client_address = client_address_.get();
   Request request = take_request();
   delete this;
-  try {
-    const std::lock_guard lock(call.fibers.mutex);
-    call.fibers.aside.push_back({call.server, call.main, call.waited, Request(), client_address});
-    call.fibers.aside.back().request = std::move(request);
-  } catch (const std::bad_alloc&) {
-    return shut_down(call, request, client_address);
-  }
+  if (!set_aside(call, request, client_address)) return shut_down(call, request, client_address);
   leave(call);
+}
+
+/// Whether the next serving takes it up; it does not once the server is closed, or where there is
+/// no memory for it.
+bool HandlerFibers::Impl::set_aside(const Call& call, Request& request,
+                                    const Address& client_address) noexcept {
+  Impl& fibers = call.fibers;
+  const std::lock_guard lock(fibers.mutex);
+  if (fibers.closed) return false;
+  try {
+    fibers.aside.push_back({call.server, call.main, call.waited, Request(), client_address});
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  fibers.aside.back().request = std::move(request);
+  return true;
 }
 
 /// Of one that no fiber handles.
@@ -525,12 +537,15 @@ void HandlerFibers::close_silent() noexcept {
 void HandlerFibers::join() {
   leave_to_parent();
   if (impl_->handles_here()) throw RuntimeError("cannot join current fiber");
+  {
+    // A thread whose serving the closing ends closes what is silent there, from now on.
+    const std::lock_guard lock(impl_->mutex);
+    impl_->closed = true;
+  }
   close_silent();
   impl_->close_aside();
   const long waited = impl_->wait([this] { return impl_->waited == 0; });
   if (waited < 0) throw_if(error_from(waited), "waiting for the handlers of a server");
-  // Another thread, whose serving the closing has ended, has set aside what was silent there.
-  impl_->close_aside();
 }
 
 void HandlerFibers::end() noexcept {

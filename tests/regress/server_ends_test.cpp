@@ -557,6 +557,18 @@ TEST(AFiberServer, ClosesTheSilentClientsOfACallThatItsClosingEnds) {
   EXPECT_EQ(client.recv(1), "");
 }
 
+TEST(AFiberServer, ClosesTheSilentClientsOfAServingThatEndsAfterItsClosing) {
+  FiberTCPServer server(kAnyPort, [](Request&, const Address&, BaseServer&) {});
+  server.start_at_first_byte = true;
+  server.daemon_threads = true;  // server_close() does not wait for them
+  Socket client = client_of(server.server_address);
+  client.settimeout(5);
+  BlockedThread handling([&] { EXPECT_THROW(server.handle_request(), OSError); });
+  EXPECT_TRUE(handling.wait_until_blocked());
+  server.server_close();
+  EXPECT_EQ(client.recv(1), "");
+}
+
 // --- callbacks that wait ---
 
 class HandlersWithStopCallbacks : public OnEngine {

@@ -554,8 +554,9 @@ std::string find_iconv_name(const std::string& name) {
 
 /// The rows of a table, which is sorted by encodings, that are of one.
 std::span<const Deviation> rows_of(std::span<const Deviation> table, std::string_view encoding) {
-  const auto [first, last] = std::ranges::equal_range(table, encoding, {}, &Deviation::encoding);
-  return {first, last};
+  // Not equal_range(), whose result clang 14 does not compile.
+  return {std::ranges::lower_bound(table, encoding, {}, &Deviation::encoding),
+          std::ranges::upper_bound(table, encoding, {}, &Deviation::encoding)};
 }
 
 }  // namespace

@@ -15,10 +15,10 @@ def sections():
     rows = {}
     for line in (ROOT / "docs/conformance.md").read_text().splitlines():
         if line.startswith("## "):
-            module = rows.setdefault(line[3:], {})
+            module = line[3:]
         elif line.startswith("| `"):
             original, port = (cell.strip() for cell in line.strip("|").split("|"))
-            module[original.strip("`")] = port
+            rows.setdefault(module, {})[original.strip("`")] = port
     return rows
 
 

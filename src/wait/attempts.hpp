@@ -107,6 +107,8 @@ class Attempts {
     return Next::try_again;
   }
   bool waited() const noexcept { return waited_; }
+  /// An attempt that was interrupted has shown nothing.
+  void interrupted() noexcept { waited_ = false; }
 
   /// The wait has ended with these events. When it was said that there is room, another attempt in
   /// vain shows that this means nothing.

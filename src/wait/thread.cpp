@@ -238,6 +238,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
       if (descriptor.closed()) return -EBADF;
       if (!deadline.is_immediate() && deadline.remaining() == 0) return kTimedOut;
       if (!wait_first) continue;
+      attempts.interrupted();
     } else {
       const bool would_wait = result == -EAGAIN || (found_nothing_urgent(op, result) &&
                                                     !deadline.is_immediate() && !attempts.waited());

@@ -1,5 +1,5 @@
-// What plug makes of answers that the system gives rarely, and what it asks. This program has
-// getaddrinfo(), getnameinfo() and connect() of its own, in place of the C library's.
+// Tests rare answers of the system, and the questions that plug asks. This program replaces
+// getaddrinfo(), getnameinfo(), connect(), accept4() and recv() of the C library.
 
 #include <plug/error.hpp>
 #include <plug/resolve.hpp>
@@ -28,6 +28,7 @@ namespace {
 
 bool broken = false;  // the resolver
 std::vector<sockaddr_in6> connected;
+int interruptions = 0;  // of accept4() and recv(), still to come
 
 template <class Function>
 Function* libc(const char* name) {
@@ -57,6 +58,25 @@ extern "C" int connect(int fd, const sockaddr* address, socklen_t size) {
   return static_cast<int>(::syscall(SYS_connect, fd, address, size));
 }
 
+extern "C" int accept4(int fd, sockaddr* __restrict address, socklen_t* __restrict size,
+                       int flags) {
+  if (interruptions > 0) {
+    --interruptions;
+    errno = EINTR;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_accept4, fd, address, size, flags));
+}
+
+extern "C" ssize_t recv(int fd, void* data, std::size_t size, int flags) {
+  if (interruptions > 0) {
+    --interruptions;
+    errno = EINTR;
+    return -1;
+  }
+  return ::syscall(SYS_recvfrom, fd, data, size, flags, nullptr, nullptr);
+}
+
 namespace plug {
 namespace {
 
@@ -82,6 +102,30 @@ TEST_F(BrokenResolver, IsAnErrorAlsoWhereItSaysNoNumber) {
   EXPECT_THROW(getaddrinfo("name.invalid", 80), gaierror);
   errno = EBADF;
   EXPECT_THROW(getnameinfo(Address::parse("127.0.0.1:80"), NI{}), gaierror);
+}
+
+TEST(SeveralInterruptions, DelayNoConnectionThatIsThere) {
+  Socket listener = tcp_listener();
+  listener.settimeout(20);
+  Socket client(AF::INET);
+  client.connect(listener.getsockname());
+  interruptions = 4;
+  std::error_code error;
+  listener.accept(error);
+  EXPECT_FALSE(error) << error.message();
+  EXPECT_EQ(interruptions, 0);
+}
+
+TEST(SeveralInterruptions, DelayNoDataThatIsThere) {
+  auto [reader, writer] = socketpair();
+  reader.settimeout(20);
+  reader.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 2);
+  writer.sendall("ab");
+  interruptions = 4;
+  std::error_code error;
+  EXPECT_EQ(reader.recv(2, MSG{}, error), "ab");
+  EXPECT_FALSE(error) << error.message();
+  EXPECT_EQ(interruptions, 0);
 }
 
 TEST(UnixNames, AreGivenWhole) {

@@ -1,33 +1,34 @@
 #pragma once
 
-// Socket: one end of a network conversation. Python's socket.socket, typed and RAII.
+// Socket: one end of a network connection. Python's socket.socket, typed and RAII.
 //
 //   Socket server = create_server({"127.0.0.1", 8000});
 //   auto [conn, peer] = server.accept();
 //   conn.settimeout(2.5);
 //   for (Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096)) conn.sendall(data);
 //
-// Every call that does I/O comes twice: the plain form throws (error.hpp says what); the form whose
-// last parameter is a std::error_code& does not throw for a failed operation, stores the error, and
-// returns what was done: the count so far, an empty value, or a closed socket.
+// Every call that performs I/O has two forms. The plain form throws (see error.hpp). The form whose
+// last parameter is a std::error_code& does not throw for a failed operation: it stores the error
+// and returns the result so far: a count, an empty value, or a closed socket.
 //
-// Waiting. A call on a socket without a time-out blocks. With a time-out of t each call takes t at
-// most, however many pieces it needs (sendall has one deadline for all of its data), and ends in
-// TimeoutError; with zero it never waits and ends in BlockingIOError. A signal that interrupts a
-// call does not end it: the call goes on with the time that is left (PEP 475,
-// set_interrupt_hook()). SIGPIPE is never raised: writing to a closed peer is BrokenPipeError.
+// Timeouts. Without a timeout, a call blocks. With a timeout, a call takes at most that long, even
+// if it needs several system calls (sendall() has one deadline for all of its data), and then
+// throws TimeoutError. With a timeout of zero, a call never blocks; it throws BlockingIOError
+// instead. Inside a fiber, a blocking call suspends only that fiber. A signal does not end a call:
+// the call continues with the remaining time (PEP 475, set_interrupt_hook()). SIGPIPE is never
+// raised; sending to a closed peer throws BrokenPipeError.
 //
-// Threads. Different threads may use one socket at once, each call as safe as the system call
-// behind it: one may receive while another sends, and any may close(). Moving or destroying the
-// Socket object itself needs the caller's own order.
+// Thread safety. Several threads may use one socket at the same time; each call is as safe as the
+// system call behind it. One thread may receive while another sends, and any thread may close().
+// Moving or destroying the Socket object requires synchronization by the caller.
 //
-// Closing while others wait. close() ends what other threads have in flight on this very object
-// with OSError EBADF, and the descriptor's number is not given back to the system before the last
-// of them has left. Calls that have a time-out are woken directly. A call without one sits in the
-// kernel; close() wakes it by shutting the connection down, which also ends it for duplicates of
-// the descriptor in this or other processes; close() never shuts down when no such call is in
-// flight. Shutting down wakes TCP, UDP and Unix sockets, accept() included; on raw, packet and
-// netlink sockets a call without a time-out stays until something arrives.
+// Closing. close() ends the calls that other threads have in flight on this object: they throw
+// OSError EBADF. The descriptor itself closes after the last of them has returned, so its number
+// cannot be reused before. Calls with a timeout are woken directly. A call without one is blocked
+// in the kernel; close() wakes it by shutting the connection down, which also affects duplicates of
+// the descriptor in this and other processes. If no such call is in flight, close() does not shut
+// down. A shutdown wakes calls on TCP, UDP and Unix sockets, including accept(). On raw, packet and
+// netlink sockets, a call without a timeout stays blocked until something arrives.
 //
 // Python: https://docs.python.org/3/library/socket.html#socket-objects
 
@@ -64,98 +65,100 @@ struct SocketAccess;
 
 namespace plug {
 
-/// A descriptor that a Socket is to take over. Python: the fileno argument of socket.socket().
+/// A file descriptor for a Socket to take over. Python: the fileno argument of socket.socket().
 struct Fileno {
   int value;
 };
 
 class Socket {
  public:
-  /// A new socket, close-on-exec, with the default time-out (getdefaulttimeout(); zero when `type`
-  /// has SOCK::NONBLOCK). Throws OSError.
+  /// Creates a socket that is close-on-exec and has the default timeout (getdefaulttimeout(), or
+  /// zero if `type` contains SOCK::NONBLOCK). Throws OSError.
   explicit Socket(AF family = AF::INET, SOCK type = SOCK::STREAM, Protocol proto = 0);
   Socket(AF family, SOCK type, Protocol proto, std::error_code& error);
 
-  /// Takes over a descriptor, which is left as it is (inheritability included) and is closed with
-  /// this object. What is not given is read from it. Throws ValueError for a negative number,
-  /// OSError (EBADF, ENOTSOCK) for one that is no socket; the descriptor then stays the caller's.
+  /// Takes over a file descriptor and closes it with this object. The socket has the default
+  /// timeout; the descriptor's inheritability does not change. Reads family, type and proto from it
+  /// unless they are given. Throws ValueError if the number is negative, OSError (EBADF, ENOTSOCK)
+  /// if it is not a socket; the caller then still owns it.
   explicit Socket(Fileno fileno, std::optional<AF> family = {}, std::optional<SOCK> type = {},
                   std::optional<Protocol> proto = {});
   Socket(Fileno fileno, std::optional<AF> family, std::optional<SOCK> type,
          std::optional<Protocol> proto, std::error_code& error);
 
-  /// A moved-from socket is closed.
+  /// Leaves `other` closed.
   Socket(Socket&& other) noexcept = default;
   Socket& operator=(Socket&& other) noexcept {
     const Socket old(std::move(*this));
     state_ = std::move(other.state_);
     return *this;
   }
-  /// close(), without its errors.
+  /// Closes the socket, ignoring errors.
   ~Socket() {
     if (state_) close_quietly();
   }
 
   // --- naming and connecting ---
 
-  /// Gives the socket its own address. Throws OSError naming the address.
+  /// Binds the socket to a local address. Throws OSError naming the address.
   void bind(const AddressLike& address);
   void bind(const AddressLike& address, std::error_code& error);
 
-  /// Takes connections from now on; up to `backlog` of them wait for accept(). Below zero is zero;
-  /// the system caps it silently (net.core.somaxconn).
+  /// Starts to accept connections, with a queue of up to `backlog` of them. A negative backlog is
+  /// taken as zero. The system silently limits the backlog (net.core.somaxconn).
   void listen(int backlog = 128);
   void listen(int backlog, std::error_code& error);
 
-  /// The next connection and its peer's address. The new socket is close-on-exec; it has the
-  /// default time-out when one is set, and blocks otherwise.
+  /// Waits for a connection. Returns a new socket for it and the peer's address. The new socket is
+  /// close-on-exec and has the default timeout (getdefaulttimeout()).
   std::pair<Socket, Address> accept();
   std::pair<Socket, Address> accept(std::error_code& error);
 
-  /// Connects, within the time-out. Throws OSError naming the address; a name that is not found is
-  /// gaierror. Without a time-out to wait (zero): BlockingIOError EINPROGRESS, or EAGAIN where a
-  /// Unix listener has no room.
+  /// Connects within the timeout, which includes the lookup of a host name. Throws OSError naming
+  /// the address, gaierror if the name is not found. With a timeout of zero, throws
+  /// BlockingIOError: EINPROGRESS, or EAGAIN if the queue of a Unix listener is full.
   void connect(const AddressLike& address);
   void connect(const AddressLike& address, std::error_code& error);
 
-  /// As connect(), but the system's number is returned: 0 when connected, EINPROGRESS when begun,
-  /// EAGAIN when the time-out ran out. Names that are not found still throw.
+  /// Like connect(), but returns the error number: 0 when connected, EINPROGRESS when in progress,
+  /// EAGAIN after a timeout. Still throws if a host name is not found.
   int connect_ex(const AddressLike& address);
 
-  /// Ends one half of the connection or both: the peer reads the end of the stream after WR.
+  /// Shuts down one half of the connection or both. After SHUT::WR the peer reads end of stream.
   void shutdown(SHUT how);
   void shutdown(SHUT how, std::error_code& error);
 
-  /// Idempotent. The descriptor closes now, or, while files of makefile() are open, with the last
-  /// of them. Throws OSError when the system reports an error (except ECONNRESET); the descriptor
-  /// is gone all the same.
+  /// Closes the socket. May be called again. If files made by makefile() are open, the descriptor
+  /// closes with the last of them. Throws OSError if the system reports an error other than
+  /// ECONNRESET; the descriptor is closed even then.
   void close();
   void close(std::error_code& error);
 
-  /// Gives the descriptor to the caller and forgets it; -1 when closed already.
+  /// Gives up the descriptor without closing it and returns it; -1 if already closed.
   int detach() noexcept;
 
-  /// A second socket over a duplicate of the descriptor, close-on-exec, with the same time-out.
+  /// Returns a socket with a close-on-exec duplicate of the descriptor and the same timeout.
   Socket dup() const;
   Socket dup(std::error_code& error) const;
 
   // --- receiving ---
 
-  /// Up to `size` bytes; empty at the end of the stream, and at once when `size` is 0. With
-  /// MSG::OOB and a time-out it waits for the urgent byte. With MSG::TRUNC a TCP socket drops what
-  /// it would have returned: as many zeros are. Throws ValueError when size < 0.
+  /// Receives up to `size` bytes. Returns an empty result at the end of the stream, and at once if
+  /// `size` is 0. With MSG::OOB and a timeout, waits for urgent data. With MSG::TRUNC, TCP discards
+  /// the data, and recv() returns as many zeros. Throws ValueError if size < 0.
   Bytes recv(std::ptrdiff_t size, MSG flags = MSG{});
   Bytes recv(std::ptrdiff_t size, MSG flags, std::error_code& error);
 
-  /// Receives into the caller's memory; `size` 0 is the whole buffer. Returns the count, 0 at the
-  /// end of the stream, and at once for an empty buffer. Throws ValueError when size < 0 or above
-  /// the buffer's.
+  /// Receives into the caller's memory: up to `size` bytes, or the whole buffer if `size` is 0.
+  /// Returns the number of bytes; 0 at the end of the stream, and at once if the buffer is empty.
+  /// Throws ValueError if size < 0 or if the buffer is smaller than `size`.
   std::size_t recv_into(MutableBytes buffer, std::ptrdiff_t size = 0, MSG flags = MSG{});
   std::size_t recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags,
                         std::error_code& error);
 
-  /// As recv() and recv_into(), with the sender's address (not there on a connected stream). Of a
-  /// datagram longer than `size` the rest is lost. Of size 0 they wait for a datagram and drop it.
+  /// Like recv() and recv_into(), but also return the sender's address (empty on a connected
+  /// stream). The part of a datagram beyond `size` is lost. recvfrom(0), and recvfrom_into() with
+  /// an empty buffer, wait for a datagram and discard it.
   std::pair<Bytes, Address> recvfrom(std::ptrdiff_t size, MSG flags = MSG{});
   std::pair<Bytes, Address> recvfrom(std::ptrdiff_t size, MSG flags, std::error_code& error);
   std::pair<std::size_t, Address> recvfrom_into(MutableBytes buffer, std::ptrdiff_t size = 0,
@@ -163,16 +166,17 @@ class Socket {
   std::pair<std::size_t, Address> recvfrom_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags,
                                                 std::error_code& error);
 
-  /// Receives up to `size` bytes and, in room for `ancsize` bytes (the sum of the CMSG_SPACE_() of
-  /// what is expected), ancillary data (ancillary.hpp). Descriptors that arrive are inheritable
-  /// unless `flags` have MSG::CMSG_CLOEXEC; without room for them the kernel closes them. Throws
-  /// ValueError when size < 0, or ancsize < 0 or beyond a C int. recvmsg(2).
+  /// Receives up to `size` bytes and, in `ancsize` bytes of space, ancillary data (ancillary.hpp).
+  /// `ancsize` is the sum of CMSG_SPACE_() of the expected items; the kernel closes file
+  /// descriptors that do not fit. Received descriptors are inheritable unless `flags` contains
+  /// MSG::CMSG_CLOEXEC. Throws ValueError if size < 0, or if ancsize is negative or exceeds a C
+  /// int. recvmsg(2).
   ReceivedMessage recvmsg(std::ptrdiff_t size, std::ptrdiff_t ancsize = 0, MSG flags = MSG{});
   ReceivedMessage recvmsg(std::ptrdiff_t size, std::ptrdiff_t ancsize, MSG flags,
                           std::error_code& error);
 
-  /// As recvmsg(), into the caller's memory: sock.recvmsg_into({header, body}). More than 1024
-  /// buffers are OSError EMSGSIZE.
+  /// Like recvmsg(), but into the caller's memory: sock.recvmsg_into({header, body}). Throws
+  /// OSError EMSGSIZE for more than 1024 buffers.
   ReceivedInto recvmsg_into(const MutableBuffers& buffers, std::ptrdiff_t ancsize = 0,
                             MSG flags = MSG{});
   ReceivedInto recvmsg_into(const MutableBuffers& buffers, std::ptrdiff_t ancsize, MSG flags,
@@ -180,24 +184,24 @@ class Socket {
 
   // --- sending ---
 
-  /// Sends what fits now and returns how much that was: on a stream it may be less than all.
+  /// Sends as much as the system takes at once and returns the count. A stream may take only part.
   std::size_t send(BytesView data, MSG flags = MSG{});
   std::size_t send(BytesView data, MSG flags, std::error_code& error);
 
-  /// Sends everything, within one deadline. When it throws, how much was sent is not known; the
-  /// form with an error code returns it.
+  /// Sends all of the data, with one deadline. If it throws, part of the data may have been sent;
+  /// the form with an error code returns how much.
   void sendall(BytesView data, MSG flags = MSG{});
   std::size_t sendall(BytesView data, MSG flags, std::error_code& error);
 
-  /// Sends one datagram to an address. Returns the count.
+  /// Sends one datagram to an address and returns the number of bytes sent.
   std::size_t sendto(BytesView data, const AddressLike& address);
   std::size_t sendto(BytesView data, MSG flags, const AddressLike& address);
   std::size_t sendto(BytesView data, MSG flags, const AddressLike& address, std::error_code& error);
 
-  /// Sends the bytes of all `buffers` as one message, with ancillary data (ancillary.hpp) beside
-  /// them; on a stream it may send less than all of the bytes. To an address, unless that is not
-  /// there (Address{}). Returns the count of bytes. Throws OSError: EMSGSIZE for more than 1024
-  /// buffers, "too much ancillary data" for more than a C int counts. sendmsg(2).
+  /// Sends the bytes of all `buffers` as one message, together with ancillary data (ancillary.hpp),
+  /// to `address` unless that is empty (Address{}). Returns the number of bytes sent; a stream may
+  /// take only part of them. Throws OSError: EMSGSIZE for more than 1024 buffers, "too much
+  /// ancillary data" if its size exceeds a C int. sendmsg(2).
   std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata = {},
                       MSG flags = MSG{});
   std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata, MSG flags,
@@ -207,24 +211,23 @@ class Socket {
   std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata, MSG flags,
                       const AddressLike& address, std::error_code& error);
 
-  /// Sends data to the kernel's cryptography, on what accept() of an AF::ALG socket gave: `op` is
-  /// ALG::OP_ENCRYPT or ALG::OP_DECRYPT (family_constants.hpp).
+  /// Sends data to the kernel's crypto API, on a socket returned by accept() of an AF::ALG socket.
+  /// `op` is ALG::OP_ENCRYPT or ALG::OP_DECRYPT (family_constants.hpp).
   std::size_t sendmsg_afalg(ALG op, const Buffers& buffers = {}, const AfalgOptions& options = {});
   std::size_t sendmsg_afalg(ALG op, const Buffers& buffers, const AfalgOptions& options,
                             std::error_code& error);
 
-  /// Sends a file, from `offset` on, up to its end or `count` bytes, and returns how many that
-  /// were; the form with an error code also says so when it fails. The kernel moves the bytes
-  /// (sendfile(2), splice(2) from a pipe); where it cannot, they are read and sent. The time-out is
-  /// for each wait, not for the whole. The descriptor stays the caller's; its position is
-  /// offset + sent afterwards, also after an error, when anything was sent. What cannot be
-  /// positioned, such as a pipe, is sent from where it is; bytes read from it that could not be
-  /// sent are lost, except for those of a pipe.
+  /// Sends a file from `offset` to its end, or at most `count` bytes of it. Returns the number of
+  /// bytes sent; the form with an error code does so after a failure, too. The kernel copies large
+  /// files and pipes where it can (sendfile(2), splice(2)); otherwise the bytes are read and sent.
+  /// The timeout applies to each wait, not to the whole transfer. The caller still owns the
+  /// descriptor. If anything was sent, the file position is offset + sent afterwards, even after an
+  /// error. A file without a position, such as a pipe, is sent from its current byte on; bytes that
+  /// were read from it but not sent are lost, except those of a pipe.
   ///
-  /// Throws ValueError unless this is a stream socket, with a time-out other than zero, count > 0
-  /// and fileno >= 0; OSError as send() does, and for the file (EISDIR, EBADF, ESPIPE, EINVAL for
-  /// an offset below zero). Unlike Python's, sends what is not a regular file too, which has no
-  /// size.
+  /// Throws ValueError if this is not a stream socket, if its timeout is zero, if count <= 0, or if
+  /// fileno < 0. Throws OSError as send() does, and for the file (EISDIR, EBADF, ESPIPE, EINVAL for
+  /// a negative offset). Unlike Python's, also sends from pipes and other files without a size.
   std::int64_t sendfile(int fileno, std::int64_t offset = 0,
                         std::optional<std::int64_t> count = {});
   std::int64_t sendfile(int fileno, std::int64_t offset, std::optional<std::int64_t> count,
@@ -232,15 +235,16 @@ class Socket {
 
   // --- names and options ---
 
-  /// The address of this end, or of the other (OSError ENOTCONN when there is none).
+  /// Returns the local address, or the peer's. Throws OSError, ENOTCONN if there is no peer.
   Address getsockname() const;
   Address getsockname(std::error_code& error) const;
   Address getpeername() const;
   Address getpeername(std::error_code& error) const;
 
-  /// Sets an option to an integer (OverflowError when it does not fit a C int), to bytes as they
-  /// are, or (nullopt) to no value with a length. SO::RCVTIMEO, SO::SNDTIMEO and SO::RCVLOWAT count
-  /// in fibers too, on this socket, what it accepts, and duplicates that are made afterwards.
+  /// Sets an option to an integer, to bytes, or, with nullopt, to a null pointer and `length`.
+  /// Throws OverflowError if an integer does not fit a C int. SO::RCVTIMEO, SO::SNDTIMEO and
+  /// SO::RCVLOWAT take effect in fibers, too: on this socket, and on sockets that are accepted or
+  /// duplicated from it afterwards.
   template <std::integral T>
   void setsockopt(OptionLevel level, OptionName name, T value) {
     using Widest = std::conditional_t<std::is_signed_v<T>, long long, unsigned long long>;
@@ -251,7 +255,8 @@ class Socket {
   void setsockopt(OptionLevel level, OptionName name, int value, std::error_code& error);
   void setsockopt(OptionLevel level, OptionName name, BytesView value, std::error_code& error);
 
-  /// An option as an integer, or as up to `length` bytes (1..1024, else OSError without a number).
+  /// Returns an option as an integer, or as up to `length` bytes. Throws OSError, without a number
+  /// if `length` is not in 1..1024.
   int getsockopt(OptionLevel level, OptionName name) const;
   Bytes getsockopt(OptionLevel level, OptionName name, std::ptrdiff_t length) const;
   int getsockopt(OptionLevel level, OptionName name, std::error_code& error) const;
@@ -260,33 +265,34 @@ class Socket {
 
   // --- waiting ---
 
-  /// How long each call may wait. Any time-out but none puts the descriptor itself into
-  /// non-blocking mode, which its duplicates share.
+  /// Sets the timeout of each call. Any timeout except none puts the descriptor itself into
+  /// non-blocking mode, which it shares with its duplicates.
   void settimeout(Timeout timeout);
   void settimeout(Timeout timeout, std::error_code& error);
   Timeout gettimeout() const noexcept;
 
-  /// true is settimeout(nullopt), false is settimeout(0).
+  /// setblocking(true) is settimeout(nullopt), setblocking(false) is settimeout(0).
   void setblocking(bool blocking);
-  /// False only when the time-out is zero.
+  /// Returns false only if the timeout is zero.
   bool getblocking() const noexcept;
 
-  /// Whether child processes that exec keep the descriptor. Sockets are made without.
+  /// Return or set whether child processes keep the descriptor after exec. By default they do not.
   bool get_inheritable() const;
   void set_inheritable(bool inheritable);
 
   // --- the rest ---
 
-  /// The descriptor; -1 once it is closed or detached. Still open while files of makefile() are.
+  /// Returns the descriptor; -1 once it is closed or detached. Open files of makefile() keep it
+  /// open.
   int fileno() const noexcept;
 
   AF family() const noexcept;
-  /// Without SOCK::NONBLOCK and SOCK::CLOEXEC.
+  /// Returns the type without SOCK::NONBLOCK and SOCK::CLOEXEC.
   SOCK type() const noexcept;
   int proto() const noexcept;
 
-  /// The socket as a buffered file; mode is any of r, w and b. See stream.hpp. A closed socket's
-  /// file fails with EBADF when it first needs the descriptor.
+  /// Returns the socket as a buffered file (stream.hpp). `mode` contains any of 'r', 'w' and 'b'.
+  /// The file of a closed socket fails with EBADF when it first needs the descriptor.
   File makefile(std::string_view mode = "r", const FileOptions& options = {});
 
  private:
@@ -301,59 +307,59 @@ class Socket {
   std::shared_ptr<detail::SocketState> state_;
 };
 
-/// Another name of Socket, as in Python.
+/// Another name for Socket, as in Python.
 using SocketType = Socket;
 
-/// As Python prints a socket: "<plug.Socket fd=3, family=2, type=1, proto=0, laddr=('127.0.0.1',
-/// 80), raddr=...>", with "[closed]" after the name when it is.
+/// Returns Python's text: "<plug.Socket fd=3, family=2, type=1, proto=0, laddr=('127.0.0.1', 80),
+/// raddr=...>", with " [closed]" after the name if it is closed.
 std::string to_string(const Socket& sock);
 std::ostream& operator<<(std::ostream& out, const Socket& sock);
 
-/// Two sockets connected to each other. The forms and errors of the constructor.
+/// Returns two sockets that are connected to each other. Throws as the constructor does.
 std::pair<Socket, Socket> socketpair(AF family = AF::UNIX, SOCK type = SOCK::STREAM,
                                      Protocol proto = 0);
 std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto, std::error_code& error);
 
-/// A socket over a close-on-exec duplicate of `fileno`, which stays the caller's. Throws OSError
-/// (EBADF, ENOTSOCK) for one that is no socket.
+/// Returns a socket with a close-on-exec duplicate of `fileno`; the caller still owns `fileno`.
+/// Throws OSError (EBADF, ENOTSOCK) if it is not a socket.
 Socket fromfd(int fileno, AF family, SOCK type, Protocol proto = 0);
 Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code& error);
 
-/// A close-on-exec duplicate of any descriptor. Python: socket.dup().
+/// Returns a close-on-exec duplicate of any file descriptor. Python: socket.dup().
 OwnedFd dup(Fileno fileno);
 OwnedFd dup(Fileno fileno, std::error_code& error);
 
-/// Closes a descriptor that no object owns. ECONNRESET is no error; nothing is tried again, since
-/// the descriptor is gone whatever is reported. Python: socket.close().
+/// Closes a file descriptor that no object owns. Throws OSError, but not for ECONNRESET. The
+/// descriptor is closed even after an error; do not close it again. Python: socket.close().
 void close(Fileno fileno);
 void close(Fileno fileno, std::error_code& error);
 
-/// What RFC 8305 recommends between two attempts to connect.
+/// The delay that RFC 8305 recommends between two connection attempts.
 inline constexpr std::chrono::milliseconds kHappyEyeballsDelay{250};
 
-/// What create_connection() takes beside the address. Python: the arguments of
-/// socket.create_connection(), and of asyncio's for those of happy eyeballs.
+/// Options of create_connection(). Python: the arguments of socket.create_connection(), and for
+/// happy eyeballs those of asyncio's loop.create_connection().
 struct ConnectOptions {
-  /// Of the look-up, then of each attempt; it stays the new socket's.
+  /// Applies to the lookup, then to each attempt. The new socket keeps it.
   Timeout timeout = getdefaulttimeout();
-  /// Bound before connecting; looked up in each attempt's own family.
+  /// The local address to bind first. A host name is looked up in the family of each attempt.
   std::optional<HostPort> source{};
-  /// Whether to throw what each attempt failed with, in an ExceptionGroup, instead of the last.
+  /// If true, throws an ExceptionGroup with the errors of all attempts instead of the last error.
   bool all_errors = false;
-  /// None: an attempt begins when the one before has failed. Otherwise it begins after this delay
-  /// as well; the first connection that is made wins, and the other attempts are given up.
+  /// None: an attempt starts when the previous one has failed. Otherwise it also starts after this
+  /// delay. The first connection made is returned; the other attempts are abandoned.
   Timeout happy_eyeballs_delay = std::nullopt;
-  /// Above zero the addresses take turns by family, after that many of the first family. By default
-  /// 1 with happy_eyeballs_delay and 0 without. Throws ValueError below zero.
+  /// If above zero, the addresses alternate by family, starting with that many of the first family.
+  /// Default: 1 with happy_eyeballs_delay, otherwise 0. A negative value is a ValueError.
   std::optional<int> interleave{};
 };
 
-/// Connects a stream to a host and port: looks the host up, tries each address in order, and throws
-/// the last error, naming the address, when none answers. A look-up out of time is TimeoutError
-/// naming the host, one without an address OSError. `timeout` (the default time-out when absent) is
-/// for the look-up and for each attempt, and stays the new socket's time-out; with zero the look-up
-/// takes its time, as in Python, and the attempts do not wait. `source` is bound first when given,
-/// and named by the error when that fails. All arguments are checked before anything is looked up.
+/// Looks up a host and connects a stream socket to the first of its addresses that answers. If none
+/// does, throws the error of the last attempt, naming the address. Throws TimeoutError naming the
+/// host if the lookup times out, OSError if the lookup finds no address. `timeout` (if omitted, the
+/// default timeout) applies to the lookup and to each attempt, and the new socket keeps it. If it
+/// is zero, the lookup blocks, as in Python, and the attempts do not wait. If `source` is given, it
+/// is bound first; an error then names it. Arguments are checked before the lookup.
 ///
 ///   create_connection({"example.org", 80}, {.timeout = 5, .all_errors = true,
 ///                                           .happy_eyeballs_delay = kHappyEyeballsDelay});
@@ -366,15 +372,15 @@ Socket create_connection(const HostPort& address, Timeout timeout,
 Socket create_connection(const HostPort& address, Timeout timeout,
                          const std::optional<HostPort>& source, std::error_code& error);
 Socket create_connection(const HostPort& address, const ConnectOptions& options);
-/// The error is the last attempt's, with all_errors too.
+/// Stores the error of the last attempt, even with all_errors.
 Socket create_connection(const HostPort& address, const ConnectOptions& options,
                          std::error_code& error);
 
-/// Whether one TCP socket can serve IPv4 and IPv6 here, which is tried. Python:
+/// Returns whether a TCP socket can serve both IPv4 and IPv6, by creating one. Python:
 /// socket.has_dualstack_ipv6().
 bool has_dualstack_ipv6();
 
-/// What create_server() takes beside the address.
+/// Options of create_server().
 struct ServerOptions {
   AF family = AF::INET;
   int backlog = 128;
@@ -382,21 +388,23 @@ struct ServerOptions {
   bool dualstack_ipv6 = false;  ///< with AF::INET6: serve IPv4 as well
 };
 
-/// A bound and listening TCP socket, with SO_REUSEADDR set, so that a restarted server gets its
-/// port back at once. An AF::INET6 one takes IPv6 alone unless dualstack_ipv6. Throws ValueError
-/// when dualstack_ipv6 is asked of another family, or of a system without it; OSError, naming the
-/// address. Python: socket.create_server().
+/// Returns a bound and listening TCP socket. Sets SO_REUSEADDR, so that a restarted server can bind
+/// its port at once. With AF::INET6 it serves IPv6 only, unless dualstack_ipv6 is set. Throws
+/// ValueError if dualstack_ipv6 is set for another family or the system does not support it, and
+/// OSError naming the address. Python: socket.create_server().
 Socket create_server(const AddressLike& address, const ServerOptions& options = {});
 Socket create_server(const AddressLike& address, const ServerOptions& options,
                      std::error_code& error);
 
-/// Called when a signal has interrupted a call, in its thread, before the call goes on with the
-/// time that is left (PEP 475); and between the parts of what the system takes in several (sendall,
-/// sendfile, files), since a signal may have parted them. Returns std::errc{} to go on, or the
-/// error to end the call with, which is then of std::generic_category(); it may also throw, and the
-/// exception leaves the call, whichever form it has. Either ends the whole call:
-/// create_connection() tries no other address. No hook at first. Process-wide; returns the hook
-/// that was there.
+/// Called in the thread of a call that a signal has interrupted, before that call continues with
+/// the remaining time (PEP 475). Also called between the parts of a transfer (sendall(),
+/// sendfile(), files), because a signal may be why the system took only a part. The hook returns
+/// std::errc{} to continue, or an error to end the call, which then reports it in
+/// std::generic_category(). It may also throw; the exception leaves the call, in either form. An
+/// error or exception ends the whole call: create_connection() tries no other address.
+///
+/// set_interrupt_hook() sets the hook of the process and returns the previous one. At first there
+/// is no hook (null).
 using InterruptHook = std::errc (*)();
 InterruptHook set_interrupt_hook(InterruptHook hook) noexcept;
 

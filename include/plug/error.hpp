@@ -1,37 +1,38 @@
 #pragma once
 
-// What goes wrong, typed as in Python.
+// Exceptions and error codes, typed as in Python.
 //
-// Calls come in two forms. The plain one throws what this file declares. The one with a trailing
-// std::error_code& does not throw for a failed operation: it stores one of
+// Calls have two forms. The plain form throws one of the classes below. The form with a trailing
+// std::error_code& does not throw for a failed operation: it stores an error of one of these
+// categories, or clears the error code on success.
 //
 //   std::system_category()   the system's error number (errno)
-//   std::generic_category()  the std::errc with which the interrupt hook has ended the call
-//   timeout_category()       the time-out of this library ran out; equal to std::errc::timed_out as
-//   a
-//                            condition, told apart from the kernel's ETIMEDOUT by its category
+//   std::generic_category()  the std::errc with which the interrupt hook ended the call
+//   timeout_category()       a timeout set in this library expired; as a condition it equals
+//                            std::errc::timed_out, and the category distinguishes it from the
+//                            kernel's ETIMEDOUT
 //   gai_category()           EAI_* numbers of the resolver
-//   herror_category()        h_errno numbers of the old resolver calls
-//   plug_category()          Errc: what has no number in the system
+//   herror_category()        h_errno numbers of gethostbyaddr() and gethostbyname_ex()
+//   plug_category()          Errc: errors without a number of the system
 //
-// and clears it on success.
-//
-//   OSError (std::system_error)                  ValueError (std::invalid_argument)
-//    ├ BlockingIOError       EAGAIN EALREADY       └ UnicodeDecodeError, UnicodeEncodeError
-//    │                       EINPROGRESS          OverflowError, KeyError (std::out_of_range)
-//    ├ ChildProcessError     ECHILD               EOFError (std::runtime_error)
-//    ├ ConnectionError                             └ IncompleteReadError   (framing.hpp)
-//    │  ├ BrokenPipeError         EPIPE ESHUTDOWN
-//    │  ├ ConnectionAbortedError  ECONNABORTED
-//    │  ├ ConnectionRefusedError  ECONNREFUSED
-//    │  └ ConnectionResetError    ECONNRESET
-//    ├ FileExistsError EEXIST, FileNotFoundError ENOENT
-//    ├ InterruptedError EINTR
-//    ├ IsADirectoryError EISDIR, NotADirectoryError ENOTDIR
-//    ├ PermissionError EACCES EPERM, ProcessLookupError ESRCH
-//    ├ TimeoutError          a time-out of ours, or ETIMEDOUT
-//    ├ gaierror, herror                        ExceptionGroup, RuntimeError (std::runtime_error)
-//                                                TypeError (std::logic_error)
+//   OSError (std::system_error)                    ValueError (std::invalid_argument)
+//    ├ BlockingIOError     EAGAIN EALREADY          ├ UnicodeDecodeError
+//    │                     EINPROGRESS              ├ UnicodeEncodeError
+//    ├ ChildProcessError   ECHILD                   └ LimitOverrunError    (framing.hpp)
+//    ├ ConnectionError                             EOFError (std::runtime_error)
+//    │  ├ BrokenPipeError         EPIPE ESHUTDOWN   └ IncompleteReadError  (framing.hpp)
+//    │  ├ ConnectionAbortedError  ECONNABORTED     OverflowError (std::out_of_range)
+//    │  ├ ConnectionRefusedError  ECONNREFUSED     KeyError (std::out_of_range)
+//    │  └ ConnectionResetError    ECONNRESET       RuntimeError (std::runtime_error)
+//    ├ FileExistsError     EEXIST                  TypeError (std::logic_error)
+//    ├ FileNotFoundError   ENOENT                  ExceptionGroup (std::runtime_error)
+//    ├ InterruptedError    EINTR                   BaseException
+//    ├ IsADirectoryError   EISDIR                   └ CancelledError
+//    ├ NotADirectoryError  ENOTDIR
+//    ├ PermissionError     EACCES EPERM
+//    ├ ProcessLookupError  ESRCH
+//    ├ TimeoutError        ETIMEDOUT, or a timeout set in this library
+//    └ gaierror, herror
 //
 // Python: https://docs.python.org/3/library/exceptions.html#os-exceptions (PEP 3151)
 
@@ -47,50 +48,50 @@
 
 namespace plug {
 
-/// Errors that have no number in the system.
+/// Errors that have no error number. The arrow points to the exception of the throwing form.
 enum class Errc {
-  negative_size = 1,   ///< a count of bytes below zero               -> ValueError
-  negative_fileno,     ///< a descriptor below zero                   -> ValueError
-  buffer_too_small,    ///< more bytes asked for than the buffer has  -> ValueError
-  bad_option_length,   ///< getsockopt length outside 1..1024         -> OSError
-  address_family,      ///< an address that this socket's family cannot use -> OSError
-  address_too_long,    ///< a Unix path that the kernel's form cannot hold  -> OSError
-  embedded_nul,        ///< a NUL inside a name                       -> ValueError
-  bad_packed_address,  ///< a packed IP address of a wrong length     -> OSError
-  no_such_name,        ///< a service that is not known               -> OSError
-  poisoned,            ///< reading a file after its time-out         -> OSError
-  closed_file,         ///< an operation on a closed file             -> ValueError
-  not_readable,        ///< reading a file made without 'r'           -> OSError
-  not_writable,        ///< writing a file made without 'w'           -> OSError
-  control_length,      ///< a count of control bytes out of range     -> OverflowError
-  ancillary_size,      ///< room for ancillary data out of range      -> ValueError
-  ancillary_overflow,  ///< more ancillary data than a call can take  -> OSError
-  not_a_stream,        ///< sendfile() on another kind of socket      -> ValueError
-  not_blocking,        ///< sendfile() with a time-out of zero        -> ValueError
-  count_not_positive,  ///< sendfile() of less than one byte          -> ValueError
-  end_in_message,      ///< the stream ended inside a message         -> IncompleteReadError
-  message_too_long,    ///< a message above the reader's bound        -> LimitOverrunError
-  malformed_length,    ///< a length prefix that no number fits       -> ValueError
-  bad_encoding,        ///< bytes that are not in the named encoding  -> UnicodeDecodeError
-  bad_inet_aton,       ///< text that inet_aton() does not take       -> OSError
-  bad_inet_pton,       ///< text that inet_pton() does not take       -> OSError
-  no_such_port,        ///< a port that no service has                -> OSError
-  no_such_protocol,    ///< a protocol that is not known              -> OSError
-  no_such_interface,   ///< an interface that is not there            -> OSError
-  several_addresses,   ///< one address asked for where there are more -> OSError
-  no_addresses,        ///< a name that has been found, without any   -> OSError
-  interface_too_long,  ///< a name that no interface of CAN can have  -> OSError
-  bad_bluetooth,       ///< text that is no address of Bluetooth      -> OSError
-  not_a_fileno,        ///< an object without a descriptor, to wait for -> ValueError
-  bad_events,          ///< events that cannot be waited for          -> ValueError
-  bad_sizehint,        ///< a size hint below one                     -> ValueError
-  bad_flags,           ///< flags that no Epoll is made with          -> OSError
-  bad_maxevents,       ///< less than one event asked for             -> ValueError
-  closed_poller,       ///< an operation on a closed Epoll or selector -> ValueError
-  not_registered,      ///< what a Poll or a selector does not watch  -> KeyError
-  already_registered,  ///< what a selector watches already           -> KeyError
-  concurrent_poll,     ///< a Poll or a selector waited on twice      -> RuntimeError
-  cancelled,           ///< a fiber that has been asked to end        -> CancelledError
+  negative_size = 1,   ///< a negative byte count                          -> ValueError
+  negative_fileno,     ///< a negative file descriptor                     -> ValueError
+  buffer_too_small,    ///< more bytes requested than the buffer has       -> ValueError
+  bad_option_length,   ///< a getsockopt() length outside 1..1024          -> OSError
+  address_family,      ///< an address that the socket's family cannot use -> OSError
+  address_too_long,    ///< a Unix path that is too long for the kernel    -> OSError
+  embedded_nul,        ///< a name that contains a NUL                     -> ValueError
+  bad_packed_address,  ///< a packed IP address of the wrong length        -> OSError
+  no_such_name,        ///< an unknown service                             -> OSError
+  poisoned,            ///< a read from a file after a timeout             -> OSError
+  closed_file,         ///< an operation on a closed file                  -> ValueError
+  not_readable,        ///< a read from a file made without 'r'            -> OSError
+  not_writable,        ///< a write to a file made without 'w'             -> OSError
+  control_length,      ///< the size of a control message is out of range  -> OverflowError
+  ancillary_size,      ///< the space for ancillary data is out of range   -> ValueError
+  ancillary_overflow,  ///< too much ancillary data for one call           -> OSError
+  not_a_stream,        ///< sendfile() on a socket that is not a stream    -> ValueError
+  not_blocking,        ///< sendfile() with a timeout of zero              -> ValueError
+  count_not_positive,  ///< sendfile() of less than one byte               -> ValueError
+  end_in_message,      ///< the stream ended inside a message              -> IncompleteReadError
+  message_too_long,    ///< a message exceeds the limit                    -> LimitOverrunError
+  malformed_length,    ///< a malformed length prefix                      -> ValueError
+  bad_encoding,        ///< invalid in the encoding     -> UnicodeDecodeError, UnicodeEncodeError
+  bad_inet_aton,       ///< inet_aton() cannot read the text               -> OSError
+  bad_inet_pton,       ///< inet_pton() cannot read the text               -> OSError
+  no_such_port,        ///< a port without a service                       -> OSError
+  no_such_protocol,    ///< an unknown protocol                            -> OSError
+  no_such_interface,   ///< an unknown network interface                   -> OSError
+  several_addresses,   ///< several addresses where one is required        -> OSError
+  no_addresses,        ///< a lookup found no addresses                    -> OSError
+  interface_too_long,  ///< a CAN interface name that is too long          -> OSError
+  bad_bluetooth,       ///< a malformed Bluetooth address                  -> OSError
+  not_a_fileno,        ///< an object to wait for has no open descriptor   -> ValueError
+  bad_events,          ///< no events, or other than READ and WRITE        -> ValueError
+  bad_sizehint,        ///< an Epoll size hint other than -1 or above zero -> ValueError
+  bad_flags,           ///< Epoll flags other than CLOEXEC                 -> OSError
+  bad_maxevents,       ///< Epoll::poll() for less than one event          -> ValueError
+  closed_poller,       ///< a closed or moved-from poller or selector      -> ValueError
+  not_registered,      ///< an object that is not registered               -> KeyError
+  already_registered,  ///< an object that is already registered           -> KeyError
+  concurrent_poll,     ///< a second concurrent wait on a Poll or selector -> RuntimeError
+  cancelled,           ///< the fiber has been cancelled                   -> CancelledError
 };
 
 const std::error_category& plug_category() noexcept;
@@ -100,43 +101,43 @@ const std::error_category& herror_category() noexcept;
 
 std::error_code make_error_code(Errc error) noexcept;
 
-/// The code that a run-out time-out of this library has.
+/// Returns the error code of an expired timeout.
 std::error_code timed_out() noexcept;
 
-/// A value that can never be right. Python's ValueError.
+/// An argument is invalid. Python's ValueError.
 class ValueError : public std::invalid_argument {
  public:
   using std::invalid_argument::invalid_argument;
 };
 
-/// A number outside what the call can take. Python's OverflowError.
+/// A number is out of the range of the call. Python's OverflowError.
 class OverflowError : public std::out_of_range {
  public:
   using std::out_of_range::out_of_range;
 };
 
-/// A key that is not there, or is there already. Python's KeyError.
+/// A key does not exist, or exists already. Python's KeyError.
 class KeyError : public std::out_of_range {
  public:
   using std::out_of_range::out_of_range;
 };
 
-/// A value of another type than was asked for. Python's TypeError.
+/// A value has another type than requested. Python's TypeError.
 class TypeError : public std::logic_error {
  public:
   using std::logic_error::logic_error;
 };
 
-/// A call that cannot be made in this state. Python's RuntimeError.
+/// A call is not allowed in the current state. Python's RuntimeError.
 class RuntimeError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// Bytes that are not text in the encoding named. Python's UnicodeDecodeError.
+/// Bytes are not valid in the encoding. Python's UnicodeDecodeError.
 class UnicodeDecodeError : public ValueError {
  public:
-  /// `start` counts bytes from the beginning of what was decoded.
+  /// `start` is the position of the bad bytes, counted from the first byte decoded.
   UnicodeDecodeError(std::string_view encoding, std::size_t start, std::string_view reason,
                      std::string_view bad_bytes);
   std::size_t start() const noexcept { return start_; }
@@ -145,21 +146,22 @@ class UnicodeDecodeError : public ValueError {
   std::size_t start_;
 };
 
-/// Text that the encoding named cannot express. Python's UnicodeEncodeError.
+/// The encoding cannot express a character. Python's UnicodeEncodeError.
 class UnicodeEncodeError : public ValueError {
  public:
   using ValueError::ValueError;
 };
 
-/// The other side ended the stream where more was due. Python's EOFError.
+/// The stream ended before the expected data had arrived. Python's EOFError.
 class EOFError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// What ends a program, or a part of it, and not one request: a class of the user's that derives
-/// from this passes through a server, which reports anything else as the failure of one request and
-/// goes on. Python's BaseException, for what is no Exception: KeyboardInterrupt, SystemExit.
+/// The base class of exceptions that end the program or a part of it, like KeyboardInterrupt and
+/// SystemExit in Python; you may derive your own. A server lets them through; it reports any other
+/// exception as the failure of one request and continues. Not derived from std::exception. Python's
+/// BaseException.
 class BaseException {
  public:
   BaseException() = default;
@@ -168,22 +170,21 @@ class BaseException {
   virtual ~BaseException() = default;
 };
 
-/// Thrown in a fiber that has been asked to end, by the call that waits or is about to. The form
-/// with an error code gives Errc::cancelled, equal to std::errc::operation_canceled as a condition.
-/// Python's asyncio.CancelledError.
+/// Thrown in a cancelled fiber by a call that waits or is about to. The form with an error code
+/// stores Errc::cancelled, which as a condition equals std::errc::operation_canceled. Python's
+/// asyncio.CancelledError.
 class CancelledError : public BaseException {};
 
-/// A failed system operation. what() is Python's text: "[Errno 111] Connection refused", followed
-/// by ": " and what it was about where that is known ("[Errno 111] Connection refused:
-/// ('127.0.0.1', 9)"). Copies share their text and do not throw.
+/// A system operation failed. what() returns Python's text, with the address or value concerned if
+/// known: "[Errno 111] Connection refused: ('127.0.0.1', 9)". Copying does not throw.
 class OSError : public std::system_error {
  public:
   explicit OSError(std::error_code code, std::string_view about = {});
 
-  /// The number (Python's errno attribute); 0 where Python has None, as for a time-out of ours.
+  /// Returns the error number (Python's errno); 0 for an error without one, such as a timeout.
   int number() const noexcept;
 
-  /// The number's text alone, e.g. "Connection refused".
+  /// Returns the text of the error alone, such as "Connection refused".
   std::string strerror() const { return code().message(); }
 
   const char* what() const noexcept override { return text_.what(); }
@@ -253,34 +254,34 @@ class TimeoutError : public OSError {
   using OSError::OSError;
 };
 
-/// getaddrinfo() or getnameinfo() failed; number() is an EAI value.
+/// getaddrinfo() or getnameinfo() failed. number() is a value of EAI.
 class gaierror : public OSError {
  public:
   using OSError::OSError;
 };
 
-/// gethostbyaddr() and its like failed; number() is an h_errno value.
+/// gethostbyaddr() or gethostbyname_ex() failed. number() is an h_errno value.
 class herror : public OSError {
  public:
   using OSError::OSError;
 };
 
-/// Several failures of one call. what() is the message, how many there are, and the text of each.
-/// Copies share what they hold and do not throw. Python's ExceptionGroup.
+/// Several failures of one call. what() returns the message, the number of failures, and the text
+/// of each. Copying does not throw. Python's ExceptionGroup.
 class ExceptionGroup : public std::runtime_error {
  public:
   ExceptionGroup(std::string_view message, std::vector<OSError> exceptions);
 
-  /// In the order in which they happened, as plain OSErrors: throw_if(e.code()) throws the class
-  /// that belongs to each.
+  /// Returns the failures in the order in which they happened, as plain OSErrors.
+  /// throw_if(e.code()) throws an exception of the class that belongs to one.
   const std::vector<OSError>& exceptions() const noexcept { return *exceptions_; }
 
  private:
   std::shared_ptr<const std::vector<OSError>> exceptions_;
 };
 
-/// Throws the class that belongs to `code`; `about` names the value or address concerned. The one
-/// place where a code becomes an exception. Does nothing when there is no error.
+/// Throws the exception that belongs to `code`; does nothing if `code` is no error. `about` names
+/// the value or address concerned. Every error code of plug becomes an exception here.
 void throw_if(const std::error_code& code, std::string_view about = {});
 
 }  // namespace plug

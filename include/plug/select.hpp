@@ -1,15 +1,14 @@
 #pragma once
 
-// select(), Poll and Epoll: waiting for several descriptors at once. Python's select.
+// select(), Poll and Epoll: wait for several file descriptors at once. Python's select module.
 //
 //   auto [readable, writable, exceptional] = select({server, conn}, {}, {}, 2.5);
 //
-// selectors.hpp has the same with objects and data that belong to them, and is what most programs
-// want.
+// Most programs should use selectors.hpp instead, which also keeps data with each object.
 //
-// What is waited for is a FileObject: a descriptor's number, or an object with a fileno().
+// These functions take a FileObject: a file descriptor, or an object with a fileno().
 //
-// A signal does not end a wait: it goes on with the time that is left (PEP 475,
+// A signal does not end a wait: the wait continues with the remaining time (PEP 475,
 // set_interrupt_hook()).
 //
 // Python: https://docs.python.org/3/library/select.html
@@ -57,7 +56,7 @@ concept HasFileno =
   { object.fileno() } -> std::convertible_to<int>;
 };
 
-/// A type's name, as the compiler writes it.
+/// Returns the name of a type as the compiler spells it.
 template <class T>
 constexpr auto type_name() noexcept {
   const std::string_view text = __PRETTY_FUNCTION__;
@@ -65,7 +64,7 @@ constexpr auto type_name() noexcept {
   return text.substr(begin, text.size() - begin - 1);
 }
 
-/// What a FileObject knows of its object's type.
+/// Type information about the object of a FileObject.
 struct FileKind {
   int (*fileno)(const void* object);
   const Socket* (*socket)(const void* object);
@@ -87,10 +86,11 @@ inline constexpr FileKind kFileKind = {
 
 }  // namespace detail
 
-/// What to wait for: a descriptor's number, or an object with `int fileno()`: a Socket, a File, an
-/// OwnedFd, a class of the user's. It is a reference to that object and no more: who keeps it (a
-/// selector does) needs the object to stay where it is. For objects that move or end meanwhile,
-/// give the number instead. Python: a file object, or its descriptor.
+/// An object to wait for: a file descriptor, or an object with `int fileno()`, such as a Socket, a
+/// File, an OwnedFd or an object of your own class. A FileObject is only a reference: while it is
+/// in use, which in a selector means until it is unregistered, the object must neither move nor be
+/// destroyed. To move or destroy it earlier, pass its descriptor instead. Python: a file object, or
+/// its descriptor.
 class FileObject {
  public:
   template <std::same_as<int> T>
@@ -99,17 +99,17 @@ class FileObject {
   template <detail::HasFileno T>
   FileObject(T& object) noexcept : object_(std::addressof(object)), kind_(&detail::kFileKind<T>) {}
 
-  /// The number, or what the object says now: -1 once it is closed.
+  /// Returns the descriptor, or the object's current fileno(), which is -1 for a closed Socket.
   int fileno() const { return kind_ == nullptr ? number_ : kind_->fileno(object_); }
 
-  /// Whether it is this very object (Python's `is`).
+  /// Returns whether this refers to that very object (Python's `is`).
   template <detail::HasFileno T>
   bool is(const T& object) const noexcept {
     return object_ == std::addressof(object);
   }
   bool is(int fileno) const noexcept { return kind_ == nullptr && number_ == fileno; }
 
-  /// The object, when it was given as a T (const T for what was const); null otherwise.
+  /// Returns the object if it was given as a T (as a const T if it was const); otherwise null.
   template <class T>
   T* get() const noexcept {
     if (kind_ == nullptr || kind_->type != typeid(T)) return nullptr;
@@ -117,7 +117,7 @@ class FileObject {
     return static_cast<T*>(const_cast<void*>(object_));
   }
 
-  /// The same object, or the same number.
+  /// Returns true for the same object, or the same descriptor.
   friend bool operator==(const FileObject& a, const FileObject& b) noexcept {
     return a.object_ == b.object_ && (a.object_ != nullptr || a.number_ == b.number_);
   }
@@ -130,20 +130,20 @@ class FileObject {
   int number_ = -1;
 };
 
-/// "5", or "5 (plug::Socket)".
+/// Returns "5", or "5 (plug::Socket)".
 std::string to_string(const FileObject& object);
 std::ostream& operator<<(std::ostream& out, const FileObject& object);
 
-/// A list in braces, or any contiguous range of what converts to FileObject: {server, conn}, a
-/// std::vector<Socket>, a std::vector<FileObject> of all sorts. A parameter type, never stored.
+/// A braced list, or any contiguous range of elements that convert to FileObject: {server, conn}, a
+/// std::vector<Socket>, a std::vector<FileObject>. Use it as a parameter only; do not store it.
 using FileObjects = detail::ListOf<FileObject>;
 
-// --- how long to wait ---
+// --- timeouts ---
 
-/// How long to wait, where a plain number counts a Period, and one below zero means what the call
-/// says. A std::chrono::duration means itself, a Timeout too, std::nullopt no limit. Kept in
-/// nanoseconds, rounded up. Throws ValueError for what is not a number, OverflowError when too
-/// large.
+/// A timeout in which a plain number counts units of Period. It also converts from a
+/// std::chrono::duration, a Timeout, and std::nullopt (no limit). Each call says how it treats a
+/// negative number. Stored in nanoseconds, rounded up. Throws ValueError for NaN, OverflowError if
+/// the time is too long.
 template <class Period>
 class WaitTime {
  public:
@@ -161,7 +161,7 @@ class WaitTime {
 
   bool is_negative() const noexcept { return negative_; }
 
-  /// Zero when negative.
+  /// Returns the timeout; zero if it is negative.
   const Timeout& limit() const noexcept { return limit_; }
 
  private:
@@ -169,38 +169,38 @@ class WaitTime {
   Timeout limit_;
 };
 
-/// What Epoll and selectors take: a plain number counts seconds.
+/// The timeout of Epoll and selectors: a plain number is in seconds.
 using Seconds = WaitTime<std::ratio<1>>;
 
-/// What Poll takes, as in Python: a plain number counts milliseconds. 1500, 1.5s and 1500ms are the
-/// same.
+/// The timeout of Poll: a plain number is in milliseconds, as in Python. 1500, 1500ms and 1.5s are
+/// equal.
 using Milliseconds = WaitTime<std::milli>;
 
 // --- select ---
 
-/// What select() gives: for each list those of its objects that are ready, in its order.
+/// The result of select(): the ready objects of each list, in the order of the list.
 struct Selected {
   std::vector<FileObject> readable;
   std::vector<FileObject> writable;
   std::vector<FileObject> exceptional;
 
-  /// Whether the time ran out.
+  /// Returns true if no object is ready, which means that select() timed out.
   bool empty() const noexcept {
     return readable.empty() && writable.empty() && exceptional.empty();
   }
 };
 
-/// Waits until at least one of the objects is ready, for `timeout` at most: in `rlist` for reading
-/// (data, a connection to accept, the end of the stream, an error), in `wlist` for writing (room,
-/// or an error), in `xlist` for an exceptional condition (urgent data). Nothing is ready when the
-/// time runs out; with a time-out of zero it does not wait.
+/// Waits until at least one object is ready, for at most `timeout`. Objects in `rlist` are ready if
+/// they can be read (data, a connection to accept, end of stream, an error), objects in `wlist` if
+/// they can be written (space, or an error), objects in `xlist` if they have an exceptional
+/// condition (urgent data). Returns empty lists after a timeout. A timeout of zero does not wait.
 ///
-/// Any number of descriptors, and of any size: the limit of 1024 is not there. An object may be in
-/// several lists, and several times in one. A socket whose layer holds decoded bytes is readable.
-/// The lists are read before it waits: they may change meanwhile.
+/// The number and the values of the descriptors are not limited to 1024. An object may be in
+/// several lists, and more than once in each. A socket with a layer that holds decoded bytes is
+/// readable. The lists are copied first, so they may change during the wait.
 ///
-/// Throws ValueError for an object that is closed, naming it, and (by Timeout) for a negative
-/// time-out; OSError EBADF for a number that is not open. select(2).
+/// Throws ValueError if an object is closed, naming it, or if the timeout is negative, and OSError
+/// EBADF if a descriptor is not open. select(2).
 Selected select(const FileObjects& rlist, const FileObjects& wlist = {},
                 const FileObjects& xlist = {}, Timeout timeout = std::nullopt);
 Selected select(const FileObjects& rlist, const FileObjects& wlist, const FileObjects& xlist,
@@ -208,18 +208,18 @@ Selected select(const FileObjects& rlist, const FileObjects& wlist, const FileOb
 
 // --- poll ---
 
-/// A descriptor and what has happened to it.
+/// A descriptor and the events that occurred on it.
 struct PollEvent {
   int fd;
   POLL events;
 };
 
-/// Descriptors to wait for, each with events of its own. Python: select.poll().
+/// A set of descriptors to wait for, each with its own events. Python: select.poll().
 ///
-/// It knows descriptors by their numbers: unregister() what you close. One thread at a time, of
-/// whose fibers another may change it while one waits: that counts from the next poll() on, and
-/// moving or ending the Poll does not end the wait. poll() in two threads or fibers at once is
-/// RuntimeError. One that has been moved from is ValueError.
+/// A Poll stores descriptors as numbers: unregister() an object before you close it. Use a Poll in
+/// one thread at a time. While one fiber waits in poll(), another fiber of the thread may change
+/// the set; the change applies from the next poll() on. Moving or destroying the Poll does not end
+/// the wait. A second concurrent poll() throws RuntimeError. A moved-from Poll throws ValueError.
 class Poll {
  public:
   Poll();
@@ -229,21 +229,22 @@ class Poll {
 
   static constexpr POLL kDefault = POLL::IN | POLL::PRI | POLL::OUT;
 
-  /// Watches `object` for `events`, in place of those of before if there are any. Throws ValueError
-  /// when it is closed. A number that is not open comes back from poll() as POLL::NVAL.
+  /// Watches `object` for `events`, which replace those of an earlier registration. Throws
+  /// ValueError if it is closed. If the descriptor is not open, poll() reports POLL::NVAL.
   void register_(const FileObject& object, POLL events = kDefault);
   void register_(const FileObject& object, POLL events, std::error_code& error);
 
-  /// Changes the events. Throws OSError ENOENT for what is not registered.
+  /// Replaces the events. Throws OSError ENOENT if `object` is not registered.
   void modify(const FileObject& object, POLL events);
   void modify(const FileObject& object, POLL events, std::error_code& error);
 
-  /// Throws KeyError for what is not registered.
+  /// Stops watching `object`. Throws KeyError if it is not registered.
   void unregister(const FileObject& object);
   void unregister(const FileObject& object, std::error_code& error);
 
-  /// Waits until something has happened: the descriptors and what; nothing when the time ran out.
-  /// A plain number is MILLISECONDS, as in Python; none, and below zero, waits without limit.
+  /// Waits for events. Returns the descriptors that have any, and nothing after a timeout. A plain
+  /// number is in MILLISECONDS, as in Python. Without a timeout, or with a negative one, waits
+  /// without limit.
   std::vector<PollEvent> poll(Milliseconds timeout = std::nullopt);
   std::vector<PollEvent> poll(Milliseconds timeout, std::error_code& error);
 
@@ -254,61 +255,68 @@ class Poll {
 
 // --- epoll ---
 
-/// A descriptor and what has happened to it.
+/// A descriptor and the events that occurred on it.
 struct EpollEvent {
   int fd;
   EPOLL events;
 };
 
-/// Descriptors to wait for, kept by the kernel: a wait costs what is ready, not what is registered.
-/// Level-triggered unless EPOLL::ET. Python: select.epoll(), epoll(7).
+/// A set of descriptors to wait for, kept by the kernel: the cost of a wait depends on the ready
+/// descriptors, not on the registered ones. Level-triggered unless EPOLL::ET is set. Python:
+/// select.epoll(); epoll(7).
 ///
-/// Several threads may use one Epoll at once, except for close(), moving and destroying it: those
-/// neither end nor may meet another thread's poll(). To end that, register an eventfd or one end of
-/// a socketpair(). Fibers of one thread may do all of it: what is registered during a poll() counts
-/// at once, close() ends it with ValueError, moving lets it go on.
+/// Several threads may use an Epoll at the same time, but closing, moving or destroying it must not
+/// coincide with a poll() of another thread, and does not end it. To end a poll(), register an
+/// eventfd or one end of a socketpair(). Fibers of one thread may make any call during a poll():
+/// register_() applies at once, close() ends the poll() with ValueError, and a move lets it
+/// continue.
 ///
-/// What is closed leaves the Epoll by itself, unless a duplicate is open: that goes on being
-/// reported under the old number, which may be another file's by then. unregister() what you close.
+/// A closed descriptor leaves the Epoll by itself, unless a duplicate of it is open: its events are
+/// then still reported under the old number, which may belong to another file by then. Therefore
+/// unregister() an object before you close it.
 class Epoll {
  public:
-  /// Close-on-exec. `sizehint` means nothing to the kernel: ValueError unless -1 or above zero.
-  /// OSError for flags other than EPOLL::CLOEXEC, and when there can be none (EMFILE).
+  /// Creates a close-on-exec epoll. The kernel ignores `sizehint`; throws ValueError unless it is
+  /// -1 or above zero. Throws OSError for flags other than EPOLL::CLOEXEC, and if the system
+  /// refuses (EMFILE).
   explicit Epoll(int sizehint = -1, EPOLL flags = EPOLL{});
   Epoll(int sizehint, EPOLL flags, std::error_code& error);
 
-  /// Takes over the descriptor of an epoll. Throws ValueError below zero.
+  /// Takes over the descriptor of an epoll. Throws ValueError if it is negative.
   static Epoll fromfd(int fileno);
 
   Epoll(Epoll&& other) noexcept;
   Epoll& operator=(Epoll&& other) noexcept;
   ~Epoll();
 
-  /// Idempotent. Every other call is ValueError afterwards. Throws OSError when the system reports
-  /// an error; the descriptor is gone all the same.
+  /// Closes the epoll. May be called again; afterwards every call but closed() throws ValueError.
+  /// Throws OSError if the system reports an error; the descriptor is closed even then.
   void close();
   void close(std::error_code& error);
   bool closed() const noexcept;
 
-  /// Its own descriptor, readable when something is ready. ValueError when closed.
+  /// Returns the epoll's own descriptor, which is readable when an event is ready. Throws
+  /// ValueError if it is closed.
   int fileno() const;
 
   static constexpr EPOLL kDefault = EPOLL::IN | EPOLL::PRI | EPOLL::OUT;
 
-  /// Throws ValueError when `object` is closed, OSError EEXIST when it is registered already, EPERM
-  /// for what cannot be waited for (a regular file), EBADF for a number that is not open.
+  /// Watches `object` for `events`. Throws ValueError if it is closed, OSError EEXIST if it is
+  /// registered already, EPERM if it cannot be waited for (a regular file), EBADF if the descriptor
+  /// is not open.
   void register_(const FileObject& object, EPOLL events = kDefault);
   void register_(const FileObject& object, EPOLL events, std::error_code& error);
 
-  /// Throws OSError ENOENT for what is not registered.
+  /// Replace the events, and stop watching. Throw OSError ENOENT if `object` is not registered.
   void modify(const FileObject& object, EPOLL events);
   void modify(const FileObject& object, EPOLL events, std::error_code& error);
   void unregister(const FileObject& object);
   void unregister(const FileObject& object, std::error_code& error);
 
-  /// Waits until something has happened: the descriptors and what, `maxevents` at most (-1: 1023);
-  /// nothing when the time ran out. A plain number is SECONDS, as in Python; none, and below zero,
-  /// waits without limit. Throws ValueError unless maxevents is -1 or above zero.
+  /// Waits for events. Returns at most `maxevents` descriptors that have any (1023 for -1), and
+  /// nothing after a timeout. A plain number is in SECONDS, as in Python. Without a timeout, or
+  /// with a negative one, waits without limit. Throws ValueError unless maxevents is -1 or above
+  /// zero.
   std::vector<EpollEvent> poll(Seconds timeout = std::nullopt, int maxevents = -1);
   std::vector<EpollEvent> poll(Seconds timeout, int maxevents, std::error_code& error);
 

@@ -1,10 +1,10 @@
 #pragma once
 
-// The constants of Python's select and selectors, as scoped enums (constants.hpp says how they are
-// spelled). POLLIN and its like have no underscore; what follows POLL and EPOLL is the name:
-// POLL::IN, EPOLL::OUT. POLL::ERR_ and EPOLL::ERR_, since ERR is a macro of <curses.h>.
+// The constants of Python's select and selectors modules, as scoped enums (see constants.hpp for
+// the spelling). POLLIN and its like have no underscore; the name follows POLL or EPOLL: POLL::IN,
+// EPOLL::OUT. POLL::ERR_ and EPOLL::ERR_ end in an underscore because <curses.h> has a macro ERR.
 //
-// Every value is held equal to the system's by src/sys/polling.cpp.
+// src/sys/polling.cpp checks every value against the system's headers.
 
 #include <plug/constants.hpp>
 
@@ -15,14 +15,14 @@
 
 namespace plug {
 
-/// What a selector watches for and reports; or-able. Python: selectors.EVENT_READ, EVENT_WRITE.
+/// Events of a selector; or-able. Python: selectors.EVENT_READ, EVENT_WRITE.
 enum class EVENT : int {
   READ = 1,
   WRITE = 2,
 };
 
-/// What a Poll watches for and reports; or-able. ERR_, HUP and NVAL are reported whether asked for
-/// or not. Python: select.POLL*, poll(2).
+/// Events of a Poll; or-able. ERR_, HUP and NVAL are always reported. Python: select.POLL*,
+/// poll(2).
 enum class POLL : std::uint16_t {
   IN = 0x001,
   PRI = 0x002,
@@ -35,11 +35,11 @@ enum class POLL : std::uint16_t {
   WRNORM = 0x100,
   WRBAND = 0x200,
   MSG = 0x400,
-  RDHUP = 0x2000,  ///< the peer has shut down its writing half
+  RDHUP = 0x2000,  ///< the peer has shut down its sending half
 };
 
-/// What an Epoll watches for and reports; or-able. ERR_ and HUP are reported whether asked for or
-/// not. CLOEXEC is for making one. Python: select.EPOLL*, epoll_ctl(2).
+/// Events of an Epoll; or-able. ERR_ and HUP are always reported. CLOEXEC is a flag of the
+/// constructor. Python: select.EPOLL*, epoll_ctl(2).
 enum class EPOLL : std::uint32_t {
   IN = 0x001,
   PRI = 0x002,
@@ -52,14 +52,14 @@ enum class EPOLL : std::uint32_t {
   WRBAND = 0x200,
   MSG = 0x400,
   RDHUP = 0x2000,
-  EXCLUSIVE = 0x10000000,  ///< wake one of several Epolls that watch the same descriptor
-  WAKEUP = 0x20000000,     ///< keep the machine awake until the event has been handled
-  ONESHOT = 0x40000000,    ///< report once, then nothing until modify()
-  ET = 0x80000000,         ///< report changes, not states
+  EXCLUSIVE = 0x10000000,  ///< wake only one of several Epolls that watch the descriptor
+  WAKEUP = 0x20000000,     ///< keep the system awake until the event has been handled
+  ONESHOT = 0x40000000,    ///< report one event, then none until modify()
+  ET = 0x80000000,         ///< edge-triggered
   CLOEXEC = 0x80000,
 };
 
-/// How much can be written to a pipe without waiting once it is reported as writable.
+/// The number of bytes that a pipe takes without blocking once it is reported as writable.
 inline constexpr std::size_t PIPE_BUF_ = 4096;
 
 namespace detail {

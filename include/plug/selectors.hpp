@@ -1,6 +1,7 @@
 #pragma once
 
-// Selectors: which of many objects are ready, and the data that belong to them. Python's selectors.
+// Selectors: wait until objects are ready, and keep data with each object. Python's selectors
+// module.
 //
 //   DefaultSelector selector;
 //   selector.register_(server, EVENT::READ);
@@ -13,24 +14,23 @@
 //     }
 //   }
 //
-// DefaultSelector is EpollSelector: a turn costs what is ready, not what is registered.
+// DefaultSelector is EpollSelector: the cost of select() depends on the ready objects, not on the
+// registered ones. register_() ends in an underscore because `register` is a C++ keyword.
 //
-// register_ ends in an underscore because `register` is a word of the language.
+// Thread safety. Use a selector in one thread at a time. That includes close(), which does not end
+// a select() in another thread; to end that, register an eventfd or one end of a socketpair() and
+// write to the other. A second concurrent select() throws RuntimeError.
 //
-// Threads: one selector is used by one thread at a time; that includes close(), which does not end
-// another thread's select(). To end that, register an eventfd or one end of a socketpair() and
-// write to the other. select() in two threads or fibers at once is RuntimeError.
+// Fibers. While one fiber waits in select(), another fiber of the thread may make any other call. A
+// registration or change applies from the next select() on; with EpollSelector it applies at once.
+// An unregistered key is not returned. Closing or destroying the selector ends the wait with
+// ValueError. Moving it does not end the wait.
 //
-// Fibers: while one waits in select(), another of its thread may do everything else. What it
-// registers, modifies and unregisters counts from the next select() on, with EpollSelector at once;
-// a key that has been unregistered is not given. close() and the selector's end end the wait with
-// ValueError; a selector that is moved goes on waiting.
-//
-// What is registered stays the user's. It must not move or end before it is unregistered, unless it
-// was given as a number. Unregister before you close: the system may give the number to another
-// file at once. EpollSelector never reports what happens to one file under the key of another,
-// neither when the number is in use again nor when a duplicate of a closed descriptor lives on; the
-// others know descriptors by their numbers alone.
+// Lifetime. The selector does not own the objects. Unless it is registered as a number, an object
+// must not be moved or destroyed before it is unregistered. Unregister an object before you close
+// it, because the system may give its number to another file at once. EpollSelector never reports
+// events of one file under the key of another, even if the number has been reused or a duplicate of
+// a closed descriptor is still open. The other selectors know descriptors only by number.
 //
 // Python: https://docs.python.org/3/library/selectors.html
 
@@ -70,9 +70,9 @@ concept IsUserData =
 [[noreturn]] void throw_other_type(std::string_view is, std::string_view wanted);
 }  // namespace detail
 
-/// A value of any type that can be moved, or none. It owns the value, in memory of its own: a
-/// reference that get() gave stays good for as long as the value is held here, or where this is
-/// moved to. As a pointer does, a const one gives a value that can be changed.
+/// A value of any movable type, or none. It owns the value and stores it on the heap, so a
+/// reference from get() remains valid when the UserData is moved. As with a pointer, the value of a
+/// const UserData can be modified.
 class UserData {
  public:
   UserData() noexcept = default;
@@ -84,21 +84,21 @@ class UserData {
   bool has_value() const noexcept { return held_ != nullptr; }
   explicit operator bool() const noexcept { return has_value(); }
 
-  /// The value. Throws TypeError, naming both types, unless it is a T.
+  /// Returns the value. Throws TypeError, naming both types, if it is not a T.
   template <class T>
   T& get() const {
     if (T* const value = get_if<T>()) return *value;
     detail::throw_other_type(type_name(), detail::type_name<T>());
   }
 
-  /// The value if it is a T; null otherwise.
+  /// Returns the value if it is a T, otherwise null.
   template <class T>
   T* get_if() const noexcept {
     if (!held_ || held_->type() != typeid(T)) return nullptr;
     return &static_cast<Held<std::remove_const_t<T>>&>(*held_).value;
   }
 
-  /// The type of the value, as the compiler writes it; empty without one.
+  /// Returns the type of the value as the compiler spells it; empty without a value.
   std::string_view type_name() const noexcept { return held_ ? held_->name() : std::string_view(); }
 
  private:
@@ -123,27 +123,27 @@ class UserData {
   std::unique_ptr<Holder> held_;
 };
 
-/// One registration.
+/// A registered object.
 struct SelectorKey {
-  FileObject fileobj;  ///< as it was given
+  FileObject fileobj;  ///< the argument of register_()
   int fd;              ///< its descriptor when it was registered
-  EVENT events;        ///< what it is watched for
+  EVENT events;        ///< the events to watch for
   UserData data;
 };
 
-/// A key and what has happened: EVENT::READ, EVENT::WRITE, or both.
+/// A key and its events: EVENT::READ, EVENT::WRITE, or both.
 struct Ready {
   const SelectorKey& key;
   EVENT events;
 };
 
-/// What select() gives: a list that lies in the selector and lasts until its next select().
-/// Whoever walks it may register, modify and unregister: a key that has been unregistered is not
-/// given any more, and one that is in the hand stays valid, without its data.
+/// The result of select(): a list that the selector owns, valid until the next select() or close().
+/// Registering, modifying and unregistering are allowed during an iteration. The iteration skips
+/// keys that have been unregistered; the current key remains valid, but without its data.
 class ReadyKeys {
   struct Entry {
     const SelectorKey* key;
-    EVENT events;  // none: unregistered meanwhile
+    EVENT events;  // none: unregistered since
   };
 
  public:
@@ -194,8 +194,8 @@ class ReadyKeys {
   std::size_t size_ = 0;
 };
 
-/// What is registered, as it is now: walks over the keys, in no order. Ends with its selector.
-/// Registering and unregistering end a walk.
+/// The registered keys, in no particular order. Valid as long as the selector. Registering and
+/// unregistering invalidate the iterators.
 class SelectorMap {
  public:
   class iterator {
@@ -230,12 +230,12 @@ class SelectorMap {
   iterator begin() const noexcept;
   iterator end() const noexcept;
 
-  /// The key of an object; null when it is not registered. One that is closed is looked for by
-  /// identity. Throws ValueError for one that is closed and not registered.
+  /// Returns the key of an object; null if it is not registered. A closed object is found by
+  /// identity. Throws ValueError if it is closed and not registered.
   const SelectorKey* find(const FileObject& object) const;
   bool contains(const FileObject& object) const { return find(object) != nullptr; }
 
-  /// The key of an object. Throws KeyError when it is not registered.
+  /// Returns the key of an object. Throws KeyError if it is not registered.
   const SelectorKey& at(const FileObject& object) const;
   const SelectorKey& operator[](const FileObject& object) const { return at(object); }
 
@@ -246,43 +246,43 @@ class SelectorMap {
   const detail::SelectorImpl& impl_;
 };
 
-/// For modify(): leaves the data as they are.
+/// An argument of modify() that keeps the data.
 struct KeepData {
-  // Not from {}, which is no data.
+  // Does not convert from {}, which means no data.
   explicit constexpr KeepData(std::nullptr_t) noexcept {}
 };
 inline constexpr KeepData kKeepData{nullptr};
 
-/// What all selectors do. Take a BaseSelector& to work with any of them; make one of those below.
+/// The interface of all selectors. Take a BaseSelector& to work with any of them.
 ///
-/// A key stays where it is until it is unregistered.
+/// A key does not move in memory until it is unregistered.
 ///
-/// register_(), modify() and select() are ValueError after close(). One that has been moved from
-/// acts as a closed one.
+/// After close(), register_() and select() throw ValueError; modify() and unregister() throw
+/// KeyError, because nothing is registered. On a moved-from selector all four throw ValueError.
 class BaseSelector {
  public:
   BaseSelector(const BaseSelector&) = delete;
   BaseSelector& operator=(const BaseSelector&) = delete;
-  /// close().
+  /// Closes the selector.
   virtual ~BaseSelector();
 
-  /// Watches `object` for `events`: READ, WRITE, or both. Throws ValueError for other events and
-  /// for a closed object, KeyError when its descriptor is registered already, OSError when the
-  /// system refuses it (EpollSelector: EPERM for a regular file, EBADF). The form with an error
-  /// code gives null when it fails.
+  /// Watches `object` for `events`: READ, WRITE, or both. Throws ValueError for other events or a
+  /// closed object, KeyError if its descriptor is already registered, OSError if the system refuses
+  /// it (EpollSelector: EPERM for a regular file, EBADF). The form with an error code returns null
+  /// after a failure.
   const SelectorKey& register_(const FileObject& object, EVENT events, UserData data = {});
   const SelectorKey* register_(const FileObject& object, EVENT events, UserData data,
                                std::error_code& error);
 
-  /// Stops watching, and gives the key, with its data. An object that has been closed meanwhile is
-  /// looked for by identity. Throws KeyError when it is not registered, ValueError when it is
-  /// closed as well. The form with an error code then gives a key whose fd is -1.
+  /// Stops watching `object` and returns its key with the data. A closed object is found by
+  /// identity. Throws KeyError if it is not registered, ValueError if it is closed and not
+  /// registered. The form with an error code then returns a key whose fd is -1.
   SelectorKey unregister(const FileObject& object);
   SelectorKey unregister(const FileObject& object, std::error_code& error);
 
-  /// Changes the events and the data: as in Python, no data when none are given. With kKeepData
-  /// the data stay. The system is asked only when the events change. Throws as register_() and
-  /// unregister() do; when the system refuses, the object is no longer registered.
+  /// Replaces the events and the data. As in Python, the data is removed if none is given;
+  /// kKeepData keeps it. Makes a system call only if the events change. Throws as register_() and
+  /// unregister() do; if the system refuses, the object is unregistered.
   const SelectorKey& modify(const FileObject& object, EVENT events, UserData data = {});
   const SelectorKey* modify(const FileObject& object, EVENT events, UserData data,
                             std::error_code& error);
@@ -290,19 +290,21 @@ class BaseSelector {
   const SelectorKey* modify(const FileObject& object, EVENT events, KeepData,
                             std::error_code& error);
 
-  /// Waits until something is ready, for `timeout` seconds at most; nothing when the time ran out.
-  /// Zero and below do not wait, none is no limit. Errors and hang-ups are READ and WRITE, as far
-  /// as the object is watched for them. A socket whose layer holds decoded bytes is ready to read.
+  /// Waits until objects are ready, for at most `timeout` seconds. Returns an empty list after a
+  /// timeout. Zero or less does not wait; without a timeout there is no limit. An error or hang-up
+  /// counts as READ and WRITE, as far as the object is watched for them. A socket with a layer that
+  /// holds decoded bytes is ready to read.
   ReadyKeys select(Seconds timeout = std::nullopt);
   ReadyKeys select(Seconds timeout, std::error_code& error);
 
-  /// Forgets everything that is registered, with its data. Idempotent.
+  /// Removes all keys with their data. May be called again.
   void close();
 
-  /// The key of an object. Throws KeyError when it is not registered, RuntimeError after close().
+  /// Returns the key of an object. Throws KeyError if it is not registered, RuntimeError after
+  /// close().
   const SelectorKey& get_key(const FileObject& object) const;
 
-  /// What is registered; null after close().
+  /// Returns the registered keys; null after close().
   const SelectorMap* get_map() const noexcept;
 
  protected:
@@ -310,7 +312,7 @@ class BaseSelector {
   BaseSelector(BaseSelector&& other) noexcept;
   BaseSelector& operator=(BaseSelector&& other) noexcept;
 
-  /// Null when it has been moved from.
+  /// Null if moved-from.
   detail::SelectorImpl* impl() const noexcept { return impl_.get(); }
 
  private:
@@ -319,32 +321,35 @@ class BaseSelector {
   std::shared_ptr<detail::SelectorImpl> impl_;
 };
 
-/// With select()'s meaning of ready: a hang-up alone is not WRITE. select() is OSError EBADF when
-/// something registered has been closed. Any number of descriptors; each turn costs all of them.
+/// A selector with the semantics of select(2): a hang-up alone is not WRITE. select() throws
+/// OSError EBADF if a registered object has been closed. The number of descriptors is not limited;
+/// the cost of select() depends on all of them.
 class SelectSelector final : public BaseSelector {
  public:
   SelectSelector();
 };
 
-/// With poll(2): each turn costs all that is registered. What has been closed is ready for
-/// everything.
+/// A selector with poll(2): the cost of select() depends on all registered objects. A closed object
+/// is ready for all of its events.
 class PollSelector final : public BaseSelector {
  public:
   PollSelector();
 };
 
-/// With epoll(7): a turn costs what is ready. What has been closed is not reported.
+/// A selector with epoll(7): the cost of select() depends on the ready objects. A closed object is
+/// not reported.
 class EpollSelector final : public BaseSelector {
  public:
-  /// Throws OSError when there can be none (EMFILE).
+  /// Throws OSError if the system refuses an epoll (EMFILE).
   EpollSelector();
   explicit EpollSelector(std::error_code& error);
 
-  /// The epoll's descriptor, readable when something is ready. ValueError after close().
+  /// Returns the epoll's descriptor, which is readable when an object is ready. Throws ValueError
+  /// after close().
   int fileno() const;
 };
 
-/// The best that Linux has.
+/// The most efficient selector of Linux.
 using DefaultSelector = EpollSelector;
 
 }  // namespace plug

@@ -1,6 +1,6 @@
 #pragma once
 
-// File: a socket read and written as a file. Made by Socket::makefile().
+// File: reads and writes a socket like a file. Made by Socket::makefile().
 //
 //   File file = conn.makefile("rw");
 //   for (std::string& line : file) {
@@ -8,29 +8,28 @@
 //     file.flush();
 //   }
 //
-// Modes. 'r' reads (also when neither r nor w is given), 'w' writes, 'b' is binary. Without 'b' the
-// file is text: what is read is decoded from FileOptions::encoding to UTF-8, what is written is
-// UTF-8 and is encoded to it, newlines are translated, and sizes count characters (code points).
-// With 'b' bytes pass as they are and sizes count bytes.
+// Modes. 'r' reads (the default without 'r' and 'w'), 'w' writes, 'b' is binary. Without 'b' the
+// file is a text file: reads decode from FileOptions::encoding to UTF-8, writes take UTF-8 and
+// encode it, newlines are translated, and sizes count characters (code points). With 'b' the bytes
+// are not changed, and sizes count bytes.
 //
-// Time. Each call has one deadline, made from the socket's time-out when it starts, however many
-// pieces the peer sends. After a call that read ran out of time every later read throws OSError
-// "cannot read from timed out object", as in Python: how much of the stream has gone by is no
-// longer known. Writing goes on.
+// Timeouts. Each call has one deadline, made from the socket's timeout when the call starts. After
+// a read has timed out, every later read throws OSError "cannot read from timed out object", as in
+// Python. Writing still works.
 //
-// Failing. A read that fails takes nothing: what had come for it is there for the next call. On a
-// non-blocking socket that is BlockingIOError, not a short result or Python's None. Of bytes that
-// are not in the encoding those alone are dropped: calls that the text before them satisfies go
-// well, then UnicodeDecodeError tells where in the stream they were, then reading goes on.
-// A flush that fails takes what was sent out of the buffer and keeps the rest.
-// A closed file throws ValueError "I/O operation on closed file."; reading without 'r' and writing
-// without 'w' throw OSError "not readable" and "not writable".
+// Errors. A failed read consumes nothing: the received data is available to the next call. On a
+// non-blocking socket a read that would block throws BlockingIOError; it returns neither a short
+// result nor Python's None. Bytes that are invalid in the encoding are dropped: reads that need
+// only the text before them succeed, then one read throws UnicodeDecodeError with their position in
+// the stream, then reading continues. A failed flush removes the bytes sent from the buffer and
+// keeps the rest. A closed file throws ValueError "I/O operation on closed file."; reading without
+// 'r' throws OSError "not readable", writing without 'w' throws OSError "not writable".
 //
-// Closing. close(), and the destructor without its errors, flush what was written. The socket's
-// descriptor is closed when the socket and all of its files are: a File does not close a socket
-// that is still open, and outlives the Socket object. A moved-from File is closed.
+// Closing. close() flushes the buffer; so does the destructor, which ignores errors. The socket's
+// descriptor closes when the socket and all of its files are closed: a File does not close an open
+// socket, and it remains usable after the Socket object is destroyed. A moved-from File is closed.
 //
-// Threads. One thread may read while another writes; two readers or two writers need a lock.
+// Thread safety. One thread may read while another writes. Two readers or two writers need a lock.
 //
 // Python: https://docs.python.org/3/library/socket.html#socket.socket.makefile and the io module.
 
@@ -56,30 +55,30 @@ struct SocketAccess;
 
 namespace plug {
 
-/// Socket::makefile() throws ValueError for what is not as described here.
+/// Options of Socket::makefile(), which throws ValueError for an invalid one.
 struct FileOptions {
-  /// Buffer size in bytes, of each direction. Below zero: 8192. Zero, binary only: no buffer; each
-  /// read is one receive and each write one send, which may be partial. Text has 64 at least.
+  /// The buffer size of each direction, in bytes. Negative: 8192. Zero (binary only): no buffer;
+  /// each read is one receive and each write one send, which may be partial. Text has at least 64.
   int buffering = -1;
-  /// Text only. Any of Python's names for an encoding that the C library has ("utf-8", "latin_1",
-  /// "euc_jp"), with Python's characters and Python's errors; docs/encodings.md lists what is not
-  /// alike. A name that Python does not know goes to iconv(3) as it is ("tcvn"). "utf-16", "utf-32"
-  /// and "utf-8-sig" write a byte order mark; the first two must begin with one, or the read throws
-  /// UnicodeDecodeError whatever `errors` is.
+  /// Text only. Python's name of any encoding that the C library has ("utf-8", "latin_1",
+  /// "euc_jp"), with Python's characters and Python's errors; docs/encodings.md lists the
+  /// differences. A name that Python does not know is passed to iconv(3) ("tcvn"). "utf-16",
+  /// "utf-32" and "utf-8-sig" write a byte order mark. "utf-16" and "utf-32" require one when
+  /// reading; without it the read throws UnicodeDecodeError, regardless of `errors`.
   std::string encoding = "utf-8";
-  /// Text only: "strict" throws UnicodeDecodeError or UnicodeEncodeError, "replace" puts U+FFFD (or
-  /// '?' when encoding), "ignore" leaves out.
+  /// Text only. "strict" throws UnicodeDecodeError or UnicodeEncodeError, "replace" inserts U+FFFD
+  /// (or '?' when encoding), "ignore" drops the bad part.
   std::string errors = "strict";
-  /// Text only. None: "\n", "\r" and "\r\n" all end a line and are read as "\n"; "\n" is written as
-  /// it is. "": the same ends, read untranslated; "\n" is written as it is. "\n", "\r" or "\r\n":
-  /// that alone ends a line, and "\n" is written as it. Where "\r" may end a line, one at the end
-  /// of what has come is read together with what follows it. (<term.h> has a macro "newline".)
+  /// Text only. None: "\n", "\r" and "\r\n" end a line and are read as "\n". "": the same line
+  /// ends, read unchanged. Both write "\n" unchanged, and hold back a "\r" at the end of the
+  /// received data until more arrives. "\n", "\r" or "\r\n": only this ends a line, and "\n" is
+  /// written as this. (The name ends in an underscore because <term.h> has a macro "newline".)
   std::optional<std::string> newline_ = std::nullopt;
 };
 
 namespace detail {
 
-/// Walks over the lines that a file still has.
+/// Iterates over the remaining lines of a file.
 template <class F>
 class LineIterator {
  public:
@@ -110,74 +109,77 @@ class File {
 
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
-  /// Closes the file, ignoring errors. A fiber that is told to end meanwhile waits no longer and is
-  /// told by its next wait, and so is the main fiber what the interrupt hook says; on a plain
-  /// thread what the hook says ends this wait alone.
+  /// Closes the file, ignoring errors. If the fiber is cancelled during the flush, the flush ends
+  /// and the fiber's next wait throws CancelledError. In the main fiber, the next wait also reports
+  /// an error of the interrupt hook; on a plain thread that error only ends the flush.
   ~File();
 
-  /// Up to `size` characters or bytes, waiting for all of them; fewer at the end of the stream,
-  /// empty after it. Below zero: everything to the end, without a bound. Unbuffered: one receive,
-  /// unless to the end.
+  /// Reads `size` characters or bytes and waits for all of them. Returns fewer at the end of the
+  /// stream, and none after it. A negative size reads to the end of the stream, without a limit.
+  /// Unbuffered, a read that is not to the end is one receive.
   std::string read(std::ptrdiff_t size = -1);
   std::string read(std::ptrdiff_t size, std::error_code& error);
 
-  /// Binary only (text: OSError EOPNOTSUPP): what is buffered, or the result of one receive; at
-  /// most `size` bytes, when size >= 0.
+  /// Returns the buffered bytes, otherwise those of one receive; at most `size` if size >= 0.
+  /// Binary only; on a text file throws OSError EOPNOTSUPP.
   Bytes read1(std::ptrdiff_t size = -1);
   Bytes read1(std::ptrdiff_t size, std::error_code& error);
 
-  /// Binary only (text: OSError EOPNOTSUPP): fills the buffer, or as much of it as the stream has
-  /// left (unbuffered: with one receive). Returns the count.
+  /// Fills the buffer, or at the end of the stream a part of it, and returns the number of bytes.
+  /// Unbuffered: one receive. Binary only; on a text file throws OSError EOPNOTSUPP.
   std::size_t readinto(MutableBytes buffer);
   std::size_t readinto(MutableBytes buffer, std::error_code& error);
 
-  /// One line with its newline; without it at the end of the stream; empty after it. At most `size`
-  /// characters or bytes when size >= 0; without that the peer decides how long a line gets.
+  /// Reads a line and returns it with its newline. At the end of the stream, returns the rest
+  /// without a newline, then an empty string. Returns at most `size` characters or bytes if size >=
+  /// 0; otherwise the length of the line is not limited.
   std::string readline(std::ptrdiff_t size = -1);
   std::string readline(std::ptrdiff_t size, std::error_code& error);
 
-  /// The remaining lines, or, when hint > 0, lines until their sizes together exceed it. One
-  /// deadline for all of them.
+  /// Returns the remaining lines, or, if hint > 0, lines until their total size exceeds it. There
+  /// is one deadline for all of them.
   std::vector<std::string> readlines(std::ptrdiff_t hint = -1);
   std::vector<std::string> readlines(std::ptrdiff_t hint, std::error_code& error);
 
-  /// Iterates over lines, newlines included.
+  /// Iterates over the lines, with their newlines.
   iterator begin();
   std::default_sentinel_t end() const noexcept { return {}; }
 
-  /// Takes all of `data` (text: UTF-8), buffered until flush(), close() or a full buffer. Returns
-  /// the count in characters or bytes. Unbuffered: what one send took.
-  /// When sending fails, either nothing of `data` was taken (0 is returned), or it was sent in part
-  /// and the rest is buffered (the whole count is returned): the throwing form does not tell which.
+  /// Writes all of `data` (text: UTF-8) to the buffer, which flush(), close() or a full buffer
+  /// sends. Returns the number of characters or bytes. Unbuffered: sends once and returns the
+  /// number of bytes sent. If sending fails, either nothing of `data` was taken (the form with an
+  /// error code returns 0), or a part was sent and the rest is buffered (it returns the whole
+  /// count). The throwing form does not tell which.
   std::size_t write(BytesView data);
   std::size_t write(BytesView data, std::error_code& error);
 
-  /// Writes each of a range of lines; adds no newlines.
+  /// Writes each line of a range. Adds no newlines.
   template <class Lines>
   void writelines(const Lines& range) {
     for (const auto& line : range) write(line);
   }
 
-  /// Sends what is buffered.
+  /// Sends the buffered data.
   void flush();
   void flush(std::error_code& error);
 
-  /// Flushes and closes, even when flushing fails. Idempotent.
+  /// Flushes and closes the file, even if the flush fails. May be called again.
   void close();
   void close(std::error_code& error);
   bool closed() const noexcept;
 
-  /// The socket's descriptor; -1 when that is closed. ValueError when this file is.
+  /// Returns the socket's descriptor, -1 if that is closed. Throws ValueError if the file is
+  /// closed.
   int fileno() const;
 
-  /// ValueError when the file is closed.
+  /// Throw ValueError if the file is closed.
   bool readable() const;
   bool writable() const;
   bool seekable() const;
 
-  /// "rb", "wb" or "rwb" for a binary file, as made for a text file.
+  /// Returns "rb", "wb" or "rwb" for a binary file, the argument of makefile() for a text file.
   const std::string& mode() const noexcept;
-  /// As it was asked for; empty for a binary file.
+  /// Returns the encoding as given; empty for a binary file.
   const std::string& encoding() const noexcept;
 
  private:

@@ -2,15 +2,15 @@
 
 // Socket addresses.
 //
-// An Address is a value that holds the kernel's own form. A host name is not an address: a
-// {"host", port} pair is looked up by the call that it is given to, for that socket's family. So
+// An Address holds the kernel's form of an address. A host name is not an address: a call that
+// takes a {"host", port} pair looks up the host, in the family of its socket.
 //
 //   sock.connect({"localhost", 8000});              // looked up; "" is every interface
 //   sock.connect({"fe80::1", 8000, 0, 2});          // IPv6: flow information, scope id
-//   sock.connect(Address::parse("[::1]:8000"));     // numbers only, no look-up
+//   sock.connect(Address::parse("[::1]:8000"));     // numbers only, no lookup
 //   sock.connect(UnixAddress{"/run/app.sock"});
-//   sock.bind(CanAddress{"can0"});                  // and the other families of families.hpp
-//   sock.connect(peer);                             // what accept() or recvfrom() gave
+//   sock.bind(CanAddress{"can0"});                  // other families: families.hpp
+//   sock.connect(peer);                             // returned by accept() or recvfrom()
 //
 // Python: https://docs.python.org/3/library/socket.html#socket-families
 
@@ -36,29 +36,28 @@ struct AddressAccess;
 
 namespace plug {
 
-/// The address of a socket in the kernel's form, for any family. A value: copied, compared and
-/// hashed by its bytes. What accept(), recvfrom() and their like give also knows the protocol of
-/// its socket, without which the addresses of AF::CAN do not say what they hold; that takes no part
-/// in comparing. Default-constructed it is the address that is not there (Python's None), as
-/// recvfrom() gives for a connected stream.
+/// A socket address of any family, in the kernel's form. Copied, compared and hashed by its bytes.
+/// An address returned by accept(), recvfrom() and others also stores the protocol of its socket,
+/// which determines the layout of AF::CAN addresses; comparisons ignore it. A default-constructed
+/// Address is empty (Python's None), as is the one that recvfrom() returns on a connected stream.
 class Address {
  public:
-  /// The longest address of any family, in bytes (the kernel's sockaddr_storage).
+  /// The size of the longest address of any family (the kernel's sockaddr_storage).
   static constexpr std::size_t kCapacity = 128;
 
   Address() noexcept = default;
 
-  /// An address from the kernel's form, family first. Throws ValueError when it is longer than
-  /// kCapacity or too short to hold a family.
+  /// Makes an address from the kernel's form, which starts with the family. Throws ValueError if it
+  /// is longer than kCapacity, or too short to contain a family.
   static Address from_bytes(BytesView raw);
 
-  /// Reads the text form of an address. Numbers only: no name is looked up, but interfaces have to
-  /// be there. Numbers are decimal, or hexadecimal after 0x; [] marks what may be left out.
+  /// Parses the text form of an address. Host names are not looked up, but interfaces must exist.
+  /// Numbers are decimal, or hexadecimal after 0x. Parts in [] are optional.
   ///
   ///   127.0.0.1:80   [::1]:80   [fe80::1%2]:80   [fe80::1%eth0]:80
   ///   /run/app   ./app   ../app   unix:PATH         a path
   ///   @NAME                                         an abstract Unix name, without its NUL
-  ///   can:INTERFACE                                 every interface when empty
+  ///   can:INTERFACE                                 empty: all interfaces
   ///   isotp:INTERFACE:RX_ID:TX_ID   j1939:INTERFACE:NAME:PGN:ADDR
   ///   netlink:PID:GROUPS
   ///   packet:INTERFACE:PROTO[:PKTTYPE:HATYPE[:ADDR]]   ADDR in hexadecimal digits
@@ -68,38 +67,38 @@ class Address {
   ///   l2cap:BDADDR:PSM[:CID:BDADDR_TYPE]   rfcomm:BDADDR:CHANNEL   hci:DEV[:CHANNEL]   sco:BDADDR
   ///   raw:FAMILY:BYTES                              any family, BYTES in hexadecimal digits
   ///
-  /// The fields are those of the typed addresses (families.hpp), with their limits. Throws
-  /// ValueError naming the text that is no such address, OverflowError for a number out of range,
-  /// OSError for an interface that is not there.
+  /// The fields, and their limits, are those of the typed addresses (families.hpp). Throws
+  /// ValueError naming the text if it is not an address, OverflowError for a number out of range,
+  /// OSError for an unknown interface.
   static Address parse(std::string_view text);
 
-  /// The text that parse() reads; empty for the address that is not there. parse() gives back what
-  /// the fields say: an address of which the kernel fills in more, or less, than plug does may
-  /// differ from it in the bytes that do not count.
+  /// Returns the text that parse() reads; empty for an empty address. parse() restores all fields.
+  /// The result may still differ from this address in bytes without a meaning, which the kernel and
+  /// plug may fill differently.
   std::string text() const;
 
-  /// False for the address that is not there.
+  /// Returns false for an empty address.
   explicit operator bool() const noexcept { return size_ != 0; }
 
-  /// AF::UNSPEC when not there.
+  /// Returns the family; AF::UNSPEC for an empty address.
   AF family() const noexcept;
 
-  /// The protocol of the socket that it came from, or that its typed address is for; 0 when not
-  /// known.
+  /// Returns the protocol of the socket that it came from, or of its typed address; 0 if unknown.
   int protocol() const noexcept { return protocol_; }
 
-  /// The kernel's form.
+  /// Returns the kernel's form.
   BytesView bytes() const noexcept { return {storage_, size_}; }
 
-  /// The numeric host of an IPv4 or IPv6 address, without scope. Throws ValueError for others.
+  /// Returns the numeric host of an IPv4 or IPv6 address, without its scope. Throws ValueError for
+  /// other families.
   std::string host() const;
-  /// The port of an IPv4 or IPv6 address, host byte order. Throws ValueError for others.
+  /// Returns the port of an IPv4 or IPv6 address. Throws ValueError for other families.
   int port() const;
-  /// Of an IPv6 address. Throws ValueError for others.
+  /// Return a field of an IPv6 address. Throw ValueError for other families.
   std::uint32_t flowinfo() const;
   std::uint32_t scope_id() const;
-  /// The path of a Unix address: cut at its NUL, or whole and beginning with NUL when abstract;
-  /// empty for an unbound socket. Throws ValueError for others.
+  /// Returns the path of a Unix address: up to its NUL, or, if abstract, the whole name with its
+  /// leading NUL; empty for an unbound socket. Throws ValueError for other families.
   std::string path() const;
 
   friend bool operator==(const Address& a, const Address& b) noexcept {
@@ -117,18 +116,18 @@ class Address {
   alignas(8) char storage_[kCapacity] = {};
 };
 
-/// The text that Python's str() gives: "('127.0.0.1', 80)", "('::1', 80, 0, 0)", a Unix path as it
-/// is, an abstract one as "b'\\x00name'", "('can0',)", "None", and "(family, b'raw')" for a family
-/// that is not known here or for bytes too few for their family. The interfaces of CAN and packet
-/// addresses are asked for by name now; one that is gone is ''.
+/// Returns the text of Python's str(): "('127.0.0.1', 80)", "('::1', 80, 0, 0)", a Unix path as it
+/// is, an abstract one as "b'\\x00name'", "('can0',)", "None", and "(family, b'raw')" if the family
+/// is unknown or the address too short for it. Looks up the interface names of CAN and packet
+/// addresses; prints '' for an interface that no longer exists.
 std::string to_string(const Address& address);
 std::ostream& operator<<(std::ostream& out, const Address& address);
 
-/// A host, by name or number, and a port: not yet an address. An empty host is every interface (to
-/// bind) or this host (to connect); "<broadcast>" is 255.255.255.255.
+/// A host name or number, and a port. An empty host means every interface when binding, this host
+/// when connecting; "<broadcast>" means 255.255.255.255.
 struct HostPort {
-  /// Throws OverflowError unless 0 <= port <= 65535 and flowinfo <= 0xfffff, ValueError when the
-  /// host holds a NUL.
+  /// Throws OverflowError unless 0 <= port <= 65535 and flowinfo <= 0xfffff, ValueError if the host
+  /// contains a NUL.
   HostPort(std::string_view host, int port, std::uint32_t flowinfo = 0, std::uint32_t scope_id = 0);
 
   std::string host;
@@ -137,52 +136,52 @@ struct HostPort {
   std::uint32_t scope_id;  ///< IPv6 only
 };
 
-/// "('host', port)", or "('host', port, flowinfo, scope_id)" where either is not 0.
+/// Returns "('host', port)", or "('host', port, flowinfo, scope_id)" if one of these is not 0.
 std::string to_string(const HostPort& address);
 std::ostream& operator<<(std::ostream& out, const HostPort& address);
 
 namespace detail {
-/// The base of plug's own typed addresses.
+/// The base class of plug's typed addresses.
 struct TypedAddress {};
 }  // namespace detail
 
-/// The address of a Unix socket: a path in the file system, or, where the first byte is NUL, a name
-/// in the abstract name space, all of whose bytes count. Empty: the kernel picks an abstract name
-/// when bound.
+/// The address of a Unix socket: a path in the file system, or, if the first byte is NUL, a name in
+/// the abstract namespace, of which all bytes count. If it is empty, bind() lets the kernel choose
+/// an abstract name.
 ///
 ///   server.bind(UnixAddress{"/run/app.sock"});
 ///   server.bind(UnixAddress{std::string_view("\0app", 4)});
 ///
 /// Source: unix(7).
 struct UnixAddress : detail::TypedAddress {
-  /// Throws OSError "AF_UNIX path too long" from 108 bytes on (109 where abstract), ValueError for
-  /// a NUL inside a path, since the kernel would cut the name there.
+  /// Throws OSError "AF_UNIX path too long" for 108 bytes or more (109 if abstract), ValueError for
+  /// a NUL inside a path, because the kernel would end the path there.
   UnixAddress(std::string_view path);
 
-  /// Throws ValueError for an address of another family.
+  /// Throws ValueError if the address is of another family.
   explicit UnixAddress(const Address& address) : path(address.path()) {}
 
-  /// Checks the path again, which may have changed since.
+  /// Checks the path again, because the member may have changed.
   operator Address() const;
 
   std::string path;
 };
 
 namespace detail {
-/// What is no Address but converts to one. Where the conversion asks the system for something there
-/// is also to_address(std::error_code&), the form that does not throw.
+/// A type that converts to Address without being one. If the conversion needs a system call, the
+/// type also has to_address(std::error_code&), which does not throw.
 template <class T>
 concept ConvertsToAddress =
     std::convertible_to<const T&, Address> && !std::derived_from<T, Address>;
 
-/// What a call needs of it.
+/// Functions that convert and print a typed address.
 struct TypedForm {
   Address (*address)(const void* typed, std::error_code& error);
   std::string (*text)(const void* typed);
 };
 }  // namespace detail
 
-/// As Python prints the address that it stands for.
+/// Returns the text that Python prints for the address.
 template <std::derived_from<detail::TypedAddress> T>
 std::string to_string(const T& address) {
   return to_string(static_cast<Address>(address));
@@ -210,16 +209,16 @@ inline constexpr TypedForm kTypedForm{[](const void* typed, std::error_code& err
                                       }};
 }  // namespace detail
 
-/// What a call takes for an address: an Address, a {host, port} pair, a HostPort, or any of the
-/// typed addresses (whatever converts to Address). A parameter type: it points at its argument and
-/// is never stored.
+/// The parameter type of calls that take an address: an Address, a {host, port} pair, a HostPort,
+/// or a typed address (any type that converts to Address). It points to its argument and must not
+/// be stored.
 class AddressLike {
  public:
   AddressLike(const Address& address) noexcept : address_(&address) {}
-  /// Checks the fields again, which may have changed since.
+  /// Checks the fields again, because they may have changed.
   AddressLike(const HostPort& address)
       : AddressLike(address.host, address.port, address.flowinfo, address.scope_id) {}
-  /// The conversion is the call's, within its errors.
+  /// The call converts the address and reports the errors of the conversion.
   template <detail::ConvertsToAddress T>
   AddressLike(const T& address) noexcept : typed_(&address), form_(&detail::kTypedForm<T>) {}
 
@@ -230,7 +229,7 @@ class AddressLike {
  private:
   friend struct detail::AddressAccess;
 
-  const Address* address_ = nullptr;  // else typed_ when that is there, else the fields below
+  const Address* address_ = nullptr;  // otherwise typed_ if not null, otherwise the fields below
   const void* typed_ = nullptr;
   const detail::TypedForm* form_ = nullptr;  // of typed_
   std::string_view host_;

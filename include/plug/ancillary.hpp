@@ -1,7 +1,7 @@
 #pragma once
 
-// Ancillary data: what travels beside the bytes of a message. Descriptors and credentials between
-// processes, and what the kernel knows of a datagram: where it arrived, when, and with what TTL.
+// Ancillary data: items that a message carries beside its bytes. Processes exchange file
+// descriptors and credentials; the kernel reports where and when a datagram arrived, and its TTL.
 //
 //   send_fds(sock, {"here"}, {file.fileno()});
 //   auto [data, fds, flags, address] = recv_fds(sock, 100, 1);
@@ -44,29 +44,29 @@ namespace plug {
 class Socket;
 enum class ALG : int;  // family_constants.hpp
 
-/// A descriptor that closes with its owner. Move-only. No two threads may use one at once.
+/// A file descriptor that closes with this object. Move-only. Not thread-safe.
 class OwnedFd {
  public:
   OwnedFd() noexcept = default;
-  /// Takes over a descriptor; below zero is none.
+  /// Takes over a file descriptor; a negative number means none.
   explicit OwnedFd(int fileno) noexcept : fileno_(fileno < 0 ? -1 : fileno) {}
   OwnedFd(OwnedFd&& other) noexcept : fileno_(other.detach()) {}
   OwnedFd& operator=(OwnedFd&& other) noexcept {
     const OwnedFd old(std::exchange(fileno_, other.detach()));
     return *this;
   }
-  /// close(), without its errors.
+  /// Closes the descriptor, ignoring errors.
   ~OwnedFd();
 
-  /// The number; -1 when there is none.
+  /// Returns the descriptor; -1 if there is none.
   int fileno() const noexcept { return fileno_; }
   explicit operator bool() const noexcept { return fileno_ >= 0; }
 
-  /// Gives the descriptor to the caller and forgets it; -1 when there is none.
+  /// Gives up the descriptor without closing it and returns it; -1 if there is none.
   int detach() noexcept { return std::exchange(fileno_, -1); }
 
-  /// Idempotent. Throws OSError when the system reports an error; the descriptor is gone all the
-  /// same.
+  /// Closes the descriptor. May be called again. Throws OSError if the system reports an error; the
+  /// descriptor is closed even then.
   void close();
   void close(std::error_code& error);
 
@@ -85,8 +85,8 @@ constexpr std::int64_t control_aligned(std::int64_t length) noexcept {
 [[noreturn]] void throw_control_length(const char* call, std::int64_t length);
 }  // namespace detail
 
-/// The size of a control message with `length` bytes of data, without padding after it. Throws
-/// OverflowError below zero and where the size is beyond a C int. Python: CMSG_LEN().
+/// Returns the size of a control message with `length` bytes of data, without trailing padding.
+/// Throws OverflowError if length is negative or the size exceeds a C int. Python: CMSG_LEN().
 constexpr std::size_t CMSG_LEN_(std::int64_t length) {
   constexpr auto kHeader = static_cast<std::int64_t>(detail::kControlHeader);
   if (length < 0 || length > detail::kLargestControl - kHeader)
@@ -94,8 +94,8 @@ constexpr std::size_t CMSG_LEN_(std::int64_t length) {
   return static_cast<std::size_t>(kHeader + length);
 }
 
-/// As CMSG_LEN_(), with the padding: the room that the message takes among others. The sum of the
-/// CMSG_SPACE_() of the messages expected is what recvmsg() takes. Python: CMSG_SPACE().
+/// Like CMSG_LEN_(), but with padding. The `ancsize` argument of recvmsg() is the sum of the
+/// CMSG_SPACE_() of the expected messages. Python: CMSG_SPACE().
 constexpr std::size_t CMSG_SPACE_(std::int64_t length) {
   constexpr auto kHeader = static_cast<std::int64_t>(detail::kControlHeader);
   if (length < 0 || length > detail::kLargestControl - kHeader - detail::control_aligned(1))
@@ -103,10 +103,10 @@ constexpr std::size_t CMSG_SPACE_(std::int64_t length) {
   return static_cast<std::size_t>(kHeader + detail::control_aligned(length));
 }
 
-/// The type of a control message: SCM, an option whose value it carries, or a number.
+/// The type of a control message: an SCM, the option whose value it carries, or a number.
 using ControlType = detail::IntOr<detail::kControl | detail::kOption>;
 
-/// Who sent a message (SCM_CREDENTIALS).
+/// The sender of a message (SCM_CREDENTIALS).
 struct Credentials {
   int pid = 0;
   std::uint32_t uid = 0;
@@ -115,18 +115,19 @@ struct Credentials {
   friend bool operator==(const Credentials&, const Credentials&) noexcept = default;
 };
 
-/// Who is at the other end of a Unix socket: who connected, listened, or made the pair, as it was
-/// then. Throws OSError, for sockets that are no such ones too. SO_PEERCRED of unix(7).
+/// Returns the credentials of the peer of a Unix socket, from the time when that process called
+/// connect(), listen() or socketpair(). Throws OSError, also for a socket of another family.
+/// SO_PEERCRED of unix(7).
 Credentials peer_credentials(const Socket& sock);
 Credentials peer_credentials(const Socket& sock, std::error_code& error);
 
-/// Where a datagram arrived, or from where it is to be sent (IP_PKTINFO, IPV6_PKTINFO). Addresses
-/// have port 0.
+/// The interface and address at which a datagram arrived, or from which to send one (IP_PKTINFO,
+/// IPV6_PKTINFO). The addresses have port 0.
 struct PacketInfo {
-  int interface_index = 0;  ///< 0 to send: the routing table decides
-  Address local{};          ///< the address of this host that received it, or is to send it
-  /// What its header was addressed to, a group for instance; not used to send. With IPv6 the same
-  /// as `local`.
+  int interface_index = 0;  ///< 0 when sending: the routing table decides
+  Address local{};          ///< the address of this host that received the datagram, or sends it
+  /// The destination in the datagram's header, such as a multicast group; not used when sending.
+  /// With IPv6 the same as `local`.
   Address destination{};
 
   friend bool operator==(const PacketInfo&, const PacketInfo&) noexcept = default;
@@ -134,17 +135,17 @@ struct PacketInfo {
 
 using Timestamp = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
 
-/// When a packet was seen, by the kernel and by the network card (SO_TIMESTAMPING).
+/// The times at which the kernel and the network card saw a packet (SO_TIMESTAMPING).
 struct Timestamps {
   std::optional<Timestamp> software;
-  std::optional<Timestamp> hardware;  ///< of the card's own clock
+  std::optional<Timestamp> hardware;  ///< by the clock of the card
 };
 
-/// One item of ancillary data, as Python has it: level, type, and data. A value type.
+/// An item of ancillary data, as in Python: level, type and data.
 ///
-/// The named functions make the items that are known here, and read them. A reader throws
-/// ValueError, naming level, type and size, for an item of another kind, or one whose data the
-/// kernel cut or that has another size than its kind has.
+/// The static functions make items of the types known here; the member functions of the same name
+/// read them. A reader throws ValueError, naming level, type and size, if the item is of another
+/// type, or if its data has the wrong size, for instance because the kernel truncated it.
 struct ControlMessage {
   ControlMessage() = default;
   ControlMessage(OptionLevel item_level, ControlType item_type, BytesView item_data)
@@ -158,48 +159,48 @@ struct ControlMessage {
     return level == that_level && type == that_type;
   }
 
-  /// Descriptors for another process, over a Unix socket (SCM_RIGHTS). These stay the caller's.
+  /// Makes an item that passes file descriptors over a Unix socket (SCM_RIGHTS). The caller still
+  /// owns them.
   static ControlMessage rights(const detail::ListOf<int>& filenos);
-  /// The numbers in it, as many as arrived whole. Numbers only: AncillaryData owns what arrived.
+  /// Returns the descriptors that arrived whole, as numbers only: AncillaryData owns them.
   std::vector<int> rights() const;
 
-  /// SCM_CREDENTIALS. The kernel checks what a process without privileges claims (EPERM).
+  /// SCM_CREDENTIALS. The kernel rejects false credentials of an unprivileged process (EPERM).
   static ControlMessage credentials(const Credentials& sender);
   Credentials credentials() const;
 
-  /// IP_PKTINFO or IPV6_PKTINFO, by the family of `info.local`, for which an address of any port
-  /// will do. Throws ValueError when that is neither IPv4 nor IPv6.
+  /// IP_PKTINFO or IPV6_PKTINFO, by the family of `info.local`, whose port is ignored. Throws
+  /// ValueError if it is neither IPv4 nor IPv6.
   static ControlMessage packet_info(const PacketInfo& info);
   PacketInfo packet_info() const;
 
-  /// The hops that a datagram may make: IP_TTL and IPV6_HOPLIMIT. One reader reads both.
+  /// The hop limit of a datagram: IP_TTL and IPV6_HOPLIMIT. ttl() reads both.
   static ControlMessage ttl(int hops);
   static ControlMessage hop_limit(int hops);
   int ttl() const;
 
-  /// The traffic class: IP_TOS and IPV6_TCLASS. One reader reads both.
+  /// The traffic class: IP_TOS and IPV6_TCLASS. tos() reads both.
   static ControlMessage tos(int value);
   static ControlMessage traffic_class(int value);
   int tos() const;
 
-  /// When a packet arrived: SO_TIMESTAMP (to the microsecond) and SO_TIMESTAMPNS. A time that the
-  /// type cannot hold is ValueError.
+  /// Returns the arrival time of a packet: SO_TIMESTAMP (in microseconds) or SO_TIMESTAMPNS. Throws
+  /// ValueError if a Timestamp cannot express it.
   Timestamp timestamp() const;
-  /// SO_TIMESTAMPING.
+  /// Returns the times of SO_TIMESTAMPING. Throws like timestamp().
   Timestamps timestamps() const;
 
   friend bool operator==(const ControlMessage&, const ControlMessage&) noexcept = default;
 };
 
-/// "(level, type, b'data')", as Python prints it.
+/// Returns "(level, type, b'data')", as Python prints it.
 std::string to_string(const ControlMessage& item);
 
-/// Ancillary data to send: a list in braces, or a contiguous range.
+/// Ancillary data to send: a braced list, or a contiguous range.
 using ControlMessages = detail::ListOf<ControlMessage>;
 
-/// Ancillary data that was received: its items, in order. It owns the descriptors among them
-/// (SCM_RIGHTS) until they are taken or released: those that nobody asks for are closed with it.
-/// Move-only. No two threads may use one at once.
+/// Received ancillary data: its items, in order. It owns the descriptors in them (SCM_RIGHTS) and
+/// closes them with this object, unless they are taken or released. Move-only. Not thread-safe.
 class AncillaryData {
  public:
   AncillaryData() noexcept = default;
@@ -214,14 +215,14 @@ class AncillaryData {
   std::vector<ControlMessage>::const_iterator begin() const noexcept { return items_.begin(); }
   std::vector<ControlMessage>::const_iterator end() const noexcept { return items_.end(); }
 
-  /// The first item of a kind; null when there is none.
+  /// Returns the first item of a type; null if there is none.
   const ControlMessage* find(OptionLevel level, ControlType type) const noexcept;
 
-  /// The descriptors of all SCM_RIGHTS items, which from then on are the caller's. The items keep
-  /// their numbers. Nothing when they have been taken before.
+  /// Returns the descriptors of all SCM_RIGHTS items and transfers their ownership. Returns none if
+  /// they were taken before. The items keep the numbers.
   std::vector<OwnedFd> take_fds();
 
-  /// Forgets the descriptors, which are the caller's to close by number, and gives the items away.
+  /// Returns the items and gives up their descriptors, which the caller must close by number.
   std::vector<ControlMessage> release() noexcept;
 
  private:
@@ -231,15 +232,15 @@ class AncillaryData {
   bool owns_ = true;
 };
 
-/// What Socket::recvmsg() gives.
+/// The result of Socket::recvmsg().
 struct ReceivedMessage {
   Bytes data;
   AncillaryData ancdata;
-  MSG flags{};      ///< MSG::TRUNC: data was cut; MSG::CTRUNC: ancillary data was cut
-  Address address;  ///< the sender's; not there on a connected stream
+  MSG flags{};      ///< MSG::TRUNC: data was truncated; MSG::CTRUNC: ancillary data was truncated
+  Address address;  ///< of the sender; empty on a connected stream
 };
 
-/// What Socket::recvmsg_into() gives.
+/// The result of Socket::recvmsg_into().
 struct ReceivedInto {
   std::size_t count = 0;
   AncillaryData ancdata;
@@ -247,7 +248,7 @@ struct ReceivedInto {
   Address address;
 };
 
-/// What recv_fds() gives.
+/// The result of recv_fds().
 struct ReceivedFds {
   Bytes data;
   std::vector<OwnedFd> fds;
@@ -255,9 +256,10 @@ struct ReceivedFds {
   Address address;
 };
 
-/// Sends descriptors over a Unix socket, beside the bytes of `buffers`, of which a stream needs one
-/// at least. They stay the caller's. Returns the count of bytes. `flags` and `address` go to
-/// sendmsg(); Python takes them and leaves them out. Throws OSError. Python: socket.send_fds().
+/// Sends file descriptors over a Unix socket, together with the bytes of `buffers`; a stream needs
+/// at least one byte. The caller still owns the descriptors. Returns the number of bytes sent.
+/// `flags` and `address` are passed to sendmsg(); Python ignores them. Throws OSError. Python:
+/// socket.send_fds().
 std::size_t send_fds(Socket& sock, const Buffers& buffers, const detail::ListOf<int>& fds,
                      MSG flags = MSG{});
 std::size_t send_fds(Socket& sock, const Buffers& buffers, const detail::ListOf<int>& fds,
@@ -267,16 +269,16 @@ std::size_t send_fds(Socket& sock, const Buffers& buffers, const detail::ListOf<
 std::size_t send_fds(Socket& sock, const Buffers& buffers, const detail::ListOf<int>& fds,
                      MSG flags, const AddressLike& address, std::error_code& error);
 
-/// Receives up to `bufsize` bytes and `maxfds` descriptors, which are close-on-exec from the start.
-/// When more were sent the flags have MSG::CTRUNC; the rest is lost. `flags` go to recvmsg();
-/// Python takes them and leaves them out. Throws ValueError when bufsize < 0, OverflowError when
-/// maxfds < 0 or absurd, OSError. Python: socket.recv_fds().
+/// Receives up to `bufsize` bytes and `maxfds` file descriptors, which are close-on-exec from the
+/// start. If more descriptors were sent, they are lost and the flags contain MSG::CTRUNC. `flags`
+/// are passed to recvmsg(); Python ignores them. Throws ValueError if bufsize < 0, OverflowError if
+/// maxfds < 0 or the ancillary data would exceed a C int, OSError. Python: socket.recv_fds().
 ReceivedFds recv_fds(Socket& sock, std::ptrdiff_t bufsize, std::ptrdiff_t maxfds,
                      MSG flags = MSG{});
 ReceivedFds recv_fds(Socket& sock, std::ptrdiff_t bufsize, std::ptrdiff_t maxfds, MSG flags,
                      std::error_code& error);
 
-/// What Socket::sendmsg_afalg() takes beside the operation and the data.
+/// Options of Socket::sendmsg_afalg().
 struct AfalgOptions {
   BytesView iv{};                           ///< ALG_SET_IV, unless empty
   std::optional<std::uint32_t> assoclen{};  ///< ALG_SET_AEAD_ASSOCLEN, in bytes

@@ -1,16 +1,17 @@
 #pragma once
 
-// Many datagrams in one system call.
+// Sends and receives many datagrams in one system call.
 //
 //   Socket sock(AF::INET, SOCK::DGRAM);
 //   sock.bind({"", 50007});
 //   DatagramBatch batch({.count = 64, .size = 1500});
 //   while (true) {
-//     recv_batch(sock, batch);  // what has come by now, one at least
+//     recv_batch(sock, batch);  // the datagrams that have arrived, at least one
 //     send_batch(sock, batch);  // each back to its sender
 //   }
 //
-// Where a host has several addresses an answer should come from the one that was asked:
+// If a host has several addresses, a reply should come from the address that the request was sent
+// to:
 //
 //   sock.setsockopt(IPPROTO::IP_, IP_::PKTINFO, 1);  // IPPROTO::IPV6, IPV6::RECVPKTINFO
 //   DatagramBatch batch({.packet_info = true});
@@ -19,12 +20,11 @@
 //     if (auto info = datagram.packet_info()) datagram.set_source(*info);
 //   send_batch(sock, batch);
 //
-// They wait as Socket's own calls do, for the socket's time-out at most, in a thread and in a
-// fiber.
+// Both functions wait like Socket's calls, for at most the socket's timeout, in threads and fibers.
 //
-// Threads. A batch is used by one at a time; several may use the socket at once.
+// Thread safety. Use a batch in one thread at a time. Several threads may use the socket at once.
 //
-// Beyond Python: recvmmsg(2), sendmmsg(2).
+// Not in Python. recvmmsg(2), sendmmsg(2).
 
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>
@@ -50,41 +50,40 @@ namespace plug {
 class Socket;
 
 struct BatchOptions {
-  std::size_t count = 64;    ///< datagrams at once, 1 to 1024
-  std::size_t size = 2048;   ///< bytes of each, 1 to 1 MiB; the rest of a longer one is lost
-  bool packet_info = false;  ///< whether there is room for where each of them arrives
+  std::size_t count = 64;    ///< number of datagrams, 1 to 1024
+  std::size_t size = 2048;   ///< bytes per datagram, 1 to 1 MiB; longer datagrams are truncated
+  bool packet_info = false;  ///< whether the batch has space for packet information
 };
 
-/// One datagram of a batch, which its memory belongs to.
+/// A datagram of a batch; the batch owns its memory.
 class Datagram {
  public:
   Datagram(const Datagram&) = delete;
   Datagram& operator=(const Datagram&) = delete;
 
-  /// What has been received, or is to be sent.
+  /// Returns the bytes received, or to send.
   BytesView data() const noexcept { return {memory_.data(), size_}; }
-  /// All of the memory, to write what is to be sent into; resize() says how much of it counts.
+  /// Returns all of the memory, to write data to send into it; resize() sets the size to send.
   MutableBytes memory() noexcept { return memory_; }
-  /// Throws ValueError beyond memory().
+  /// Sets the size. Throws ValueError if it exceeds that of memory().
   void resize(std::size_t size);
-  /// Copies what is to be sent. Throws ValueError, and nothing has changed, for more than memory()
-  /// has room for.
+  /// Copies data to send. Throws ValueError, and changes nothing, if it does not fit memory().
   void assign(BytesView data);
 
-  /// Who has sent it, or is to receive it. Where it is not there, the one that the socket is
-  /// connected to.
+  /// The sender of a received datagram, the receiver of one to send. If empty, the datagram goes to
+  /// the address that the socket is connected to.
   Address address;
 
-  /// Of what was received. MSG::TRUNC: it was longer than the memory.
+  /// Returns the flags of a received datagram. MSG::TRUNC: the datagram was truncated.
   MSG flags() const noexcept { return flags_; }
 
-  /// Where it arrived; nothing unless the batch has room for that and the socket has been told to
-  /// say so (IP_::PKTINFO, IPV6::RECVPKTINFO).
+  /// Returns where the datagram arrived. Returns nothing unless the batch has packet_info and the
+  /// socket option is set (IP_::PKTINFO, IPV6::RECVPKTINFO).
   std::optional<PacketInfo> packet_info() const;
 
-  /// Has it sent from info.local, by the interface info.interface_index, or any when that is 0.
-  /// Only in a batch with room for it, and until the batch receives the next time. Throws
-  /// ValueError otherwise, and unless that is an IPv4 or IPv6 address.
+  /// Sends the datagram from info.local, over the interface info.interface_index, or any if that is
+  /// 0. Valid until the batch receives again. Throws ValueError if the batch has no packet_info, or
+  /// if info.local is not an IPv4 or IPv6 address.
   void set_source(const PacketInfo& info);
 
  private:
@@ -95,22 +94,22 @@ class Datagram {
 
   MutableBytes memory_;
   std::size_t size_ = 0;
-  MutableBytes control_;          // none without room for packet information
-  std::size_t control_size_ = 0;  // of what is in it
+  MutableBytes control_;          // empty without packet_info
+  std::size_t control_size_ = 0;  // bytes used
   bool has_source_ = false;
   MSG flags_{};
 };
 
-/// Room for datagrams, and those that are in it. Movable; its datagrams stay where they are.
+/// Memory for datagrams, and the datagrams in it. Movable; the datagrams keep their addresses.
 class DatagramBatch {
  public:
-  /// Throws ValueError for options out of range, std::bad_alloc.
+  /// Throws ValueError if an option is out of range, std::bad_alloc.
   explicit DatagramBatch(const BatchOptions& options = {});
   DatagramBatch(DatagramBatch&& other) noexcept;
   DatagramBatch& operator=(DatagramBatch&& other) noexcept;
   ~DatagramBatch();
 
-  /// How many there are: those received by the last recv_batch(), or added since clear().
+  /// Returns the number of datagrams: those received last, or added since clear().
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
   bool full() const noexcept { return size_ == capacity(); }
@@ -120,11 +119,12 @@ class DatagramBatch {
   Datagram* begin() noexcept;
   Datagram* end() noexcept { return begin() + size_; }
 
-  /// None are left.
+  /// Removes all datagrams.
   void clear() noexcept { size_ = 0; }
-  /// One more, to be sent: empty, and without an address. Throws ValueError when it is full.
+  /// Adds an empty datagram without an address. Throws ValueError if the batch is full.
   Datagram& add();
-  /// One more, with a copy of these bytes. Throws ValueError also when they are too long.
+  /// Adds a datagram with a copy of `data`. Throws ValueError if the batch is full or `data` is too
+  /// long.
   Datagram& add(BytesView data, const Address& to = {});
 
  private:
@@ -135,17 +135,16 @@ class DatagramBatch {
   std::size_t size_ = 0;
 };
 
-/// Receives into `batch`, in place of what is in it, as many datagrams as there are, and waits
-/// until there is one. Returns how many, which are in the order in which they came; 0 when it
-/// fails.
+/// Waits for a datagram, then receives all that have arrived, up to the capacity. They replace the
+/// contents of `batch`, in the order of arrival. Returns their number; 0 after a failure.
 ///
 /// Throws OSError as Socket::recvfrom() does, TimeoutError, BlockingIOError. recvmmsg(2).
 std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags = MSG{});
 std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags, std::error_code& error);
 
-/// Sends the datagrams in `batch`, in order, each to its address, within one time-out, and returns
-/// how many that were: all of them, unless one fails. The form with an error code says how many
-/// went before that one. The batch stays as it is.
+/// Sends the datagrams of `batch` in order, each to its address, with one deadline. Does not change
+/// the batch. Returns the number sent, which is all of them unless one fails; the form with an
+/// error code returns how many were sent before that one.
 ///
 /// Throws OSError as Socket::sendto() does. sendmmsg(2).
 std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags = MSG{});

@@ -1,9 +1,7 @@
 #pragma once
 
-// Bytes: what a call sends and what it receives.
-//
-// Bytes owns; BytesView and MutableBytes are parameters: they point at the caller's memory for the
-// length of a call and are never stored.
+// Types for data that is sent and received. Bytes owns its data. BytesView and MutableBytes are
+// parameter types: they point to the caller's memory during a call and are never stored.
 
 #include <concepts>
 #include <cstddef>
@@ -18,7 +16,7 @@
 
 namespace plug {
 
-/// Received data, owned. Any byte may occur in it, NUL included.
+/// Received data. It may contain any byte, including NUL.
 using Bytes = std::string;
 
 namespace detail {
@@ -43,14 +41,14 @@ concept WritableByteRange =
 
 }  // namespace detail
 
-/// Bytes to send: a pointer and a length, not owned.
+/// A view of bytes to send: a pointer and a size.
 ///
 /// Converts from any contiguous range of byte-sized elements (std::string, std::string_view,
 /// std::vector<unsigned char>, std::span<const std::byte>, std::array, arrays of unsigned char or
-/// std::byte) and from a string literal, whose closing NUL is not part of the bytes.
+/// std::byte) and from a string literal, without its terminating NUL.
 ///
-/// Arrays of char that are not literals are refused at compile time, since nothing tells how much
-/// of them is filled; so are bare pointers. Say which part is meant with std::string_view.
+/// Other arrays of char, and plain pointers, do not compile, because their length is not known.
+/// Pass a std::string_view of the part to send instead.
 class BytesView {
  public:
   constexpr BytesView() noexcept = default;
@@ -81,7 +79,7 @@ class BytesView {
   constexpr const char* begin() const noexcept { return data_; }
   constexpr const char* end() const noexcept { return data_ + size_; }
 
-  /// The bytes from `offset` on; nothing when `offset` is past the end.
+  /// Returns the bytes from `offset` on; none if `offset` is past the end.
   constexpr BytesView from(std::size_t offset) const noexcept {
     BytesView rest;
     rest.size_ = offset < size_ ? size_ - offset : 0;
@@ -96,10 +94,10 @@ class BytesView {
   std::size_t size_ = 0;
 };
 
-/// Memory to receive into: a pointer and a length, not owned.
+/// A view of memory to receive into: a pointer and a size.
 ///
 /// Converts from any contiguous range of writable byte-sized elements and from arrays of them. The
-/// range keeps its size: receiving into a std::string overwrites what it has and never grows it.
+/// range keeps its size: receiving into a std::string overwrites its bytes and never grows it.
 class MutableBytes {
  public:
   constexpr MutableBytes() noexcept = default;
@@ -122,7 +120,7 @@ class MutableBytes {
   constexpr char* begin() const noexcept { return data_; }
   constexpr char* end() const noexcept { return data_ + size_; }
 
-  /// The memory from `offset` on; nothing when `offset` is past the end.
+  /// Returns the memory from `offset` on; none if `offset` is past the end.
   constexpr MutableBytes from(std::size_t offset) const noexcept {
     MutableBytes rest;
     rest.size_ = offset < size_ ? size_ - offset : 0;
@@ -144,8 +142,8 @@ concept RangeOf = requires(R& range) {
       (std::is_class_v<T> && std::is_convertible_v<decltype(*range.data()), T>);
 };
 
-/// Several values of a kind for one call: a list in braces, or any contiguous range of them or of
-/// what converts to them. A parameter type: it points at its argument and is never stored.
+/// A list of values for one call: a braced list, or any contiguous range of values or of elements
+/// that convert to them. A parameter type: it points to its argument and must not be stored.
 template <class T>
 class ListOf {
  public:
@@ -187,18 +185,18 @@ class ListOf {
 
   const T* data_ = nullptr;
   std::size_t size_ = 0;
-  // What a range was converted to.
+  // The converted elements of a range.
   std::unique_ptr<unsigned char[]> many_;
   alignas(T) unsigned char few_[kFew * sizeof(T)];
 };
 
 }  // namespace detail
 
-/// Pieces of a message to send, one after another: {"head", body, tail} or a range of what converts
-/// to BytesView. More than 16 of them allocate, unless they are BytesView already.
+/// Buffers to send, one after another: {"head", body, tail}, or a range of elements that convert to
+/// BytesView. A range of other elements than BytesView allocates if it has more than 16.
 using Buffers = detail::ListOf<BytesView>;
 
-/// Pieces of memory to receive into, filled one after another. The forms of Buffers.
+/// Buffers to receive into, filled one after another. Converts from the same arguments as Buffers.
 using MutableBuffers = detail::ListOf<MutableBytes>;
 
 }  // namespace plug

@@ -1,6 +1,6 @@
 #pragma once
 
-// Timeout: how long a call may wait.
+// Timeout: the maximum time that a call may wait.
 
 #include <chrono>
 #include <concepts>
@@ -17,20 +17,20 @@
 namespace plug {
 
 namespace detail {
-/// Seconds to nanoseconds, rounded up. Throws ValueError (negative, not a number) and
-/// OverflowError (beyond what 64 bits of nanoseconds hold, some 292 years).
+/// Converts seconds to nanoseconds, rounded up. Throws ValueError if the number is negative or NaN,
+/// OverflowError if the result does not fit 64 bits (about 292 years).
 std::int64_t nanoseconds_from_seconds(double seconds);
 std::int64_t nanoseconds_from_seconds(std::int64_t seconds);
 [[noreturn]] void throw_timeout_out_of_range(double seconds);
 }  // namespace detail
 
-/// How long a call may wait: none (std::nullopt: for ever), zero (never wait), or a span of time.
+/// The maximum time that a call may wait: no limit (std::nullopt), zero (do not wait), or a
+/// duration.
 ///
-/// Converts from seconds as any number, from any std::chrono::duration, and from std::nullopt. It
-/// is kept in nanoseconds and rounded up, so that a positive value never becomes zero.
-/// Throws ValueError when negative or not a number, OverflowError when too large to keep.
-/// A value type: copies are independent.
-/// Python: the argument of socket.settimeout().
+/// Converts from any number, in seconds, from any std::chrono::duration, and from std::nullopt.
+/// Stored in nanoseconds, rounded up, so that a positive value never becomes zero. Throws
+/// ValueError if negative or NaN, OverflowError if too large. Python: the argument of
+/// socket.settimeout().
 class Timeout {
  public:
   constexpr Timeout(std::nullopt_t = std::nullopt) noexcept {}
@@ -48,18 +48,18 @@ class Timeout {
   Timeout(std::optional<double> seconds)
       : nanoseconds_(seconds ? detail::nanoseconds_from_seconds(*seconds) : kNone) {}
 
-  /// True when there is no limit (Python's None).
+  /// Returns true if there is no limit (Python's None).
   constexpr bool is_none() const noexcept { return nanoseconds_ == kNone; }
 
-  /// True when the call may not wait at all.
+  /// Returns true if the call must not wait.
   constexpr bool is_zero() const noexcept { return nanoseconds_ == 0; }
 
-  /// The span of time. Only when !is_none().
+  /// Returns the duration. Requires !is_none().
   constexpr std::chrono::nanoseconds duration() const noexcept {
     return std::chrono::nanoseconds(nanoseconds_);
   }
 
-  /// Seconds as Python's gettimeout() gives them; std::nullopt when there is no limit.
+  /// Returns the seconds, as Python's gettimeout() does; std::nullopt if there is no limit.
   std::optional<double> seconds() const noexcept {
     if (is_none()) return std::nullopt;
     return static_cast<double>(nanoseconds_) / 1e9;
@@ -112,12 +112,12 @@ class Timeout {
   std::int64_t nanoseconds_ = kNone;
 };
 
-/// "None", or seconds as Python prints them ("2.5", "0.0").
+/// Returns "None", or the seconds as Python prints them ("2.5", "0.0").
 std::string to_string(const Timeout& timeout);
 std::ostream& operator<<(std::ostream& out, const Timeout& timeout);
 
-/// The time-out that new sockets get; none at first. Process-wide, safe from any thread.
-/// Python: socket.getdefaulttimeout(), socket.setdefaulttimeout().
+/// Return or set the timeout of new sockets; at first none. Process-wide and thread-safe. Python:
+/// socket.getdefaulttimeout(), socket.setdefaulttimeout().
 Timeout getdefaulttimeout() noexcept;
 void setdefaulttimeout(Timeout timeout) noexcept;
 

@@ -1,17 +1,17 @@
 #pragma once
 
-// Constants, as scoped enums: the first underscore of the C name becomes "::" (AF_INET is AF::INET,
-// SO_REUSEADDR is SO::REUSEADDR), because the C names are macros once system headers are included.
+// Constants, as scoped enums. The first underscore of the C name becomes "::" (AF_INET is AF::INET,
+// SO_REUSEADDR is SO::REUSEADDR), because the C names are macros once a system header is included.
 //
-// Where a system header owns what would be left as a macro of its own, the name ends in an
-// underscore: IP_::TTL, IPPROTO::IP_, SOL::IP_, SO::DEBUG_, SO::ERROR_, MSG::EOR_,
-// SOMAXCONN_, SOL::CAN_RAW_.
+// If the remaining name is also a macro of a system header, it ends in an underscore: IP_::TTL,
+// IPPROTO::IP_, SOL::IP_, SO::DEBUG_, SO::ERROR_, MSG::EOR_, SOMAXCONN_, SOL::CAN_RAW_.
 //
-// What belongs to CAN, packet, netlink, TIPC, Bluetooth and the other families beside the
-// internet's is in family_constants.hpp.
+// family_constants.hpp has the constants of CAN, packet, netlink, TIPC, Bluetooth and other
+// families beside the internet's.
 //
-// A value without a name here is spelled as a cast: AF{40}, MSG{0x4000}.
-// Every value is held equal to the system's by src/sys/constants_check.cpp; those that no header
+// A value without a name here is written as a cast: AF{40}, MSG{0x4000}.
+// src/sys/constants_check.cpp checks every value against the system's headers. A value that these
+// do not have names its source in a comment.
 // has name their source.
 
 #include <concepts>
@@ -123,7 +123,7 @@ enum class SOL : int {
   VSOCK = 287,
 };
 
-/// Protocols of the internet families, and levels of their options. Python: IPPROTO_*.
+/// Protocols of the internet families, and the levels of their options. Python: IPPROTO_*.
 enum class IPPROTO : int {
   IP_ = 0,
   HOPOPTS = 0,
@@ -162,8 +162,8 @@ enum class IPPROTO : int {
   MPTCP = 262,
 };
 
-/// Options of every socket, level SOL::SOCKET; those of single families are at the end, with their
-/// level beside them. Python: SO_*.
+/// Options of all sockets, level SOL::SOCKET. Options of single families are at the end, with their
+/// level in a comment. Python: SO_*.
 enum class SO : int {
   DEBUG_ = 1,
   REUSEADDR = 2,
@@ -253,7 +253,7 @@ enum class SO : int {
   VM_SOCKETS_TRUSTED = 5,
   VM_SOCKETS_CONNECT_TIMEOUT = 6,
   VM_SOCKETS_NONBLOCK_TXRX = 7,
-  // not options: ee_origin and ee_code of what MSG::ERRQUEUE reads
+  // not options: ee_origin and ee_code of a message read with MSG::ERRQUEUE
   EE_ORIGIN_NONE = 0,
   EE_ORIGIN_LOCAL = 1,
   EE_ORIGIN_ICMP = 2,
@@ -267,7 +267,7 @@ enum class SO : int {
   EE_CODE_TXTIME_MISSED = 2,
 };
 
-/// Types of control messages, level SOL::SOCKET or the one beside them. Python: SCM_*.
+/// Types of control messages, level SOL::SOCKET or the level in a comment. Python: SCM_*.
 enum class SCM : int {
   RIGHTS = 1,
   CREDENTIALS = 2,
@@ -288,7 +288,7 @@ enum class SCM : int {
   CAN_RAW_ERRQUEUE = 1,
 };
 
-/// What SO::TIMESTAMPING takes and reports, or-able. C: SOF_TIMESTAMPING_*.
+/// Flags of SO::TIMESTAMPING, or-able. C: SOF_TIMESTAMPING_*.
 enum class SOF : int {
   TIMESTAMPING_TX_HARDWARE = 1,
   TIMESTAMPING_TX_SOFTWARE = 2,
@@ -546,7 +546,7 @@ enum class AI : int {
   NUMERICSERV = 0x400,
 };
 
-/// Flags of getnameinfo(), or-able, and room for its answers. Python: NI_*.
+/// Flags of getnameinfo(), or-able, and sizes of its results. Python: NI_*.
 enum class NI : int {
   NUMERICHOST = 1,
   NUMERICSERV = 2,
@@ -593,31 +593,31 @@ enum class IPPORT : int {
   USERRESERVED = 5000,
 };
 
-/// The largest backlog that the system promises to take. Python: SOMAXCONN.
+/// The default maximum of the backlog of listen(). Python: SOMAXCONN.
 inline constexpr int SOMAXCONN_ = 4096;
 
 /// Protocol families, equal to the address families. Python: PF_*.
 using PF = AF;
 
-/// Python's names of the enums.
+/// Python's names for the enums.
 using AddressFamily = AF;
 using SocketKind = SOCK;
 using MsgFlag = MSG;
 using AddressInfo = AI;
 
-/// Whether IPv6 sockets are part of this platform; the running kernel may still lack them. Python:
+/// Whether this platform has IPv6 sockets; the running kernel may still lack them. Python:
 /// has_ipv6.
 inline constexpr bool has_ipv6 = true;
 
 namespace detail {
-// What the numbers of an enum may be used for.
+// Roles of an enum: how its values may be used.
 inline constexpr unsigned kFlags = 1;     // or-able
 inline constexpr unsigned kProtocol = 2;  // the protocol of a socket
 inline constexpr unsigned kLevel = 4;     // the level of an option
 inline constexpr unsigned kOption = 8;    // the name of an option
-inline constexpr unsigned kControl = 16;  // the type of a control message, as options are
+inline constexpr unsigned kControl = 16;  // the type of a control message; options are also types
 
-/// The roles of an enum, or-ed. An enum that is not listed has none.
+/// The roles of an enum, combined with |. Enums without a specialization have none.
 template <class E>
 inline constexpr unsigned kRoles = 0;
 template <>
@@ -654,7 +654,7 @@ inline constexpr unsigned kRoles<MCAST> = kOption;
 template <class E>
 concept FlagEnum = (kRoles<E> & kFlags) != 0;
 
-/// A number of the system's that the enums with a role may name.
+/// An int that also converts from the enums with a certain role.
 template <unsigned Role>
 class IntOr {
  public:
@@ -674,14 +674,14 @@ class IntOr {
 };
 }  // namespace detail
 
-/// The protocol of a socket: an IPPROTO, one of a family's own (CAN, NETLINK, BTPROTO), or a
+/// The protocol of a socket: an IPPROTO, a constant of a family (CAN, NETLINK, BTPROTO), or a
 /// number. 0 is the family's default.
 using Protocol = detail::IntOr<detail::kProtocol>;
 
 /// The level of an option: SOL, IPPROTO, or a number.
 using OptionLevel = detail::IntOr<detail::kLevel>;
 
-/// The name of an option: SO, TCP, UDP, UDPLITE, IP_, IPV6, MCAST, one of a family's own
+/// The name of an option: SO, TCP, UDP, UDPLITE, IP_, IPV6, MCAST, a constant of a family
 /// (family_constants.hpp), or a number.
 using OptionName = detail::IntOr<detail::kOption>;
 

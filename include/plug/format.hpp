@@ -1,16 +1,16 @@
 #pragma once
 
-// What to_string() prints, for {fmt} and for std::format: addresses, sockets, time-outs, errors.
+// Formatters for {fmt} and std::format. They print the to_string() of addresses, sockets, timeouts
+// and all other types of plug that have one, and the what() of an OSError.
 //
 //   #include <plug/format.hpp>
 //
 //   fmt::print("{:<30} connected\n", peer);
-//   std::format("{}", error);  // of an OSError: its what()
+//   std::format("{}", error);  // an OSError
 //
-// The specifications are those of strings: fill, alignment, width, precision. {fmt} is served where
-// <fmt/format.h> can be found, std::format where the standard library has it. This header is not
-// part of plug.hpp. It serves every type of plug that has a to_string(); include that type's
-// header.
+// The format specifications are those of strings: fill, alignment, width, precision. The formatters
+// for {fmt} require <fmt/format.h>, those for std::format a standard library that has it. plug.hpp
+// does not include this header.
 
 #include <plug/plug.hpp>
 
@@ -32,7 +32,7 @@
 
 namespace plug::detail::format {
 
-/// The types that plug::to_string() is for, and not those that convert to one of them.
+/// Types with a plug::to_string() of exactly this type; types that convert to one are excluded.
 template <class T>
 concept Printable = requires {
   static_cast<std::string (*)(const T&)>(&plug::to_string);

@@ -1,7 +1,7 @@
 #pragma once
 
-// All of plug but what needs other libraries: fibers (plug/fiber.hpp and its like, plug::fiber) and
-// the formatters for {fmt} (plug/format.hpp).
+// Includes all of plug except the parts that need another library: fibers (plug/fiber.hpp and
+// others, target plug::fiber) and the formatters for {fmt} (plug/format.hpp).
 
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>

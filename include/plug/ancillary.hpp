@@ -65,8 +65,8 @@ class OwnedFd {
   /// Gives up the descriptor without closing it and returns it; -1 if there is none.
   int detach() noexcept { return std::exchange(fileno_, -1); }
 
-  /// Closes the descriptor. May be called again. Throws OSError if the system reports an error; the
-  /// descriptor is closed even then.
+  /// Closes the descriptor. Calling it again has no effect. Throws OSError if the system reports an
+  /// error; the descriptor is closed even then.
   void close();
   void close(std::error_code& error);
 

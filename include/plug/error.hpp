@@ -48,7 +48,7 @@
 
 namespace plug {
 
-/// Errors that have no error number. The arrow points to the exception of the throwing form.
+/// Errors that have no error number, and the exception that the throwing form throws.
 enum class Errc {
   negative_size = 1,   ///< a negative byte count                          -> ValueError
   negative_fileno,     ///< a negative file descriptor                     -> ValueError
@@ -272,8 +272,8 @@ class ExceptionGroup : public std::runtime_error {
  public:
   ExceptionGroup(std::string_view message, std::vector<OSError> exceptions);
 
-  /// Returns the failures in the order in which they happened, as plain OSErrors.
-  /// throw_if(e.code()) throws an exception of the class that belongs to one.
+  /// Returns the failures in the order in which they happened, as plain OSErrors. To throw one as
+  /// its specific class, call throw_if(e.code()).
   const std::vector<OSError>& exceptions() const noexcept { return *exceptions_; }
 
  private:
@@ -281,7 +281,8 @@ class ExceptionGroup : public std::runtime_error {
 };
 
 /// Throws the exception that belongs to `code`; does nothing if `code` is no error. `about` names
-/// the value or address concerned. Every error code of plug becomes an exception here.
+/// the value or address concerned. A code lacks the details of IncompleteReadError,
+/// LimitOverrunError and the Unicode errors; throws EOFError or ValueError for these.
 void throw_if(const std::error_code& code, std::string_view about = {});
 
 }  // namespace plug

@@ -80,15 +80,15 @@ class Socket;
 
 enum class ByteOrder { big, little };
 
-/// Each message follows its length, which has a fixed number of bytes.
+/// Each message is preceded by its length, in a fixed number of bytes.
 struct LengthPrefix {
   int width = 4;  ///< 1, 2, 4 or 8 bytes
   ByteOrder order = ByteOrder::big;
 };
 
-/// Each message follows its length as a varint, as in Protocol Buffers: 7 bits per byte, low bits
-/// first, the high bit set on all bytes but the last, at most 10 bytes. Reading accepts encodings
-/// that are longer than necessary (0x80 0x00 is 0); sending uses the shortest.
+/// Each message is preceded by its length as a varint, as in Protocol Buffers: 7 bits per byte, low
+/// bits first, the high bit set on all bytes but the last, at most 10 bytes. Reading accepts
+/// encodings that are longer than necessary (0x80 0x00 is 0); sending uses the shortest.
 struct VarintPrefix {};
 
 /// Each message ends with a delimiter, which is not part of it. With several delimiters, the one
@@ -167,8 +167,8 @@ class Framer {
   /// Sends a message with its framing, with one deadline for all of it. Throws ValueError if the
   /// framing cannot express the message: it is too long for the prefix, it does not have the fixed
   /// size, it contains a delimiter, or its end and the appended delimiter together form another
-  /// one. The limit does not apply. After a failure, part of the message may have been sent, so
-  /// that the peer takes later bytes for the rest of it.
+  /// one. The limit does not apply. After a failure, part of the message may have been sent; the
+  /// peer then takes the next bytes for the rest of it.
   void send(BytesView message);
   void send(BytesView message, const Framing& framing);
   void send(BytesView message, const Framing& framing, std::error_code& error);

@@ -195,9 +195,9 @@ struct Selected {
 /// they can be written (space, or an error), objects in `xlist` if they have an exceptional
 /// condition (urgent data). Returns empty lists after a timeout. A timeout of zero does not wait.
 ///
-/// The number and the values of the descriptors are not limited to 1024. An object may be in
-/// several lists, and more than once in each. A socket with a layer that holds decoded bytes is
-/// readable. The lists are copied first, so they may change during the wait.
+/// Unlike with select(2), descriptors may have any value, not only values below 1024. An object may
+/// be in several lists, and more than once in each. A socket with a layer that holds decoded bytes
+/// is readable. The lists are copied first, so they may change during the wait.
 ///
 /// Throws ValueError if an object is closed, naming it, or if the timeout is negative, and OSError
 /// EBADF if a descriptor is not open. select(2).
@@ -289,8 +289,8 @@ class Epoll {
   Epoll& operator=(Epoll&& other) noexcept;
   ~Epoll();
 
-  /// Closes the epoll. May be called again; afterwards every call but closed() throws ValueError.
-  /// Throws OSError if the system reports an error; the descriptor is closed even then.
+  /// Closes the epoll. Calling it again has no effect; every other call except closed() then throws
+  /// ValueError. Throws OSError if the system reports an error; the descriptor is closed even then.
   void close();
   void close(std::error_code& error);
   bool closed() const noexcept;
@@ -307,7 +307,8 @@ class Epoll {
   void register_(const FileObject& object, EPOLL events = kDefault);
   void register_(const FileObject& object, EPOLL events, std::error_code& error);
 
-  /// Replace the events, and stop watching. Throw OSError ENOENT if `object` is not registered.
+  /// modify() replaces the events, unregister() stops watching. Both throw OSError ENOENT if
+  /// `object` is not registered.
   void modify(const FileObject& object, EPOLL events);
   void modify(const FileObject& object, EPOLL events, std::error_code& error);
   void unregister(const FileObject& object);

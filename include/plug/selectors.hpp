@@ -297,7 +297,7 @@ class BaseSelector {
   ReadyKeys select(Seconds timeout = std::nullopt);
   ReadyKeys select(Seconds timeout, std::error_code& error);
 
-  /// Removes all keys with their data. May be called again.
+  /// Removes all keys with their data. Calling it again has no effect.
   void close();
 
   /// Returns the key of an object. Throws KeyError if it is not registered, RuntimeError after

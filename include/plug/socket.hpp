@@ -128,9 +128,9 @@ class Socket {
   void shutdown(SHUT how);
   void shutdown(SHUT how, std::error_code& error);
 
-  /// Closes the socket. May be called again. If files made by makefile() are open, the descriptor
-  /// closes with the last of them. Throws OSError if the system reports an error other than
-  /// ECONNRESET; the descriptor is closed even then.
+  /// Closes the socket. Calling it again has no effect. If files made by makefile() are open, the
+  /// descriptor closes with the last of them. Throws OSError if the system reports an error other
+  /// than ECONNRESET; the descriptor is closed even then.
   void close();
   void close(std::error_code& error);
 
@@ -166,8 +166,8 @@ class Socket {
   std::pair<std::size_t, Address> recvfrom_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags,
                                                 std::error_code& error);
 
-  /// Receives up to `size` bytes and, in `ancsize` bytes of space, ancillary data (ancillary.hpp).
-  /// `ancsize` is the sum of CMSG_SPACE_() of the expected items; the kernel closes file
+  /// Receives up to `size` bytes of data, and ancillary data (ancillary.hpp) into a buffer of
+  /// `ancsize` bytes: the sum of CMSG_SPACE_() of the expected items. The kernel closes file
   /// descriptors that do not fit. Received descriptors are inheritable unless `flags` contains
   /// MSG::CMSG_CLOEXEC. Throws ValueError if size < 0, or if ancsize is negative or exceeds a C
   /// int. recvmsg(2).
@@ -222,8 +222,8 @@ class Socket {
   /// files and pipes where it can (sendfile(2), splice(2)); otherwise the bytes are read and sent.
   /// The timeout applies to each wait, not to the whole transfer. The caller still owns the
   /// descriptor. If anything was sent, the file position is offset + sent afterwards, even after an
-  /// error. A file without a position, such as a pipe, is sent from its current byte on; bytes that
-  /// were read from it but not sent are lost, except those of a pipe.
+  /// error. A file without a position, such as a pipe or a socket, requires an offset of 0; bytes
+  /// that were read from it but not sent are lost, except those of a pipe.
   ///
   /// Throws ValueError if this is not a stream socket, if its timeout is zero, if count <= 0, or if
   /// fileno < 0. Throws OSError as send() does, and for the file (EISDIR, EBADF, ESPIPE, EINVAL for
@@ -346,8 +346,8 @@ struct ConnectOptions {
   std::optional<HostPort> source{};
   /// If true, throws an ExceptionGroup with the errors of all attempts instead of the last error.
   bool all_errors = false;
-  /// None: an attempt starts when the previous one has failed. Otherwise it also starts after this
-  /// delay. The first connection made is returned; the other attempts are abandoned.
+  /// If none, an attempt starts when the previous one has failed; otherwise also after this delay.
+  /// The first connection made is returned; the other attempts are abandoned.
   Timeout happy_eyeballs_delay = std::nullopt;
   /// If above zero, the addresses alternate by family, starting with that many of the first family.
   /// Default: 1 with happy_eyeballs_delay, otherwise 0. A negative value is a ValueError.
@@ -400,8 +400,8 @@ Socket create_server(const AddressLike& address, const ServerOptions& options,
 /// the remaining time (PEP 475). Also called between the parts of a transfer (sendall(),
 /// sendfile(), files), because a signal may be why the system took only a part. The hook returns
 /// std::errc{} to continue, or an error to end the call, which then reports it in
-/// std::generic_category(). It may also throw; the exception leaves the call, in either form. An
-/// error or exception ends the whole call: create_connection() tries no other address.
+/// std::generic_category(). It may also throw; the exception leaves the call, in both of its forms.
+/// An error or exception ends the whole call: create_connection() tries no other address.
 ///
 /// set_interrupt_hook() sets the hook of the process and returns the previous one. At first there
 /// is no hook (null).

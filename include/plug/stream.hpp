@@ -163,7 +163,7 @@ class File {
   void flush();
   void flush(std::error_code& error);
 
-  /// Flushes and closes the file, even if the flush fails. May be called again.
+  /// Flushes and closes the file, even if the flush fails. Calling it again has no effect.
   void close();
   void close(std::error_code& error);
   bool closed() const noexcept;

@@ -1,6 +1,6 @@
 #pragma once
 
-// What handles one request of a server (socketserver.hpp): a class of your own.
+// Request handlers: classes that handle one request of a server (socketserver.hpp).
 //
 //   struct Echo : StreamRequestHandler {
 //     void handle() override {
@@ -9,14 +9,14 @@
 //   };
 //   TCPServer server({"127.0.0.1", 8000}, handler<Echo>);
 //
-// For each request a server makes one object, and then calls setup(), handle() and finish(), in
-// that order. finish() is called too when handle() throws; when setup() throws neither of the
-// others is. The object is complete before setup() and until finish() has returned, so that members
-// of its own are there all the time. What a handler throws ends its request and not the server
-// (BaseServer::handle_error()).
+// For each request the server creates one handler object and calls setup(), handle() and finish(),
+// in that order. It also calls finish() if handle() throws. If setup() throws, it calls neither of
+// the others. The object is fully constructed before setup() and lives until finish() has returned,
+// so all three may use the members of a subclass. An exception in a handler ends its request, not
+// the server (BaseServer::handle_error()).
 //
-// Threads. A handler object is used by one thread. What several of them share, such as the server,
-// needs the caller's own order.
+// Threads. Each handler object is used by one thread. The program must synchronize access to
+// objects that handlers share, such as the server.
 //
 // Python: https://docs.python.org/3/library/socketserver.html#request-handler-objects
 
@@ -47,8 +47,8 @@ namespace plug {
 
 class BaseServer;
 
-/// One request: of a stream server the connection, which it owns, and of a datagram server the pair
-/// of the datagram and the server's socket, which it does not.
+/// A request. A stream server's request owns its connection. A datagram server's request owns the
+/// datagram and refers to the server's socket.
 ///
 ///   request->sendall("hello");               // a connection
 ///   auto& [data, sock] = request;            // a datagram
@@ -57,7 +57,7 @@ class BaseServer;
 /// returns, a socket or a tuple.
 class Request {
  public:
-  /// Nothing: a closed connection.
+  /// Creates an empty request: a closed connection.
   Request();
   Request(Socket connection);
   Request(Bytes data, Socket& socket);
@@ -75,18 +75,18 @@ class Request {
   }
   ~Request() = default;
 
-  /// The connection; of a datagram, the socket to answer through.
+  /// Returns the connection, or the socket through which to answer a datagram.
   Socket& socket() noexcept { return shared_ == nullptr ? connection_ : *shared_; }
   Socket& operator*() noexcept { return socket(); }
   Socket* operator->() noexcept { return &socket(); }
   operator Socket&() noexcept { return socket(); }
 
-  /// Whether this is a datagram and not a connection.
+  /// Returns true for a datagram, false for a connection.
   bool is_datagram() const noexcept { return shared_ != nullptr; }
-  /// The datagram; empty for a connection.
+  /// Returns the datagram; empty for a connection.
   Bytes& data() noexcept { return data_; }
 
-  /// The parts of structured bindings: data() and socket().
+  /// Returns the elements of structured bindings: data() and socket().
   template <std::size_t I>
   auto& get() noexcept {
     if constexpr (I == 0)
@@ -101,14 +101,15 @@ class Request {
   Socket connection_;
   Bytes data_;
   Socket* shared_ = nullptr;
-  std::shared_ptr<const void> place_;  // among those that a server limits
+  std::shared_ptr<const void> place_;  // its entry in the server's counts
 };
 
-/// Calls a handler for one request, and returns once the request has been handled. Any callable of
-/// this form will do; handler<H> is the one for a class H.
+/// Handles one request, and returns once it has been handled. Any callable with this signature
+/// works. handler<H> is the factory for a class H.
 using HandlerFactory =
     std::function<void(Request& request, const Address& client_address, BaseServer& server)>;
 
+/// The base class of all handlers.
 class BaseRequestHandler {
  public:
   BaseRequestHandler() = default;
@@ -116,8 +117,8 @@ class BaseRequestHandler {
   BaseRequestHandler& operator=(const BaseRequestHandler&) = delete;
   virtual ~BaseRequestHandler() = default;
 
-  /// Does what a Python handler's constructor does: takes the request for as long as this runs,
-  /// then setup(), handle(), finish(). For handlers that need arguments of their own:
+  /// Does the work of a Python handler's constructor: takes the request while it runs, and calls
+  /// setup(), handle() and finish(). For handlers whose constructors need arguments:
   ///
   ///   TCPServer server(address, [&](auto&... request) { Greeter(text).run(request...); });
   void run(Request& given, const Address& from, BaseServer& by);
@@ -126,26 +127,26 @@ class BaseRequestHandler {
   virtual void handle() {}
   virtual void finish() {}
 
-  /// Of this request; from setup() to finish().
+  /// The current request, its client and its server. Valid from setup() to finish().
   Request request;
   Address client_address;
   BaseServer* server = nullptr;
 
-  /// The server as the class that it is. Throws std::bad_cast when it is not.
+  /// Returns the server as its class S. Throws std::bad_cast if it is of another class.
   template <class S>
   S& server_as() const {
     return dynamic_cast<S&>(*server);
   }
 };
 
-/// The factory of handlers of the class H, which needs no arguments to be made.
+/// The factory for handlers of class H, which must be default-constructible.
 template <class H>
 void handler(Request& request, const Address& client_address, BaseServer& server) {
   H().run(request, client_address, server);
 }
 
-/// Handles a connection as two files (stream.hpp), which setup() opens and finish() flushes and
-/// closes. A subclass sets the attributes in its constructor.
+/// Handles a connection through two files (stream.hpp). setup() opens them; finish() flushes and
+/// closes them. A subclass sets the attributes in its constructor.
 class StreamRequestHandler : public BaseRequestHandler {
  public:
   StreamRequestHandler();
@@ -153,50 +154,50 @@ class StreamRequestHandler : public BaseRequestHandler {
 
   /// Applies the attributes and opens the files.
   void setup() override;
-  /// Flushes wfile, ignoring an OSError, and closes both files. Throws OSError when what is
-  /// buffered still cannot be sent. What ends the call from outside (CancelledError, the interrupt
-  /// hook) is thrown, and both files are closed without another wait.
+  /// Flushes wfile, ignoring an OSError, and closes both files. Throws OSError if closing cannot
+  /// send the buffered data either. If CancelledError or the interrupt hook ends the call, throws
+  /// that, and closes both files without waiting again.
   void finish() override;
 
-  int rbufsize = -1;  ///< of rfile, as FileOptions::buffering
-  /// Of wfile, as FileOptions::buffering, but zero, which stands for no buffer, sends all that is
-  /// written at once, as sendall() does.
+  int rbufsize = -1;  ///< the buffering of rfile, as FileOptions::buffering
+  /// The buffering of wfile, as FileOptions::buffering, except for zero (no buffer): each write()
+  /// then sends all of its data, as sendall() does.
   int wbufsize = 0;
-  Timeout timeout;                       ///< of the connection, unless there is none
-  bool disable_nagle_algorithm = false;  ///< TCP_NODELAY
+  Timeout timeout;  ///< the connection's timeout; std::nullopt leaves it as it is
+  bool disable_nagle_algorithm = false;  ///< sets TCP_NODELAY
 
-  Socket* connection = nullptr;  ///< the request's
-  File rfile;                    ///< "rb"
-  File wfile;                    ///< "wb"
+  Socket* connection = nullptr;  ///< the request's socket
+  File rfile;                    ///< mode "rb"
+  File wfile;                    ///< mode "wb"
 };
 
-/// Bytes in memory, read and written as a file. Python: io.BytesIO.
+/// A file in memory. Python: io.BytesIO.
 class BytesIO {
  public:
   using iterator = detail::LineIterator<BytesIO>;
 
   explicit BytesIO(Bytes initial = {}) noexcept : bytes_(std::move(initial)) {}
 
-  /// Up to `size` bytes from the position on; all of them when below zero.
+  /// Reads up to `size` bytes from the position on; all of them if negative.
   Bytes read(std::ptrdiff_t size = -1);
-  /// One line with its newline; without it at the end; empty after it. At most `size` bytes when
-  /// size >= 0.
+  /// Reads one line with its newline, which the last line may lack. Returns an empty value at the
+  /// end. At most `size` bytes if size >= 0.
   Bytes readline(std::ptrdiff_t size = -1);
-  /// The remaining lines, or, when hint > 0, lines until their sizes together reach it.
+  /// Returns the remaining lines; if hint > 0, only until their total size reaches it.
   std::vector<Bytes> readlines(std::ptrdiff_t hint = -1);
-  /// Overwrites from the position on, and grows. Returns the count.
+  /// Writes at the position: overwrites bytes and appends the rest. Returns the number of bytes.
   std::size_t write(BytesView data);
   template <class Lines>
   void writelines(const Lines& range) {
     for (const auto& line : range) write(line);
   }
-  /// Nothing is held back.
+  /// Does nothing: there is no buffer.
   void flush() noexcept {}
 
-  /// All of the bytes, wherever the position is.
+  /// Returns all bytes, regardless of the position.
   const Bytes& getvalue() const noexcept { return bytes_; }
   std::size_t tell() const noexcept { return position_; }
-  /// Sets the position, which may be behind the end: what is then written comes after NULs.
+  /// Sets the position. It may be beyond the end: the next write() fills the gap with NULs.
   void seek(std::size_t position) noexcept { position_ = position; }
 
   /// Iterates over lines, newlines included.
@@ -212,16 +213,16 @@ class BytesIO {
 
 inline BytesIO::iterator BytesIO::begin() { return iterator(*this); }
 
-/// Handles a datagram: rfile has it, and finish() sends what was written to wfile back as one
-/// datagram, an empty one when nothing was.
+/// Handles a datagram. rfile contains it. finish() sends the contents of wfile back as one
+/// datagram, an empty one if nothing was written.
 class DatagramRequestHandler : public BaseRequestHandler {
  public:
   void setup() override;
-  /// Throws OSError as sendto() does, for a client without an address too.
+  /// Throws OSError as sendto() does, also if the client has no address.
   void finish() override;
 
   Bytes packet;
-  Socket* socket = nullptr;  ///< the server's
+  Socket* socket = nullptr;  ///< the server's socket
   BytesIO rfile;
   BytesIO wfile;
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-// Servers, which are given a handler class (request_handler.hpp).
+// Network servers. A server calls a handler class (request_handler.hpp) for each request.
 //
 //   struct Echo : StreamRequestHandler {
 //     void handle() override {
@@ -16,20 +16,20 @@
 //   Unix, stream     UnixStreamServer    ThreadingUnixStreamServer      ForkingUnixStreamServer
 //   Unix, datagrams  UnixDatagramServer  ThreadingUnixDatagramServer    ForkingUnixDatagramServer
 //
-// and ThreadPoolTCPServer with its like, for a bounded number of threads. server_group.hpp has
-// several servers on one address, fiber_server.hpp those that handle each request in a fiber.
+// ThreadPoolTCPServer and the other ThreadPool servers use a bounded number of threads.
+// server_group.hpp has groups of servers on one address. fiber_server.hpp has servers that handle
+// each request in a fiber.
 //
-// Hooks. Every step is a virtual function that a subclass may override, and calls as Python's:
+// Hooks. Each step is a virtual function that a subclass may override, as in Python:
 //
 //   opening   server_bind, server_activate
 //   serving   get_request, verify_request, process_request -> finish_request, shutdown_request
-//             -> close_request; service_actions each turn; handle_timeout, handle_error
+//             -> close_request; service_actions in each turn; handle_timeout, handle_error
 //   closing   server_close
 //
-// A subclass. Opening and closing call hooks, which must not happen while a part of the subclass is
-// not there yet, or no more. So a class of your own is wrapped in Server, which opens it once it is
-// complete and closes it, with its threads joined and its children reaped, before any part of it is
-// destroyed:
+// Subclasses. Virtual hooks must not run before the subclass is constructed or after it is
+// destroyed. Therefore wrap your class T in Server<T>. It opens the server once T is constructed.
+// It closes the server, joins its threads and reaps its children before any part of T is destroyed:
 //
 //   class Counting : public ThreadingTCPServer {
 //    public:
@@ -40,24 +40,24 @@
 //   };
 //   Server<Counting> server({"127.0.0.1", 8000}, handler<Echo>);
 //
-// The attributes (allow_reuse_address, request_queue_size ...) are members, which a subclass sets
-// in its constructor. Without a subclass: construct with bind_and_activate = false, set them, and
-// call server_bind() and server_activate().
+// The attributes (allow_reuse_address, request_queue_size ...) are data members. A subclass sets
+// them in its constructor. Without a subclass, construct the server with bind_and_activate = false,
+// set them, and call server_bind() and server_activate().
 //
-// Errors. What is thrown while one request is handled goes to handle_error() and the server goes
-// on; so does what is no std::exception. Only BaseException (error.hpp) and the end of a thread by
-// pthread_exit(3) pass through. A client that is gone before it is accepted is passed over.
-// pthread_cancel(3) is not for threads that use plug: where it hits a call that waits, or a
-// destructor that closes a descriptor, the process ends by std::terminate().
+// Errors. If handling a request throws, the server calls handle_error() and continues, even if the
+// exception is not a std::exception. Only BaseException (error.hpp) and pthread_exit(3) bypass
+// handle_error(). A client that disconnects before it is accepted is skipped. Do not call
+// pthread_cancel(3) on a thread that uses plug: if it interrupts a call that waits, or a destructor
+// that closes a file descriptor, the process ends by std::terminate().
 //
-// Ending. shutdown() and stop_serving() end the serving and leave alone what is being handled, as
-// in Python. A program that is to end on SIGINT and SIGTERM, with some seconds for the requests
-// that are being handled, calls serve_until_signal() in place of serve_forever():
+// Stopping. shutdown() and stop_serving() end serve_forever(). Requests that are being handled
+// continue, as in Python. A program that should exit on SIGINT and SIGTERM, and give such requests
+// some seconds to finish, calls serve_until_signal() instead of serve_forever():
 //
 //   server.serve_until_signal(10);
 //
-// Threads. One thread serves; shutdown() and stop_serving() may be called from any other, and where
-// threads handle requests server_close() too. Attributes are set before serving.
+// Threads. One thread serves. Any other thread may call shutdown() and stop_serving(), and also
+// server_close() if the handlers run in threads. Set the attributes before serving.
 //
 // Python: https://docs.python.org/3/library/socketserver.html
 
@@ -92,8 +92,8 @@ struct ServerAccess;
 
 namespace plug {
 
-/// Where a server is to be: a {host, port} pair, which is looked up when the server binds, or any
-/// address. Unlike an AddressLike it owns what it was made from.
+/// The address of a server: a {host, port} pair, which server_bind() resolves, or any other
+/// address. Owns its value, unlike an AddressLike.
 class ServerAddress {
  public:
   /// Throws as HostPort's constructor does.
@@ -102,11 +102,11 @@ class ServerAddress {
       : host_(host, port, flowinfo, scope_id) {}
   ServerAddress(HostPort address) : host_(std::move(address)) {}
   ServerAddress(const Address& address) : host_("", 0), address_(address), known_(true) {}
-  /// Throws what the conversion throws.
+  /// Throws if the conversion to Address throws.
   template <detail::ConvertsToAddress T>
   ServerAddress(const T& address) : ServerAddress(static_cast<Address>(address)) {}
 
-  /// What bind() takes, for as long as this lives.
+  /// Returns the argument for bind(). It is valid while this object lives.
   operator AddressLike() const { return known_ ? AddressLike(address_) : AddressLike(host_); }
 
  private:
@@ -117,7 +117,7 @@ class ServerAddress {
 
 std::string to_string(const ServerAddress& address);
 
-/// What all servers have. Not a server itself: fileno() and get_request() are a subclass's.
+/// The base class of all servers. Abstract: a subclass defines fileno() and get_request().
 class BaseServer {
  public:
   BaseServer(const BaseServer&) = delete;
@@ -126,175 +126,184 @@ class BaseServer {
 
   // --- attributes ---
 
-  /// How long handle_request() waits. serve_forever() takes no notice of it.
+  /// The timeout of handle_request(). serve_forever() ignores it.
   Timeout timeout;
   AF address_family = AF::INET;
   SOCK socket_type = SOCK::STREAM;
-  /// How many clients may wait to be accepted: listen()'s backlog, of which the system takes what
-  /// net.core.somaxconn allows. Python's is 5: when more clients come at once, some wait seconds.
+  /// The backlog of listen(): how many clients may wait to be accepted. The system limits it to
+  /// net.core.somaxconn. Python's default is 5; if more clients connect at once, some wait for
+  /// seconds.
   int request_queue_size = SOMAXCONN_;
-  /// SO_REUSEADDR. True for servers over TCP, which may then begin again while connections of the
-  /// last one linger; false in Python.
+  /// Sets SO_REUSEADDR. True by default for TCP servers, which can then restart while connections
+  /// of the previous process linger. Python's default is false.
   bool allow_reuse_address = false;
-  /// SO_REUSEPORT, which IPv4 and IPv6 have; no notice is taken of it in other families.
+  /// Sets SO_REUSEPORT for IPv4 and IPv6. Ignored for other families.
   bool allow_reuse_port = false;
 
-  /// Where the server is, once server_bind() has bound it; empty before, unless an Address was
-  /// given. With port 0 it holds the port that the system chose.
+  /// The address that server_bind() has bound, with the port that the system chose for port 0.
+  /// Empty before. If you assign an address earlier, server_bind() uses it instead of the
+  /// constructor's.
   Address server_address;
-  /// The listening socket, or the one that datagrams come to. Serving puts the former into
-  /// non-blocking mode, whatever its time-out; the latter, which handlers use, stays as it is.
+  /// The listening socket, or the socket of a datagram server. Serving sets a listening socket to
+  /// non-blocking mode, regardless of its timeout. A datagram socket keeps its mode, because
+  /// handlers use it.
   Socket socket;
   HandlerFactory RequestHandlerClass;
 
-  // --- attributes beyond Python's; of connections, not of datagrams ---
+  // --- attributes beyond Python's; for connections, not for datagrams ---
 
-  /// How many connections there may be at once; no limit when zero. At the limit no more are
-  /// accepted until one has ended: clients wait in the queue.
+  /// The maximum number of connections at a time; 0 means no limit. At the limit the server accepts
+  /// no more until one has ended: clients wait in the queue.
   int max_connections = 0;
-  /// How many of them may come from one host; no limit when zero. More are closed at once, before
-  /// verify_request().
+  /// The maximum number of connections from one host; 0 means no limit. The server closes further
+  /// connections at once, before verify_request().
   int max_connections_per_address = 0;
-  /// How many of the first bits of an address tell hosts apart for that; all of them when negative.
-  /// An IPv6 host usually has a network of 64 bits, with any number of addresses. An IPv4 address
-  /// counts as such in its IPv6 form too (::ffff:192.0.2.1). Link-local addresses count whole,
-  /// together with their interface.
+  /// How many leading bits of an address identify a host for that limit; negative means all. An
+  /// IPv6 host usually has a /64 network, and any number of addresses in it. An IPv4-mapped IPv6
+  /// address (::ffff:192.0.2.1) counts as IPv4. Link-local addresses count in full, with their
+  /// interface.
   int ipv4_prefix_length = 32;
   int ipv6_prefix_length = 64;
-  /// The time-out of each call on a connection: a client that is silent for longer ends with
-  /// TimeoutError in its handler.
+  /// The timeout of each call on a connection. If the client is silent for longer, the call of the
+  /// handler throws TimeoutError.
   Timeout connection_timeout;
-  /// How long a connection may last in all, however busy it is. The call that is under way then
-  /// ends with TimeoutError, and the connection is closed: later calls fail with EBADF.
+  /// The maximum duration of a connection, however busy it is. When it has passed, the call in
+  /// progress throws TimeoutError. The next call closes the connection and fails with EBADF, as
+  /// later ones do.
   Timeout connection_lifetime;
 
   // --- serving ---
 
-  /// Handles requests until shutdown(), calling service_actions() after each, and at least every
-  /// `poll_interval`. shutdown() does not have to wait for that.
+  /// Handles requests until shutdown(). Calls service_actions() after each request and at least
+  /// every `poll_interval`. shutdown() does not wait for that interval.
   ///
-  /// Throws ValueError without a descriptor; OSError EBADF when server_close() is called meanwhile;
-  /// RuntimeError for a subclass that is not in a Server<>; whatever the hooks for opening a
-  /// request throw (get_request() but for OSError, verify_request(), handle_error(),
-  /// service_actions()).
+  /// Throws ValueError if there is no file descriptor; OSError EBADF if server_close() is called
+  /// meanwhile; RuntimeError if a subclass is not in a Server<>. Exceptions of these hooks
+  /// propagate: get_request() (except OSError), verify_request(), handle_error(),
+  /// handle_exhaustion(), service_actions(), and shutdown_request() of a request that was rejected
+  /// or has failed.
   void serve_forever(Timeout poll_interval = 0.5);
 
-  /// serve_forever() until one of the signals comes (by default SIGINT and SIGTERM), or shutdown()
-  /// or stop_serving() is called. Returns the signal's number, or 0. Beyond Python.
+  /// Serves as serve_forever() does, until one of `signals` arrives (by default SIGINT or SIGTERM),
+  /// or shutdown() or stop_serving() is called. Returns the signal's number, or 0. Beyond Python.
   ///
-  /// When it has been told to end, a server of connections closes its socket, so that clients are
-  /// refused from then on; but one that is handling a request itself has to finish that one first,
-  /// while clients wait in the queue. The requests that are being handled, and those in a pool's
-  /// queue, may go on for `drain_timeout`: not at all when zero, without a limit when none. A
-  /// datagram server's socket stays open for their answers. What is left when the time is over is
-  /// ended: connections are shut down, so that calls on them fail or give the end of the stream;
-  /// what was in a queue is closed unhandled; child processes get a SIGTERM. A second signal ends
-  /// the time at once. After that signals have the effect again that they had before the call, so
-  /// that another one may end the program. This does not wait for handlers that ignore their end;
-  /// server_close(), which the destructor calls, does.
+  /// Stopping. A stream server closes its listening socket, so that clients are refused from then
+  /// on. A server that handles requests one at a time first finishes the current one, while clients
+  /// wait in the queue. Requests that are being handled, or wait in a pool's queue, may continue
+  /// for `drain_timeout`: zero ends them at once, std::nullopt sets no limit. A datagram server
+  /// keeps its socket open for their replies. A second signal ends this drain time at once. When it
+  /// is over, the server shuts down the remaining connections, so that calls on them fail or return
+  /// the end of the stream. It closes queued requests unhandled, and sends SIGTERM to child
+  /// processes. From then on signals have their previous effect again, so that another one may end
+  /// the program. This call does not wait for handlers that still do not return; server_close(),
+  /// which the destructor calls, does.
   ///
-  /// Signals. They are taken for the length of this call from whoever had them, even if they were
-  /// ignored, and then given back. They may come to any thread. Where this thread blocks them they
-  /// are let through during the call, and a pending one ends it: a program that must not miss an
-  /// early signal blocks it before it makes the server. Several servers may wait for the same
-  /// signal, which then ends each of them. A child process that ForkingMixIn has made is ended by
-  /// SIGTERM, and takes no notice of the other signals, which a terminal sends to it too.
+  /// Signals. The call replaces the action of each signal, even if it was ignored, and restores it
+  /// afterwards. A signal may arrive in any thread. If the calling thread blocks a signal, the call
+  /// unblocks it, and a pending one ends the call: a program that must not miss an early signal
+  /// blocks it before it creates the server. Several servers may wait for the same signal; it ends
+  /// each of them. A child process of ForkingMixIn is ended by SIGTERM and ignores the other
+  /// signals, which a terminal sends to it too.
   ///
-  /// Throws as serve_forever() does; OSError EINVAL for a number that is not a signal's, or is one
-  /// that cannot be taken; RuntimeError when there can be no thread, which this needs until it
-  /// returns.
+  /// Throws as serve_forever() does; OSError EINVAL if a number is not a signal or cannot be
+  /// caught; RuntimeError if the helper thread that runs during the call cannot be started.
   int serve_until_signal(Timeout drain_timeout = 0, Timeout poll_interval = 0.5,
                          const std::vector<int>& signals = {2, 15});
 
-  /// Waits for one request and handles it; handle_timeout() when none comes within the time-out of
-  /// the server, or of its socket when that is less. Of a server that has been ended by
-  /// serve_until_signal() it handles requests again. Throws as serve_forever() does.
+  /// Waits for one request and handles it. Calls handle_timeout() if none arrives within `timeout`
+  /// or the socket's timeout, whichever is less. Works again after serve_until_signal(), once a
+  /// stream server has been bound and activated again. Throws as serve_forever() does.
   void handle_request();
 
-  /// Ends serve_forever(), at once when it waits and after its request otherwise, and returns when
-  /// it has ended; serve_until_signal() with its time for requests too, so that a handler's thread
-  /// should rather call stop_serving(). When it does not run: its next call ends at once, and this
-  /// returns at once (where Python's waits for that next call if there has not been any). Throws
-  /// RuntimeError from the thread of serve_forever() itself, which would wait for ever, and in a
-  /// forked child.
+  /// Ends serve_forever(), and returns when it has ended: at once if it waits, else after the
+  /// current request. For serve_until_signal() that includes the drain time, so a handler should
+  /// call stop_serving() instead. If the server is not serving, returns at once, and the next call
+  /// that serves ends at once (Python's shutdown() blocks until a serve_forever() has ended).
+  ///
+  /// Throws RuntimeError in the thread of serve_forever(), where it would deadlock, and in a forked
+  /// child.
   void shutdown();
 
-  /// As shutdown(), without waiting. For handlers of a server without threads, and for signal
+  /// Like shutdown(), but does not wait. For handlers of a server without threads, and for signal
   /// handlers: it is async-signal-safe. Does nothing in a forked child.
   void stop_serving() noexcept;
 
-  /// What becomes readable when there is a request, such as for a selector; -1 when closed.
+  /// Returns the file descriptor that becomes readable when a request arrives, for example for a
+  /// selector; -1 if the server is closed.
   virtual int fileno() const = 0;
 
   // --- hooks ---
 
   /// Binds the socket and sets server_address.
   virtual void server_bind() {}
-  /// Begins to take requests.
+  /// Starts to accept requests.
   virtual void server_activate() {}
-  /// Gives back what the server has. Idempotent. The destructor calls it (Server<>'s, for a
-  /// subclass), so it has to be called only for what comes after it, such as its errors.
+  /// Releases the server's resources. Idempotent. The destructor (for a subclass, that of Server<>)
+  /// calls it, so call it only if something must happen after it, or to see its errors.
   virtual void server_close() {}
 
-  /// The next request and its client's address, without waiting. Of what it throws, OSError means
-  /// that there is none after all.
+  /// Returns the next request and its client's address, without waiting. An OSError means that
+  /// there is no request after all.
   virtual std::pair<Request, Address> get_request() = 0;
-  /// Whether to process the request; it is closed otherwise.
+  /// Returns true to process the request, false to close it. The default returns true.
   virtual bool verify_request(Request& request, const Address& client_address);
-  /// finish_request() and shutdown_request(), here and now.
+  /// Calls finish_request() and shutdown_request() in this thread. The mixins override it.
   virtual void process_request(Request& request, const Address& client_address);
-  /// Calls the handler: RequestHandlerClass.
+  /// Calls the handler, RequestHandlerClass.
   virtual void finish_request(Request& request, const Address& client_address);
-  /// Ends a request: close_request().
+  /// Ends a request: calls close_request().
   virtual void shutdown_request(Request& request);
   virtual void close_request(Request& request);
 
-  /// Called on each turn of serve_forever().
+  /// Called in each turn of serve_forever().
   virtual void service_actions() {}
-  /// Called by handle_request() when there was none in time.
+  /// Called by handle_request() if no request has arrived in time.
   virtual void handle_timeout() {}
 
-  /// Called for what the processing of a request has thrown (std::current_exception()). Prints the
-  /// client, the exception's type and its text on standard error, in one write.
+  /// Called if processing a request has thrown; std::current_exception() is the exception. The
+  /// default prints the client, the exception's type and its text to standard error, in one write.
   virtual void handle_error(Request& request, const Address& client_address);
 
-  /// Called when no request can be accepted for want of descriptors or memory (EMFILE, ENFILE,
-  /// ENOBUFS, ENOMEM), once until that succeeds again. Accepting pauses for 50 ms after each
-  /// failure, while clients wait in the queue. Prints one line on standard error. Beyond Python,
-  /// whose servers spin.
+  /// Called if accepting fails for lack of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM,
+  /// for epoll ENOSPC), once until accepting succeeds again. After each failure the server stops
+  /// accepting for 50 ms, while clients wait in the queue. The default prints one line to standard
+  /// error. Beyond Python, whose servers retry in a busy loop.
   virtual void handle_exhaustion(const OSError& error);
 
  protected:
   BaseServer(ServerAddress address, HandlerFactory handler);
 
-  /// Called last in the constructor of a class that may be a server without being derived from:
-  /// opens it, by server_bind() and server_activate(), or server_close() when one of those throws.
-  /// From now on the server may serve, as this class and no other.
+  /// Opens the server: calls server_bind() and server_activate(), and server_close() if one of them
+  /// throws. Each class that can be used without deriving from it must call this last in its
+  /// constructor. From then on an object of exactly that class can serve. Throws RuntimeError if a
+  /// base class has opened the server already.
   void complete(bool bind_and_activate);
 
-  /// Called first in the destructor of such a class: server_close(), whose errors are dropped; then
-  /// shuts down the connections that are still being handled, and wait_for_handlers(). Once,
-  /// however often it is called.
+  /// Calls server_close(), ignoring its errors. Then shuts down the connections that are still
+  /// being handled, and calls wait_for_handlers(). Each such class must call this first in its
+  /// destructor. Further calls do nothing.
   void end() noexcept;
 
-  /// Returns when no handler uses this server any more.
+  /// Blocks until no handler uses this server any more.
   virtual void wait_for_handlers() noexcept {}
 
-  /// Calls `serving`, which takes requests, once, wherever its handlers can run: here.
+  /// Calls `serving`, the loop that takes requests, once, where the handlers can run. Here that is
+  /// the calling thread.
   virtual void run_serving(const std::function<void()>& serving);
 
-  /// Has `function`, which throws nothing, run beside what serves: in a thread, which takes no
-  /// signals. The result waits for its end when it is destroyed. Throws RuntimeError when there can
-  /// be no thread.
+  /// Runs `function`, which must not throw, concurrently with serving: in a thread that blocks
+  /// signals. Destroying the result waits for its end. Throws RuntimeError if no thread can be
+  /// started.
   virtual std::shared_ptr<void> run_beside(std::function<void()> function);
 
-  /// Called when a serve_forever() takes no more requests, before shutdown() returns.
+  /// Called when serve_forever() stops taking requests, before shutdown() returns.
   virtual void serving_has_ended() noexcept {}
 
-  /// What a thread does for one request: finish_request(), handle_error(), shutdown_request().
+  /// Processes one request in its thread: calls finish_request(), handle_error() if that throws,
+  /// and shutdown_request().
   void process_apart(Request& request, const Address& client_address);
 
-  /// What the constructor was given.
+  /// Returns the address that the constructor was given.
   const ServerAddress& requested_address() const noexcept { return requested_; }
 
  private:
@@ -317,50 +326,50 @@ class BaseServer {
   bool ended_ = false;
 };
 
-/// Serves connections over TCP.
+/// Serves TCP connections.
 class TCPServer : public BaseServer {
  public:
-  /// Makes the socket, binds it and listens, unless told not to. Throws ValueError without a
-  /// handler, and OSError, naming the address.
+  /// Creates the socket; binds it and listens unless bind_and_activate is false. Throws ValueError
+  /// without a handler; OSError, naming the address.
   TCPServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true);
   ~TCPServer() override;
 
   int fileno() const override { return socket.fileno(); }
 
-  /// Sets what allow_reuse_address and allow_reuse_port say, binds to server_address, or, when that
-  /// is empty, to what the constructor was given, and reads server_address back. The socket is made
-  /// again first when address_family or socket_type have been changed since.
+  /// Applies allow_reuse_address and allow_reuse_port. Binds to server_address or, if that is
+  /// empty, to the constructor's address, and updates server_address. First creates a new socket if
+  /// it is closed, or if address_family or socket_type has changed.
   void server_bind() override;
-  /// listen(request_queue_size).
+  /// Calls listen(request_queue_size).
   void server_activate() override;
   /// Closes the socket.
   void server_close() override;
 
-  /// accept(), without waiting.
+  /// Accepts a connection, without waiting.
   std::pair<Request, Address> get_request() override;
-  /// shutdown(SHUT::WR), whose errors do not matter, then close_request().
+  /// Calls shutdown(SHUT::WR), ignoring its errors, and close_request().
   void shutdown_request(Request& request) override;
   /// Closes the connection.
   void close_request(Request& request) override;
 
  protected:
-  /// Nothing is made but the object; the constructor of the class calls make_socket(), complete().
+  /// Creates no socket: the subclass's constructor must call make_socket() and complete().
   TCPServer(AF family, SOCK type, ServerAddress address, HandlerFactory handler);
 
   void make_socket();
 };
 
-/// Serves datagrams over UDP. shutdown_request() and close_request() have nothing to do.
+/// Serves UDP datagrams. shutdown_request() and close_request() do nothing.
 class UDPServer : public TCPServer {
  public:
   UDPServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true);
 
-  /// What is longer is cut, and the rest of it lost.
+  /// The maximum size of a datagram, in bytes. A longer one is truncated.
   std::ptrdiff_t max_packet_size = 8192;
 
-  /// One datagram, without waiting.
+  /// Receives one datagram, without waiting.
   std::pair<Request, Address> get_request() override;
-  /// Datagrams come without listening.
+  /// Does nothing: datagrams arrive without listening.
   void server_activate() override {}
   void shutdown_request(Request& request) override;
   void close_request(Request& request) override;
@@ -371,7 +380,7 @@ class UDPServer : public TCPServer {
 };
 
 /// Serves connections at a Unix address: UnixStreamServer server(UnixAddress{"/run/app"}, ...). The
-/// path stays behind when the server closes, as in Python.
+/// path remains after the server has closed, as in Python.
 class UnixStreamServer : public TCPServer {
  public:
   UnixStreamServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true);
@@ -383,16 +392,16 @@ class UnixDatagramServer : public UDPServer {
   UnixDatagramServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true);
 };
 
-/// What ThreadPoolMixIn does with a request when the queue is full.
+/// How ThreadPoolMixIn treats a request if the queue is full.
 enum class FullQueue {
-  wait,         ///< accepts no more until there is room: clients wait in the system's queue
+  wait,         ///< stops accepting until there is room; clients wait in the listen queue
   refuse,       ///< closes the request
-  close_oldest  ///< closes the request that has waited longest, and takes this one
+  close_oldest  ///< closes the request that has waited longest, and queues this one
 };
 
 namespace detail {
 
-/// The threads of a server.
+/// The handler threads of a server.
 class HandlerThreads {
  public:
   HandlerThreads();
@@ -401,33 +410,34 @@ class HandlerThreads {
   ~HandlerThreads();
 
   using Main = void (*)(BaseServer& server, Request& request, const Address& client_address);
-  /// Takes the request, unless it throws. `waited` is for join().
+  /// Starts a thread for the request. Takes the request unless it throws. `waited`: whether join()
+  /// waits for the thread.
   void start(BaseServer& server, Main main, Request& request, const Address& client_address,
              bool waited);
-  /// Gives back what threads that have ended have left.
+  /// Releases threads that have ended.
   void collect() noexcept;
-  /// Waits for the threads that are waited for.
+  /// Blocks until the threads with `waited` have ended.
   void join();
-  /// Waits for those that are left too.
+  /// Blocks until all threads have ended.
   void end() noexcept;
 
  private:
   struct Impl;
 
-  /// In a forked child the threads are the parent's.
+  /// Abandons the threads in a forked child: only the parent has them.
   void leave_to_parent();
 
   std::unique_ptr<Impl> impl_;
 };
 
-/// What ThreadPoolMixIn's attributes say.
+/// The attributes of ThreadPoolMixIn.
 struct PoolLimits {
   int max_workers;
   int max_queue;
   FullQueue when_full;
 };
 
-/// The workers of a server, and the queue before them.
+/// The worker threads of a server, and their queue.
 class HandlerPool {
  public:
   HandlerPool();
@@ -436,10 +446,11 @@ class HandlerPool {
   ~HandlerPool();
 
   using Main = HandlerThreads::Main;
-  /// Takes the request, unless it throws or the request is closed for want of room.
+  /// Passes the request to a worker or to the queue. Takes the request unless it throws or, for
+  /// lack of room, closes it.
   void submit(BaseServer& server, Main main, Request& request, const Address& client_address,
               const PoolLimits& limits);
-  /// Waits until all that is in the queue has been handled, and ends the workers.
+  /// Blocks until all queued requests have been handled, and ends the workers.
   void join();
   /// Drops the queue and ends the workers.
   void end() noexcept;
@@ -447,20 +458,20 @@ class HandlerPool {
  private:
   struct Impl;
 
-  /// In a forked child the threads are the parent's.
+  /// Abandons the threads in a forked child: only the parent has them.
   void leave_to_parent();
 
   std::unique_ptr<Impl> impl_;
 };
 
-/// Handles a request in a child process, and returns that one's number.
+/// Handles a request in a child process. Returns the child's process ID.
 int fork_request(BaseServer& server, Request& request, const Address& client_address);
-/// Forgets children that have ended; before that waits until there are fewer than `most`, or until
-/// all have ended.
+/// Reaps children that have ended. Waits until fewer than `most` are left or, if `blocking`, none.
 void collect_children(BaseServer& server, std::vector<int>& children, std::size_t most,
                       bool blocking);
 
-/// `false`, and nothing else that a false would convert to.
+/// Converts to bool, with the value false, and to nothing else. A plain false converts to more
+/// types.
 struct Unopened {
   template <std::same_as<bool> T>
   operator T() const noexcept {
@@ -468,30 +479,30 @@ struct Unopened {
   }
 };
 
-/// Whether T is constructed from (address, handler, bind_and_activate, more...).
+/// True if T can be constructed from (address, handler, bind_and_activate, more...).
 template <class T, class... More>
 inline constexpr bool kTold =
     std::is_constructible_v<T, ServerAddress, HandlerFactory, Unopened, More...>;
-/// Whether bind_and_activate is the first of these.
+/// True if the first of these is bind_and_activate.
 template <class T, class... More>
 inline constexpr bool kTelling = false;
 template <class T, class... More>
 inline constexpr bool kTelling<T, bool, More...> = kTold<T, More...>;
-/// Whether these begin with an address and a handler.
+/// True if these begin with an address and a handler.
 template <class... Any>
 inline constexpr bool kServerArguments = false;
 template <class A, class H, class... More>
 inline constexpr bool kServerArguments<A, H, More...> =
     std::convertible_to<A, ServerAddress>&& std::convertible_to<H, HandlerFactory>;
-/// Whether T is constructed from (address, handler, more...), without bind_and_activate.
+/// True if T can be constructed from (address, handler, more...), without bind_and_activate.
 template <class T, class... More>
 concept Untold = !kTold<T, More...> && !kTelling<T, std::remove_cvref_t<More>...> &&
                  std::is_constructible_v<T, ServerAddress, HandlerFactory, More...>;
 
 }  // namespace detail
 
-/// A server that handles each request in a thread of its own: ThreadingMixIn<TCPServer>. Base may
-/// be a server of your own too; what its constructor takes after bind_and_activate comes last.
+/// Handles each request in a new thread: ThreadingMixIn<TCPServer>. Base may be your own server
+/// class; its further constructor arguments follow bind_and_activate.
 template <class Base>
 class ThreadingMixIn : public Base {
  public:
@@ -503,16 +514,15 @@ class ThreadingMixIn : public Base {
   }
   ~ThreadingMixIn() override { this->end(); }
 
-  /// Whether server_close() leaves out the threads that begin from now on. They use the server, so
-  /// its destructor waits for them all the same, after it has shut their connections down. A
-  /// program that will not wait for a handler that never returns closes the server and then leaves
-  /// by std::quick_exit() or std::_Exit().
+  /// If true, server_close() does not wait for threads that start from now on. The destructor shuts
+  /// down their connections and then waits for them, because they use the server. If a handler may
+  /// never return, close the server and exit by std::quick_exit() or std::_Exit().
   bool daemon_threads = false;
-  /// Whether server_close() waits for the threads that begin from now on. Without it they are as
-  /// daemon threads.
+  /// Whether server_close() waits for threads that start from now on. If false, they are daemon
+  /// threads.
   bool block_on_close = true;
 
-  /// Starts a thread. When there can be none it is this request that fails, with RuntimeError.
+  /// Starts a thread. If that fails, this request alone fails, with RuntimeError.
   void process_request(Request& request, const Address& client_address) override {
     threads_.start(
         *this,
@@ -522,8 +532,9 @@ class ThreadingMixIn : public Base {
         request, client_address, block_on_close && !daemon_threads);
   }
 
-  /// What the thread does: finish_request(), or handle_error() when that throws, then
-  /// shutdown_request(). What leaves it is printed.
+  /// Runs in the thread: calls finish_request(), handle_error() if that throws, and
+  /// shutdown_request(). An exception that leaves this function is printed, unless it is a
+  /// BaseException.
   virtual void process_request_thread(Request& request, const Address& client_address) {
     this->process_apart(request, client_address);
   }
@@ -533,7 +544,7 @@ class ThreadingMixIn : public Base {
     threads_.collect();
   }
 
-  /// Also waits for the threads. Throws RuntimeError from one of them.
+  /// Also waits for the threads. Throws RuntimeError if one of them calls it.
   void server_close() override {
     Base::server_close();
     threads_.join();
@@ -549,8 +560,8 @@ class ThreadingMixIn : public Base {
   detail::HandlerThreads threads_;
 };
 
-/// A server that handles its requests in a bounded number of threads: ThreadPoolMixIn<TCPServer>,
-/// otherwise as ThreadingMixIn. Beyond Python.
+/// Handles requests in a bounded number of threads: ThreadPoolMixIn<TCPServer>. Otherwise like
+/// ThreadingMixIn. Beyond Python.
 template <class Base>
 class ThreadPoolMixIn : public Base {
  public:
@@ -562,12 +573,12 @@ class ThreadPoolMixIn : public Base {
   }
   ~ThreadPoolMixIn() override { this->end(); }
 
-  int max_workers = 16;  ///< threads, at least one; they start when they are needed
-  int max_queue = 64;    ///< requests that wait for a worker
+  int max_workers = 16;  ///< the maximum number of threads, at least 1; started on demand
+  int max_queue = 64;    ///< the maximum number of requests that wait for a worker
   FullQueue when_full = FullQueue::wait;
 
-  /// Gives the request to a worker, or to the queue; RuntimeError when there can be no worker at
-  /// all. A wait for room ends with shutdown() too, and closes the request then.
+  /// Passes the request to a worker or to the queue. Throws RuntimeError if there is no worker and
+  /// none can be started. shutdown() ends a wait for room and closes the request.
   void process_request(Request& request, const Address& client_address) override {
     pool_.submit(*this,
                  [](BaseServer& server, Request& theirs, const Address& from) {
@@ -576,13 +587,13 @@ class ThreadPoolMixIn : public Base {
                  request, client_address, {max_workers, max_queue, when_full});
   }
 
-  /// What a worker does for each request, as ThreadingMixIn's threads.
+  /// Runs in a worker for each request, as in ThreadingMixIn.
   virtual void process_request_thread(Request& request, const Address& client_address) {
     this->process_apart(request, client_address);
   }
 
-  /// Also waits until all requests have been handled, those in the queue too. Throws RuntimeError
-  /// from a worker.
+  /// Also waits until all requests, queued ones included, have been handled. Throws RuntimeError if
+  /// a worker calls it.
   void server_close() override {
     Base::server_close();
     pool_.join();
@@ -598,13 +609,13 @@ class ThreadPoolMixIn : public Base {
   detail::HandlerPool pool_;
 };
 
-/// A server that handles each request in a child process: ForkingMixIn<TCPServer>.
+/// Handles each request in a child process: ForkingMixIn<TCPServer>. Sets `timeout` to 300 seconds.
 ///
-/// The child has a copy of everything. It ends by _exit(2), with status 0, or 1 when handling
-/// threw: nothing of what the program has buffered is written, and no destructor of the program
-/// runs. A connection is the child's alone, and of a stream server it closes the listener. Of the
-/// process's threads the child has only the one that served: locks that others held stay locked in
-/// it, so that a program with further threads should not share locks with its handlers.
+/// The child is a copy of the process. It ends by _exit(2), with status 0, or 1 if handling threw:
+/// the program's buffers are not flushed and its destructors do not run. The parent closes its copy
+/// of the connection; the child of a stream server closes the listening socket. The child has only
+/// the thread that served. Locks that other threads held stay locked in it, so handlers should not
+/// share locks with other threads.
 template <class Base>
 class ForkingMixIn : public Base {
  public:
@@ -617,15 +628,17 @@ class ForkingMixIn : public Base {
   }
   ~ForkingMixIn() override { this->end(); }
 
-  /// With that many (at least one), the server waits for one to end before it goes on.
+  /// The maximum number of children, at least 1. With that many, the server waits until one has
+  /// ended before it continues.
   int max_children = 40;
   /// Whether server_close() waits for all children.
   bool block_on_close = true;
-  /// The process numbers of the children that have not been reaped.
+  /// The process IDs of the children that have not been reaped.
   std::vector<int> active_children;
 
-  /// Reaps the children that have ended, and no other process's; waits as max_children says, and,
-  /// when `blocking`, for all of them. Waiting for max_children ends with shutdown() too.
+  /// Reaps children of this server that have ended, and no other processes. Blocks while there are
+  /// max_children and, if `blocking`, until all have ended. shutdown() also ends the wait for
+  /// max_children.
   void collect_children(bool blocking = false) {
     const auto most = static_cast<std::size_t>(max_children > 1 ? max_children : 1);
     detail::collect_children(*this, active_children, most, blocking);
@@ -640,7 +653,7 @@ class ForkingMixIn : public Base {
     collect_children();
   }
 
-  /// Starts a child. When there can be none it is this request that fails, with OSError.
+  /// Starts a child. If that fails, this request alone fails, with OSError.
   void process_request(Request& request, const Address& client_address) override {
     active_children.reserve(active_children.size() + 1);
     active_children.push_back(detail::fork_request(*this, request, client_address));
@@ -667,16 +680,16 @@ using ForkingUDPServer = ForkingMixIn<UDPServer>;
 using ForkingUnixStreamServer = ForkingMixIn<UnixStreamServer>;
 using ForkingUnixDatagramServer = ForkingMixIn<UnixDatagramServer>;
 
-/// A server class of your own, opened when it is complete and closed before any part of it is
-/// destroyed (the top of this file says why). It is constructed as T is:
+/// Opens a server of your class T once T is constructed, and closes it before any part of T is
+/// destroyed (see the top of this file). Its constructor arguments are those of T:
 ///
 ///   Server<T> server(address, handler);                 T(address, handler, false)
-///   Server<T> server(address, handler, false);          the same, and not opened
+///   Server<T> server(address, handler, false);          the same, but not opened
 ///   Server<T> server(address, handler, true, more...);  T(address, handler, false, more...)
 ///   Server<T> server(anything...);                      T(anything...)
 ///
-/// where T passes the false on to its base. A T that takes no such argument passes false to its
-/// base itself. Throws what T and its hooks throw; RuntimeError when T has opened itself.
+/// T passes the false on to its base. If T has no such parameter, it passes false to its base
+/// itself. Exceptions of T and its hooks propagate. Throws RuntimeError if T has opened itself.
 template <std::derived_from<BaseServer> T>
 class Server final : public T {
  public:

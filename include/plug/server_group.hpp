@@ -1,24 +1,24 @@
 #pragma once
 
-// Several servers on one address, beyond Python's socketserver:
+// Groups of servers on one address. Beyond Python's socketserver.
 //
 //   ServerGroup<ThreadingTCPServer> servers(4, {"127.0.0.1", 8000}, handler<Echo>);
 //   servers.serve_until_signal(10);
 //
-// Each of these workers is a whole server, with a listening socket of its own (SO_REUSEPORT,
-// socket(7)) and a thread that serves; the kernel picks one of them for each client. So accepting,
-// and what a server without threads does in its handlers, uses several processors. A client that
-// waits in the queue of a worker is not served by another one.
+// Each worker is a complete server with its own listening socket (SO_REUSEPORT, socket(7)) and its
+// own serving thread. The kernel picks a worker for each client. Several CPUs can thus accept
+// clients, and run the handlers of servers that handle requests one at a time. A client that waits
+// in the queue of one worker is not served by another.
 //
-// Limits, pools and the members of a subclass are each worker's own: a group of 4 with
-// max_connections = 100 takes up to 400. What workers are to share belongs elsewhere, with a lock.
-// Datagrams of one client all come to one worker. There are no groups at Unix addresses.
+// Limits, pools and members of a subclass are per worker: a group of 4 with max_connections = 100
+// accepts up to 400. Keep state that the workers share outside of them, protected by a lock. All
+// datagrams of one client arrive at the same worker. Groups do not support Unix addresses.
 //
-// Another process of the same user that asks for SO_REUSEPORT too gets a share of the clients: a
-// second start of the same program is not refused.
+// Another process of the same user that also sets SO_REUSEPORT gets a share of the clients.
+// Starting the same program twice therefore does not fail.
 //
-// Threads. As those of a server: one thread serves; shutdown() and stop_serving() may be called
-// from any other.
+// Threads. As for a single server: one thread serves; any other thread may call shutdown() and
+// stop_serving().
 
 #include <plug/address.hpp>
 #include <plug/socketserver.hpp>
@@ -36,48 +36,50 @@
 
 namespace plug {
 
-/// What all groups have.
+/// The base class of all groups.
 class BaseServerGroup {
  public:
   BaseServerGroup(const BaseServerGroup&) = delete;
   BaseServerGroup& operator=(const BaseServerGroup&) = delete;
 
-  /// How many workers there are.
+  /// Returns the number of workers.
   std::size_t size() const noexcept { return workers_.size(); }
-  /// Where they are, once server_bind() has bound them; empty before.
+  /// Returns the address that server_bind() has bound; empty before.
   const Address& server_address() const noexcept { return workers_.front()->server_address; }
 
-  /// Binds each worker, with allow_reuse_port set when there are several: the others to what the
-  /// first has got, so that with port 0 all have the same. When one fails all are closed.
+  /// Binds each worker, with allow_reuse_port if there are several. The others bind to the address
+  /// of the first, so that port 0 gives all of them the same port. If one fails, closes all and
+  /// throws.
   void server_bind();
-  /// Has each begin to take requests. When one fails all are closed.
+  /// Activates each worker. If one fails, closes all and throws.
   void server_activate();
-  /// server_close() of each, and then what the first threw that did.
+  /// Closes each worker. Then throws the first exception of a worker, if any; a BaseException takes
+  /// precedence.
   void server_close();
 
-  /// serve_forever() of each worker, in a thread each, of which the calling one is the first. Once
-  /// one of them ends, for whatever reason, the others are told to end too; this returns when all
-  /// have ended.
+  /// Calls serve_forever() of each worker in its own thread; the first worker uses the calling
+  /// thread. When one of them ends, for any reason, stops the others. Returns when all have ended.
   ///
-  /// Throws what the first threw that did; RuntimeError when there can be no thread.
+  /// Throws the first exception of a worker; a BaseException takes precedence. Throws RuntimeError
+  /// if a thread cannot be started.
   void serve_forever(Timeout poll_interval = 0.5);
 
-  /// serve_until_signal() of each worker, in the same way. Returns the signal's number, or 0.
+  /// Calls serve_until_signal() of each worker, in the same way. Returns the signal's number, or 0.
   int serve_until_signal(Timeout drain_timeout = 0, Timeout poll_interval = 0.5,
                          const std::vector<int>& signals = {2, 15});
 
-  /// Ends the serving, and returns when all workers have ended. As with a server, without any the
-  /// next serving ends at once. Throws RuntimeError from one of the threads that serve, and in a
-  /// forked child.
+  /// Stops the workers, and returns when all have ended. If the group is not serving, the next call
+  /// that serves ends at once. Throws RuntimeError in a thread that serves, and in a forked child.
   void shutdown();
-  /// As shutdown(), without waiting; async-signal-safe.
+  /// Like shutdown(), but does not wait. Async-signal-safe.
   void stop_serving() noexcept;
 
  protected:
   BaseServerGroup() = default;
   ~BaseServerGroup() = default;
 
-  /// How many workers are meant: one a processor when zero. Throws ValueError below that.
+  /// Returns the number of workers to create; for zero, one for each usable CPU. Throws ValueError
+  /// if negative.
   static std::size_t count(int workers);
 
   std::vector<std::unique_ptr<BaseServer>> workers_;
@@ -92,14 +94,14 @@ class BaseServerGroup {
   std::atomic<bool> stop_{false};
 };
 
-/// A group of servers of the class T, which may be one of your own: each is a Server<T>.
+/// A group of servers of class T, which may be your own. Each worker is a Server<T>.
 template <std::derived_from<BaseServer> T>
 class ServerGroup final : public BaseServerGroup {
  public:
-  /// Makes so many workers, T(address, handler, false, more...) each, binds them and has them
-  /// begin, unless told not to. With `workers` zero there is one for each processor that this
-  /// process may use, by its affinity and by the quota of its cgroup, rounded up. Throws ValueError
-  /// below zero; what T and its hooks throw, and then nothing is left open.
+  /// Creates the workers, each as T(address, handler, false, more...). Binds and activates them
+  /// unless bind_and_activate is false. Zero means one worker for each CPU that the process may
+  /// use, by its affinity and by the quota of its cgroup, rounded up. Throws ValueError if
+  /// `workers` is negative. If T or a hook throws, closes all workers and throws that.
   template <class... More>
   requires std::is_constructible_v < Server<T>, ServerAddress, HandlerFactory,
   bool, const More&... > ServerGroup(int workers, const ServerAddress& address,
@@ -114,7 +116,7 @@ class ServerGroup final : public BaseServerGroup {
     server_activate();
   }
 
-  /// A worker, below size(): for its attributes, which are set before serving.
+  /// Returns a worker, to set its attributes before serving. `number` must be less than size().
   T& operator[](std::size_t number) { return static_cast<T&>(*workers_[number]); }
 };
 

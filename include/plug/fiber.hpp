@@ -1,8 +1,7 @@
 #pragma once
 
-// Fibers: calls in plain blocking style, of which one thread runs many thousand. Whatever of plug
-// would wait in a fiber lets the thread's other fibers run meanwhile: the same code, with the same
-// time-outs and errors, as on a thread of its own.
+// Fibers: plain blocking code, thousands of which run in one thread. Inside a fiber, every blocking
+// plug call suspends only that fiber. Timeouts and errors are the same as on a thread.
 //
 //   fiber::run([] {
 //     Socket server = create_server({"127.0.0.1", 8000});
@@ -15,18 +14,20 @@
 //     }
 //   });
 //
-// A fiber stays on the thread that it was started by. It runs until it waits, yields or ends: what
-// else blocks (a std::mutex that another fiber holds, sleep_for, reading a file) blocks all fibers
-// of the thread, unless it is left to a helper thread by offload(). Nothing that belongs to a
-// thread, such as a lock of std::mutex, may be held while a fiber waits.
+// Scheduling. A fiber stays on one thread. It runs until it waits, yields or ends; a plug call that
+// could have waited may also let others run. Any other blocking call (locking a std::mutex that
+// another fiber holds, sleep_for, reading a file) blocks all fibers of the thread, unless offload()
+// runs it in a helper thread. While a fiber waits it must not hold anything that belongs to a
+// thread, such as a lock of a std::mutex.
 //
-// A fiber that forks goes on alone in the child, as on a plain thread: the others run in the parent
-// only, where asking for them in the child is a RuntimeError. The child may run fibers of its own.
-// When the function of the fiber that forked returns there, so does fiber::run() if that was the
-// main fiber; otherwise it throws RuntimeError. What the others hold is not destroyed in the child.
+// Forking. A fiber that forks continues alone in the child, as on a plain thread. The other fibers
+// run only in the parent. Joining them in the child, or spawning through their Scheduler, throws
+// RuntimeError. The child may run new fibers. When the function of the forking fiber returns in the
+// child, fiber::run() returns there too if it was the main fiber, and throws RuntimeError
+// otherwise. Objects on the stacks of the other fibers are not destroyed in the child.
 //
-// Link with plug::fiber, and compile what fibers call with -fstack-clash-protection (RunOptions
-// says why), which that brings along.
+// Building. Link with plug::fiber. It adds -fstack-clash-protection, with which code that runs in
+// fibers should be compiled (see RunOptions::stack_size).
 
 #include <plug/error.hpp>
 #include <plug/timeout.hpp>
@@ -57,63 +58,66 @@ class FiberGroup;
 
 namespace plug::fiber {
 
-/// What tells fibers that something has happened.
+/// The kernel interface that reports events to fibers.
 enum class Engine : std::uint8_t {
-  auto_,  ///< what the environment variable PLUG_ENGINE names: auto, epoll or uring; auto is epoll
+  auto_,  ///< chosen by the environment variable PLUG_ENGINE: auto, epoll or uring; auto is epoll
   epoll,  ///< epoll(7)
-  uring   ///< io_uring(7), which makes fewer system calls the more fibers wait. Needs Linux 6.1.
-          ///< Where the kernel, or what confines the process, does not let it have one, and where
-          ///< plug was built without liburing, fibers run with epoll instead: see engine().
+  uring   ///< io_uring(7): the more fibers wait, the fewer system calls. Needs Linux 6.1. Fibers
+          ///< use epoll instead if the kernel or a sandbox refuses io_uring, or if plug was built
+          ///< without liburing; see engine().
 };
 
 struct RunOptions {
-  /// Address space for the stack of each fiber, in bytes; only pages that are touched take memory.
-  /// A fiber that overflows its stack ends the process, with a line on standard error that names
-  /// it. The SIGSEGV handler that prints the line passes all other faults to the previous handler.
+  /// The size of each fiber's stack, in bytes of address space. Only pages that are touched take
+  /// memory. A stack overflow ends the process with a line on standard error that names the fiber.
+  /// A SIGSEGV handler prints it, and passes all other faults to the previous handler.
   ///
-  /// The guard below each stack is 64 KiB. A larger frame may step over it and write into another
-  /// stack, unless it was compiled with -fstack-clash-protection: the library is, and the CMake
-  /// target plug::fiber and `pkg-config --cflags plug-fiber` give the option to its users. Before
-  /// Linux 6.13 only the first 8,192 stacks of a process have guard pages; of the others an
-  /// overflow of up to 64 KiB is noticed when the fiber waits or ends, and a larger one is not.
+  /// The guard below each stack is 64 KiB. A larger stack frame may step over it and write into
+  /// another stack, unless it was compiled with -fstack-clash-protection. The library is compiled
+  /// so; the CMake target plug::fiber and `pkg-config --cflags plug-fiber` pass the option to
+  /// users. Before Linux 6.13 only the first 8,192 stacks of a process have guard pages. For the
+  /// others an overflow of up to 64 KiB is detected when the fiber waits or ends, and a larger one
+  /// is not.
   std::size_t stack_size = 256 * 1024;
   Engine engine = Engine::auto_;
-  /// For tests: fibers that could run do so in an order made from this number, and not first come,
-  /// first served.
+  /// For tests: fibers that are ready run in a random order with this seed, instead of in the order
+  /// in which they became ready.
   std::optional<std::uint64_t> seed = std::nullopt;
-  /// Cancels the main fiber once a stop is requested, from whatever thread.
+  /// Cancels the main fiber when a stop is requested, by any thread.
   std::stop_token stop = {};
-  /// A fiber that runs for longer than this, without waiting or yielding, holds up all others and
-  /// is reported: with its name, and the time that it has run for at least; again when that time
-  /// has doubled. Without it nobody looks; zero is the same. Each look is a thread's of its own,
-  /// four in this time.
+  /// Reports a fiber that runs for longer than this without waiting or yielding, because it blocks
+  /// all others. Reports it again each time that the duration has doubled. Disabled by default and
+  /// when zero. A monitor thread samples four times per interval, but at most once per millisecond.
   Timeout busy_limit = std::nullopt;
-  /// Called in that thread, and must not throw. By default it is a line on standard error.
+  /// Called in the monitor thread with the fiber's name and the least time that it has run. Must
+  /// not throw. The default prints a line to standard error.
   std::function<void(std::string_view name, std::chrono::nanoseconds time)> on_busy = nullptr;
-  /// For how long, at most, a thread whose fibers all wait looks for events again and again before
-  /// it sleeps: some 50 microseconds answer a client sooner by what putting the processor to sleep
-  /// and waking it takes, and keep it busy meanwhile. It looks for as long as that has paid of
-  /// late, and not at all where events are further apart than this. Without it, or with zero, it
-  /// sleeps at once. Not for a machine with a single processor, which who is to send may need.
+  /// How long, at most, a thread polls for events before it sleeps, when all its fibers wait. Some
+  /// 50 microseconds save a client the time that the CPU takes to sleep and wake up, but keep the
+  /// CPU busy meanwhile. The thread adapts: it polls only for as long as polling has recently found
+  /// events, and hardly ever if events are further apart than this. Disabled by default and when
+  /// zero. Do not use on a single-CPU machine: polling would starve the sender.
   Timeout busy_poll = std::nullopt;
 };
 
-/// Tells whether the calling fiber has been asked to end, which a loop that never waits can look
-/// at: for all that Task::cancel() and the end of the main fiber bring about, from then on and for
-/// ever, at once also when another thread asks. A time-out of plug/fiber_group.hpp is none of that.
+/// Returns a token that tells whether the calling fiber has been asked to end, for loops that never
+/// wait. A stop is requested by everything that cancels the fiber, such as Task::cancel() and the
+/// end of the main fiber. The request is visible at once, even from another thread, and permanent.
+/// A timeout of plug/fiber_group.hpp does not request a stop.
 ///
-/// A std::stop_callback is called by the fiber, or thread, that cancels, before the fiber is told;
-/// at the end of the main fiber by that. It may wait. While it does, its destructor does not wait
-/// for it in another fiber of that thread, and blocks the thread in any other.
+/// The fiber or thread that cancels runs the std::stop_callback, before the cancelled fiber gets
+/// CancelledError. At the end of the main fiber, the main fiber runs it. The callback may wait.
+/// Meanwhile, destroying the std::stop_callback in another fiber of the same thread does not wait
+/// for it. In another thread that blocks the thread until the callback has returned.
 ///
-/// Throws RuntimeError outside of a fiber, std::bad_alloc.
+/// Throws RuntimeError outside of a fiber; std::bad_alloc.
 std::stop_token get_stop_token();
 
 }  // namespace plug::fiber
 
 namespace plug::detail {
 
-/// What a fiber can run: it may take a std::stop_token, as what a std::jthread runs.
+/// A function that a fiber can run. Like that of a std::jthread, it may take a std::stop_token.
 template <class F>
 concept FiberFunction = std::invocable<F&> || std::invocable<F&, std::stop_token>;
 
@@ -128,7 +132,7 @@ decltype(auto) call_in_fiber(F& function) {
 template <FiberFunction F>
 using FiberResult = decltype(call_in_fiber(std::declval<F&>()));
 
-/// What comes of a fiber, for those who wait for it.
+/// The result of a fiber, shared with those that wait for it.
 class FiberOutcome {
  public:
   FiberOutcome();
@@ -137,17 +141,18 @@ class FiberOutcome {
   /// Reports an exception that nobody has asked for.
   virtual ~FiberOutcome();
 
-  /// Returns when the fiber has ended; kTimedOut, kCancelled.
+  /// Blocks until the fiber has ended. Returns 0, kTimedOut, kCancelled or the interrupt hook's
+  /// error.
   long wait(const Timeout& timeout);
   bool done() const noexcept;
   void cancel() noexcept;
   const std::string& name() const noexcept;
-  /// Throws what the fiber threw.
+  /// Throws the fiber's exception, if any.
   void rethrow();
 
  protected:
   virtual void call() = 0;
-  /// Lets go of what would have been called.
+  /// Destroys the function without calling it.
   virtual void drop() noexcept = 0;
 
  private:
@@ -178,7 +183,7 @@ class FiberCall final : public FiberValue<R> {
 
  private:
   void call() override {
-    // Ends with the call, and not with whoever waits for its result.
+    // Destroyed at the end of the call, not with the last Task.
     F function = std::move(*function_);
     function_.reset();
     if constexpr (std::is_void_v<R>)
@@ -191,7 +196,7 @@ class FiberCall final : public FiberValue<R> {
   std::optional<F> function_;
 };
 
-/// `group`: the one that it is a child of, if any.
+/// `group`: the group of which the fiber is a child, or null.
 void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name, FiberGroup* group);
 void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options);
 void throw_if_not_joined(long waited, const std::string& name);
@@ -203,7 +208,7 @@ class HelperCall {
   HelperCall(const HelperCall&) = delete;
   HelperCall& operator=(const HelperCall&) = delete;
 
-  /// Returns when it has been made. Throws what it has thrown.
+  /// Blocks until the call has been made. Throws its exception.
   void run();
 
  protected:
@@ -238,9 +243,9 @@ class HelperCallOf final : public HelperCall {
 
 namespace plug::fiber {
 
-/// A fiber that has been started, and what it returns. A value: copies, and one that has been moved
-/// from, mean the same fiber. Dropping the last leaves the fiber running; what it throws is then
-/// printed on standard error. All may be called from any thread.
+/// A handle to a fiber that has been started, and to its result. Copies refer to the same fiber,
+/// and so does a moved-from Task. Destroying the last copy leaves the fiber running; an exception
+/// of the fiber is then printed to standard error. All members may be called from any thread.
 template <class R>
 class Task {
  public:
@@ -250,21 +255,22 @@ class Task {
   Task& operator=(const Task&) noexcept = default;
   ~Task() = default;
 
-  /// Waits until the fiber has ended, for `timeout` at most, and gives what it returned: once.
-  /// Throws what it threw, CancelledError when it was cancelled; TimeoutError, and the fiber goes
-  /// on; CancelledError when the caller is cancelled itself; RuntimeError in the fiber itself.
+  /// Blocks until the fiber has ended, for `timeout` at most. Moves the result out, so call it
+  /// once. Throws the fiber's exception (CancelledError if it was cancelled); TimeoutError if the
+  /// time is over, and the fiber goes on; CancelledError if the caller is cancelled; RuntimeError
+  /// in the fiber itself.
   R join(Timeout timeout = std::nullopt) {
     detail::throw_if_not_joined(outcome_->wait(timeout), outcome_->name());
     outcome_->rethrow();
     return outcome_->take();
   }
 
-  /// Whether it has ended, so that join() does not wait.
+  /// Returns true if the fiber has ended; join() then does not wait.
   bool done() const noexcept { return outcome_->done(); }
 
-  /// Asks the fiber to end: CancelledError in the call in which it waits, or in the next that
-  /// would. Once for each time: what it waits for while it cleans up is not disturbed. Its stop
-  /// token tells so at once.
+  /// Asks the fiber to end: the call in which it waits, or the next one that would wait, throws
+  /// CancelledError. That happens once per cancel(), so that the fiber may wait while it cleans up.
+  /// Its stop token reports the stop at once.
   void cancel() noexcept { outcome_->cancel(); }
 
   const std::string& name() const noexcept { return outcome_->name(); }
@@ -289,13 +295,13 @@ auto spawn_in(FiberGroup* group, std::string_view name, F function) {
 
 namespace plug::fiber {
 
-/// Runs fibers in the calling thread, the first of which calls `main`, and gives what that returns
-/// or throws. When it has ended the others are cancelled, and this returns when all have ended.
+/// Runs fibers in the calling thread, beginning with `main`, and returns or throws its result. When
+/// main has ended, cancels the other fibers, and returns when all have ended.
 ///
-/// A signal that comes while all fibers wait has the interrupt hook (set_interrupt_hook()) asked in
-/// the main fiber. Throws RuntimeError in a fiber, ValueError for a stack_size above 64 GiB and for
-/// an unknown PLUG_ENGINE, OSError when there are no descriptors or memory to spare,
-/// std::bad_alloc. Several threads may run fibers at once, each its own.
+/// If a signal arrives while all fibers wait, the main fiber calls the interrupt hook
+/// (set_interrupt_hook()). Throws RuntimeError in a fiber; ValueError for a stack_size above 64 GiB
+/// or an unknown PLUG_ENGINE; OSError if there are not enough descriptors or memory;
+/// std::bad_alloc. Several threads may each run fibers at the same time.
 template <detail::FiberFunction F>
 auto run(F main, const RunOptions& options = {}) {
   using R = detail::FiberResult<F>;
@@ -305,10 +311,9 @@ auto run(F main, const RunOptions& options = {}) {
   return outcome->take();
 }
 
-/// Starts a fiber beside the calling one; it first runs when that waits, yields or ends. Its name
-/// is for lists and reports. A function that can be called with a std::stop_token gets
-/// get_stop_token(). Throws RuntimeError outside of a fiber, std::bad_alloc when there is no memory
-/// for it.
+/// Starts a fiber in the same thread, and returns its Task. It first runs when the calling fiber
+/// waits, yields or ends. list() and reports show the name. A function that can be called with a
+/// std::stop_token gets get_stop_token(). Throws RuntimeError outside of a fiber; std::bad_alloc.
 template <detail::FiberFunction F>
 auto spawn(std::string_view name, F function) {
   return detail::spawn_in(nullptr, name, std::move(function));
@@ -318,57 +323,58 @@ auto spawn(F function) {
   return spawn(std::string_view(), std::move(function));
 }
 
-/// Whether the caller is in a fiber.
+/// Returns true if the caller runs in a fiber.
 bool inside() noexcept;
 
-/// Lets the thread's other fibers run. Throws CancelledError. Nothing outside of a fiber but
+/// Lets the thread's other fibers run. Throws CancelledError. Outside of a fiber it calls
 /// std::this_thread::yield().
 void yield();
 
-/// Waits, on a plain thread too. Throws CancelledError.
+/// Waits for `time`, on a plain thread too; forever if that is std::nullopt. Throws CancelledError.
 void sleep(const Timeout& time);
 
 /// Calls a function that blocks, such as one that reads files, in a helper thread while the fiber
-/// waits, and gives what it returns or throws. Outside of a fiber it is simply called.
+/// waits. Returns or throws its result. Outside of a fiber it calls the function directly.
 ///
-/// The function may refer to the caller's variables: this returns when it has ended and not before.
-/// Nothing can interrupt it, so a fiber that is cancelled meanwhile is told by the next call that
-/// waits. In its thread it is in no fiber, and takes no signals.
+/// The function may refer to the caller's variables, because offload() returns only after the
+/// function has ended. Nothing can interrupt it. If the fiber is cancelled meanwhile, its next call
+/// that waits throws CancelledError. The function does not run in a fiber, and its thread blocks
+/// signals.
 ///
-/// At most 16 such threads work at once, which are also those that look up names; more work waits
-/// its turn. A thread whose function looks up a name or runs fibers that offload something does not
-/// count while it waits for that. Throws CancelledError when the fiber has been cancelled before,
-/// OSError when there can be no thread.
+/// At most 16 helper threads work at a time; they also make name lookups. Further calls are queued.
+/// A helper thread does not count while its function waits for another helper: for a name lookup,
+/// or while it runs fibers that offload. Throws CancelledError if the fiber was cancelled before;
+/// OSError if no thread can be started.
 template <std::invocable F>
 auto offload(F function) {
   if (!inside()) return function();
   return detail::HelperCallOf<F, std::decay_t<std::invoke_result_t<F&>>>(function).take();
 }
 
-/// Waits until a child process has ended, reaps it, and gives its exit status, or the negative
-/// number of the signal that ended it. On a plain thread too. Nobody else may wait for that child.
+/// Blocks until a child process has ended, and reaps it. Returns its exit status, or the negative
+/// number of the signal that ended it. Works on a plain thread too. Nothing else may wait for that
+/// child.
 ///
-/// Throws ValueError unless pid > 0; ChildProcessError when it is no child of this process, or has
-/// been reaped; TimeoutError, and the child goes on; CancelledError likewise.
+/// Throws ValueError unless pid > 0; ChildProcessError if it is not a child of this process or has
+/// been reaped; TimeoutError or CancelledError, and the child goes on.
 /// Python: subprocess.Popen.wait(); waitpid(2), pidfd_open(2).
 int wait_process(int pid, const Timeout& timeout = std::nullopt);
-/// The error of a pid that is not above zero is EINVAL.
+/// Stores EINVAL if pid is not above zero.
 int wait_process(int pid, const Timeout& timeout, std::error_code& error);
 
-/// A fiber of the calling thread.
+/// Describes a fiber of the calling thread.
 struct Info {
   std::string name;
-  /// The call in which it waits; empty when it does not.
+  /// The call in which it waits; empty if it does not wait.
   std::string_view waits_in;
-  /// The most that has been used of its stack, in bytes, in whole pages; also by a fiber that had
-  /// the same stack before.
+  /// The most stack that has been used, in bytes, in whole pages. Includes earlier fibers on the
+  /// same stack.
   std::size_t stack_used;
 };
-/// All that have not ended. Throws RuntimeError outside of a fiber.
+/// Returns the calling thread's fibers that have not ended. Throws RuntimeError outside of a fiber.
 std::vector<Info> list();
 
-/// What tells the thread's fibers that something has happened: "epoll" or "uring". Throws
-/// RuntimeError outside of a fiber.
+/// Returns the engine in use, "epoll" or "uring". Throws RuntimeError outside of a fiber.
 std::string_view engine();
 
 }  // namespace plug::fiber

@@ -1,9 +1,8 @@
 #pragma once
 
-// Fibers in several threads: one thread for each core of the machine, and work that is handed from
-// one of them to another.
+// Fibers in several threads: one thread per core, and work that one thread hands over to another.
 //
-//   fiber::run_on(0, [](std::size_t) {  // in each thread a listener of its own, on one port
+//   fiber::run_on(0, [](std::size_t) {  // each thread has a listener on the same port
 //     Socket server = create_server({"127.0.0.1", 8000}, {.reuse_port = true});
 //     while (true) {
 //       auto [conn, peer] = server.accept();
@@ -14,8 +13,8 @@
 //     }
 //   });
 //
-// The kernel gives each connection to one of the listeners (SO_REUSEPORT). Where that is too
-// uneven, one thread accepts for all and hands the connections over before their handlers start:
+// The kernel distributes connections over the listeners (SO_REUSEPORT). If that is too uneven, one
+// thread accepts all connections and hands them over before their handlers start:
 //
 //   fiber::run_on(4, [](std::size_t core, const std::vector<fiber::Scheduler>& all) {
 //     if (core != 0) return fiber::sleep(std::nullopt);
@@ -26,7 +25,7 @@
 //     }
 //   });
 //
-// A fiber that has begun stays where it is.
+// A fiber that has started never moves to another thread.
 
 #include <plug/fiber.hpp>
 
@@ -57,8 +56,8 @@ void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& 
 
 namespace plug::fiber {
 
-/// The fibers of one thread, for those who want to add to them. A value: copies mean the same
-/// fibers. It may outlive them.
+/// A handle to the fibers of one thread, through which any thread can start more of them. Copies
+/// refer to the same fibers. May outlive the fibers.
 class Scheduler {
  public:
   explicit Scheduler(std::shared_ptr<detail::Scheduler> scheduler) noexcept
@@ -67,12 +66,13 @@ class Scheduler {
   Scheduler& operator=(const Scheduler&) noexcept = default;
   ~Scheduler() = default;
 
-  /// Starts a fiber in that thread, from any thread, with all that `function` holds; of several
-  /// that one thread starts the first begins first. Its name is for lists and reports.
+  /// Starts a fiber in that thread, from any thread, and moves `function` there. Functions from the
+  /// same thread start in the order of their spawn(). list() and reports show the name.
   ///
-  /// Throws RuntimeError when the main fiber there has ended, std::bad_alloc. When it ends before
-  /// the fiber has begun, join() of the Task throws RuntimeError; when there is no memory for the
-  /// fiber, std::bad_alloc. In each case the function is dropped: a connection in it closes.
+  /// Throws RuntimeError if the main fiber there has ended; std::bad_alloc. If the main fiber ends
+  /// before the new fiber has started, Task::join() throws RuntimeError; if there is no memory for
+  /// the new fiber, std::bad_alloc. In each case the function is destroyed, which closes a
+  /// connection in it.
   template <detail::FiberFunction F>
   auto spawn(std::string_view name, F function) const {
     using R = detail::FiberResult<F>;
@@ -92,7 +92,7 @@ class Scheduler {
   std::shared_ptr<detail::Scheduler> scheduler_;
 };
 
-/// The fibers of the calling thread. Throws RuntimeError outside of a fiber.
+/// Returns the scheduler of the calling thread. Throws RuntimeError outside of a fiber.
 Scheduler here();
 
 }  // namespace plug::fiber
@@ -107,22 +107,22 @@ void run_on_cores(std::size_t cores, const CoreMain& main, const fiber::RunOptio
 
 namespace plug::fiber {
 
-/// What run_on() calls on each core: with its number, counted from 0, and, where it takes them,
-/// with the schedulers of all cores in that order.
+/// A function that run_on() can call on each core: with the core's index, from 0, and, if it takes
+/// them, with the schedulers of all cores in that order.
 template <class F>
 concept CoreFunction =
     std::invocable<F&, std::size_t> || std::is_invocable_v<F&, std::size_t, detail::AllCores>;
 
-/// Runs fibers in that many threads, one of which is the calling one, as fiber::run() does: the
-/// main fiber of each calls main(core), at the same time as the others. 0: as many threads as the
-/// process has processors to use, by its affinity and by the quota of its cgroup, rounded up.
-/// Returns when all have ended, whatever main returns.
+/// Runs fibers in `cores` threads, one of which is the calling one, as fiber::run() does. The main
+/// fibers call main(core) concurrently. Zero means one thread for each CPU that the process may
+/// use, by its affinity and by the quota of its cgroup, rounded up. Returns when all fibers have
+/// ended, and ignores the results of main.
 ///
-/// What one of them throws ends the others, whose main fibers are cancelled, and is thrown here;
-/// what they throw besides is printed on standard error. The threads are not bound to processors.
-/// Those that are made here take no signals: the interrupt hook is asked in core 0.
+/// An exception of one main fiber cancels the others and is thrown here; their exceptions are
+/// printed to standard error. Threads are not pinned to CPUs. Threads that this creates block
+/// signals: the interrupt hook runs on core 0.
 ///
-/// Throws RuntimeError in a fiber; OSError when there are no threads or descriptors to spare.
+/// Throws RuntimeError in a fiber; OSError if there are not enough threads or descriptors.
 template <CoreFunction F>
 void run_on(std::size_t cores, F main, const RunOptions& options = {}) {
   detail::run_on_cores(

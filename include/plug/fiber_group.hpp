@@ -1,7 +1,7 @@
 #pragma once
 
-// Fibers that belong together: a scope that waits for its children, several calls at once, and a
-// time-out for whatever is done. As Python's asyncio has them.
+// Structured concurrency for fibers: a scope that waits for its children, concurrent calls, and a
+// timeout for a block of code. Python: asyncio.
 //
 //   auto [page, price] = fiber::gather(5, [] { return fetch("page"); }, [] { return ask(); });
 //
@@ -35,7 +35,7 @@ struct FiberLimit;
 
 namespace plug::detail {
 
-/// The time of what the calling fiber does while this lives.
+/// Limits the time of the code that the calling fiber runs while this lives.
 class TimeLimit {
  public:
   explicit TimeLimit(const Timeout& time);
@@ -43,7 +43,7 @@ class TimeLimit {
   TimeLimit& operator=(const TimeLimit&) = delete;
   ~TimeLimit();
 
-  /// Throws TimeoutError if this is why the fiber has been told to end.
+  /// Throws TimeoutError if this limit is the reason why the fiber was asked to end.
   void throw_if_reached();
 
  private:
@@ -55,12 +55,13 @@ class TimeLimit {
 
 namespace plug::fiber {
 
-/// Calls `function` in this fiber and gives what it returns or throws. When it takes longer than
-/// `time` it gets CancelledError where it waits, or is about to, and this throws TimeoutError once
-/// that has come through: what the function catches and keeps is no time-out. A fiber that is
-/// cancelled meanwhile, even at that very moment, gets CancelledError and no TimeoutError. Of
-/// several around each other that have run out, the outermost throws. Its children are not
-/// concerned, unless it waits for them in a TaskGroup. Throws RuntimeError outside of a fiber.
+/// Calls `function` in this fiber, and returns or throws its result. If it takes longer than
+/// `time`, the call in which it waits, or the next one that would wait, throws CancelledError. When
+/// that leaves `function`, timeout() throws TimeoutError instead. If `function` catches the
+/// CancelledError and does not rethrow it, there is no TimeoutError. A fiber that is cancelled
+/// meanwhile, even at the same moment, gets CancelledError, not TimeoutError. If several nested
+/// timeouts have expired, the outermost throws. Fibers that `function` starts are not affected,
+/// unless it waits for them in a TaskGroup. Throws RuntimeError outside of a fiber.
 /// Python: asyncio.timeout().
 template <std::invocable F>
 decltype(auto) timeout(const Timeout& time, F function) {
@@ -73,16 +74,16 @@ decltype(auto) timeout(const Timeout& time, F function) {
   }
 }
 
-/// A scope that its children do not outlive: fibers that work on something together.
+/// A scope for fibers that work together. Its children cannot outlive it.
 ///
-/// When a child throws, the others are cancelled, and its exception comes out of wait(). When the
-/// fiber that waits is cancelled, or the scope is left by an exception, the children are cancelled
-/// and waited for. A child that ends by CancelledError has merely ended. What else children throw
-/// is printed on standard error, unless it is asked for by Task::join().
+/// When a child throws, the others are cancelled, and wait() throws that exception. When the fiber
+/// that waits is cancelled, or an exception leaves the scope, the children are cancelled and waited
+/// for. A child that ends by CancelledError has not failed. Further exceptions of children are
+/// printed to standard error, unless Task::join() throws them.
 ///
-/// Any fiber may add children, they themselves included; all may be called from any thread.
-/// The scope itself goes on when a child fails, and wait() is what tells it: what waits for
-/// something else meanwhile is better the body of task_group(), which is cancelled then.
+/// Any fiber may add children, and so may the children. All members may be called from any thread.
+/// A child that fails does not interrupt the code in the scope; only wait() reports it. If that
+/// code waits for something else, use task_group(), which cancels its body.
 /// Python: asyncio.TaskGroup.
 class TaskGroup {
  public:
@@ -90,11 +91,11 @@ class TaskGroup {
   TaskGroup();
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
-  /// Waits for the children, as wait(), but throws nothing: what a child threw is printed, and the
-  /// caller's being cancelled comes out of its next wait.
+  /// Waits for the children as wait() does, but throws nothing. An exception of a child is printed.
+  /// If the caller is cancelled, its next wait throws CancelledError.
   ~TaskGroup();
 
-  /// Starts a child, as fiber::spawn(). In a group that has been cancelled it begins cancelled.
+  /// Starts a child, as fiber::spawn() does. In a cancelled group the child starts cancelled.
   template <detail::FiberFunction F>
   auto spawn(std::string_view name, F function) {
     return detail::spawn_in(group_.get(), name, std::move(function));
@@ -104,25 +105,24 @@ class TaskGroup {
     return spawn(std::string_view(), std::move(function));
   }
 
-  /// Waits until all children have ended, those included that are added meanwhile. Throws what the
-  /// first of them to fail threw, CancelledError when the caller is cancelled; all have ended then
-  /// as well. RuntimeError when one of them calls it. After that the group is as new. To wait no
-  /// longer than some time, call it in timeout().
+  /// Blocks until all children have ended, including those that are added meanwhile. Then throws
+  /// the exception of the first child that failed, or CancelledError if the caller was cancelled.
+  /// Throws RuntimeError if a child calls it. Afterwards the group is as new. For a time limit,
+  /// call it in timeout().
   void wait();
 
-  /// Cancels the children that there are, each once, and those that will be added before wait()
-  /// returns.
+  /// Cancels each child once, and those that will be added before wait() returns.
   void cancel() noexcept;
 
  private:
   template <std::invocable<TaskGroup&> F>
   friend auto task_group(F body);
 
-  /// Calls body(argument), and waits.
+  /// Calls body(argument), and waits for the children.
   void run(void (*body)(void*), void* argument);
 
   const std::unique_ptr<detail::FiberGroup> group_;
-  const int exceptions_;  // under way when it was made
+  const int exceptions_;  // uncaught exceptions when it was created
 };
 
 }  // namespace plug::fiber
@@ -146,21 +146,22 @@ Gathered<R> result_of(fiber::Task<R>& task) {
 
 namespace plug::fiber {
 
-/// Calls `body` in this fiber, with a group for the children that it starts, waits for them, and
-/// gives what the body returns.
+/// Calls `body` in this fiber, with a group for the children that it starts. Waits for them, and
+/// returns the result of the body.
 ///
 ///   const Bytes answer = fiber::task_group([&](fiber::TaskGroup& group) {
 ///     group.spawn([&] { watch(conn); });
-///     return conn.recv(100);  // ends by CancelledError when watch() throws
+///     return conn.recv(100);  // throws CancelledError if watch() throws
 ///   });
 ///
-/// When a child throws, the others and the body are cancelled: the body gets CancelledError where
-/// it waits, or is about to, once. When all have ended the child's exception comes out, whatever
-/// the body has made of that. When the body throws, or this fiber is cancelled, the children are
-/// cancelled, and that comes out when all have ended; but a child's exception comes first if one
-/// has failed before, or if this fiber has merely been cancelled, which its next wait tells it
-/// again then. What is thrown besides is printed on standard error. Throws RuntimeError outside of
-/// a fiber, std::bad_alloc. Python: async with asyncio.TaskGroup() as group.
+/// When a child throws, the other children and the body are cancelled: in the body, the call that
+/// waits, or the next one that would wait, throws CancelledError, once. When all have ended, the
+/// child's exception is thrown, regardless of how the body has ended. When the body throws or this
+/// fiber is cancelled, the children are cancelled, and that exception is thrown when all have
+/// ended. A child's exception takes precedence if the child failed first, or if this fiber was only
+/// cancelled; the fiber's next wait then throws CancelledError again. Other exceptions are printed
+/// to standard error. Throws RuntimeError outside of a fiber; std::bad_alloc.
+/// Python: async with asyncio.TaskGroup() as group.
 template <std::invocable<TaskGroup&> F>
 auto task_group(F body) {
   using R = std::decay_t<std::invoke_result_t<F&, TaskGroup&>>;
@@ -181,10 +182,9 @@ auto task_group(F body) {
   if constexpr (!std::is_void_v<R>) return std::move(*call.result);
 }
 
-/// Calls all functions at once, each in a fiber of its own, and gives what they return as a tuple,
-/// with std::monostate for what returns nothing. When one throws, or the caller is cancelled, the
-/// others are cancelled and waited for, and that exception comes out. Throws RuntimeError outside
-/// of a fiber.
+/// Calls all functions concurrently, each in a new fiber, and returns their results as a tuple,
+/// with std::monostate for void. When one throws, or the caller is cancelled, the others are
+/// cancelled and waited for, and that exception is thrown. Throws RuntimeError outside of a fiber.
 /// Python: asyncio.gather(), which leaves the others running.
 template <detail::FiberFunction... F>
 std::tuple<detail::Gathered<detail::FiberResult<F>>...> gather(F... functions) {
@@ -198,8 +198,8 @@ std::tuple<detail::Gathered<detail::FiberResult<F>>...> gather(F... functions) {
       tasks);
 }
 
-/// The same for as many functions as there are at run time: a vector of what they return, or
-/// nothing when that is nothing.
+/// The same for a number of functions that is known at run time. Returns a vector of their results,
+/// or nothing if they return void.
 template <detail::FiberFunction F>
 auto gather(std::vector<F> functions) {
   using R = detail::FiberResult<F>;
@@ -218,7 +218,8 @@ auto gather(std::vector<F> functions) {
   }
 }
 
-/// The same within a time-out, after which all are cancelled and waited for: TimeoutError.
+/// The same with a timeout: when it expires, all are cancelled and waited for, and TimeoutError is
+/// thrown.
 template <detail::FiberFunction... F>
 auto gather(const Timeout& time, F... functions) {
   return timeout(time, [&] { return gather(std::move(functions)...); });

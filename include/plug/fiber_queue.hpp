@@ -1,6 +1,6 @@
 #pragma once
 
-// A queue between fibers, and threads. As Python's queue has it.
+// A queue for fibers and threads. Python: queue.
 //
 //   fiber::Queue<Socket> accepted(100);
 //   fiber::spawn([&] {
@@ -11,9 +11,9 @@
 //   ...
 //   accepted.shutdown();
 //
-// What plug/fiber_sync.hpp says of its objects is true of queues: for fibers of one thread, of
-// several, and for threads without fibers, at once; who waits is served in the order of coming;
-// nothing is lost.
+// Queues give the guarantees of plug/fiber_sync.hpp: fibers of one thread, fibers of several
+// threads and plain threads may use a queue at the same time; waiters are served in order of
+// arrival; no item is lost.
 //
 // Link with plug::fiber.
 
@@ -34,19 +34,19 @@
 
 namespace plug::fiber {
 
-/// Nothing to get, now or within the time-out. Python's queue.Empty.
+/// Thrown if there is no item, now or within the timeout. Python: queue.Empty.
 class Empty : public std::runtime_error {
  public:
   Empty() : std::runtime_error("the queue is empty") {}
 };
 
-/// No room to put, now or within the time-out. Python's queue.Full.
+/// Thrown if there is no room, now or within the timeout. Python: queue.Full.
 class Full : public std::runtime_error {
  public:
   Full() : std::runtime_error("the queue is full") {}
 };
 
-/// The queue has been shut down. Python's queue.ShutDown.
+/// Thrown if the queue has been shut down. Python: queue.ShutDown.
 class ShutDown : public std::runtime_error {
  public:
   ShutDown() : std::runtime_error("the queue has been shut down") {}
@@ -58,10 +58,10 @@ namespace plug::detail {
 
 struct QueueNode {
   QueueNode* next = nullptr;
-  std::uint64_t number = 0;  // in the order of putting
+  std::uint64_t number = 0;  // in the order of put()
 };
 
-/// All of a queue but what its items are. A place is what an item has in the queue, from before it
+/// A queue apart from the type of its items. An item occupies a place in the queue, from before it
 /// is put until after it has been taken.
 class QueueCore {
  public:
@@ -72,16 +72,17 @@ class QueueCore {
   QueueCore& operator=(const QueueCore&) = delete;
   ~QueueCore() { shutdown(true); }
 
-  /// Takes a place. Throws Full, ShutDown, CancelledError.
+  /// Reserves a place, and blocks until there is one. Throws Full, ShutDown, CancelledError.
   void reserve(const Timeout& timeout);
-  /// Puts an item into a place.
+  /// Puts an item into a reserved place.
   void fill(QueueNode* node) noexcept;
-  /// Gives an empty place up.
+  /// Releases a reserved place.
   void release() noexcept;
 
-  /// The first item: its place is free. Throws Empty, ShutDown, CancelledError.
+  /// Removes the first item, blocking until there is one, and frees its place. Throws Empty,
+  /// ShutDown, CancelledError.
   QueueNode* take(const Timeout& timeout);
-  /// Puts what has been taken back to where it was.
+  /// Puts an item that has been taken back to where it was.
   void give_back(QueueNode* node) noexcept;
 
   void shutdown(bool immediate) noexcept;
@@ -100,7 +101,7 @@ class QueueCore {
   void insert(QueueNode* node) noexcept;
   void settle() noexcept;
 
-  const std::size_t maxsize_;  // 0: no bound
+  const std::size_t maxsize_;  // 0: no limit
   const Destroy destroy_;
   mutable std::mutex guard_;
   SleeperList putters_;
@@ -109,28 +110,28 @@ class QueueCore {
   QueueNode* last_ = nullptr;
   std::size_t size_ = 0;
   std::size_t reserved_ = 0;  // places that are about to be filled
-  std::size_t handed_ = 0;    // items that their takers have not seen yet
+  std::size_t handed_ = 0;    // items handed to takers that have not run yet
   std::uint64_t next_number_ = 0;
   bool shut_ = false;
-  bool dropped_ = false;  // nobody wants what is in it
+  bool dropped_ = false;  // shut down with `immediate`
 };
 
 }  // namespace plug::detail
 
 namespace plug::fiber {
 
-/// What some put, others get: first in, first out. Items may be move-only. What a move or a copy of
-/// an item throws comes out of the call, and the queue is as it was before.
+/// A first-in, first-out queue. Items may be move-only. If moving or copying an item throws, the
+/// call throws that, and the queue is as it was before.
 /// Python: queue.Queue, with the shutdown() of 3.13.
 template <std::move_constructible T>
 class Queue {
  public:
-  /// Has room for so many items; 0: for as many as memory has.
+  /// Creates a queue with room for `maxsize` items; zero means no limit.
   explicit Queue(std::size_t maxsize = 0) noexcept
       : core_(maxsize, [](detail::QueueNode* node) noexcept { delete static_cast<Node*>(node); }) {}
 
-  /// Waits for room and adds the item, which stays the caller's when this throws: Full after the
-  /// time-out, ShutDown, CancelledError; std::bad_alloc.
+  /// Adds the item, blocking while the queue is full. Throws Full after the timeout; ShutDown;
+  /// CancelledError; std::bad_alloc. In each case the caller keeps the item.
   void put(T&& item, const Timeout& timeout = std::nullopt) {
     add(timeout, [&] { return new Node(std::move(item)); });
   }
@@ -139,12 +140,12 @@ class Queue {
     add(timeout, [&] { return new Node(item); });
   }
 
-  /// The same without waiting: throws Full when there is no room.
+  /// Like put(), but throws Full instead of blocking.
   void put_nowait(T&& item) { put(std::move(item), 0); }
   void put_nowait(const T& item) requires std::copy_constructible<T> { put(item, 0); }
 
-  /// Waits for an item and removes it. Throws Empty after the time-out; ShutDown once the queue has
-  /// been shut down and is empty; CancelledError.
+  /// Removes and returns the first item, blocking while there is none. Throws Empty after the
+  /// timeout; ShutDown if the queue has been shut down and is empty; CancelledError.
   T get(const Timeout& timeout = std::nullopt) {
     std::unique_ptr<Node> node(static_cast<Node*>(core_.take(timeout)));
     if constexpr (std::is_nothrow_move_constructible_v<T>) {
@@ -159,10 +160,10 @@ class Queue {
     }
   }
 
-  /// The same without waiting: throws Empty when there is none.
+  /// Like get(), but throws Empty instead of blocking.
   T get_nowait() { return get(0); }
 
-  /// As get(), but gives std::nullopt where that throws ShutDown.
+  /// Like get(), but returns std::nullopt where get() throws ShutDown.
   std::optional<T> next() {
     try {
       return get();
@@ -171,12 +172,12 @@ class Queue {
     }
   }
 
-  /// From now on put() throws ShutDown, also where it waits; get() does so when nothing is left.
-  /// `immediate`: what is in the queue is dropped, so that get() throws at once. May be called
-  /// again.
+  /// Shuts the queue down. From now on put() throws ShutDown, also where it waits, and get() does
+  /// so once the queue is empty. If `immediate`, discards the items, so that get() throws at once.
+  /// May be called again.
   void shutdown(bool immediate = false) noexcept { core_.shutdown(immediate); }
 
-  /// What was true at some moment of the call; others may have changed it since.
+  /// Returns a snapshot: other fibers and threads may have changed the queue since.
   std::size_t qsize() const noexcept { return core_.size(); }
   bool empty() const noexcept { return qsize() == 0; }
   bool full() const noexcept { return core_.full(); }

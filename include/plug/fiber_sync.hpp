@@ -1,7 +1,7 @@
 #pragma once
 
-// What fibers, and threads, wait for each other with: a mutex, a condition, a semaphore, an event.
-// plug/fiber_queue.hpp has a queue. As Python's threading has them.
+// Synchronization of fibers and threads: Mutex, Condition, Semaphore, Event. Python: threading.
+// plug/fiber_queue.hpp has a queue.
 //
 //   fiber::Mutex mutex;
 //   fiber::Condition changed;
@@ -9,16 +9,21 @@
 //   std::unique_lock lock(mutex);
 //   changed.wait(lock, [&] { return !work.empty(); });
 //
-// Everything here may be used by fibers of one thread, by fibers of several, and by threads without
-// fibers, all at once. A fiber that waits lets the others of its thread run. Who waits is served in
-// the order of coming. Nothing that is handed to somebody is lost because its time is over at that
-// very moment (it then has it), or because it is cancelled then (the next one gets it).
+// Fibers of one thread, fibers of several threads and plain threads may use the same object at the
+// same time. A fiber that waits lets the other fibers of its thread run. Waiters are served in
+// order of arrival. A lock, a semaphore unit or a notification that is handed to a waiter is never
+// lost: if the timeout expires at that moment, the waiter has it; if the waiter is cancelled at
+// that moment, the next one gets it.
 //
-// A fiber that is cancelled while it waits, or that has been and is about to wait, gets
-// CancelledError, once; a call that need not wait does not look. A signal that comes while a thread
-// without fibers waits has the interrupt hook (set_interrupt_hook()) asked there. Nobody may be
-// waiting for an object of these when it is destroyed. In a forked child who forked holds what it
-// held; what other fibers and threads held stays held, as with std::mutex, and none of them waits.
+// Cancelling. If a fiber is cancelled while it waits, or was cancelled before and is about to wait,
+// the call throws CancelledError, once. A call that need not wait does not check.
+//
+// Signals. If a signal arrives while a plain thread waits, that thread calls the interrupt hook
+// (set_interrupt_hook()).
+//
+// Lifetime. Destroy an object only when nothing waits for it. In a forked child the object has no
+// waiters. The fiber or thread that forked still holds its locks. Locks of others stay locked, as
+// with std::mutex.
 //
 // Link with plug::fiber.
 
@@ -42,15 +47,15 @@ struct SyncAccess;
 
 namespace plug::detail {
 
-/// Who waits, the first to come first. Its owner's mutex guards it.
+/// A queue of waiters, in order of arrival. Guarded by its owner's mutex.
 class SleeperList {
  public:
   void add(Sleeper& sleeper) noexcept;
-  /// Takes it off, unless it has been: whether it was there.
+  /// Removes the waiter. Returns whether it was in the queue.
   bool remove(Sleeper& sleeper) noexcept;
-  /// Takes the first off, to be woken: null when there is none.
+  /// Removes and returns the first waiter, for the caller to wake; null if there is none.
   Sleeper* take() noexcept;
-  /// Takes the first off and wakes it: whether there was one.
+  /// Removes and wakes the first waiter. Returns whether there was one.
   bool wake_one() noexcept;
   void wake_all() noexcept;
 
@@ -59,34 +64,34 @@ class SleeperList {
 
   Sleeper* first_ = nullptr;
   Sleeper* last_ = nullptr;
-  std::uint32_t generation_ = 0;  // of forks
+  std::uint32_t generation_ = 0;  // the fork generation of the waiters
 };
 
 }  // namespace plug::detail
 
 namespace plug::fiber {
 
-/// Held by one fiber or thread at a time. std::scoped_lock and std::unique_lock take it, the latter
-/// with a time-out as well. Its holder may wait for other things.
-/// Python: threading.Lock, but for who may release it.
+/// A mutex for fibers and threads. std::scoped_lock and std::unique_lock take it, the latter also
+/// with a timeout. The holder may wait for other things.
+/// Python: threading.Lock, but only the holder may release it.
 class Mutex {
  public:
   Mutex() noexcept = default;
   Mutex(const Mutex&) = delete;
   Mutex& operator=(const Mutex&) = delete;
 
-  /// Waits until nobody holds it, and holds it. Throws RuntimeError when the caller does so
-  /// already, CancelledError.
+  /// Acquires the mutex, blocking if necessary. Throws RuntimeError if the caller holds it already;
+  /// CancelledError.
   void lock();
 
-  /// Holds it if nobody does: whether that is so now. Never waits.
+  /// Acquires the mutex if it is free, and returns whether it did. Never blocks.
   bool try_lock() noexcept;
 
-  /// As lock(), but gives up after the time-out: whether it holds it.
+  /// Like lock(), but with a timeout. Returns whether it has acquired the mutex.
   bool try_lock_for(const Timeout& timeout);
 
-  /// Hands it to who has waited for the longest time. Throws RuntimeError unless the caller holds
-  /// it.
+  /// Releases the mutex; the first waiter, if any, then holds it. Throws RuntimeError if the caller
+  /// does not hold it.
   void unlock();
 
  private:
@@ -97,8 +102,8 @@ class Mutex {
   const void* owner_ = nullptr;
 };
 
-/// Where fibers and threads wait until somebody says that something has changed. What has is
-/// guarded by a Mutex: by one and the same for all who wait at a time.
+/// A condition variable. A Mutex guards the condition; all that wait at the same time must use the
+/// same Mutex.
 /// Python: threading.Condition.
 class Condition {
  public:
@@ -106,21 +111,22 @@ class Condition {
   Condition(const Condition&) = delete;
   Condition& operator=(const Condition&) = delete;
 
-  /// Unlocks, waits for a notification, and locks again, in any case: whether there was one, and
-  /// not the time-out before. That is for the wait alone; locking takes the time that it takes. A
-  /// notification that finds the caller cancelled goes to the next one. Throws CancelledError;
-  /// RuntimeError when the caller does not hold the lock.
+  /// Unlocks the mutex, blocks until it is notified, and locks the mutex again, also before it
+  /// throws CancelledError. Returns true if notified, false after the timeout, which does not
+  /// include the locking. If the caller is cancelled at the moment of a notification, the next
+  /// waiter gets that. Throws CancelledError; RuntimeError if the caller does not hold the lock.
   bool wait(std::unique_lock<Mutex>& lock, const Timeout& timeout = std::nullopt);
 
-  /// Waits until `predicate` says so, which is asked with the lock held, at once and after each
-  /// notification: what it said last. The time-out is for all of it. Python: wait_for().
+  /// Blocks until predicate() is true. Calls predicate() with the lock held, first at once and then
+  /// after each notification, and returns its last result. The timeout limits the whole wait.
+  /// Python: wait_for().
   template <std::predicate P>
   bool wait(std::unique_lock<Mutex>& lock, P predicate, const Timeout& timeout = std::nullopt) {
     const auto asked = [](void* it) -> bool { return (*static_cast<P*>(it))(); };
     return wait_until(lock, asked, std::addressof(predicate), timeout);
   }
 
-  /// Wakes who has waited for the longest time, or everybody. The caller need not hold the lock.
+  /// Wakes the first waiter, or all of them. The caller need not hold the lock.
   void notify_one() noexcept;
   void notify_all() noexcept;
 
@@ -134,27 +140,28 @@ class Condition {
   detail::SleeperList waiting_;
 };
 
-/// A number that never gets below zero: who would take it there waits.
+/// A counting semaphore. acquire() blocks while the count is zero.
 ///
-/// It is also what a std::scoped_lock or std::unique_lock takes, which then acquires one and
-/// releases it at its end: Python's `with semaphore`.
+/// std::scoped_lock and std::unique_lock take it too. They acquire one unit and release it at their
+/// end, as Python's `with semaphore` does.
 /// Python: threading.Semaphore.
 class Semaphore {
  public:
-  /// Throws ValueError when below zero.
+  /// Throws ValueError if `value` is negative.
   explicit Semaphore(std::ptrdiff_t value = 1);
   Semaphore(const Semaphore&) = delete;
   Semaphore& operator=(const Semaphore&) = delete;
 
-  /// Takes one, and waits until there is one: whether there was, within the time-out. Throws
-  /// CancelledError.
+  /// Decrements the count, blocking while it is zero. Returns true, or false after the timeout.
+  /// Throws CancelledError.
   bool acquire(const Timeout& timeout = std::nullopt);
 
-  /// Takes one if there is one: whether there was. Never waits.
+  /// Decrements the count unless it is zero, and returns whether it did. Never blocks.
   bool try_acquire() noexcept;
 
-  /// Adds `n`, of which those who wait get theirs. Throws ValueError when `n` is below 1 or when it
-  /// would be above the bound of a BoundedSemaphore, OverflowError.
+  /// Adds `n` to the count; waiters get their units first. Throws ValueError if `n` is less than 1
+  /// or the count would exceed the bound of a BoundedSemaphore; OverflowError if the count would
+  /// overflow.
   void release(std::ptrdiff_t n = 1);
 
   void lock() { acquire(); }
@@ -173,16 +180,16 @@ class Semaphore {
   std::ptrdiff_t bound_;
 };
 
-/// A Semaphore that cannot get above the number that it began with: to release more than has been
-/// acquired is an error.
+/// A Semaphore whose count cannot exceed its initial value: release() throws ValueError if more is
+/// released than was acquired.
 /// Python: threading.BoundedSemaphore.
 class BoundedSemaphore : public Semaphore {
  public:
-  /// Throws ValueError when below zero.
+  /// Throws ValueError if `value` is negative.
   explicit BoundedSemaphore(std::ptrdiff_t value = 1);
 };
 
-/// A flag that can be waited for.
+/// A flag that fibers and threads can wait for.
 /// Python: threading.Event.
 class Event {
  public:
@@ -191,10 +198,10 @@ class Event {
   Event& operator=(const Event&) = delete;
 
   bool is_set() const noexcept;
-  /// Sets it and wakes all who wait, also when it is cleared at once.
+  /// Sets the flag and wakes all waiters, even if the flag is cleared right after.
   void set() noexcept;
   void clear() noexcept;
-  /// Waits until it is set: whether it was, within the time-out. Throws CancelledError.
+  /// Blocks until the flag is set. Returns true, or false after the timeout. Throws CancelledError.
   bool wait(const Timeout& timeout = std::nullopt);
 
  private:

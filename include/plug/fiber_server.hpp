@@ -1,7 +1,7 @@
 #pragma once
 
-// Servers whose handlers run in fibers (fiber.hpp): the handlers of socketserver.hpp, unchanged, by
-// the thousand in one thread.
+// Servers that handle each request in a fiber (fiber.hpp). Handlers of socketserver.hpp work
+// unchanged, thousands of them in one thread.
 //
 //   FiberTCPServer server({"127.0.0.1", 8000}, handler<Echo>);
 //   server.serve_forever();
@@ -9,19 +9,20 @@
 //   TCP  FiberTCPServer         Unix, stream     FiberUnixStreamServer
 //   UDP  FiberUDPServer         Unix, datagrams  FiberUnixDatagramServer
 //
-// They have what ThreadingTCPServer and its like have, under the same names. What differs comes
-// from there being one thread:
+// They have the same members as ThreadingTCPServer and the other threading servers. The differences
+// follow from the single thread:
 //
-//  - serve_forever(), serve_until_signal() and handle_request(), when they are called by a plain
-//    thread, run fibers in it, and return only when the handlers have ended as well. shutdown()
-//    returns before that, when no more requests are taken. Called in a fiber they are a part of
-//    that thread's fibers, and return as those of a ThreadingMixIn do.
-//  - A handler that blocks in anything but plug (sleep_for, reading a file) holds up all others.
-//    So do the hooks.
-//  - A handler whose time is over is cancelled: CancelledError in the call in which it waits, or in
-//    the next that would. Its finish() is called, and may send what is left for a second more.
+//  - serve_forever(), serve_until_signal() and handle_request() run fibers if a plain thread calls
+//    them, and return only when the handlers have ended too. shutdown() returns earlier, when the
+//    server takes no more requests. If a fiber calls them, the handlers are fibers of its thread,
+//    and the calls return as those of a ThreadingMixIn do.
+//  - A handler that blocks in a call outside plug (sleep_for, reading a file) blocks all others. So
+//    does a hook.
+//  - Where a threading server would shut down a handler's connection, this server cancels the
+//    handler: the call in which it waits, or the next one that would wait, throws CancelledError.
+//    Its finish() is called, and may send remaining data for one more second.
 //
-// A processor runs one thread: ServerGroup<FiberTCPServer> (server_group.hpp) has one for each.
+// One thread uses one CPU. ServerGroup<FiberTCPServer> (server_group.hpp) runs one thread per CPU.
 //
 // Link with plug::fiber.
 
@@ -40,7 +41,7 @@ namespace plug {
 
 namespace detail {
 
-/// The fibers of a server.
+/// The handler fibers of a server.
 class HandlerFibers {
  public:
   HandlerFibers();
@@ -50,28 +51,28 @@ class HandlerFibers {
 
   using Main = HandlerThreads::Main;
   struct How {
-    bool waited;         // for join() and run()
-    bool at_first_byte;  // not before
+    bool waited;         // join() and run() wait for it
+    bool at_first_byte;  // starts when the first byte arrives
   };
-  /// Takes the request, unless it throws.
+  /// Starts a fiber for the request. Takes the request unless it throws.
   void start(BaseServer& server, Main main, Request& request, const Address& client_address,
              How how);
-  /// Calls `serving` in a fiber; where there has not been any before, returns when the handlers
+  /// Calls `serving` in a fiber. On a plain thread it runs fibers, and returns when the handlers
   /// have ended too.
   void run(const std::function<void()>& serving, const fiber::RunOptions& options);
-  /// Calls `function` in a fiber of its own, whose end the result waits for when it is destroyed.
+  /// Calls `function` in a new fiber. Destroying the result waits for its end.
   static std::shared_ptr<void> run_beside(std::function<void()> function);
-  /// Closes the connections on which nothing has come yet, of the caller's thread.
+  /// Closes the connections of the caller's thread on which nothing has arrived yet.
   void close_silent() noexcept;
-  /// Waits for the handlers that are waited for.
+  /// Blocks until the handlers with `waited` have ended.
   void join();
-  /// Waits for all.
+  /// Blocks until all handlers have ended.
   void end() noexcept;
 
  private:
   struct Impl;
 
-  /// In a forked child the handlers are the parent's.
+  /// Abandons the handlers in a forked child: only the parent has them.
   void leave_to_parent();
 
   std::unique_ptr<Impl> impl_;
@@ -79,8 +80,8 @@ class HandlerFibers {
 
 }  // namespace detail
 
-/// A server that handles each request in a fiber of its own: FiberMixIn<TCPServer>. Base may be a
-/// server of your own too; what its constructor takes after bind_and_activate comes last.
+/// Handles each request in a new fiber: FiberMixIn<TCPServer>. Base may be your own server class;
+/// its further constructor arguments follow bind_and_activate.
 template <class Base>
 class FiberMixIn : public Base {
  public:
@@ -92,31 +93,31 @@ class FiberMixIn : public Base {
   }
   ~FiberMixIn() override { this->end(); }
 
-  /// Whether server_close() leaves out the handlers that begin from now on. Those are cancelled
-  /// when the serving by a plain thread ends; and else by the destructor, which waits for them.
+  /// If true, server_close() does not wait for handlers that start from now on. They are cancelled
+  /// when serving by a plain thread ends, or else by the destructor, which waits for them.
   bool daemon_threads = false;
-  /// Whether server_close() waits for the handlers that begin from now on. Without it they are as
-  /// those of daemon_threads.
+  /// Whether server_close() waits for handlers that start from now on. If false, they are treated
+  /// as with daemon_threads.
   bool block_on_close = true;
 
-  /// Whether the handler of a connection begins with the first byte that comes, or with the end of
-  /// the stream: a silent client then takes neither a fiber nor its stack, a few hundred bytes in
-  /// place of some kilobytes. Not for handlers that speak first, whose clients would wait for ever.
+  /// If true, the handler of a connection starts only when the first byte or the end of the stream
+  /// arrives. Until then the connection needs a few hundred bytes, instead of a fiber and a stack
+  /// of some kilobytes. Do not use if the handler sends first: its clients would wait forever.
   ///
-  /// Until then the request has been processed as far as process_request(), and counts for the
-  /// limits. When the client is silent for longer than the connection's time-out, its lifetime is
-  /// over, or the serving ends, the connection is closed by shutdown_request() without a handler.
+  /// Until then the request has passed process_request() and counts for the limits. The connection
+  /// is closed by shutdown_request(), without a handler, if the client is silent for longer than
+  /// the connection's timeout, if its lifetime is over, or if serving ends.
   ///
-  /// handle_request() waits for the first client that speaks, and handle_timeout() is called when
-  /// none does in time. Silent ones stay for the next call, or until server_close().
+  /// handle_request() waits for the first client that sends, and calls handle_timeout() if none
+  /// does in time. Silent connections are kept for the next call, or until server_close().
   bool start_at_first_byte = false;
 
-  /// Of the fibers, where a plain thread serves. Their `stop` ends the serving with CancelledError,
-  /// and cancels the handlers.
+  /// The options with which a plain thread that serves runs fibers. Their `stop` ends serving with
+  /// CancelledError, and cancels the handlers.
   fiber::RunOptions run_options;
 
-  /// Starts a fiber. When there can be none it is this request that fails, with std::bad_alloc.
-  /// Throws RuntimeError outside of a fiber, where nothing but a call of one's own is.
+  /// Starts a fiber. If that fails, this request alone fails, with std::bad_alloc. Throws
+  /// RuntimeError outside of a fiber, where the server itself never calls it.
   void process_request(Request& request, const Address& client_address) override {
     fibers_.start(*this,
                   [](BaseServer& server, Request& theirs, const Address& from) {
@@ -126,13 +127,14 @@ class FiberMixIn : public Base {
                   {block_on_close && !daemon_threads, start_at_first_byte});
   }
 
-  /// What the fiber does: finish_request(), or handle_error() when that throws, then
-  /// shutdown_request(). What leaves it is printed, but for a BaseException, as CancelledError is.
+  /// Runs in the fiber: calls finish_request(), handle_error() if that throws, and
+  /// shutdown_request(). An exception that leaves this function is printed, unless it is a
+  /// BaseException such as CancelledError.
   virtual void process_request_thread(Request& request, const Address& client_address) {
     this->process_apart(request, client_address);
   }
 
-  /// Also waits for the handlers. Throws RuntimeError from one of them.
+  /// Also waits for the handlers. Throws RuntimeError if one of them calls it.
   void server_close() override {
     Base::server_close();
     fibers_.join();

@@ -1,23 +1,24 @@
 #pragma once
 
-// Addresses of the families beside IPv4, IPv6 and Unix, each a type of its own whose fields are
-// those of Python's tuple. They go wherever an address goes:
+// Addresses of families other than IPv4, IPv6 and Unix. Each type has the fields of Python's tuple.
+// They are accepted wherever an address is:
 //
 //   Socket bus(AF::CAN, SOCK::RAW, CAN::RAW);
 //   bus.bind(CanAddress{"can0"});
 //   auto [frame, sender] = bus.recvfrom(16);
 //   CanAddress(sender).interface;             // "can0"
 //
-// Numbers are in host byte order. A constructor takes any integer, or the family's own constants,
-// and throws OverflowError naming what does not fit its field (where Python cuts it off). One from
-// an Address throws ValueError when that is of another family or too short for it.
+// Numbers are in host byte order. A constructor takes integers of any type and the family's
+// constants. It throws OverflowError, naming the field, if a value does not fit (Python truncates
+// it). The constructor from an Address throws ValueError if the Address is of another family or too
+// short.
 //
-// Where an interface is named, the conversion to Address asks the system for its number: throws
-// OSError ENODEV when there is none of that name, as the call does that the address is given to.
-// to_address() is the same without throwing. The other way round an interface that is gone reads as
-// empty, as in Python.
+// If a type names an interface, its conversion to Address asks the system for the interface's
+// index. It throws OSError ENODEV if there is no such interface, as does a call that is given the
+// type. to_address() is the form that does not throw. In the other direction, the name of an
+// interface that no longer exists is empty, as in Python.
 //
-// AF::RDS takes {host, port} pairs of IPv4.
+// AF::RDS uses {host, port} pairs of IPv4.
 //
 // Python: https://docs.python.org/3/library/socket.html#socket-families
 
@@ -37,7 +38,7 @@
 namespace plug {
 
 namespace detail {
-/// An integer of any type, or one of the enums' constants, for a field that checks its range.
+/// An integer of any type, or a constant of one of the enums, for a field that checks its range.
 template <class... Enums>
 class NumberOr {
  public:
@@ -53,7 +54,7 @@ class NumberOr {
   template <std::floating_point T>
   NumberOr(T) = delete;
 
-  /// In two's complement.
+  /// Returns the value in two's complement.
   constexpr std::uint64_t value() const noexcept { return value_; }
   constexpr bool is_negative() const noexcept { return negative_; }
 
@@ -63,10 +64,11 @@ class NumberOr {
 };
 }  // namespace detail
 
-/// AF::CAN with CAN::RAW or CAN::BCM: a bus by the name of its interface, or every bus where that
-/// is empty. Python: (interface,).
+/// AF::CAN with CAN::RAW or CAN::BCM: a bus, by the name of its interface; empty means every bus.
+/// Python: (interface,).
 struct CanAddress : detail::TypedAddress {
-  /// Throws OSError "AF_CAN interface name too long" from 16 bytes on, ValueError for a NUL in it.
+  /// Throws OSError "AF_CAN interface name too long" for 16 bytes or more; ValueError if it
+  /// contains a NUL.
   CanAddress(std::string_view interface = {});
   explicit CanAddress(const Address& address);
   operator Address() const;
@@ -75,10 +77,10 @@ struct CanAddress : detail::TypedAddress {
   std::string interface;
 };
 
-/// AF::CAN with CAN::ISOTP (ISO 15765-2). Identifiers of 29 bits carry CAN::EFF_FLAG. Python:
-/// (interface, rx_id, tx_id).
+/// AF::CAN with CAN::ISOTP (ISO 15765-2). Identifiers of 29 bits include CAN::EFF_FLAG.
+/// Python: (interface, rx_id, tx_id).
 struct IsotpAddress : detail::TypedAddress {
-  /// The errors of CanAddress.
+  /// Throws as CanAddress does.
   IsotpAddress(std::string_view interface, detail::NumberOr<CAN> rx_id,
                detail::NumberOr<CAN> tx_id);
   explicit IsotpAddress(const Address& address);
@@ -90,11 +92,11 @@ struct IsotpAddress : detail::TypedAddress {
   std::uint32_t tx_id;
 };
 
-/// AF::CAN with CAN::J1939 (SAE J1939): a node by its 64-bit name (J1939::NO_NAME when the address
-/// says who it is), a parameter group number (J1939::NO_PGN), an address (J1939::NO_ADDR). Python:
-/// (interface, name, pgn, addr).
+/// AF::CAN with CAN::J1939 (SAE J1939): the 64-bit name of a node (J1939::NO_NAME if the address
+/// identifies it), a parameter group number (or J1939::NO_PGN), and an address (or J1939::NO_ADDR).
+/// Python: (interface, name, pgn, addr).
 struct J1939Address : detail::TypedAddress {
-  /// The errors of CanAddress.
+  /// Throws as CanAddress does.
   J1939Address(std::string_view interface, detail::NumberOr<J1939> name,
                detail::NumberOr<J1939> pgn, detail::NumberOr<J1939> addr);
   explicit J1939Address(const Address& address);
@@ -107,16 +109,17 @@ struct J1939Address : detail::TypedAddress {
   std::uint8_t addr;
 };
 
-/// AF::PACKET: an interface, or every one where the name is empty (which Python refuses), a
-/// protocol, and what the kernel says of a packet: who it was for (PACKET::HOST ...), the kind of
-/// hardware (ARPHRD_*, netdevice(7)), the hardware's address. Python: (interface, proto, pkttype,
+/// AF::PACKET: an interface (empty means every one, which Python refuses), a protocol, and
+/// information from the kernel about a packet: its destination (PACKET::HOST ...), the hardware
+/// type (ARPHRD_*, netdevice(7)) and the hardware address. Python: (interface, proto, pkttype,
 /// hatype, addr).
 struct PacketAddress : detail::TypedAddress {
-  /// Throws ValueError for a hardware address above 8 bytes or a NUL in the interface.
+  /// Throws ValueError if the hardware address is longer than 8 bytes, or the interface contains a
+  /// NUL.
   PacketAddress(std::string_view interface, detail::NumberOr<ETH, ETHERTYPE> proto,
                 detail::NumberOr<PACKET> pkttype = PACKET::HOST, detail::NumberOr<> hatype = 0,
                 BytesView addr = {});
-  /// A hardware address of the kernel's may have up to 32 bytes (InfiniBand has 20).
+  /// Accepts hardware addresses of up to 32 bytes from the kernel (InfiniBand has 20).
   explicit PacketAddress(const Address& address);
   operator Address() const;
   Address to_address(std::error_code& error) const;
@@ -128,8 +131,8 @@ struct PacketAddress : detail::TypedAddress {
   Bytes addr;
 };
 
-/// AF::NETLINK: a port (0 is the kernel, or, to bind, one that it picks) and a mask of multicast
-/// groups. Python: (pid, groups).
+/// AF::NETLINK: a port (0 is the kernel; in bind() it lets the kernel choose) and a mask of
+/// multicast groups. Python: (pid, groups).
 struct NetlinkAddress : detail::TypedAddress {
   NetlinkAddress(detail::NumberOr<> pid, detail::NumberOr<> groups);
   explicit NetlinkAddress(const Address& address);
@@ -149,13 +152,15 @@ struct VsockAddress : detail::TypedAddress {
   std::uint32_t port;
 };
 
-/// AF::TIPC, whose three values mean, by `addr_type`:
-///   TIPC::ADDR_NAMESEQ   service type, lower and upper end of its instances
-///   TIPC::ADDR_NAME      service type, instance, 0 (it is not read; printed as the instance again)
-///   TIPC::ADDR_ID        node, reference, 0 (likewise; printed as 0)
+/// AF::TIPC. The meaning of the three values depends on `addr_type`:
+///
+///   TIPC::ADDR_NAMESEQ   service type, lower and upper bound of its instances
+///   TIPC::ADDR_NAME      service type, instance, 0 (ignored; printed as the instance again)
+///   TIPC::ADDR_ID        node, reference, 0 (ignored; printed as 0)
+///
 /// Python: (addr_type, v1, v2, v3[, scope]).
 struct TipcAddress : detail::TypedAddress {
-  /// Throws ValueError "Invalid address type" for another.
+  /// Throws ValueError "Invalid address type" for any other type.
   TipcAddress(detail::NumberOr<TIPC> addr_type, detail::NumberOr<TIPC> v1,
               detail::NumberOr<TIPC> v2, detail::NumberOr<TIPC> v3,
               detail::NumberOr<TIPC> scope = TIPC::CLUSTER_SCOPE);
@@ -169,12 +174,13 @@ struct TipcAddress : detail::TypedAddress {
   std::uint8_t scope;
 };
 
-/// AF::ALG: an algorithm of the kernel's by its type ("hash") and its name ("sha256"). accept()
-/// gives the socket that takes the data; it never waits, nor is it ever said to be ready, so that
-/// the bound socket is to have no time-out (as in Python). Python: (type, name[, feat[, mask]]).
+/// AF::ALG: an algorithm of the kernel, by type ("hash") and name ("sha256"). accept() returns the
+/// socket that takes the data. accept() never waits, and the system never reports the bound socket
+/// as ready, so do not set a timeout on the bound socket (as in Python).
+/// Python: (type, name[, feat[, mask]]).
 struct AlgAddress : detail::TypedAddress {
-  /// Throws ValueError "AF_ALG type too long." from 14 bytes on, "AF_ALG name too long." from 64
-  /// bytes on, and for a NUL in either.
+  /// Throws ValueError "AF_ALG type too long." for 14 bytes or more, "AF_ALG name too long." for 64
+  /// bytes or more, and if either contains a NUL.
   AlgAddress(std::string_view type, std::string_view name, detail::NumberOr<> feat = 0,
              detail::NumberOr<> mask = 0);
   explicit AlgAddress(const Address& address);
@@ -186,7 +192,7 @@ struct AlgAddress : detail::TypedAddress {
   std::uint32_t mask;
 };
 
-/// AF::QIPCRTR, Qualcomm's router. Python: (node, port).
+/// AF::QIPCRTR, Qualcomm's IPC router. Python: (node, port).
 struct QrtrAddress : detail::TypedAddress {
   QrtrAddress(detail::NumberOr<QRTR> node, detail::NumberOr<QRTR> port);
   explicit QrtrAddress(const Address& address);
@@ -196,12 +202,12 @@ struct QrtrAddress : detail::TypedAddress {
   std::uint32_t port;
 };
 
-// AF::BLUETOOTH. A device is written "01:23:45:67:89:AB" (BDADDR::ANY, BDADDR::LOCAL). The
-// constructors throw OSError "bad bluetooth address" for text that is no such address. The protocol
-// of an Address is told by its size.
+// AF::BLUETOOTH. Devices are written as "01:23:45:67:89:AB" (BDADDR::ANY, BDADDR::LOCAL). The
+// constructors throw OSError "bad bluetooth address" for other text. The size of an Address tells
+// its protocol.
 
-/// With BTPROTO::L2CAP. Python: (bdaddr, psm[, cid[, bdaddr_type]]); printed with all four when
-/// bdaddr_type is not BDADDR::BREDR, with two else.
+/// With BTPROTO::L2CAP. Python: (bdaddr, psm[, cid[, bdaddr_type]]); printed with two fields if
+/// bdaddr_type is BDADDR::BREDR, else with all four.
 struct L2capAddress : detail::TypedAddress {
   L2capAddress(std::string_view bdaddr, detail::NumberOr<> psm, detail::NumberOr<> cid = 0,
                detail::NumberOr<> bdaddr_type = BDADDR::BREDR);
@@ -224,8 +230,8 @@ struct RfcommAddress : detail::TypedAddress {
   std::uint8_t channel;
 };
 
-/// With BTPROTO::HCI: an adapter by its number (HCI::DEV_NONE for none) and a channel. Python: dev,
-/// or (dev, channel) where that is not HCI::CHANNEL_RAW.
+/// With BTPROTO::HCI: the number of an adapter (HCI::DEV_NONE for none) and a channel. Python: dev,
+/// or (dev, channel) if the channel is not HCI::CHANNEL_RAW.
 struct HciAddress : detail::TypedAddress {
   HciAddress(detail::NumberOr<HCI> dev, detail::NumberOr<HCI> channel = HCI::CHANNEL_RAW);
   explicit HciAddress(const Address& address);
@@ -244,13 +250,13 @@ struct ScoAddress : detail::TypedAddress {
   std::string bdaddr;
 };
 
-/// As Python prints them; the interface need not be there.
+/// Returns the text that Python prints. The interface need not exist.
 std::string to_string(const CanAddress& address);
 std::string to_string(const IsotpAddress& address);
 std::string to_string(const J1939Address& address);
 std::string to_string(const PacketAddress& address);
 
-/// Network byte order, as the protocol of a socket of AF::PACKET has to be:
+/// Converts a protocol to network byte order, as a socket of AF::PACKET takes it:
 /// Socket(AF::PACKET, SOCK::RAW, hton(ETH::P_ALL_)).
 std::uint16_t hton(ETH protocol) noexcept;
 std::uint16_t hton(ETHERTYPE protocol) noexcept;

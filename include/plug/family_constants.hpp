@@ -1,10 +1,10 @@
 #pragma once
 
-// The constants of single address families, spelled by the rule of constants.hpp: CAN::RAW,
-// NETLINK::ROUTE, PACKET::HOST, VMADDR::CID_ANY. What is an address there is in families.hpp.
+// Constants of single address families, spelled by the rule in constants.hpp: CAN::RAW,
+// NETLINK::ROUTE, PACKET::HOST, VMADDR::CID_ANY. Their addresses are in families.hpp.
 //
-// Every value is held equal to the system's by src/sys/family_constants_check.cpp; those that no
-// header has name their source.
+// src/sys/family_constants_check.cpp checks that every value equals the system's. Values that no
+// header defines name their source.
 
 #include <plug/constants.hpp>
 
@@ -15,8 +15,8 @@
 
 namespace plug {
 
-/// Of AF::CAN: protocols, options, the broadcast manager's messages, and the bits of a frame's
-/// identifier, which | and & combine with a number. Python: CAN_*.
+/// Protocols, options, messages of the broadcast manager, and identifier bits of AF::CAN. operator|
+/// and operator& combine identifier bits with numbers. Python: CAN_*.
 enum class CAN : std::uint32_t {
   // protocols
   RAW = 1,
@@ -68,7 +68,7 @@ enum class CAN : std::uint32_t {
   BCM_RX_STATUS = 10,
   BCM_RX_TIMEOUT = 11,
   BCM_RX_CHANGED = 12,
-  // and their flags
+  // flags of these messages
   BCM_SETTIMER = 1,
   BCM_STARTTIMER = 2,
   BCM_TX_COUNTEVT = 4,
@@ -94,7 +94,7 @@ enum class CAN : std::uint32_t {
   MTU = 16,
 };
 
-/// Of CAN FD frames. C: CANFD_*.
+/// Flags and sizes of CAN FD frames. C: CANFD_*.
 enum class CANFD : int {
   BRS = 1,
   ESI = 2,
@@ -103,7 +103,7 @@ enum class CANFD : int {
   MTU = 72,
 };
 
-/// Of CAN::J1939: reserved addresses and parameter groups, the attributes of error messages.
+/// Reserved addresses and parameter groups of CAN::J1939, and attributes of its error messages.
 /// Python: J1939_*.
 enum class J1939 : std::uint32_t {
   MAX_UNICAST_ADDR = 253,
@@ -134,7 +134,7 @@ enum class J1939 : std::uint32_t {
   EE_INFO_RX_ABORT = 4,
 };
 
-/// Of AF::NETLINK: protocols, and options of level SOL::NETLINK. Python: NETLINK_*.
+/// Protocols of AF::NETLINK, and options of level SOL::NETLINK. Python: NETLINK_*.
 enum class NETLINK : int {
   ROUTE = 0,
   UNUSED = 1,
@@ -172,7 +172,8 @@ enum class NETLINK : int {
   GET_STRICT_CHK = 12,
 };
 
-/// Of AF::PACKET: who a packet is for, and options of level SOL::PACKET. Python: PACKET_*.
+/// Packet types of AF::PACKET (to whom a packet is addressed), and options of level SOL::PACKET.
+/// Python: PACKET_*.
 enum class PACKET : int {
   HOST = 0,
   BROADCAST = 1,
@@ -224,7 +225,7 @@ enum class PACKET : int {
   FANOUT_FLAG_DEFRAG = 32768,
 };
 
-/// Protocols of a link layer, host byte order; hton() turns one into a protocol of AF::PACKET.
+/// Link-layer protocols, in host byte order. hton() converts one for a socket of AF::PACKET.
 /// Python: ETH_P_*.
 enum class ETH : std::uint16_t {
   P_ALL_ = 3,
@@ -266,7 +267,7 @@ enum class ETH : std::uint16_t {
   FCS_LEN = 4,
 };
 
-/// The same numbers by the names of <net/ethernet.h>. Python: ETHERTYPE_*.
+/// The same numbers, with the names of <net/ethernet.h>. Python: ETHERTYPE_*.
 enum class ETHERTYPE : std::uint16_t {
   PUP = 0x200,
   IP_ = 0x800,
@@ -299,7 +300,7 @@ enum class IOCTL : int {
   VM_SOCKETS_GET_LOCAL_CID = 1977,
 };
 
-/// Of AF::TIPC: address types, scopes, services, events, errors, options. Python: TIPC_*.
+/// Address types, scopes, services, events, errors and options of AF::TIPC. Python: TIPC_*.
 enum class TIPC : int {
   // address types
   ADDR_NAMESEQ = 1,
@@ -361,7 +362,7 @@ enum class TIPC : int {
   GROUP_MEMBER_EVTS = 2,
 };
 
-/// Of AF::ALG: options and control messages of level SOL::ALG, and operations. Python: ALG_*.
+/// Options and control messages of level SOL::ALG, and operations of AF::ALG. Python: ALG_*.
 enum class ALG : int {
   SET_KEY = 1,
   SET_IV = 2,
@@ -369,12 +370,12 @@ enum class ALG : int {
   SET_AEAD_ASSOCLEN = 4,
   SET_AEAD_AUTHSIZE = 5,
   SET_DRBG_ENTROPY = 6,
-  SET_PUBKEY = 6,  // no header; as Python has it
+  SET_PUBKEY = 6,  // in no header; Python's value
   // operations
   OP_DECRYPT = 0,
   OP_ENCRYPT = 1,
-  OP_SIGN = 2,    // likewise
-  OP_VERIFY = 3,  // likewise
+  OP_SIGN = 2,    // in no header; Python's value
+  OP_VERIFY = 3,  // in no header; Python's value
 };
 
 /// Addresses of AF::QIPCRTR. C: QRTR_*.
@@ -383,7 +384,7 @@ enum class QRTR : std::uint32_t {
   PORT_CTRL = 0xFFFFFFFE,
 };
 
-/// Of AF::RDS: options of level SOL::RDS, control messages, flags of RDMA. Python: RDS_*.
+/// Options of level SOL::RDS, control messages, and RDMA flags of AF::RDS. Python: RDS_*.
 enum class RDS : int {
   CANCEL_SENT_TO = 1,
   GET_MR = 2,
@@ -419,7 +420,8 @@ enum class RDS : int {
   TRANS_NONE = -1,
 };
 
-/// Options of SCTP, level IPPROTO::SCTP (SOL::SCTP). RFC 6458.
+/// Options, control messages, flags and notifications of SCTP, level IPPROTO::SCTP (SOL::SCTP). RFC
+/// 6458.
 enum class SCTP : int {
   RTOINFO = 0,
   ASSOCINFO = 1,
@@ -536,7 +538,7 @@ enum class MPTCP : int {
   SUBFLOW_ADDRS = 3,
 };
 
-/// Of netlink messages: kinds, flags, and the offset of a family's own kinds. C: NLMSG_*.
+/// Types of netlink messages; those of a family start at MIN_TYPE. C: NLMSG_*.
 enum class NLMSG : int {
   NOOP = 1,
   ERROR_ = 2,
@@ -574,8 +576,8 @@ enum class BTPROTO : int {
   ISO = 8,
 };
 
-/// Options of every Bluetooth protocol, level SOL::BLUETOOTH, each followed by its values. Python:
-/// BT_*.
+/// Options of every Bluetooth protocol, level SOL::BLUETOOTH, each followed by its values.
+/// Python: BT_*.
 enum class BT : int {
   SECURITY = 4,
   SECURITY_SDP = 0,
@@ -631,7 +633,7 @@ enum class BT : int {
   ISO_BASE = 20,
 };
 
-/// Of BTPROTO::HCI: options of level SOL::HCI, devices, channels. Python: HCI_*.
+/// Options of level SOL::HCI, devices, and channels of BTPROTO::HCI. Python: HCI_*.
 enum class HCI : int {
   DATA_DIR = 1,
   FILTER = 2,
@@ -688,8 +690,8 @@ enum class SCO : int {
   DEFAULT_MTU = 500,
 };
 
-/// Special addresses of Bluetooth, as the text that the typed addresses take, and the types of
-/// address that L2CAP tells apart. Python: BDADDR_*.
+/// Special Bluetooth addresses, in the text form of the typed addresses, and the address types of
+/// L2CAP. Python: BDADDR_*.
 struct BDADDR {
   static constexpr std::string_view ANY = "00:00:00:00:00:00";
   static constexpr std::string_view LOCAL = "00:00:00:FF:FF:FF";
@@ -733,7 +735,7 @@ template <>
 inline constexpr unsigned kRoles<SCO> = kOption;
 }  // namespace detail
 
-/// An identifier of a CAN frame with its flags or under a mask.
+/// Combines the identifier of a CAN frame with flags, or applies a mask to it.
 constexpr std::uint32_t operator|(std::uint32_t id, CAN flags) noexcept {
   return id | static_cast<std::uint32_t>(flags);
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// The messages of AF::NETLINK and what is in them.
+// Messages of AF::NETLINK, and their attributes.
 //
 //   Socket sock(AF::NETLINK, SOCK::RAW, NETLINK::ROUTE);
 //   const NetlinkMessage ask{.type = 18, .flags = NLM::F_REQUEST | NLM::F_DUMP,   // RTM_GETLINK
@@ -10,7 +10,7 @@
 //     if (message.type == 16)                                                      // RTM_NEWLINK
 //       for (const NetlinkAttribute& item : netlink_attributes(message.payload.substr(16))) ...
 //
-// netlink(7), rtnetlink(7)
+// Source: netlink(7), rtnetlink(7).
 
 #include <plug/bytes.hpp>
 #include <plug/family_constants.hpp>
@@ -22,38 +22,40 @@
 
 namespace plug {
 
-/// One message.
+/// A message.
 struct NetlinkMessage {
-  std::uint16_t type = 0;  ///< NLMSG::NOOP ..., or of the protocol
+  std::uint16_t type = 0;  ///< NLMSG::NOOP ..., or a type of the protocol
   NLM flags{};
   std::uint32_t sequence = 0;
   std::uint32_t pid = 0;
-  Bytes payload{};  ///< a header of the protocol's, then attributes
+  Bytes payload{};  ///< the protocol's header, then attributes
 
-  /// Padded to 4 bytes, so that several may follow each other.
+  /// Returns the message, padded to 4 bytes so that others may follow it.
   Bytes to_bytes() const;
 
   bool is(NLMSG kind) const noexcept { return type == static_cast<std::uint16_t>(kind); }
 
-  /// Of an NLMSG::ERROR_, the system's number: 0 is what NLM::F_ACK asked for. Throws ValueError
-  /// for another message, one that is too short, and a number that no error has.
+  /// Returns the error number of an NLMSG::ERROR_ message; 0 is the acknowledgement that NLM::F_ACK
+  /// requests. Throws ValueError if the message is of another type or too short, or if no error has
+  /// this number.
   int error_number() const;
 };
 
-/// What was received. Throws ValueError where a length is beyond the bytes.
+/// Splits received bytes into messages. Throws ValueError if a length is invalid.
 std::vector<NetlinkMessage> netlink_messages(BytesView raw);
 
-/// One attribute of a message.
+/// An attribute of a message.
 struct NetlinkAttribute {
   std::uint16_t type = 0;
-  Bytes payload{};  ///< another attribute list, where it is nested
+  Bytes payload{};  ///< a list of attributes, if nested
 
-  /// Padded to 4 bytes. Throws ValueError above 65531 bytes.
+  /// Returns the attribute, padded to 4 bytes. Throws ValueError if the payload exceeds 65531
+  /// bytes.
   Bytes to_bytes() const;
 };
 
-/// The attributes that follow the protocol's header. Their types are without the two flags that
-/// the kernel keeps in them. Throws ValueError where a length is beyond the bytes.
+/// Parses the attributes that follow the protocol's header. Clears the two flag bits that the
+/// kernel stores in a type. Throws ValueError if a length is invalid.
 std::vector<NetlinkAttribute> netlink_attributes(BytesView raw);
 
 }  // namespace plug

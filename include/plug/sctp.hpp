@@ -1,7 +1,7 @@
 #pragma once
 
-// SCTP beyond a plain socket: which stream a message belongs to, and the associations of a
-// one-to-many socket.
+// SCTP beyond a plain socket: the streams of messages, and the associations of a one-to-many
+// socket.
 //
 //   Socket sock(AF::INET, SOCK::SEQPACKET, IPPROTO::SCTP);       // one-to-many
 //   sock.setsockopt(IPPROTO::SCTP, SCTP::RECVRCVINFO, 1);
@@ -9,10 +9,11 @@
 //   auto message = sock.recvmsg(2000, CMSG_SPACE_(64));
 //   SctpReceiveInfo::of(message.ancdata)->stream;
 //
-// Socket(AF::INET, SOCK::STREAM, IPPROTO::SCTP) is one-to-one: connect(), accept() and the rest as
-// with TCP, with each message whole (MSG::EOR_ in recvmsg()'s flags ends it).
+// Socket(AF::INET, SOCK::STREAM, IPPROTO::SCTP) is one-to-one: connect(), accept() and the rest
+// work as with TCP, but messages keep their boundaries. recvmsg() sets MSG::EOR_ in the flags of
+// the last part of a message.
 //
-// RFC 6458, sctp(7). Options beside these: SCTP of family_constants.hpp.
+// Source: RFC 6458, sctp(7). SCTP in family_constants.hpp has the other options.
 
 #include <plug/ancillary.hpp>
 #include <plug/bytes.hpp>
@@ -28,47 +29,48 @@
 
 namespace plug {
 
-/// The value of SCTP::INITMSG, what a new association asks for; 0 is the system's default.
+/// The value of SCTP::INITMSG: parameters of new associations. 0 means the system's default.
 struct SctpInit {
   std::uint16_t out_streams = 0;
-  std::uint16_t in_streams = 0;  ///< at most
+  std::uint16_t in_streams = 0;  ///< the maximum
   std::uint16_t attempts = 0;
-  std::uint16_t timeout = 0;  ///< between attempts at most, in ms
+  std::uint16_t timeout = 0;  ///< the maximum between attempts, in ms
 
   Bytes to_bytes() const;
-  /// Throws ValueError for another size than 8 bytes.
+  /// Throws ValueError unless `raw` has 8 bytes.
   static SctpInit from_bytes(BytesView raw);
 };
 
-/// What sendmsg() is told of a message (SCTP_SNDINFO).
+/// Parameters of a message for sendmsg() (SCTP_SNDINFO).
 struct SctpSendInfo {
   std::uint16_t stream = 0;
   std::uint16_t flags = 0;       ///< SCTP::UNORDERED, SCTP::EOF_ ..., or-ed as numbers
-  std::uint32_t ppid = 0;        ///< for the application; travels as it is in memory
-  std::uint32_t context = 0;     ///< comes back where the message cannot be sent
-  std::int32_t association = 0;  ///< of a one-to-many socket, in place of the address
+  std::uint32_t ppid = 0;        ///< for the application; sent without conversion of byte order
+  std::uint32_t context = 0;     ///< returned if the message cannot be sent
+  std::int32_t association = 0;  ///< one-to-many sockets only: instead of the address
 
+  /// Returns the ancillary data for sendmsg().
   ControlMessage control() const;
 };
 
-/// What recvmsg() tells of a message, once SCTP::RECVRCVINFO is set (SCTP_RCVINFO).
+/// Information about a message from recvmsg(), once SCTP::RECVRCVINFO is set (SCTP_RCVINFO).
 struct SctpReceiveInfo {
   std::uint16_t stream = 0;
-  std::uint16_t sequence = 0;  ///< in its stream
+  std::uint16_t sequence = 0;  ///< number within the stream
   std::uint16_t flags = 0;     ///< SCTP::UNORDERED
   std::uint32_t ppid = 0;
-  std::uint32_t tsn = 0;  ///< in its association
+  std::uint32_t tsn = 0;  ///< number within the association
   std::uint32_t context = 0;
   std::int32_t association = 0;
 
-  /// Throws ValueError for an item of another kind or size.
+  /// Throws ValueError if `item` is of another kind or size.
   static SctpReceiveInfo from(const ControlMessage& item);
-  /// The one among what came with a message; nothing when there is none.
+  /// Returns the SctpReceiveInfo in the ancillary data of a message; std::nullopt if there is none.
   static std::optional<SctpReceiveInfo> of(const AncillaryData& ancdata);
 };
 
-/// The value of SCTP::EVENT: whether notifications of a kind (SCTP::ASSOC_CHANGE ...) are received,
-/// as messages with MSG::NOTIFICATION in their flags.
+/// The value of SCTP::EVENT: turns notifications of one type (SCTP::ASSOC_CHANGE ...) on or off.
+/// They are received as messages with MSG::NOTIFICATION in their flags.
 struct SctpEvent {
   SCTP type{};
   bool on = true;
@@ -77,7 +79,7 @@ struct SctpEvent {
   Bytes to_bytes() const;
 };
 
-/// A notification that an association came, went or changed (SCTP::ASSOC_CHANGE).
+/// A notification that an association has started, ended or changed (SCTP::ASSOC_CHANGE).
 struct SctpAssociationChange {
   SCTP state{};  ///< SCTP::COMM_UP, COMM_LOST, RESTART, SHUTDOWN_COMP, CANT_STR_ASSOC
   std::uint16_t error = 0;
@@ -85,12 +87,13 @@ struct SctpAssociationChange {
   std::uint16_t in_streams = 0;
   std::int32_t association = 0;
 
-  /// Throws ValueError for bytes that are no such notification.
+  /// Throws ValueError if `raw` is not such a notification.
   static SctpAssociationChange from_bytes(BytesView raw);
 };
 
-/// Takes an association out of a one-to-many socket: a one-to-one socket of its own, close-on-exec,
-/// with the default time-out. Throws OSError: EINVAL for an association that is not there.
+/// Moves an association out of a one-to-many socket, and returns it as a new one-to-one socket,
+/// which is close-on-exec and has the default timeout. Throws OSError EINVAL if there is no such
+/// association.
 Socket sctp_peel_off(Socket& sock, std::int32_t association);
 Socket sctp_peel_off(Socket& sock, std::int32_t association, std::error_code& error);
 

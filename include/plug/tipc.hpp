@@ -1,7 +1,7 @@
 #pragma once
 
-// TIPC beyond its addresses (families.hpp): the topology service, which tells when a service comes
-// and goes, and groups of members.
+// TIPC beyond its addresses (families.hpp): the topology service, which reports when services
+// appear and disappear, and groups of sockets.
 //
 //   Socket top(AF::TIPC, SOCK::SEQPACKET);
 //   top.connect(TipcAddress(TIPC::ADDR_NAME, TIPC::TOP_SRV, TIPC::TOP_SRV, 0));
@@ -9,7 +9,7 @@
 //   const auto event = TipcEvent::from_bytes(top.recv(kTipcEventSize));
 //   event.event == TIPC::PUBLISHED;
 //
-// tipc(7); http://tipc.io/programming.html
+// Source: tipc(7); http://tipc.io/programming.html
 
 #include <plug/bytes.hpp>
 #include <plug/family_constants.hpp>
@@ -22,38 +22,38 @@
 
 namespace plug {
 
-/// What the topology service is asked: to tell of the services of `type` with an instance from
-/// `lower` to `upper`.
+/// A request to the topology service: to report services of `type` with an instance from `lower` to
+/// `upper`.
 struct TipcSubscription {
   std::uint32_t type = 0;
   std::uint32_t lower = 0;
   std::uint32_t upper = 0xffffffff;
-  std::uint32_t timeout = 0xffffffff;  ///< in ms, after which TIPC::SUBSCR_TIMEOUT comes; at first
-                                       ///< TIPC::WAIT_FOREVER
-  TIPC filter = TIPC::SUB_SERVICE;     ///< or TIPC::SUB_PORTS: of each socket
-  std::array<char, 8> handle{};        ///< comes back with each event
+  std::uint32_t timeout = 0xffffffff;  ///< in ms; then TIPC::SUBSCR_TIMEOUT is reported;
+                                       ///< the default is TIPC::WAIT_FOREVER
+  TIPC filter = TIPC::SUB_SERVICE;     ///< or TIPC::SUB_PORTS: an event for each socket
+  std::array<char, 8> handle{};        ///< returned with each event
 
   Bytes to_bytes() const;
 };
 
-/// The bytes of an event, to receive.
+/// The size of an event in bytes, for receiving.
 inline constexpr std::ptrdiff_t kTipcEventSize = 48;
 
-/// What the topology service tells.
+/// An event from the topology service.
 struct TipcEvent {
   TIPC event{};  ///< TIPC::PUBLISHED, WITHDRAWN, SUBSCR_TIMEOUT
   std::uint32_t lower = 0;
   std::uint32_t upper = 0;
-  std::uint32_t reference = 0;  ///< of the socket, with `node`: TipcAddress(TIPC::ADDR_ID, ...)
+  std::uint32_t reference = 0;  ///< with `node`, the socket: TipcAddress(TIPC::ADDR_ID, ...)
   std::uint32_t node = 0;
   TipcSubscription subscription{};
 
-  /// Throws ValueError for another size than kTipcEventSize.
+  /// Throws ValueError unless `raw` has kTipcEventSize bytes.
   static TipcEvent from_bytes(BytesView raw);
 };
 
-/// The value of TIPC::GROUP_JOIN: a socket of SOCK::RDM that joins receives what is sent to its
-/// instance, and, with TIPC::GROUP_MEMBER_EVTS, an empty message when a member comes or goes.
+/// The value of TIPC::GROUP_JOIN. A socket of SOCK::RDM that joins a group receives messages to its
+/// instance and, with TIPC::GROUP_MEMBER_EVTS, an empty message when a member joins or leaves.
 struct TipcGroup {
   std::uint32_t type = 0;
   std::uint32_t instance = 0;

@@ -1,14 +1,14 @@
 #pragma once
 
-// What an operation that has been tried in vain waits for, where poll(2) says that the descriptor
-// is ready all the same: its error queue has something that nobody reads, or it is to send to a
-// Unix datagram socket that has no room, of which its own readiness tells nothing. Each wait for
-// such a descriptor would end at once, for ever.
+// Decides how an operation waits after a failed attempt (EAGAIN) even if poll(2) reports the
+// descriptor ready all the same. That happens if its error queue holds something that nobody reads,
+// or if it sends to a Unix datagram socket whose receiver has no room, which the sender's own
+// readiness does not show. Waiting for readiness would then return at once, again and again.
 //
-// Such an operation is told of what changes from then on, and no longer of what is the case. Where
-// a send is tried in vain when that has said that there is room, nothing tells when there is: it is
-// tried again after a pause, each time a longer one. (The kernel reports room on a Unix datagram
-// socket whenever it gives back the memory of a send that has failed.)
+// Such an operation waits for the next change of the descriptor instead of its present state. If a
+// send fails although its wait has reported room, no event tells when there is room: the send is
+// retried after a pause, each longer than the one before. (The kernel reports room on a Unix
+// datagram socket whenever it frees the memory of a failed send.)
 
 #include <algorithm>
 #include <cerrno>
@@ -23,26 +23,26 @@ namespace plug::detail {
 
 inline constexpr int kOutOfBand = 0x1, kPeek = 0x2, kWaitAll = 0x100, kErrorQueue = 0x2000;
 
-/// What an operation waits for whose attempt has given `result`.
+/// Returns the events that an operation waits for after an attempt that returned `result`.
 inline int events_of(const Op& op, long result) noexcept {
   if (op.kind == Op::Kind::ready) return op.flags;
   if (op.kind == Op::Kind::accept) return sys::kIn;
   if (op.kind > Op::Kind::receive_batch) return sys::kOut;
-  // Of what is in the error queue each wait is told.
+  // poll(2) reports the error queue (POLLERR) without being asked.
   if ((op.flags & kErrorQueue) != 0) return 0;
   if ((op.flags & kOutOfBand) == 0) return sys::kIn;
   return sys::kPriority | (result == -EINVAL ? sys::kReadHangUp : sys::kIn);
 }
 
-/// Whether an attempt has found no urgent data, which the system does not wait for itself.
+/// Returns true if the attempt found no urgent data, for which the system itself never waits.
 inline bool found_nothing_urgent(const Op& op, long result) noexcept {
   return result == -EINVAL && op.kind <= Op::Kind::receive_message && (op.flags & kOutOfBand) != 0;
 }
 
-/// Pauses between attempts of which nothing tells when to make them.
+/// The pauses between attempts if no event tells when to retry.
 class Pause {
  public:
-  /// The end of the next pause, the deadline at the latest.
+  /// Returns the end of the next pause, at the latest the deadline.
   Deadline next(Deadline deadline) noexcept {
     const Deadline end = std::min(deadline, Deadline::after(length_));
     length_ = std::min(length_ * kGrowth, kLongest);
@@ -56,10 +56,10 @@ class Pause {
   std::int64_t length_ = kFirst;
 };
 
-/// Becomes ready when something happens to a descriptor, whatever is the case already.
+/// Becomes readable at the next change of a descriptor, whatever its state is now.
 class ChangeWatch {
  public:
-  /// False where the system has no descriptor to spare.
+  /// Returns false if the system has no file descriptor left.
   bool open(int fd, int events) noexcept {
     constexpr std::uint32_t kEdge = std::uint32_t{1} << 31;
     const long made = sys::epoll_create();
@@ -67,13 +67,13 @@ class ChangeWatch {
     epoll_ = sys::OwnFd(static_cast<int>(made));
     const std::uint32_t watched = static_cast<std::uint16_t>(events) | kEdge;
     if (sys::epoll_add(epoll_.get(), fd, watched, 0) < 0) return false;
-    take();  // what is the case now
+    take();  // discards the present state
     return true;
   }
 
   int fd() const noexcept { return epoll_.get(); }
 
-  /// What has happened; it is not ready any more.
+  /// Returns the events since the last call; the watch is not readable any more.
   long take() noexcept {
     sys::EpollEvent event{};
     return sys::epoll_wait(epoll_.get(), &event, 1, 0) == 1 ? static_cast<long>(event.events) : 0;
@@ -83,21 +83,21 @@ class ChangeWatch {
   sys::OwnFd epoll_;
 };
 
-/// What the attempts of one operation have found, for the next wait.
+/// Remembers what the attempts of one operation have found and chooses the next wait.
 class Attempts {
  public:
   explicit Attempts(int events) noexcept : events_(events) {}
 
   int events() const noexcept { return events_; }
 
-  /// What to do after an attempt in vain.
+  /// The step after a failed attempt.
   enum class Next : std::uint8_t {
     await_ready,   ///< wait for the descriptor
-    try_again,     ///< there has been no watch until now
+    try_again,     ///< try once more: the watch exists only from now on
     await_change,  ///< wait for watch()
     pause          ///< wait until pause()
   };
-  /// `edges`: waiting for the descriptor is waiting for changes.
+  /// `edges`: waiting for the descriptor already means waiting for a change.
   Next next(int fd, bool edges) noexcept {
     const bool first = !std::exchange(waited_, true);
     if (lied_) return Next::pause;
@@ -110,8 +110,8 @@ class Attempts {
   /// An attempt that was interrupted has shown nothing.
   void interrupted() noexcept { waited_ = false; }
 
-  /// The wait has ended with these events. When it was said that there is room, another attempt in
-  /// vain shows that this means nothing.
+  /// Records the events that ended the wait. If they reported room, another failed attempt shows
+  /// that this report is worthless.
   void ended(long events) noexcept { lied_ = (events & events_ & sys::kOut) != 0; }
 
   ChangeWatch& watch() noexcept { return watch_; }

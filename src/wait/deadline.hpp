@@ -10,17 +10,18 @@
 
 namespace plug::detail {
 
-/// A moment until which a call may wait: none, immediate (it may not), or a point of the monotonic
-/// clock.
+/// The time until which a call may wait: none (without limit), immediate (it must not wait), or a
+/// point of the monotonic clock.
 class Deadline {
  public:
   static constexpr Deadline none() noexcept { return Deadline(kNone); }
   static constexpr Deadline immediate() noexcept { return Deadline(kImmediate); }
 
-  /// A moment that does not come: no limit for a call that must not wait itself.
+  /// Returns a deadline that never passes and still is not none(), for a call that must not block
+  /// in the system itself.
   static constexpr Deadline never() noexcept { return Deadline(kNone - 1); }
 
-  /// The moment that many nanoseconds from now; none when negative, immediate when 0.
+  /// Returns the deadline `span` nanoseconds from now: none() if negative, immediate() if 0.
   static Deadline after(std::int64_t span) noexcept {
     if (span <= 0) return span < 0 ? none() : immediate();
     const std::int64_t now = sys::monotonic_nanoseconds();
@@ -30,11 +31,11 @@ class Deadline {
   constexpr bool is_none() const noexcept { return when_ == kNone; }
   constexpr bool is_immediate() const noexcept { return when_ == kImmediate; }
 
-  /// The earlier is the less.
+  /// Orders deadlines by time, the earlier first.
   // NOLINTNEXTLINE(modernize-use-nullptr): there is no pointer
   friend constexpr auto operator<=>(const Deadline&, const Deadline&) noexcept = default;
 
-  /// Nanoseconds that are left: 0 when it has passed, -1 when there is no limit.
+  /// Returns the nanoseconds that are left: 0 if the deadline has passed, -1 if there is none.
   std::int64_t remaining() const noexcept {
     if (is_none()) return -1;
     const std::int64_t now = sys::monotonic_nanoseconds();
@@ -50,7 +51,7 @@ class Deadline {
   std::int64_t when_;
 };
 
-/// The deadline of a call that begins now.
+/// Returns the deadline of a call that begins now.
 inline Deadline deadline_of(const Timeout& timeout) noexcept {
   return timeout.is_none() ? Deadline::none() : Deadline::after(timeout.duration().count());
 }

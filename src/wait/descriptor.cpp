@@ -17,7 +17,7 @@ void Descriptor::ListLock::spin(std::uint32_t seen, std::uint32_t mine) noexcept
   } while (!descriptor_.lock_.compare_exchange_weak(seen, mine));
 }
 
-/// What there was belongs to another process.
+/// Forgets the parent process's wakers and Unblocked objects.
 void Descriptor::ListLock::begin_afresh(std::uint32_t generation) noexcept {
   descriptor_.list_generation_ = generation;
   descriptor_.wakers_ = nullptr;
@@ -26,8 +26,8 @@ void Descriptor::ListLock::begin_afresh(std::uint32_t generation) noexcept {
 
 Descriptor::~Descriptor() { close(); }
 
-/// The word was another process's when `units` were added to it: it starts afresh, unless another
-/// thread has done that meanwhile.
+/// Restarts the word after `units` were added to the counts of another process, unless another
+/// thread has restarted it meanwhile.
 void Descriptor::enter_after_fork(std::uint64_t units) noexcept {
   const std::uint64_t mine = generation();
   std::uint64_t seen = use_.load();
@@ -38,7 +38,7 @@ void Descriptor::enter_after_fork(std::uint64_t units) noexcept {
   }
 }
 
-/// The last operation on a closed descriptor gives the number back.
+/// Closes the number when the last operation on a closed descriptor ends.
 void Descriptor::leave_closed(std::uint64_t use) noexcept {
   if ((use & kCountMask) != 0) return;
   const int fd = closing_.exchange(-1);
@@ -49,7 +49,7 @@ long Descriptor::close() noexcept {
   const int fd = fd_.exchange(-1);
   if (fd < 0) return 0;
   closing_.store(fd);
-  // Counted as an operation itself, so that the number stays taken while it is still used here.
+  // Counts as an operation, so that the number stays taken while it is used here.
   enter(kOne);
   const std::uint64_t before = use_.fetch_or(kClosed);
   if ((before & kCountMask) == kOne && closing_.exchange(-1) == fd) {

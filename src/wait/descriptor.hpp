@@ -1,16 +1,16 @@
 #pragma once
 
-// A descriptor that several threads use and any of them may close.
+// A file descriptor that several threads use and any of them may close.
 //
-// Every operation holds an InFlight while it uses the number. close() marks the descriptor closed,
-// wakes who waits, and the last InFlight to go gives the number back to the system: no operation
-// can run on a number that has been reused.
+// Every operation holds an InFlight while it uses the number. close() marks the descriptor closed
+// and wakes all waiters. The last InFlight closes the number, so that no operation ever runs on a
+// number that has been reused.
 //
-// All counts are one atomic word:
+// One atomic word holds all counts:
 //   bits 0..23   operations in flight
-//   bits 24..47  those of them that sit in an untimed system call, which only a shutdown can wake
-//   bits 48..62  the fork generation that counted: in a forked child the counts are another
-//   process's bit 63       closed
+//   bits 24..47  those of them in an untimed system call, which only a shutdown can wake
+//   bits 48..62  the fork generation of the counts: a forked child ignores its parent's
+//   bit 63       closed
 
 #include <atomic>
 #include <cstdint>
@@ -20,8 +20,8 @@
 
 namespace plug::detail {
 
-/// Who waits and how to wake it: what close() calls, once at most, from the closing thread. The
-/// function must not block, nor call back into the Descriptor.
+/// The callback by which close() wakes one waiter: called at most once, on the closing thread. The
+/// function must neither block nor call back into the Descriptor.
 struct Waker {
   void (*wake)(void* argument) noexcept;
   void* argument;
@@ -40,21 +40,21 @@ class PLUG_FOR_FIBER Descriptor {
   /// No operation may be in flight.
   ~Descriptor();
 
-  /// The number; -1 once closed or detached.
+  /// Returns the number, or -1 once closed or detached.
   int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
 
-  /// Closes: 0, or -errno of close(2). With operations in flight these are woken, the last of them
-  /// closes, and the result is 0. Nothing happens when closed already.
+  /// Closes the descriptor. Returns 0, or -errno of close(2). If operations are in flight, wakes
+  /// them and returns 0; the last of them closes the number. Does nothing if already closed.
   long close() noexcept;
 
-  /// Forgets the number and returns it. Operations in flight go on.
+  /// Forgets the number and returns it. Operations in flight continue.
   int detach() noexcept { return fd_.exchange(-1); }
 
-  /// Tells it from every other descriptor that this process has had; above zero.
+  /// Returns a number above zero that no other Descriptor of this process has had.
   std::uint64_t identity() const noexcept { return identity_; }
 
-  /// Why its calls take a longer path: a layer, or an option that changes how long the system
-  /// waits, and that the system ignores for a call with MSG_DONTWAIT.
+  /// Reasons why calls take the slow path: a layer, or an option that changes how long the system
+  /// waits and that has no effect on a call with MSG_DONTWAIT.
   enum Option : std::uint8_t {
     kTimed = 1,     ///< SO_RCVTIMEO or SO_SNDTIMEO has been set
     kLowWater = 2,  ///< SO_RCVLOWAT has been set
@@ -65,23 +65,25 @@ class PLUG_FOR_FIBER Descriptor {
     return (options_.load(std::memory_order_relaxed) & option) != 0;
   }
   void heed(Option option) noexcept { options_.fetch_or(option, std::memory_order_relaxed); }
-  /// For another descriptor of the same socket, or of one that has its options from it.
+  /// Copies kTimed and kLowWater from another descriptor of the same socket, or from the listener
+  /// that this socket inherited its options from.
   void heed_as(const Descriptor& other) noexcept {
     for (const Option option : {kTimed, kLowWater})
       if (other.heeds(option)) heed(option);
   }
 
-  /// Whether it is known to be TCP, without asking the system. Told before it is used.
+  /// Returns true if the socket is known to be TCP without asking the system. Set before the
+  /// descriptor is in use.
   bool known_tcp() const noexcept { return known_tcp_; }
   void set_known_tcp() noexcept { known_tcp_ = true; }
 
-  /// Whether close() has begun.
+  /// Returns true once close() has begun.
   bool closed() const noexcept { return (use_.load() & kClosed) != 0; }
 
-  /// Holds the number for the length of one operation.
+  /// Keeps the number open for the duration of one operation.
   class InFlight {
    public:
-    /// `untimed`: the operation may sit in a system call that nothing but a shutdown ends.
+    /// `untimed`: the operation may block in a system call that only a shutdown ends.
     InFlight(Descriptor& descriptor, bool untimed) noexcept
         : descriptor_(descriptor), units_(untimed ? kOne + kUntimed : kOne) {
       descriptor_.enter(units_);
@@ -91,11 +93,11 @@ class PLUG_FOR_FIBER Descriptor {
     InFlight& operator=(const InFlight&) = delete;
     ~InFlight() { descriptor_.leave(units_); }
 
-    /// -1 when the descriptor is closed.
+    /// Returns -1 if the descriptor is closed.
     int fd() const noexcept { return fd_; }
     Descriptor& descriptor() const noexcept { return descriptor_; }
 
-    /// Counts the operation as untimed from now on, where it cannot be woken otherwise.
+    /// Counts the operation as untimed from now on, for a wait that nothing else can wake.
     void become_untimed() noexcept {
       if (units_ != kOne) return;
       descriptor_.enter(kUntimed);
@@ -109,7 +111,7 @@ class PLUG_FOR_FIBER Descriptor {
   };
 
   /// Keeps the descriptor in non-blocking mode while it lives, for a call that has no flag for
-  /// that. Several may at once; the last gives it back its mode.
+  /// that. Several may exist at once; the last one restores the mode.
   class Unblocked {
    public:
     Unblocked(Descriptor& descriptor, int fd) noexcept;
@@ -122,14 +124,14 @@ class PLUG_FOR_FIBER Descriptor {
     int fd_;
   };
 
-  /// Whether there has been an Unblocked: a call of another thread that would have waited may have
-  /// given EAGAIN for that alone.
+  /// Returns true if there has ever been an Unblocked: a blocking call of another thread may then
+  /// have failed with EAGAIN for that reason alone.
   bool was_unblocked() const noexcept { return was_unblocked_.load(std::memory_order_relaxed); }
 
-  /// Has `waker` called when the descriptor closes. False, and nothing to remove, when it is
-  /// closed.
+  /// Registers `waker`, which close() will call. Returns false, and registers nothing, if the
+  /// descriptor is closed.
   bool add(Waker& waker) noexcept;
-  /// After this the waker is not called any more; its `woken` tells whether it was.
+  /// Removes the waker, which is not called any more after this. Its `woken` tells whether it was.
   void remove(Waker& waker) noexcept;
 
  private:
@@ -151,9 +153,9 @@ class PLUG_FOR_FIBER Descriptor {
   }
   void enter_after_fork(std::uint64_t units) noexcept;
 
-  /// Adds to a count, and gives what was there before. Where there is one thread the processor need
-  /// not keep others away, which costs more than all else here: one instruction does it, so that a
-  /// signal handler that closes the descriptor comes before or after.
+  /// Adds to a count and returns its previous value. In a single-threaded process one instruction
+  /// without a bus lock does it, because the lock would cost more than everything else here. A
+  /// signal handler that closes the descriptor still runs either before or after that instruction.
   static std::uint64_t add_to(std::atomic<std::uint64_t>& count, std::uint64_t units) noexcept {
 #if defined(__x86_64__) && !defined(PLUG_SANITIZED)
     if (sys::is_single_threaded()) {
@@ -172,8 +174,8 @@ class PLUG_FOR_FIBER Descriptor {
   }
   void leave_closed(std::uint64_t use) noexcept;
 
-  /// Guards the list of wakers. It is held for a few instructions only, so it spins. A holder of
-  /// another generation is a thread of the parent process that does not exist here.
+  /// Guards the list of wakers. Spins, because it is held for a few instructions only. A holder of
+  /// another fork generation is a thread of the parent process, which does not exist in this one.
   class ListLock {
    public:
     explicit ListLock(Descriptor& descriptor) noexcept : descriptor_(descriptor) {
@@ -203,17 +205,17 @@ class PLUG_FOR_FIBER Descriptor {
   const std::uint64_t identity_;
   std::atomic<std::uint8_t> options_{0};
   bool known_tcp_ = false;
-  std::atomic<int> closing_{-1};  // the number, between close() and the last operation's end
+  std::atomic<int> closing_{-1};  // the number, from close() until the last operation ends
   std::atomic<std::uint64_t> use_{0};
-  std::atomic<std::uint32_t> lock_{0};  // 0, or the generation of its holder + 1
+  std::atomic<std::uint32_t> lock_{0};  // 0, or the fork generation of the holder + 1
   std::uint32_t list_generation_ = 0;   // wakers of another generation belong to another process
   Waker* wakers_ = nullptr;
   std::atomic<bool> was_unblocked_{false};
-  bool blocks_ = false;          // when nobody keeps it from that
-  std::uint32_t unblocked_ = 0;  // how many Unblocked there are; guarded by the lock
+  bool blocks_ = false;          // the descriptor's mode without any Unblocked
+  std::uint32_t unblocked_ = 0;  // the number of live Unblocked objects; guarded by the lock
 };
 
-// Inline, since fibers wait some hundred thousand times a second.
+// Inline, because fibers wait some hundred thousand times a second.
 
 inline bool Descriptor::add(Waker& waker) noexcept {
   const ListLock lock(*this);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Descriptors that are waited for together, again and again: each is told to the system once, and
-// not in every wait.
+// Waits for many descriptors again and again. Each is registered with the system once instead of in
+// every wait.
 
 #include <cerrno>
 #include <cstdint>
@@ -14,19 +14,19 @@
 
 namespace plug::detail {
 
-/// An epoll(7) of its own, which is waited for as any other descriptor is.
+/// An epoll(7) descriptor, which is itself waited for like any other descriptor.
 class EventSet {
  public:
-  /// Takes what sys::epoll_create() has made.
+  /// Takes ownership of a descriptor that sys::epoll_create() has made.
   explicit EventSet(int epoll) noexcept : epoll_(epoll) {}
 
-  /// As the calls of sys/polling.hpp: 0, or -errno.
+  /// Adds or removes a descriptor. Returns 0 or -errno, as the calls of sys/polling.hpp do.
   long add(int fd, std::uint32_t events, std::uint64_t data) noexcept {
     return sys::epoll_add(epoll_.fd(), fd, events, data);
   }
   long remove(int fd) noexcept { return sys::epoll_remove(epoll_.fd(), fd); }
 
-  /// Waits for events: how many there are, at least one; or what perform() gives.
+  /// Waits for events. Returns their number, at least one, or an error as perform() does.
   long wait(std::span<sys::EpollEvent> events, Deadline deadline) {
     for (;;) {
       Op op{.kind = Op::Kind::ready, .flags = sys::kIn};

@@ -11,20 +11,20 @@
 
 namespace plug::detail {
 
-/// The helper threads of one process and their work. The threads of a process that forked do not
-/// exist in the child, whatever they held.
+/// The helper threads of one process and their work. A forked child has none of its parent's
+/// threads, whatever locks those held, so it makes new Helpers.
 class Helpers {
  public:
   Helpers(std::uint32_t generation, Helpers* parents) noexcept
       : generation_(generation), parents_(parents) {}
 
-  /// Those of this process.
+  /// Returns the helpers of this process.
   static Helpers& current();
 
-  /// 0, or -errno when there is no thread to do it.
+  /// Queues the job. Returns 0, or -errno if there is no thread to run it.
   long submit(std::shared_ptr<Job> job, void (*tell)(void*) noexcept, void* waiting);
 
-  /// Nobody waits for the job any more.
+  /// Withdraws the caller's interest in the job.
   void withdraw(const std::shared_ptr<Job>& job) noexcept;
 
   bool done(const Job& job) noexcept {
@@ -33,10 +33,10 @@ class Helpers {
   }
 
  private:
-  /// Of a thread.
+  /// A thread's relation to the helpers.
   struct Serving {
-    Helpers* helpers = nullptr;  // whose it is one of
-    std::size_t waits = 0;       // for so many jobs of theirs
+    Helpers* helpers = nullptr;  // the ones that this thread belongs to
+    std::size_t waits = 0;       // how many of their jobs it waits for
   };
 
   static void main(void* self) noexcept { static_cast<Helpers*>(self)->serve(); }
@@ -49,15 +49,15 @@ class Helpers {
   static constinit thread_local Serving serving_;
 
   const std::uint32_t generation_;
-  // Kept in sight of whoever looks for leaks.
+  // Keeps the parent's helpers reachable for leak checkers.
   [[maybe_unused]] Helpers* const parents_;
   std::mutex mutex_;
   std::condition_variable work_;
   std::deque<std::shared_ptr<Job>> queue_;
-  std::deque<std::shared_ptr<Job>> urgent_;  // those that helpers wait for
+  std::deque<std::shared_ptr<Job>> urgent_;  // jobs that helpers wait for
   std::size_t threads_ = 0;
-  std::size_t busy_ = 0;     // of the threads
-  std::size_t waiting_ = 0;  // of them, for other jobs
+  std::size_t busy_ = 0;     // threads that run a job
+  std::size_t waiting_ = 0;  // threads that wait for other jobs
 };
 
 constinit thread_local Helpers::Serving Helpers::serving_;
@@ -67,7 +67,7 @@ Helpers& Helpers::current() {
   const std::uint32_t generation = sys::fork_generation();
   Helpers* seen = latest.load(std::memory_order_acquire);
   if (seen != nullptr && seen->generation_ == generation) return *seen;
-  // A helper may run after whoever has started it has unloaded what this is part of.
+  // A helper may still run when the library that contains this code is unloaded.
   sys::keep_loaded();
   auto made = std::make_unique<Helpers>(generation, seen);
   if (latest.compare_exchange_strong(seen, made.get())) return *made.release();
@@ -95,7 +95,7 @@ long Helpers::submit(std::shared_ptr<Job> job, void (*tell)(void*) noexcept, voi
   return 0;
 }
 
-/// For one job; where that is by a helper.
+/// Ends the wait for one job, if the caller is a helper.
 void Helpers::waits_no_more() noexcept {
   if (is_helper() && --serving_.waits == 0) --waiting_;
 }
@@ -120,7 +120,7 @@ void Helpers::withdraw(const std::shared_ptr<Job>& job) noexcept {
 void Helpers::serve() noexcept {
   serving_.helpers = this;
   std::unique_lock lock(mutex_);
-  // One that has waited may find that there are enough others now.
+  // A helper that has waited may find enough others running now, and ends.
   while (threads_ - waiting_ <= kMostHelpers &&
          work_.wait_for(lock, kHelperIdle, [this] { return is_any(); })) {
     std::shared_ptr<Job> job = take();

@@ -1,15 +1,15 @@
 #pragma once
 
-// Work that no readiness describes and that nothing can interrupt, such as a look-up in libc, done
-// by helper threads so that its caller can wait as for everything else: through the waiter, with a
+// Runs work that no readiness event describes and nothing can interrupt, such as a lookup in libc,
+// on helper threads. The caller waits for it as for everything else: through the driver, with a
 // deadline.
 //
-// At most kMostHelpers threads work at once; further work waits its turn. One that waits for other
-// work of helpers does not count meanwhile, and that work comes first: or as many as there can be
-// could wait for what none of them is left to do. They are started when they are needed and end
-// after kHelperIdle without work. They take no signals. Nothing of this is ever destroyed, so work
-// may be under way while the process ends; a forked child begins without any. A shared library that
-// has used them is not unloaded any more.
+// At most kMostHelpers threads work at once; further work is queued. A helper that waits for other
+// offloaded work does not count meanwhile, and that work goes first: otherwise all helpers could
+// wait for work that no thread is left to do. Helpers are started on demand, end after kHelperIdle
+// without work, and block all signals. Nothing here is ever destroyed, so work may still run while
+// the process exits. A forked child begins without helpers. A shared library that has started
+// helpers is never unloaded.
 
 #include <chrono>
 #include <exception>
@@ -34,23 +34,23 @@ class Job {
 
  private:
   friend class Helpers;
-  void (*tell_)(void* waiting) noexcept = nullptr;  // null when nobody waits
+  void (*tell_)(void* waiting) noexcept = nullptr;  // null if nobody waits
   void* waiting_ = nullptr;
   bool done_ = false;
 };
 
-/// A job that a helper runs, for as long as somebody waits for it.
+/// Runs a job on a helper for as long as the caller waits for it.
 class PLUG_FOR_FIBER Offloaded {
  public:
-  /// Has tell(waiting) called once the job has run, by the helper; it must not block.
+  /// Queues the job. The helper calls tell(waiting) once the job has run; tell() must not block.
   Offloaded(std::shared_ptr<Job> job, void (*tell)(void* waiting) noexcept, void* waiting);
   Offloaded(const Offloaded&) = delete;
   Offloaded& operator=(const Offloaded&) = delete;
-  /// tell() is not called any more. A job that nobody has begun never runs; one that is under way
-  /// goes on, and its end concerns nobody.
+  /// Ensures that tell() is not called any more. A job that has not begun never runs; one that is
+  /// running continues, and its result is dropped.
   ~Offloaded();
 
-  /// 0, or -errno when there is no thread to run it.
+  /// Returns 0, or -errno if there is no thread to run the job.
   long error() const noexcept { return error_; }
   bool done() const noexcept;
 
@@ -60,12 +60,13 @@ class PLUG_FOR_FIBER Offloaded {
   long error_;
 };
 
-/// Has a helper run the job and waits until it has: 0, kTimedOut, or -errno. Unless that is 0 the
-/// job is dropped: it never runs, or its end concerns nobody any more.
+/// Runs the job on a helper and blocks until it is done. Returns 0; kTimedOut, -errno, or another
+/// error of wait_any() means that the job was dropped: it never runs, or its result is ignored.
 long offload(std::shared_ptr<Job> job, Deadline deadline);
 
-/// What `call` returns or throws, called by a helper; std::nullopt with `ended` set as offload()
-/// says. What `call` refers to must outlive the caller: it holds copies of its own.
+/// Runs `call` on a helper and returns what it returns or throws. Returns std::nullopt, with
+/// `ended` set to the error of offload(), if the wait ended first. `call` may outlive its caller:
+/// it must own copies of everything that it uses.
 template <class Call>
 std::optional<std::invoke_result_t<Call&>> call_offloaded(Call call, Deadline deadline,
                                                           long& ended) {

@@ -1,4 +1,4 @@
-// Waiting as a plain thread does: the system call, and poll(2) where it would block.
+// The waits of a plain thread: the system call, and poll(2) if it would block.
 
 #include <atomic>
 #include <cerrno>
@@ -18,19 +18,20 @@ std::atomic<InterruptFunction> interrupt_function{nullptr};
 
 constinit thread_local OnCancel thread_shield = OnCancel::tell;
 
-/// The thread's own eventfd, by which close() in another thread wakes it. Each wait has it for as
-/// long as it lasts; one that begins meanwhile, in the interrupt hook, has one of its own. Made by
-/// the first, closed when the thread ends; after a fork the parent's is left to the parent.
+/// The thread's eventfd, through which close() in another thread wakes it. A wait holds it while it
+/// lasts; a nested wait, in the interrupt hook, makes a second one. The first wait makes it, and
+/// the end of the thread closes it. A forked child closes its copy of the parent's and makes a new
+/// one.
 class WakeEvent {
  public:
-  /// None when the system has nothing to spare.
+  /// Returns no descriptor if the system has none left.
   sys::OwnFd take() noexcept {
     sys::OwnFd event(std::exchange(event_, -1));
     if (event.get() >= 0 && generation_ == sys::fork_generation()) return event;
     const long made = sys::eventfd();
     return sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
   }
-  /// What was taken in the fork generation `generation`.
+  /// Takes back what take() returned in the fork generation `generation`.
   void give_back(sys::OwnFd event, std::uint32_t generation) noexcept {
     if (event_ >= 0 || generation != sys::fork_generation() || !close_at_end()) return;
     event_ = event.release();
@@ -48,15 +49,16 @@ class WakeEvent {
     if (event_ >= 0) sys::close(std::exchange(event_, -1));
   }
 
-  // No OwnFd, whose destructor would have to be remembered for each thread (sys/thread_end.hpp).
+  // Not an OwnFd: the system would have to register its destructor for every thread
+  // (sys/thread_end.hpp).
   int event_ = -1;
-  bool asked_ = false;  // to be closed when the thread ends
+  bool asked_ = false;  // to close the descriptor when the thread ends
   std::uint32_t generation_ = 0;
 };
 
 constinit thread_local WakeEvent wake_event;
 
-/// Listed with a descriptor for as long as its thread waits for it.
+/// Registers the calling thread with a descriptor, whose close() wakes it, while it waits.
 class Listed {
  public:
   explicit Listed(Descriptor& descriptor) noexcept
@@ -84,7 +86,8 @@ class Listed {
   bool listed_;
 };
 
-/// The ready events of `fd`, -EBADF when the descriptor closes, kTimedOut, or -errno.
+/// Waits for events on `fd`. Returns the ready events, -EBADF if the descriptor is closed,
+/// kTimedOut, or another error.
 long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd, int events,
                 Deadline deadline) {
   const Listed listed(descriptor);
@@ -108,16 +111,16 @@ long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd,
   }
 }
 
-/// Whether a call that would have waited did not because somebody else kept the descriptor from
-/// blocking at that moment.
+/// Returns true if a blocking call may have failed with EAGAIN only because another thread's
+/// Unblocked kept the descriptor in non-blocking mode at that moment.
 bool was_kept_from_waiting(const Descriptor& descriptor, const Op& op) noexcept {
   constexpr int kNeverWait = kOutOfBand | kErrorQueue | sys::kDontWait;
   return descriptor.was_unblocked() && !descriptor.heeds(Descriptor::kTimed) &&
          op.kind != Op::Kind::send_pipe && (op.flags & kNeverWait) == 0;
 }
 
-/// The operation, once, without waiting when it has a deadline: some calls have no flag for that,
-/// and a duplicate may have switched the descriptor to blocking mode.
+/// Attempts the operation once, without blocking if it has a deadline: some calls have no flag for
+/// that, and a duplicate may have switched the descriptor to blocking mode.
 long attempt_until(Descriptor& descriptor, int fd, Op& op, Deadline deadline) noexcept {
   const bool may_wait = op.kind >= Op::Kind::send_file && (op.flags & sys::kDontWait) == 0;
   if (deadline.is_none() || !may_wait) return attempt(fd, op);
@@ -125,7 +128,7 @@ long attempt_until(Descriptor& descriptor, int fd, Op& op, Deadline deadline) no
   return attempt(fd, op);
 }
 
-/// After an attempt in vain: until it may be made again. As wait_ready().
+/// Waits, after a failed attempt, until the operation may be tried again. Returns as wait_ready().
 long wait_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Attempts& attempts,
                 Deadline deadline) {
   if (attempts.waited() && deadline.remaining() == 0) return kTimedOut;
@@ -151,7 +154,7 @@ long wait_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Attempt
   return ready;
 }
 
-/// How a connection attempt that is under way ends.
+/// Waits for the end of a connection attempt in progress and returns its result.
 long finish_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Deadline deadline) {
   const long ready = wait_ready(descriptor, in_flight, in_flight.fd(), sys::kOut, deadline);
   if (ready < 0) return ready;
@@ -168,7 +171,7 @@ long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op
     const long result = attempt_until(descriptor, in_flight.fd(), op, deadline);
     if (result == -EINPROGRESS && waits) return finish_connect(descriptor, in_flight, deadline);
     if (result == -EAGAIN && (waits || was_kept_from_waiting(descriptor, op))) {
-      // The listener of a Unix socket has no room, and nothing tells when it has.
+      // The queue of the listening Unix socket is full, and no event tells when it has room.
       const long ended = wait_ready(descriptor, in_flight, -1, 0, pause.next(deadline));
       if (ended < 0 && ended != kTimedOut) return ended;
       if (deadline.remaining() == 0) return kTimedOut;
@@ -179,7 +182,7 @@ long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op
     if (deadline.is_immediate()) return result;
     const long finished = finish_connect(descriptor, in_flight, deadline);
     if (finished != 0 || sys::has_peer(in_flight.fd())) return finished;
-    // It had not begun: a Unix socket waits for room in the queue before it does.
+    // The connect had not begun: on a Unix socket it first waits for room in the queue.
   }
 }
 
@@ -215,7 +218,7 @@ long perform_other(Descriptor& descriptor, Op& op, Deadline deadline) {
     const long result = perform_connect(descriptor, in_flight, op, deadline);
     return result < 0 && descriptor.closed() ? -EBADF : result;
   }
-  // With a deadline it is waited for a connection before one is asked for.
+  // With a deadline, wait for a connection before accepting it.
   const bool wait_first = !deadline.is_none() && op.kind == Op::Kind::accept;
   const long result =
       wait_first ? -EAGAIN : attempt_until(descriptor, in_flight.fd(), op, deadline);
@@ -225,7 +228,7 @@ long perform_other(Descriptor& descriptor, Op& op, Deadline deadline) {
 long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
                    Deadline deadline, long result, bool wait_first) {
   if (result == kNotTried) {
-    // poll() waits for as much as the option says, and the call itself does not.
+    // poll() honours SO_RCVLOWAT, while a call with MSG_DONTWAIT does not.
     wait_first = descriptor.heeds(Descriptor::kLowWater) && !deadline.is_immediate() &&
                  op.kind <= Op::Kind::receive_message && events_of(op, 0) == sys::kIn;
     result = wait_first ? -EAGAIN : attempt(in_flight.fd(), op);
@@ -243,7 +246,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
       const bool would_wait = result == -EAGAIN || (found_nothing_urgent(op, result) &&
                                                     !deadline.is_immediate() && !attempts.waited());
       if (deadline.is_none()) {
-        // What close() causes by shutting down looks like the end of the stream, or an error.
+        // The shutdown by close() looks like the end of the stream, or like an error.
         if (!would_wait || !was_kept_from_waiting(descriptor, op))
           return result <= 0 && descriptor.closed() ? -EBADF : result;
       } else if (!would_wait || (deadline.is_immediate() && !wait_first)) {
@@ -252,7 +255,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
     }
     const long ready = wait_again(descriptor, in_flight, attempts, deadline);
     if (ready == kTimedOut && deadline.is_immediate()) {
-      // What does not listen says so at once; what does has no connection.
+      // A socket that does not listen fails at once; one that does has no connection waiting.
       if (op.kind == Op::Kind::accept && !sys::is_listening(in_flight.fd()))
         return attempt(in_flight.fd(), op);
       return -EAGAIN;

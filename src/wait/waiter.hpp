@@ -1,25 +1,28 @@
 #pragma once
 
-// The contract between a socket and the thing that waits.
+// The contract between a socket and the I/O driver that waits for it.
 //
-// A blocking call describes itself as an Op and hands it to perform() with a deadline. On a plain
-// thread that tries the system call and, where it would block, sleeps in poll(2) and tries again. A
-// scheduler installs a Waiter of its own for the threads that it runs (set_current()); perform()
-// then goes to that instead, which may park a fiber until the descriptor is ready, or submit the
-// operation itself to the kernel.
+// A blocking call describes itself as an Op and passes it to perform() with a deadline. On a plain
+// thread, perform() tries the system call; if it would block, perform() waits in poll(2) and tries
+// again. A scheduler installs its own driver on the threads that it runs (set_current_waiter()).
+// perform() then calls that driver, which may park the fiber until the descriptor is ready, or
+// submit the operation itself to the kernel.
 //
-// What every Waiter promises:
-//  1. The result is a count, 0, or a descriptor (accept) when >= 0; -errno when negative; kTimedOut
-//     when the deadline passed; below kStopped when the interrupt hook has ended the call. errno
-//     itself means nothing across perform().
-//  2. Deadline::none() waits for ever; Deadline::immediate() never waits and gives -EAGAIN
-//     (connect: -EINPROGRESS); any other gives kTimedOut once it has passed, not before.
-//  3. EINTR is not given back: interrupted() is asked, and unless it says otherwise the operation
-//     goes on with the time that is left. An interrupted connect is waited for, not begun again.
-//  4. When the Descriptor closes meanwhile the result is -EBADF, promptly, and the descriptor's
-//     number stays taken until perform() has returned (Descriptor::InFlight).
-//  5. Buffers belong to the caller and are not touched once perform() has returned or thrown.
-//  6. An exception may come out of interrupted() and passes through.
+// Every driver guarantees:
+//  1. A result >= 0 is a count, 0, or a descriptor (accept). A negative result is -errno;
+//     kTimedOut if the deadline has passed; kCancelled if the fiber has been cancelled; below
+//     kStopped if the interrupt hook has ended the call. errno itself means nothing across
+//     perform().
+//  2. Deadline::none() waits without limit. Deadline::immediate() never waits and returns -EAGAIN
+//     (connect: -EINPROGRESS; ready: kTimedOut). Any other deadline returns kTimedOut once it has
+//     passed, not earlier.
+//  3. EINTR is not returned. The driver calls interrupted() and, unless the hook ends the call,
+//     continues with the time that is left. It waits for an interrupted connect, and does not
+//     start it again.
+//  4. If the Descriptor is closed meanwhile, the result is -EBADF, promptly, unless data has moved
+//     already. The number stays taken until perform() has returned (Descriptor::InFlight).
+//  5. Buffers belong to the caller and are not touched after perform() has returned or thrown.
+//  6. interrupted() may throw, and the exception passes through.
 
 #include <cerrno>
 #include <cstddef>
@@ -36,10 +39,10 @@
 namespace plug::detail {
 
 inline constexpr long kTimedOut = -4096;   // below every -errno
-inline constexpr long kCancelled = -4097;  // in a fiber that has been asked to end
-inline constexpr long kStopped = -8192;    // less the errno with which the hook has ended the call
+inline constexpr long kCancelled = -4097;  // in a fiber that has been cancelled
+inline constexpr long kStopped = -8192;    // minus the errno with which the hook has ended the call
 
-/// One operation on a descriptor, with its arguments. The buffers are the caller's.
+/// One operation on a descriptor, with its arguments. The caller owns the buffers.
 struct Op {
   enum class Kind : std::uint8_t {
     receive,          ///< recv(data, size, flags)
@@ -51,11 +54,11 @@ struct Op {
     send_message,     ///< sendmsg(data: a sys::Message, flags)
     send_batch,       ///< sendmmsg(data, size, flags)
     send_file,        ///< sendfile(file, data: the offset, an int64_t, size)
-    send_pipe,        ///< splice(file, size); -EAGAIN also when the pipe is empty
-    accept,           ///< accept4() into address, address_size; with kDontWait in flags the
-                      ///< descriptor is known not to block
+    send_pipe,        ///< splice(file, size); -EAGAIN also if the pipe is empty
+    accept,           ///< accept4() into address, address_size; kDontWait in flags: the descriptor
+                      ///< is known to be non-blocking
     connect,          ///< connect() to address, address_size
-    ready,            ///< nothing but waiting for `flags` (kIn, kOut); gives the ready events
+    ready,            ///< waits for `flags` (kIn, kOut); returns the ready events
   };
 
   Kind kind;
@@ -64,66 +67,66 @@ struct Op {
   std::size_t size = 0;
   void* address = nullptr;
   std::size_t address_size = 0;
-  /// Another descriptor: what send_file and send_pipe read from. `ready` waits for it instead of
-  /// the operation's own, whose close() ends the wait all the same.
+  /// A second descriptor. send_file and send_pipe read from it. `ready` waits for it instead of the
+  /// operation's own descriptor, whose close() still ends the wait.
   int file = -1;
 };
 
-/// What becomes of a wait whose caller is told to end.
+/// The effect of a cancellation on a wait.
 enum class OnCancel : std::uint8_t {
-  tell,   ///< it ends, and the caller has been told
-  keep,   ///< it ends, and the next one does so too
-  ignore  ///< it goes on; the next one ends
+  tell,   ///< the wait ends, and the cancellation is delivered
+  keep,   ///< the wait ends, and the cancellation stays pending for the next one
+  ignore  ///< the wait continues; the next one ends
 };
 
 class Waiter {
  public:
   virtual long perform(Descriptor& descriptor, Op& op, Deadline deadline) = 0;
 
-  /// perform() of a receive or a send.
+  /// Performs a receive or a send.
   virtual long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
                     Deadline deadline) {
     Op op{.kind = kind, .flags = flags, .data = data, .size = size};
     return perform(descriptor, op, deadline);
   }
 
-  /// Whether a receive of up to `size` bytes is better made in the following two steps: so that it
-  /// needs no memory as long as there is nothing to receive.
+  /// Returns true if a receive of up to `size` bytes is better done in two steps, await_data() and
+  /// try_receive(), so that the caller needs no buffer while it waits.
   virtual bool tells_of_data(std::size_t /*size*/) const noexcept { return false; }
-  /// Waits until a receive from a socket may find something: 0, or as perform().
+  /// Waits until a receive from a socket may find data. Returns 0, or an error as perform() does.
   virtual long await_data(Descriptor& /*descriptor*/, Deadline /*deadline*/) { return -ENOSYS; }
-  /// perform() of a receive that does not wait.
+  /// Performs a receive that does not wait.
   virtual long try_receive(Descriptor& /*descriptor*/, void* /*data*/, std::size_t /*size*/) {
     return -ENOSYS;
   }
 
-  /// Waits until one of the entries is ready: the count of those that are (their `revents` say
-  /// how), 0 when the deadline passed, -errno.
+  /// Waits until an entry is ready. Returns the number of ready entries (their `revents` say how),
+  /// 0 if the deadline has passed, or a negative error as perform() does.
   virtual long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
-  /// Tells the fiber that calls from all others that there are; here, where all are one.
+  /// Returns an address that identifies the calling fiber. The default knows a single caller.
   virtual const void* caller() const noexcept { return this; }
 
-  /// What becomes of the caller's waits from now on, at least (Shield): what did before.
+  /// Sets the least OnCancel of the caller's waits (see Shield) and returns the previous one.
   virtual OnCancel exchange_shield(OnCancel /*shield*/) noexcept { return OnCancel::tell; }
 
  protected:
   ~Waiter() = default;
 };
 
-/// The calling thread's waiter; null on a plain thread.
+/// Returns the calling thread's driver, or null on a plain thread.
 PLUG_FOR_FIBER extern constinit thread_local Waiter* thread_waiter;
 inline Waiter* current_waiter() noexcept { return thread_waiter; }
 inline void set_current_waiter(Waiter* waiter) noexcept { thread_waiter = waiter; }
 
 PLUG_FOR_FIBER long wait_any(std::span<sys::PollEntry> entries, Deadline deadline);
 
-/// Tells who calls, a fiber or a plain thread, from all others that there are.
+/// Returns an address that identifies the caller, a fiber or a plain thread.
 inline const void* caller() noexcept {
   return thread_waiter == nullptr ? &thread_waiter : thread_waiter->caller();
 }
 
-/// attempt() of an operation whose kind the compiler knows.
+/// Makes the plain system call of an operation once, its kind being known to the compiler.
 inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {
   switch (kind) {
     case Op::Kind::receive:
@@ -156,27 +159,27 @@ inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {
   return -EINVAL;
 }
 
-/// The plain system call of an operation, once; `fd` is the descriptor's. Not for Kind::ready.
+/// Makes the plain system call of an operation once; `fd` is the descriptor's. Not for Kind::ready.
 inline long attempt(int fd, Op& op) noexcept { return attempt(op.kind, fd, op); }
 
-/// perform() on a plain thread of the operations whose calls take no flags, or that make none.
+/// Performs, on a plain thread, an operation whose system call takes no flags, or `ready`.
 PLUG_FOR_FIBER long perform_other(Descriptor& descriptor, Op& op, Deadline deadline);
 
-/// Instead of a result: there was no attempt, since the descriptor heeds_any().
+/// Stands for the result of an attempt that was not made because the descriptor heeds_any().
 inline constexpr long kNotTried = -16384;
 
-/// What is left of perform() on a plain thread when the first attempt gave `result`, no count above
-/// zero, or kNotTried. `wait_first`: each attempt has to wait until the descriptor is ready.
+/// Completes perform() on a plain thread after the first attempt: `result` is 0, negative, or
+/// kNotTried. `wait_first`: each attempt must wait until the descriptor is ready.
 long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& op,
                    Deadline deadline, long result, bool wait_first = false);
 
-/// Performs an operation with the calling thread's waiter, or as a plain thread.
+/// Performs an operation with the calling thread's driver, or directly on a plain thread.
 ///
-/// Inline as far as the first attempt, so that the system call returns straight into the caller: a
-/// system call that waits makes the processor forget who called whom, and each return after it is
-/// mispredicted.
+/// Inline up to the first attempt, so that the system call returns straight into the caller: a
+/// system call that blocks spoils the processor's return predictions, so every further return after
+/// it is mispredicted.
 [[gnu::always_inline]] inline long perform(Descriptor& descriptor, Op& op, Deadline deadline) {
-  // Read before the atomic operations, so that the compiler knows it beyond them.
+  // Read before the atomic operations: after them the compiler would have to load it again.
   const Op::Kind kind = op.kind;
   if (thread_waiter != nullptr) [[unlikely]]
     return thread_waiter->perform(descriptor, op, deadline);
@@ -193,8 +196,8 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
   return perform_again(descriptor, in_flight, op, deadline, result);
 }
 
-/// perform() of a receive or a send, which describes the operation only when the first attempt does
-/// not do. Not for a descriptor that heeds_any().
+/// Performs a receive or a send. Builds the Op only if the first attempt is not enough. Not for a
+/// descriptor that heeds_any().
 [[gnu::always_inline]] inline long transfer(Descriptor& descriptor, Op::Kind kind, void* data,
                                             std::size_t size, int flags, Deadline deadline) {
   if (thread_waiter != nullptr) [[unlikely]]
@@ -211,14 +214,15 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
   return perform_again(descriptor, in_flight, rest, deadline, result);
 }
 
-/// Asks the interrupt hook: 0 to go on, below kStopped to end the call. May throw.
+/// Asks the interrupt hook. Returns 0 to continue, or a value below kStopped to end the call. May
+/// throw.
 PLUG_FOR_FIBER long interrupted();
 
-/// Keeps the end that the caller is told of from its waits while this lives, for code that must not
-/// lose it, such as a destructor. With OnCancel::keep a wait ends, and so does the next one, in the
-/// end one outside of the shield; what the interrupt hook says is kept in the same way in a fiber.
-/// With OnCancel::ignore it goes on, and the interrupt hook is not asked. Of several the strongest
-/// counts.
+/// Postpones cancellation while it lives, for code that must not lose it, such as a destructor.
+/// With OnCancel::keep a wait still ends, but the cancellation stays pending: each later wait ends
+/// too, until one outside the shield delivers it. In a fiber the answer of the interrupt hook is
+/// kept in the same way. With OnCancel::ignore waits continue, and the interrupt hook is not asked.
+/// If shields are nested, the strongest one counts.
 class Shield {
  public:
   explicit Shield(OnCancel shield) noexcept : before_(exchange(shield)) {

@@ -1,4 +1,4 @@
-// Which engine runs.
+// Chooses the engine.
 
 #include "engine/engine.hpp"
 
@@ -21,7 +21,7 @@ fiber::Engine of_environment() {
       {{"auto", fiber::Engine::auto_},
        {"epoll", fiber::Engine::epoll},
        {"uring", fiber::Engine::uring}}};
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): whoever changes the environment while threads run errs
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): changing the environment while threads run is an error
   const char* const value = std::getenv("PLUG_ENGINE");
   if (value == nullptr || *value == '\0') return fiber::Engine::auto_;
   for (const auto& [name, engine] : kNames)

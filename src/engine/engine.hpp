@@ -1,15 +1,16 @@
 #pragma once
 
-// The contract between a scheduler of fibers and what tells it that something has happened.
+// The contract between a scheduler of fibers and the engine that waits for events.
 //
-// An engine belongs to one scheduler and is used by its thread alone, except for wake(). It parks
-// the fiber that calls perform() or wait_any() and wakes it in turn(). Beyond what Waiter promises
-// (wait/waiter.hpp):
-//  1. Nobody but the calling fiber waits. An operation that can be done at once is.
-//  2. A fiber that is cancelled while it is parked gets kCancelled, once. Nothing of its operation
-//     is under way any more then, and no buffer will be touched.
-//  3. The mode of a descriptor stays as the user has set it.
-//  4. Calls that need not wait let other fibers run now and then.
+// An engine belongs to one scheduler. Only that scheduler's thread uses it, except for wake(). It
+// parks the fiber that calls perform() or wait_any() and wakes it in turn(). In addition to the
+// guarantees of every driver (wait/waiter.hpp):
+//  1. Only the calling fiber waits. An operation that can be done at once is done at once.
+//  2. A fiber that is cancelled while it is parked gets kCancelled, once. By then its operation has
+//     ended, and no buffer will be touched.
+//  3. A descriptor keeps the blocking mode that the user has set; at most a single call changes it
+//     and restores it (Descriptor::Unblocked).
+//  4. A fiber whose calls never wait still lets other fibers run now and then.
 
 #include <plug/fiber.hpp>
 
@@ -22,17 +23,17 @@ namespace plug::detail {
 
 class Scheduler;
 
-/// What is told that something has come.
+/// A callback for the arrival of data.
 class Arrival {
  public:
-  /// In turn(), and so in no fiber.
+  /// Called in turn(), outside of any fiber.
   virtual void arrived() noexcept = 0;
 
  protected:
   ~Arrival() = default;
 };
 
-/// The Waiter of the thread, while it runs the scheduler's fibers.
+/// The driver of a thread while the thread runs the scheduler's fibers.
 class Engine : public Waiter {
  public:
   Engine() = default;
@@ -42,37 +43,38 @@ class Engine : public Waiter {
 
   virtual const char* name() const noexcept = 0;
 
-  /// Whether it can do the following.
+  /// Returns true if the engine supports await_arrival().
   virtual bool tells_of_arrivals() const noexcept { return false; }
-  /// Has `arrival` told once, when there is something to be received on a descriptor of which
-  /// nobody receives, or its end; also when that has come before. The number stays taken until then
-  /// or until the arrival is forgotten, which works when the descriptor has been closed too. 0, or
-  /// -errno.
+  /// Calls arrival.arrived() once, when the descriptor has data to receive or has reached its end,
+  /// also if that happened earlier. No fiber may receive from the descriptor meanwhile. The caller
+  /// keeps `number` until the callback or until forget_arrival(), which also works after the
+  /// descriptor has been closed. Returns 0 or -errno.
   virtual long await_arrival(const Descriptor::InFlight& /*number*/, Arrival& /*arrival*/) {
     return -ENOSYS;
   }
   virtual void forget_arrival(const Descriptor::InFlight& /*number*/) noexcept {}
 
-  /// Waits until something has happened, until the deadline at most, and wakes the fibers that it
-  /// concerns: 0, or -errno; -EINTR when a signal came.
+  /// Waits for events, at most until the deadline, and wakes the fibers that they concern. Returns
+  /// 0 or -errno; -EINTR if a signal came.
   virtual long turn(Deadline deadline) = 0;
 
-  /// Ends turn(), or the next one, from any thread.
+  /// Makes the current turn(), or the next one, return. May be called from any thread.
   virtual void wake() noexcept = 0;
 };
 
-/// The engine that is asked for, or what the environment says; epoll in place of an io_uring that
-/// cannot be had. By the thread whose fibers it is for. Throws OSError when the system has no
-/// descriptors or memory to spare, ValueError when the environment says nothing known.
+/// Makes the engine that is asked for; for `auto`, the one that the environment (PLUG_ENGINE)
+/// names. Makes an epoll engine if io_uring is not available. Must be called on the thread whose
+/// fibers it is for. Throws OSError if the system has no descriptors or memory left, ValueError if
+/// PLUG_ENGINE has an unknown value.
 std::unique_ptr<Engine> make_engine(Scheduler& scheduler, fiber::Engine asked);
 
 std::unique_ptr<Engine> make_epoll_engine(Scheduler& scheduler);
 
-/// What an engine begins with has failed (-errno). Throws OSError.
+/// Throws OSError for a step of an engine's setup that failed with `failed` (-errno).
 [[noreturn]] void throw_engine_error(long failed);
 
-/// Null where the kernel is too old, where it or what confines the process forbids it, and where
-/// plug has been built without it.
+/// Returns null if the kernel is too old, if io_uring is not allowed (by the system, a sandbox, or
+/// the limit on locked memory), or if plug was built without it. Throws OSError on other failures.
 std::unique_ptr<Engine> make_uring_engine(Scheduler& scheduler);
 
 }  // namespace plug::detail

@@ -13,10 +13,10 @@ namespace plug::detail {
 
 namespace {
 
-/// What tells that a stream may have more than before, or has no more.
+/// The events that tell of more data on a stream, or of its end.
 constexpr int kMore = sys::kIn | sys::kReadHangUp | sys::kPriority;
 
-/// An option of a socket at SOL_SOCKET; -1 where it has none.
+/// Returns a socket option at SOL_SOCKET, or -1 if the socket does not have it.
 int integer_option(int fd, SO name) noexcept {
   int value = 0;
   std::size_t size = sizeof value;
@@ -25,9 +25,10 @@ int integer_option(int fd, SO name) noexcept {
   return got < 0 ? -1 : value;
 }
 
-/// Whether it gives EAGAIN on a plain thread too, though the socket has no time-out.
+/// Returns true if the operation gives EAGAIN on a plain thread too, although the socket has no
+/// timeout.
 bool never_waits(const Op& op) noexcept {
-  if (op.kind == Op::Kind::send_pipe) return true;  // whoever asks waits, for one side or the other
+  if (op.kind == Op::Kind::send_pipe) return true;  // the caller waits, for one side or the other
   if (!has_flags(op.kind)) return false;
   const int flags = receives(op.kind) ? sys::kDontWait | kOutOfBand | kErrorQueue : sys::kDontWait;
   return (op.flags & flags) != 0;
@@ -46,8 +47,8 @@ std::size_t size_of(const Op& op) noexcept {
   return size;
 }
 
-/// An operation that goes on until all of it has been done, with a call for each part. In the end
-/// it is as it was, but for what the calls have said beside the data.
+/// Repeats an operation, one call for each part, until all of its data has moved. The destructor
+/// restores the operation, except for what the calls have reported besides the data.
 class Whole {
  public:
   explicit Whole(Op& op) noexcept
@@ -70,7 +71,7 @@ class Whole {
 
   std::size_t left() const noexcept { return left_; }
 
-  /// So much has been done.
+  /// Records that `count` bytes have moved.
   void take(long count) noexcept {
     auto done = static_cast<std::size_t>(count);
     left_ -= std::min(left_, done);
@@ -96,14 +97,14 @@ class Whole {
     }
   }
 
-  /// Whether a receive has got something beside its data, which belongs to that part.
+  /// Returns true if a receive has got control data, which belongs to the part just received.
   bool has_control() const noexcept {
     return receives(op_.kind) && message_ != nullptr && message_->control != nullptr &&
            message_->control_size > 0;
   }
 
-  /// Before the next call: what is sent beside the data has gone with the first part; each receive
-  /// has all of the room for what comes beside it.
+  /// Prepares the next call. A send passes its control data with the first part only; a receive has
+  /// all of its room for control data again.
   void prepare() noexcept {
     op_.address_size = was_.address_size;
     if (message_ == nullptr) return;
@@ -127,7 +128,7 @@ class Whole {
   const Op was_;
   sys::Message message_was_{};
   std::size_t left_;
-  sys::Piece* cut_ = nullptr;  // the piece of which a part is done
+  sys::Piece* cut_ = nullptr;  // the piece that is done in part
   sys::Piece piece_was_{};
 };
 
@@ -148,7 +149,7 @@ long try_once(Descriptor& descriptor, int fd, Op& op) noexcept {
   return attempt(fd, op);
 }
 
-/// For what nothing tells the end of.
+/// Parks until `end`, where no event could end the wait.
 long EngineBase::pause(Descriptor& descriptor, Deadline end, Op::Kind kind) {
   const long waited = park(descriptor, end, kind);
   return waited == kTimedOut ? 0 : waited;
@@ -205,7 +206,8 @@ long EngineBase::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) 
   return result;
 }
 
-/// As the system does it where it may wait itself (socket(7), SO_RCVTIMEO).
+/// Performs an operation within the time that the system would block: SO_RCVTIMEO or SO_SNDTIMEO
+/// (socket(7)).
 long EngineBase::perform_timed_by_system(Descriptor& descriptor, Op& op) {
   struct {
     std::int64_t seconds = 0, microseconds = 0;
@@ -265,14 +267,15 @@ long EngineBase::wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadl
     case Op::Kind::send_pipe:
       return try_until_done(descriptor, fd, op, deadline);
     default:
-      // What an engine knows of a descriptor is what comes next in order.
+      // Engines track only whether the next data in order is ready.
       if (receives(op.kind) && (!takes_next(op) || descriptor.heeds(Descriptor::kLowWater)))
         return try_until_done(descriptor, fd, op, deadline);
       return transfer(descriptor, fd, op, deadline);
   }
 }
 
-/// Without a time-out as much is done as the system does on a plain thread.
+/// Performs an operation without a timeout. Moves as much data as the system does on a plain
+/// thread.
 long EngineBase::block(Descriptor& descriptor, int fd, Op& op) {
   const bool all = !receives(op.kind) || (op.flags & kWaitAll) != 0;
   if (!has_flags(op.kind) || is_batch(op.kind) || !all)
@@ -296,7 +299,8 @@ long EngineBase::move_whole(Descriptor& descriptor, int fd, Op& op, long part) {
       if (part <= 0) return part;
       continue;
     }
-    // What the hook says from here on is for the next call: this one gives what it has moved.
+    // An answer of the hook is kept for the next call from here on: this one returns what has
+    // moved.
     try {
       if (!can_go_on(descriptor, fd, op.kind)) return moved;
       whole.prepare();
@@ -310,7 +314,7 @@ long EngineBase::move_whole(Descriptor& descriptor, int fd, Op& op, long part) {
   }
 }
 
-/// Waits until there is more to be moved. Not when there is an error, which is the next call's.
+/// Waits until more data can move. Returns false on an error, which the next call reports.
 bool EngineBase::can_go_on(Descriptor& descriptor, int fd, Op::Kind kind) {
   const bool reads = receives(kind);
   const long ready =
@@ -320,17 +324,17 @@ bool EngineBase::can_go_on(Descriptor& descriptor, int fd, Op::Kind kind) {
   return (ready & sys::kError) == 0 || (reads && sys::readable_bytes(fd) > 0);
 }
 
-/// Whether a receive of a stream that needs `size` bytes would wait for no more.
+/// Returns true if a receive of `size` bytes from a stream would not wait for more data.
 bool EngineBase::is_enough(int fd, std::size_t size) noexcept {
-  // Behind the end, or urgent data, a receive does not look.
+  // A receive does not read beyond the end or urgent data.
   sys::PollEntry entry{fd, sys::kReadHangUp | sys::kPriority, 0};
   if (poll_now({&entry, 1}) != 0) return true;
   const long there = sys::readable_bytes(fd);
   return there < 0 || static_cast<std::size_t>(there) >= size;
 }
 
-/// Waits as a receive of the system does for SO_RCVLOWAT: with a deadline as poll() has it. 0, or
-/// as park().
+/// Waits for as much data as SO_RCVLOWAT demands: as a blocking receive does, or, with a deadline,
+/// as poll() does. Returns 0, or an error as park() does.
 long EngineBase::await_low_water(Descriptor& descriptor, int fd, const Op& op, Deadline deadline) {
   if (op.kind > Op::Kind::receive_message || events_of(op, 0) != sys::kIn) return 0;
   if (!deadline.is_none())
@@ -340,7 +344,7 @@ long EngineBase::await_low_water(Descriptor& descriptor, int fd, const Op& op, D
   const std::size_t size = std::min(mark, size_of(op));
   Pause pauses;
   for (Attempts attempts(kMore); !is_enough(fd, size);) {
-    // Of less than the mark nothing tells.
+    // No event tells of less data than the low-water mark.
     const long waited = size < mark ? pause(descriptor, pauses.next(deadline), op.kind)
                                     : wait_again(descriptor, fd, attempts, deadline, op.kind);
     if (waited < 0) return waited;
@@ -348,8 +352,8 @@ long EngineBase::await_low_water(Descriptor& descriptor, int fd, const Op& op, D
   return 0;
 }
 
-/// A receive with MSG_WAITALL that leaves what it receives where it is. Of a Unix socket the system
-/// waits for no more than there is.
+/// Performs a receive with MSG_WAITALL and MSG_PEEK. On a Unix socket the system does not wait for
+/// all of the data in this case.
 long EngineBase::peek_whole(Descriptor& descriptor, int fd, Op& op) {
   op.flags &= ~kWaitAll;
   if (is_stream(fd) && integer_option(fd, SO::DOMAIN) != static_cast<int>(AF::UNIX)) {
@@ -367,7 +371,7 @@ long EngineBase::connect(Descriptor& descriptor, int fd, Op& op, Deadline deadli
     const long result = connect_once(descriptor, fd, op, deadline);
     if (result == -EINTR) continue;
     if (result == -EAGAIN) {
-      // The listener of a Unix socket has no room, and nothing tells when it has.
+      // The queue of the listening Unix socket is full, and no event tells when it has room.
       const long waited = pause(descriptor, pauses.next(deadline), op.kind);
       if (waited < 0) return waited;
       if (deadline.remaining() == 0) return kTimedOut;
@@ -376,8 +380,9 @@ long EngineBase::connect(Descriptor& descriptor, int fd, Op& op, Deadline deadli
     if (result != -EINPROGRESS) return result;
     const long ready = wait_ready(descriptor, {fd, true}, sys::kOut, deadline, op.kind);
     if (ready < 0) return ready;
-    // Without a time-out it ends as the system's own connect() does, after which the socket knows
-    // that it is connected; with one as in Python, where the next connect() finds that out.
+    // Without a timeout, call connect() again: as after a blocking call, the socket then knows that
+    // it is connected. With a timeout, read SO_ERROR as Python does and leave the rest to the
+    // user's next connect().
     if (deadline.is_none()) {
       const long ended = try_once(descriptor, fd, op);
       if (ended == -EINTR || ended == -EALREADY || ended == -EINPROGRESS) continue;

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the engines have in common: what an operation means in a fiber, whatever waits for it.
+// The common part of the engines: the semantics of operations in a fiber.
 
 #include <array>
 #include <cerrno>
@@ -15,7 +15,7 @@
 
 namespace plug::detail {
 
-/// What lists say of a fiber that waits in an operation.
+/// Returns the name that lists of fibers show for a fiber that waits in an operation.
 inline const char* name_of(Op::Kind kind) noexcept {
   static constexpr std::array kNames{"recv",   "recvfrom", "recvmsg",    "recv_batch", "send",
                                      "sendto", "sendmsg",  "send_batch", "sendfile",   "sendfile",
@@ -23,27 +23,28 @@ inline const char* name_of(Op::Kind kind) noexcept {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
-/// Whether its call takes MSG_DONTWAIT.
+/// Returns true if the system call takes MSG_DONTWAIT.
 inline bool has_flags(Op::Kind kind) noexcept { return kind <= Op::Kind::send_batch; }
 
 inline bool receives(Op::Kind kind) noexcept { return kind <= Op::Kind::receive_batch; }
 
-/// Whether a receive is of what has come last and lies in order, and takes that.
+/// Returns true for a receive that consumes the next data in order: it neither peeks nor reads
+/// urgent data or the error queue.
 inline bool takes_next(const Op& op) noexcept {
   return receives(op.kind) && (op.flags & (kPeek | kOutOfBand | kErrorQueue)) == 0;
 }
 
-/// Whether it moves many messages, each of them whole.
+/// Returns true if the operation moves several messages, each of them as a whole.
 inline bool is_batch(Op::Kind kind) noexcept {
   return kind == Op::Kind::receive_batch || kind == Op::Kind::send_batch;
 }
 
 bool is_stream(int fd) noexcept;
 
-/// The system call of an operation, once, which does not wait whatever the descriptor's mode is.
+/// Makes the system call of an operation once. Does not block, whatever the descriptor's mode is.
 long try_once(Descriptor& descriptor, int fd, Op& op) noexcept;
 
-/// Has the closing of a descriptor wake a fiber, for as long as this lives.
+/// Wakes a fiber when a descriptor is closed, while this lives.
 class WokenByClosing {
  public:
   WokenByClosing(Descriptor& descriptor, FiberCore& fiber) noexcept
@@ -66,8 +67,8 @@ class WokenByClosing {
   bool listed_;
 };
 
-/// A number to wait for: the descriptor's own, or that of something else, during whose wait the
-/// descriptor may close.
+/// The number to wait for: the descriptor's own, or that of another file. The descriptor may be
+/// closed during either wait.
 struct Number {
   int fd;
   bool own;
@@ -85,27 +86,29 @@ class EngineBase : public Engine {
  protected:
   explicit EngineBase(Scheduler& scheduler) noexcept : scheduler_(scheduler) {}
 
-  // What an engine does its own way. The deadlines are never immediate; results are Waiter's.
+  // The parts that each engine implements. Only wait_for_any() may get an immediate deadline.
+  // Results are those of a driver's perform() and wait_any().
 
   virtual long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) = 0;
 
-  /// Moves some data: a receive or a send that takes MSG_DONTWAIT.
+  /// Performs a receive or a send that takes MSG_DONTWAIT. May move only a part of the data.
   virtual long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) = 0;
   virtual long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) = 0;
-  /// Begins to connect: -EINPROGRESS when the end of that is to be waited for.
+  /// Begins to connect. Returns -EINPROGRESS if the caller has to wait for the end.
   virtual long connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) = 0;
-  /// The ready ones of `events`.
+  /// Waits until some of `events` are ready and returns those.
   virtual long wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
                           Op::Kind kind) = 0;
-  /// The same; or, of an engine that tells_of_changes(), what has happened since the last time.
+  /// Does the same; an engine that tells_of_changes() waits for the next change instead.
   virtual long wait_change(Descriptor& descriptor, int fd, int events, Deadline deadline,
                            Op::Kind kind) {
     return wait_ready(descriptor, {fd, true}, events, deadline, kind);
   }
   virtual bool tells_of_changes() const noexcept { return false; }
 
-  /// Parks until there may be something new. 0; kCancelled, of which the fiber is not told before
-  /// the whole operation ends with it; -EBADF, kTimedOut, or how the interrupt hook ends the call.
+  /// Parks the fiber until something may have happened. Returns 0, kCancelled, -EBADF, kTimedOut,
+  /// or the answer by which the interrupt hook ends the call. The cancellation stays pending until
+  /// the whole operation ends with kCancelled.
   long park(Descriptor& descriptor, Deadline deadline, Op::Kind kind) {
     Scheduler::Woken woken{};
     {
@@ -124,16 +127,17 @@ class EngineBase : public Engine {
     return woken == Scheduler::Woken::by_the_clock ? kTimedOut : 0;
   }
 
-  /// All of a send, or of a receive with MSG_WAITALL, of which `part` has been done. Once some of
-  /// it has been the count is the result, whatever comes next.
+  /// Performs all of a send, or of a receive with MSG_WAITALL, of which `part` bytes are done
+  /// already. Once some data has moved, the result is the count, whatever happens after that.
   long move_whole(Descriptor& descriptor, int fd, Op& op, long part = 0);
 
-  /// Does it by trying, each time when something has happened to the descriptor, until an attempt
-  /// is not in vain; `result` is that of the last.
+  /// Tries the operation again after each change of the descriptor until an attempt succeeds or
+  /// fails with an error other than EAGAIN. `result` is the result of the last attempt.
   long try_until_done(Descriptor& descriptor, int fd, Op& op, Deadline deadline,
                       long result = -EINTR);
 
-  /// After an attempt in vain: waits until it may be made again. Negative when it is not to be.
+  /// Waits, after a failed attempt, until the operation may be tried again. Returns a negative
+  /// error if it must not be.
   long wait_again(Descriptor& descriptor, int fd, Attempts& attempts, Deadline deadline,
                   Op::Kind kind);
 

@@ -1,5 +1,5 @@
-// The engine on epoll(7): every descriptor is registered once, edge-triggered, and calls are tried
-// before they are waited for.
+// The engine on epoll(7). It registers every descriptor once, edge-triggered, and tries each call
+// before it waits.
 
 #include <plug/constants.hpp>
 
@@ -23,49 +23,50 @@ namespace {
 constexpr std::uint32_t bits(short events) noexcept { return static_cast<std::uint16_t>(events); }
 
 constexpr std::uint32_t kEdge = std::uint32_t{1} << 31;
-constexpr std::uint32_t kFailed = bits(sys::kHangUp | sys::kError);  // never asked for
+constexpr std::uint32_t kFailed = bits(sys::kHangUp | sys::kError);  // reported without being
+                                                                     // requested
 constexpr std::uint32_t kEnded = kFailed | bits(sys::kReadHangUp);
 constexpr std::uint32_t kReadable = bits(sys::kIn) | kEnded;
-// After these a read of less than was asked for says nothing of what comes next: the end, an error,
-// or what lies behind urgent data, where each read stops.
+// After one of these events a short read does not mean that nothing is left: the end, an error, or
+// the data after urgent data, where each read stops, may still come.
 constexpr std::uint32_t kStops = kEnded | bits(sys::kPriority);
 constexpr std::uint32_t kWatched =
     bits(sys::kIn | sys::kOut | sys::kPriority | sys::kReadNormal | sys::kReadBand |
          sys::kWriteNormal | sys::kWriteBand | sys::kReadHangUp) |
     kEdge;
 constexpr std::uint64_t kWakeEvent = ~std::uint64_t{0}, kCheckEvent = kWakeEvent - 1;
-/// How long a fiber waits before its number is looked at again.
+/// The time that a fiber waits before the engine checks the fiber's descriptor number.
 constexpr std::int64_t kCheckAfter = 500'000'000;  // nanoseconds
 constexpr std::size_t kEventsOfTurn = 256;
 
-/// What is known of a descriptor number.
+/// The state of a descriptor number.
 ///
-/// A registration lasts as long as the descriptor that it was made for. When that closes, a
-/// duplicate may keep it in the epoll, which then goes on to report what happens there under this
-/// number: each registration has a generation of its own, and events of an older one are dropped.
+/// A registration lasts as long as the descriptor that it was made for. After that has been closed,
+/// a duplicate may keep the file in the epoll, which then still reports events under this number.
+/// Therefore each registration has a generation, and events of an older one are dropped.
 struct Slot {
   std::uint64_t owner = 0;  // the descriptor's identity; 0: a bare number
   std::uint32_t generation = 0;
   bool registered = false;
   bool tcp = false;
-  // What the last event and the last call have left behind.
+  // Known from the last event and the last call.
   bool readable = true;
-  bool stopped = false;  // a read of less than was asked for may have left something behind
+  bool stopped = false;  // a short read may have left data behind
   struct Waiting* waiting = nullptr;
   Arrival* arrival = nullptr;
 };
 
-/// Slots by number, each of which stays where it is. They have memory of their own: among what is
-/// made for a connection, each would keep a page that is free otherwise.
+/// Slots by number; no slot ever moves. They have mappings of their own: between the allocations of
+/// a connection, each slot would keep a page in use that could be freed otherwise.
 class Slots {
  public:
-  /// Null where there has not been one.
+  /// Returns null if there is no slot yet.
   Slot* find(int fd) const noexcept {
     const std::size_t block = static_cast<std::size_t>(fd) / kOfBlock;
     return block < blocks_.size() ? blocks_[block].slot(fd) : nullptr;
   }
 
-  /// Throws std::bad_alloc.
+  /// Makes the slot if there is none. Throws std::bad_alloc.
   Slot& at(int fd) {
     const std::size_t block = static_cast<std::size_t>(fd) / kOfBlock;
     if (block >= blocks_.size()) blocks_.resize(block + 1);
@@ -73,7 +74,7 @@ class Slots {
     return *blocks_[block].slot(fd);
   }
 
-  /// Calls each(number, slot) for all that there have been.
+  /// Calls each(number, slot) for all slots.
   template <class Each>
   void for_each(Each each) {
     int fd = 0;
@@ -116,8 +117,8 @@ class Slots {
   std::vector<Block> blocks_;
 };
 
-/// A fiber that waits for some of `wanted` to happen to a number, from listing on and for as long
-/// as this lives.
+/// A fiber that waits for some of the `wanted` events of a number, from list() until this is
+/// destroyed.
 struct Waiting {
   Waiting() noexcept = default;
   Waiting(const Waiting&) = delete;
@@ -146,8 +147,8 @@ struct Waiting {
   Waiting* previous = nullptr;
 };
 
-/// Of TCP alone a read of less than was asked for leaves nothing behind: on a Unix socket each
-/// stops behind a message that has descriptors beside it.
+/// Returns true for TCP. Only there does a short read mean that nothing is left: on a Unix socket
+/// each read stops after a message that carries descriptors.
 bool is_tcp(int fd) noexcept {
   int protocol = 0;
   std::size_t size = sizeof protocol;
@@ -157,7 +158,7 @@ bool is_tcp(int fd) noexcept {
          protocol == static_cast<int>(IPPROTO::TCP);
 }
 
-/// Whether it has read less than was asked for.
+/// Returns true if the operation has received less than it asked for.
 bool is_short(const Op& op, long result) noexcept {
   const bool moves = op.kind == Op::Kind::receive || op.kind == Op::Kind::receive_batch;
   return moves && result > 0 && static_cast<std::size_t>(result) < op.size;
@@ -167,7 +168,7 @@ class EpollEngine final : public EngineBase {
  public:
   explicit EpollEngine(Scheduler& scheduler) : EngineBase(scheduler), events_(kEventsOfTurn) {}
 
-  /// Takes what it needs of the system: 0, or -errno.
+  /// Makes the descriptors that the engine needs. Returns 0 or -errno.
   long open() noexcept;
 
   const char* name() const noexcept override { return "epoll"; }
@@ -187,7 +188,7 @@ class EpollEngine final : public EngineBase {
   long watch(Slot& slot, int fd, const Descriptor* owner) noexcept;
   void check_soon() noexcept;
   void check_numbers() noexcept;
-  /// Null where the number is not registered for the descriptor.
+  /// Returns null if the number is not registered for the descriptor.
   Slot* slot_of(const Descriptor& descriptor, int fd) const noexcept {
     Slot* const slot = slots_.find(fd);
     const bool its = slot != nullptr && slot->registered && slot->owner == descriptor.identity();
@@ -215,7 +216,7 @@ class EpollEngine final : public EngineBase {
   sys::OwnFd epoll_;
   sys::OwnFd wake_event_;
   sys::OwnFd timer_;
-  bool checks_ = false;  // it is set
+  bool checks_ = false;  // the timer is set
   Slots slots_;
   std::vector<sys::EpollEvent> events_;
 };
@@ -238,9 +239,10 @@ long EpollEngine::open() noexcept {
 
 // --- numbers ---
 
-/// Registers the number, unless it has been for this owner. A bare number may be another file's by
-/// now, which only the system knows: it is asked to tell once more what is ready. -EPERM for what
-/// is always ready.
+/// Registers the number, unless it is registered for this owner already. A bare number may belong
+/// to another file by now, which only the system knows: modifying the registration fails in that
+/// case, and otherwise makes epoll report again what is ready. Returns -EPERM for a file that is
+/// always ready.
 long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor) noexcept {
   const std::uint64_t owner = descriptor == nullptr ? 0 : descriptor->identity();
   const auto data_of = [fd](std::uint32_t generation) {
@@ -262,8 +264,8 @@ long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor) noexce
   return result;
 }
 
-/// A number that a Descriptor has may have become another file's, by dup2(), without a word to
-/// anybody: each wait that lasts has that looked up once.
+/// Schedules a check of the registered numbers. dup2() may silently have replaced the file behind a
+/// Descriptor's number, so the number is checked once in every long wait.
 void EpollEngine::check_soon() noexcept {
   checks_ = true;
   sys::timer_set(timer_.get(), kCheckAfter);
@@ -279,7 +281,7 @@ void EpollEngine::check_numbers() noexcept {
     const std::uint64_t data =
         std::uint64_t{slot.generation} << 32 | static_cast<std::uint32_t>(fd);
     if (!unchecked || sys::epoll_modify(epoll_.get(), fd, kWatched, data) >= 0) return;
-    // Whoever waits for it looks again, and registers what it is now.
+    // The waiting fibers try again and register the new file.
     slot.registered = false;
     for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
       scheduler_.wake(*waiting->fiber);
@@ -289,7 +291,7 @@ void EpollEngine::check_numbers() noexcept {
 long EpollEngine::await_arrival(const Descriptor::InFlight& number, Arrival& arrival) {
   if (number.fd() < 0) return -EBADF;
   Slot& slot = slots_.at(number.fd());
-  // Somebody may have waited here before, whom the edge has been told to: it has to come again.
+  // An earlier waiter may have consumed the edge: registering again makes epoll repeat it.
   slot.registered = false;
   const long watched = watch(slot, number.fd(), &number.descriptor());
   if (watched >= 0) slot.arrival = &arrival;
@@ -307,7 +309,7 @@ long EpollEngine::turn(Deadline deadline) {
   const long count = sys::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
                                      deadline.remaining());
   if (count < 0) return count;
-  // Those that wait are on their fibers' stacks, which have not been touched for long.
+  // The Waiting objects are on stacks that have not been touched for long: prefetch them.
   for (long i = 0; i < count; ++i) {
     const std::uint64_t data = events_[static_cast<std::size_t>(i)].data;
     const Slot* const slot = slots_.find(static_cast<int>(static_cast<std::uint32_t>(data)));
@@ -336,7 +338,7 @@ long EpollEngine::turn(Deadline deadline) {
       waiting->happened = happened;
       scheduler_.wake(*waiting->fiber);
     }
-    // Nobody waits for this bare number any more, nor has to hear of it again.
+    // No fiber waits for this bare number any more, so its events are not needed.
     if (slot.owner == 0 && slot.waiting == nullptr) {
       sys::epoll_remove(epoll_.get(), fd);
       slot.registered = false;
@@ -347,8 +349,8 @@ long EpollEngine::turn(Deadline deadline) {
 
 // --- operations ---
 
-/// Waits for `wanted` to happen to a number that has just been found not ready: what has, or 0 when
-/// it is to be looked at again.
+/// Waits for `wanted` events on a number that was not ready just now. Returns the events, or 0 if
+/// the caller is to try again.
 long EpollEngine::wait_event(Descriptor& descriptor, Number number, std::uint32_t wanted,
                              Deadline deadline, Op::Kind kind) {
   Slot& slot = slots_.at(number.fd);
@@ -357,7 +359,7 @@ long EpollEngine::wait_event(Descriptor& descriptor, Number number, std::uint32_
   return wait_in(slot, descriptor, wanted, deadline, kind);
 }
 
-/// The same of a number that is registered for its descriptor.
+/// Does the same for a number that is registered for its descriptor.
 long EpollEngine::wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted,
                           Deadline deadline, Op::Kind kind) {
   if (!checks_) [[unlikely]]
@@ -387,13 +389,14 @@ long EpollEngine::wait_change(Descriptor& descriptor, int fd, int events, Deadli
                     kind);
 }
 
-/// What a receive says of what it has left behind.
+/// Records whether a receive has left data behind.
 void EpollEngine::note(Slot& slot, Op::Kind kind, long result, bool is_short) noexcept {
   if (result == -EAGAIN || (is_short && !slot.stopped && (slot.tcp || is_batch(kind))))
     slot.readable = false;
 }
 
-/// `try_it` is the system call, `is_short` whether its result is less than was asked for.
+/// Receives once there is data. `try_it` makes the system call; `is_short` returns true if a result
+/// is less than was asked for.
 template <class Try, class IsShort>
 long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind,
                           Try try_it, IsShort is_short) {
@@ -404,7 +407,7 @@ long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op:
       if (slot != nullptr) note(*slot, kind, result, is_short(result));
       if (result == -EINTR) continue;
       if (result != -EAGAIN) return result;
-      // What is said to have happened may be nothing for this call, again and again.
+      // The events may not concern this call, again and again.
       if (has_waited && deadline.remaining() == 0) return kTimedOut;
     }
     const long waited = slot != nullptr
@@ -452,7 +455,7 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
   return try_until_done(descriptor, fd, op, deadline);
 }
 
-/// What is made most, without all that others need.
+/// The fast path for a plain receive or send.
 long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
                        int flags, Deadline deadline) {
   if (flags != 0 || deadline.is_immediate() || descriptor.heeds_any() || faults != nullptr)
@@ -508,7 +511,7 @@ long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
       if (fd < 0) continue;
       Slot& slot = slots_.at(fd);
       const long watched = watch(slot, fd, nullptr);
-      // A regular file: nothing ever happens to it that has not happened yet.
+      // A regular file, whose readiness never changes.
       if (watched == -EPERM) continue;
       if (watched < 0) return watched;
       waiting[i].list(slot, fiber, bits(entries[i].events) | kFailed);

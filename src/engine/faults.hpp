@@ -1,7 +1,7 @@
 #pragma once
 
-// Where tests have operations of fibers fail: nothing outside of the process can, once a kernel
-// interface completes operations without a system call for each.
+// Fault injection for tests of fibers. Nothing outside the process can make an operation fail if
+// the kernel (io_uring) completes it without a system call of the process.
 
 #include <algorithm>
 #include <cstddef>
@@ -12,48 +12,50 @@
 
 namespace plug::detail {
 
-/// What happens to one operation.
+/// The fault to inject into one operation.
 struct Fault {
   enum class Kind : std::uint8_t {
     none,
-    result,   ///< it is not begun, and ends with `value`
-    at_most,  ///< it moves `value` bytes at most
-    late,     ///< its end is not seen before it has been asked to end early (io_uring only)
+    result,   ///< the operation is not started and returns `value`
+    at_most,  ///< the operation moves at most `value` bytes
+    late,     ///< the completion stays hidden until the engine cancels the operation (io_uring
+              ///< only)
   };
   Kind kind = Kind::none;
   long value = 0;
 };
 
-/// Asked by an engine, on its thread, before each operation that it is about to try or to submit.
+/// The source of faults. An engine asks it, on its thread, before each operation that it is about
+/// to try or to submit.
 class Faults {
  public:
   virtual Fault next(Op::Kind kind) noexcept = 0;
-  /// Before each wait for events: 0, or -errno, with which it ends instead.
+  /// Called before each wait for events. Returns 0, or the -errno with which the wait ends instead.
   virtual long turn() noexcept { return 0; }
 
   // --- io_uring only ---
 
-  /// How many entries a ring that is opened has; 0: as many as ever.
+  /// The number of entries of a new ring; 0: the default.
   virtual unsigned submissions() const noexcept { return 0; }
   virtual unsigned completions() const noexcept { return 0; }
-  /// What a submission has given, when there was no room for more of them: may be said to be
-  /// another.
+  /// Called with the result of a submission that was made because the ring was full. Returns the
+  /// result that the engine is to see.
   virtual long submitted(long result) noexcept { return result; }
-  /// Completions have come for which there was no room.
+  /// Called when the ring has had no room for some completions.
   virtual void overflowed() noexcept {}
 
  protected:
   ~Faults() = default;
 };
 
-/// Null but in tests, which set it while no fibers run.
+/// Null except in tests, which set it while no fibers run.
 inline constinit Faults* faults = nullptr;
 
 inline Fault next_fault(Op::Kind kind) noexcept {
   return faults == nullptr ? Fault{} : faults->next(kind);
 }
 
-/// Which of the entries are ready now, as sys::poll() says it.
+/// Polls the entries without waiting. Returns as sys::poll() does.
 inline long poll_now(std::span<sys::PollEntry> entries) noexcept {
   const Fault fault = next_fault(Op::Kind::ready);
   if (fault.kind == Fault::Kind::result) [[unlikely]]
@@ -61,7 +63,7 @@ inline long poll_now(std::span<sys::PollEntry> entries) noexcept {
   return sys::poll(entries.data(), entries.size(), 0);
 }
 
-/// Has an operation move so much at most, for as long as this lives.
+/// Limits the size of an operation as the fault demands, while this lives.
 class AtMost {
  public:
   AtMost(Op& op, const Fault& fault) noexcept : op_(op), size_(op.size) {

@@ -1,9 +1,10 @@
-// The engine on io_uring(7): operations themselves are handed to the kernel, all of a turn in one
-// system call, which also brings the ends of earlier ones.
+// The engine on io_uring(7). It submits the operations themselves to the kernel, all of a turn in
+// one system call, which also returns the completions of earlier ones.
 //
-// An operation and its buffers are the kernel's from its submission until its completion. A fiber
-// that has to leave earlier (time-out, cancelling, closing) asks the kernel to end the operation
-// and waits for that: what has been done in spite of it is the result.
+// The kernel owns an operation and its buffers from submission until completion. A fiber that has
+// to stop waiting earlier (timeout, cancellation, close) asks the kernel to cancel the operation
+// and waits for the completion. If the operation has done something nevertheless, that is the
+// result.
 
 #include "engine/engine_base.hpp"
 
@@ -25,38 +26,39 @@ namespace plug::detail {
 
 namespace {
 
-constexpr unsigned kSubmissions = 512, kCompletions = 4096;  // what does not fit goes in portions
-constexpr std::uint64_t kWakeEvent = 1;  // user data; a Completion is aligned, so never this
+constexpr unsigned kSubmissions = 512, kCompletions = 4096;  // more is submitted in portions
+constexpr std::uint64_t kWakeEvent = 1;  // user data; no Completion has this address, being aligned
 constexpr std::int64_t kSecond = 1'000'000'000, kLongest = 1'000'000 * kSecond;
-/// A kernel that is asked to end an operation just as it changes hands may miss it.
+/// The kernel may miss a cancel request while an operation moves between its queues. The request is
+/// repeated after this time, in nanoseconds.
 constexpr std::int64_t kAskAgain = 10'000'000;
-/// What the memory of a message's call takes at most; the system cuts larger ones down to it too.
+/// The most bytes that one recv or send moves. The system truncates larger calls to this, too.
 constexpr std::size_t kMostBytes = 0x7ffff000;
-/// What a fiber may keep from others while it waits for something to be received into it: a call of
-/// the system more for each receive costs less than memory for all that wait.
+/// The largest buffer that a fiber may hold while it waits for data. For larger ones, a second
+/// system call per receive costs less than memory for every waiting fiber.
 constexpr std::size_t kMostLent = 4096;
-/// In io_uring's own list of operations of the same user data the kernel looks for each from the
-/// start: many that are waited for together have one for each so many.
+/// The kernel lists operations with the same user data together and searches that list from its
+/// start. So a wait for many descriptors uses another tag for every group of this size.
 constexpr std::size_t kTogether = 64;
-constexpr unsigned kTagShift = 48;  // of a pointer's bits the upper 16 are spare
+constexpr unsigned kTagShift = 48;  // the upper 16 bits of a pointer are free
 
-/// What to ask of a poll for these events: of one for urgent data alone the kernel drops all that
-/// would wake it.
+/// Returns the events to poll for. In a poll for urgent data alone the kernel ignores every wakeup,
+/// so POLLRDBAND is added.
 unsigned polled(short events) noexcept {
   const bool urgent = (events & sys::kPriority) != 0;
   return static_cast<std::uint16_t>(urgent ? events | sys::kReadBand : events);
 }
 
-/// A fiber that waits for operations to end, and what has come of them. On its stack.
+/// A fiber that waits for operations to complete, and their outcome. Lives on the fiber's stack.
 struct alignas(8) Completion {
   FiberCore& fiber;
-  bool several = false;  // the first that ends is enough
+  bool several = false;  // waits for the first of several operations
   std::size_t count = 1;
-  std::size_t pending = 0;  // of them, which have not ended
-  bool enough = false;      // one has
-  long result = 0;          // of several: an error of one
+  std::size_t pending = 0;  // operations that have not completed
+  bool enough = false;      // one operation has completed
+  long result = 0;          // of several: the error of one
   Fault fault{};
-  bool withheld = false;  // it has ended, which is not to be seen yet
+  bool withheld = false;  // completed, but hidden from the fiber for now
 };
 
 std::uint64_t user_data(const Completion& completion, std::size_t tag = 0) noexcept {
@@ -69,7 +71,7 @@ void tell_begun(int fd, const Op& op) noexcept {
   if (has_flags(op.kind) && !receives(op.kind)) sys::tell_sending(fd);
 }
 
-/// That it has.
+/// Tells sanitizers that the kernel has performed an operation.
 void tell_ended(int fd, const Op& op, long result) noexcept {
   if (!has_flags(op.kind) || result < 0) return;
   if (receives(op.kind)) sys::tell_received(fd);
@@ -86,7 +88,7 @@ void tell_ended(int fd, const Op& op, long result) noexcept {
   }
 }
 
-/// The kernel's rings.
+/// The rings that are shared with the kernel.
 class Ring {
  public:
   Ring() noexcept = default;
@@ -98,7 +100,7 @@ class Ring {
     ::io_uring_queue_exit(&ring_);
   }
 
-  /// 0, or -errno.
+  /// Returns 0 or -errno.
   long open() noexcept {
     ::io_uring_params parameters{};
     parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -117,9 +119,9 @@ class Ring {
 
   ::io_uring* get() noexcept { return &ring_; }
 
-  /// Whether the kernel has something to say that it will say when it is entered.
+  /// Returns true if the kernel holds completions that it only posts when it is entered.
   bool has_more() const noexcept { return has(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW); }
-  /// Whether that has been since there was no room for it.
+  /// Returns true if it holds some because the ring had no room for them.
   bool has_overflowed() const noexcept { return has(IORING_SQ_CQ_OVERFLOW); }
 
  private:
@@ -127,7 +129,7 @@ class Ring {
     return (IO_URING_READ_ONCE(*ring_.sq.kflags) & flags) != 0;
   }
 
-  // The kernel gives a ring the memory that another one has had.
+  // Orders rings for the thread sanitizer: a new ring may get the memory of an earlier one.
   static inline char memory_;
 
   ::io_uring ring_{};
@@ -138,7 +140,7 @@ class UringEngine final : public EngineBase {
  public:
   explicit UringEngine(Scheduler& scheduler) : EngineBase(scheduler) {}
 
-  /// Takes what it needs of the system: 0, or -errno.
+  /// Makes the descriptors that the engine needs. Returns 0 or -errno.
   long open() noexcept;
 
   const char* name() const noexcept override { return "uring"; }
@@ -173,7 +175,7 @@ class UringEngine final : public EngineBase {
 
   Ring ring_;
   sys::OwnFd wake_event_;
-  bool listening_ = false;     // for wake()
+  bool listening_ = false;     // the poll for wake() is submitted
   bool reaped_early_ = false;  // completions have been taken since the last turn
 };
 
@@ -182,18 +184,18 @@ long UringEngine::open() noexcept {
   if (event < 0) return event;
   wake_event_ = sys::OwnFd(static_cast<int>(event));
   if (const long opened = ring_.open(); opened < 0) return opened;
-  // What confines a process may let it have a ring, and not let it use that.
+  // A sandbox may allow a process to make a ring and still forbid its use.
   listen_for_wake();
   return std::min(0, ::io_uring_submit(ring_.get()));
 }
 
 // --- rings ---
 
-/// Room for one submission.
+/// Returns a free submission entry.
 io_uring_sqe& UringEngine::entry() noexcept {
   io_uring_sqe* entry = ::io_uring_get_sqe(ring_.get());
   while (entry == nullptr) {
-    // When the kernel takes none it wants its completions to be taken first.
+    // If the kernel accepts no submission, it wants its completions to be taken first.
     long submitted = ::io_uring_submit(ring_.get());
     if (faults != nullptr) [[unlikely]]
       submitted = faults->submitted(submitted);
@@ -214,7 +216,7 @@ void UringEngine::listen_for_wake() noexcept {
 }
 
 void UringEngine::take(const io_uring_cqe& end) noexcept {
-  if (end.user_data == 0) return;  // of a request to end another
+  if (end.user_data == 0) return;  // the completion of a cancel request
   if (end.user_data == kWakeEvent) {
     sys::eventfd_drain(wake_event_);
     listening_ = false;
@@ -232,7 +234,7 @@ void UringEngine::take(const io_uring_cqe& end) noexcept {
     return;
   }
   --completion.pending;
-  // A file in which nothing can happen that has not happened yet gives EINVAL.
+  // EINVAL: a file that cannot be polled, because its readiness never changes.
   const bool counts = !completion.several || (result != -EINVAL && result != -ECANCELED);
   if (counts) completion.enough = true;
   if (!completion.several || (counts && result < 0)) completion.result = result;
@@ -254,7 +256,7 @@ long UringEngine::enter(Deadline deadline) noexcept {
   const bool wait = !deadline.is_immediate() && ::io_uring_cq_ready(ring_.get()) == 0;
   int entered = 0;
   if (wait) {
-    // The kernel adds its clock to that, and does not look whether there is room.
+    // The kernel adds the current time to this value without an overflow check.
     const std::int64_t left =
         deadline.is_none() ? kLongest : std::min(deadline.remaining(), kLongest);
     __kernel_timespec limit{left / kSecond, left % kSecond};
@@ -264,10 +266,10 @@ long UringEngine::enter(Deadline deadline) noexcept {
     if (::io_uring_sq_ready(ring_.get()) == 0 && !ring_.has_more()) return 0;
     entered = ::io_uring_submit_and_get_events(ring_.get());
   }
-  // Out of time; or out of room, which is there again once completions have been taken.
+  // Timed out; or no room, which there is again once completions have been taken.
   if (entered == -ETIME || entered == -EBUSY || entered == -EAGAIN || entered == -ENOMEM) return 0;
   if (entered < 0) return entered;
-  // A signal is not told of when something was submitted by the same call.
+  // If the same call has submitted something it does not report a signal: it returns early.
   const bool early = wait && ::io_uring_cq_ready(ring_.get()) == 0 &&
                      ::io_uring_sq_ready(ring_.get()) == 0 && deadline.remaining() != 0;
   return early ? -EINTR : 0;
@@ -279,7 +281,7 @@ long UringEngine::turn(Deadline deadline) {
     if (const long fault = faults->turn(); fault < 0) return fault;
   }
   if (!listening_) listen_for_wake();
-  // What came then is to be looked at first: nobody tells of it once more.
+  // The completions taken early may include the wake event, which is not repeated: do not sleep.
   const long entered =
       enter(std::exchange(reaped_early_, false) ? Deadline::immediate() : deadline);
   reap();
@@ -307,8 +309,8 @@ void UringEngine::ask_to_end(Completion& completion) noexcept {
   }
 }
 
-/// Returns when no operation is under way any more: 0, or why they have been asked to end early:
-/// kTimedOut, kCancelled, -EBADF (closing), -EINTR (a signal).
+/// Blocks until no operation is in progress any more. Returns 0, or the reason for cancelling them:
+/// kTimedOut, kCancelled, -EBADF (closed), -EINTR (a signal).
 long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, Deadline deadline,
                                const char* where) noexcept {
   std::optional<WokenByClosing> closing;
@@ -340,7 +342,7 @@ long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, D
   return reason;
 }
 
-/// Has the kernel perform an operation. -EINTR: to be submitted again.
+/// Submits an operation and waits for it. Returns -EINTR if it must be submitted again.
 template <class Prepare>
 long UringEngine::submit(Descriptor& descriptor, int fd, Op& op, Deadline deadline,
                          const char* where, Prepare prepare) {
@@ -358,11 +360,12 @@ long UringEngine::submit(Descriptor& descriptor, int fd, Op& op, Deadline deadli
 
   const long result = completion.result;
   const bool closed = descriptor.closed();
-  // What has come of it in spite of all is the result; the next call that waits is told of the
-  // cancelling. What closing causes looks like the end of the stream, or an error.
+  // If the operation has done something nevertheless, that is the result, and the next wait
+  // delivers the cancellation. The shutdown by close() looks like the end of the stream, or like an
+  // error.
   const bool ended = result != -ECANCELED && result != -EINTR;
   bool done = result > 0 || (result == 0 && (op.kind == Op::Kind::accept || !closed));
-  // That something is ready is nothing to be lost, and may be so for ever where no call succeeds.
+  // Dropping readiness loses nothing, and a descriptor may stay ready while no call succeeds.
   if (op.kind == Op::Kind::ready && (closed || reason != 0)) done = false;
   if (done || (ended && !closed && result < 0)) return result;
   if (reason == kCancelled) return kCancelled;
@@ -376,12 +379,12 @@ long UringEngine::submit(Descriptor& descriptor, int fd, Op& op, Deadline deadli
 }
 
 long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
-  // Nobody waits but the fiber, and for no more than there is.
+  // The kernel is to wait, for any amount of data.
   op.flags &= ~(sys::kDontWait | MSG_WAITALL);
   const bool reads = receives(op.kind);
-  // io_uring has no such operation.
+  // io_uring has neither recvmmsg() nor sendmmsg().
   if (is_batch(op.kind)) return try_until_done(descriptor, fd, op, deadline);
-  // Where a Unix receiver has no room the kernel tries again with what it has read from already,
+  // If a Unix receiver has no room, the kernel retries with buffers that it has consumed already,
   // and sends an empty datagram.
   if (op.kind == Op::Kind::send_to || (op.kind == Op::Kind::send_message && !is_stream(fd)))
     return try_until_done(descriptor, fd, op, deadline);
@@ -411,13 +414,13 @@ long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
         });
     if (result == -EINTR) continue;
     if (result == -EAGAIN) {
-      // In non-blocking mode some kernels do not wait.
+      // Some kernels do not wait if the descriptor is in non-blocking mode.
       if (!attempts) attempts.emplace(reads ? sys::kIn : sys::kOut);
       const long waited = wait_again(descriptor, fd, *attempts, deadline, op.kind);
       if (waited < 0) return waited;
       continue;
     }
-    // The kernel adds the flag by itself here.
+    // The kernel adds MSG_NOSIGNAL by itself here, and the socket refuses it.
     if ((result == -EINVAL || result == -EOPNOTSUPP) && !reads && sys::refuses_nosignal(fd))
       return try_until_done(descriptor, fd, op, deadline);
     if (op.kind == Op::Kind::receive_from && result >= 0) op.address_size = around.address_size;
@@ -445,8 +448,8 @@ long UringEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadli
   }
 }
 
-/// With a time-out the socket is to be left as the system's own call leaves it; to a Unix socket a
-/// connection is made at once, or there is no room for it.
+/// Begins to connect. Uses the plain system call if there is a timeout, so that the socket is left
+/// as that call leaves it, and for a Unix socket, which connects at once or has no room.
 long UringEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
   const auto* const address = static_cast<const sockaddr*>(op.address);
   if (!deadline.is_none() || op.address_size < sizeof address->sa_family ||
@@ -456,7 +459,7 @@ long UringEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline 
       submit(descriptor, fd, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
         ::io_uring_prep_connect(&submission, fd, address, static_cast<socklen_t>(op.address_size));
       });
-  // In either case it has begun.
+  // In both cases the connect has begun.
   return result == -EINTR || result == -EAGAIN ? -EINPROGRESS : result;
 }
 
@@ -471,7 +474,7 @@ long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
     if (result == -EBADF && !number.own && !descriptor.closed()) return sys::kNotOpen;
     if (result == -EINTR) continue;
     if (result < 0 || (events & sys::kPriority) == 0) return result;
-    // Whatever arrives may have ended it.
+    // Data of any kind may have ended the poll.
     sys::PollEntry entry{number.fd, static_cast<short>(events), 0};
     if (const long ready = poll_now({&entry, 1}); ready != 0 && ready != -EINTR)
       return ready < 0 ? ready : entry.revents;
@@ -526,7 +529,7 @@ long UringEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
 std::unique_ptr<Engine> make_uring_engine(Scheduler& scheduler) {
   auto engine = std::make_unique<UringEngine>(scheduler);
   const long opened = engine->open();
-  // ENOMEM: of memory that is locked, as a ring's is, most users may have few rings' worth.
+  // ENOMEM: a ring needs locked memory, of which most users may have only a few rings' worth.
   if (opened == -ENOSYS || opened == -EPERM || opened == -EACCES || opened == -EINVAL ||
       opened == -ENOMEM)
     return nullptr;

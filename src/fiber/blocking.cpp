@@ -1,4 +1,5 @@
-// What no readiness of a descriptor describes: calls that block, and the end of child processes.
+// Waits that no readiness of a descriptor describes: blocking calls, and the end of a child
+// process.
 
 #include <plug/fiber.hpp>
 
@@ -77,7 +78,7 @@ int wait_process(int pid, const Timeout& timeout, std::error_code& error) {
       made = sys::pidfd(pid);
       process = sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
     }
-    // Without that, or a descriptor to spare, it has to be looked at now and then.
+    // Without a pidfd, check now and then.
     std::array entries{sys::PollEntry{process.get(), sys::kIn, 0}};
     const long ready = made < 0
                            ? detail::wait_any({}, std::min(deadline, Deadline::after(kLookAgain)))

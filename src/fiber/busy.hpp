@@ -1,6 +1,6 @@
 #pragma once
 
-// Telling of fibers that hold up the others.
+// Reports fibers that hold up the others.
 
 #include <chrono>
 #include <condition_variable>
@@ -14,12 +14,13 @@ namespace plug::detail {
 
 class FiberCore;
 
-/// Looks, from a thread of its own, whether one fiber of a scheduler runs for long.
+/// Checks on a monitor thread whether one fiber of a scheduler runs for too long.
 class BusyWatch {
  public:
   using Report = std::function<void(std::string_view name, std::chrono::nanoseconds time)>;
 
-  /// Without a report it prints a line on standard error. Throws OSError when there is no thread.
+  /// Without a report function, prints a line to standard error. Throws OSError if no thread can be
+  /// started.
   BusyWatch(std::chrono::nanoseconds limit, Report report);
   BusyWatch(const BusyWatch&) = delete;
   BusyWatch& operator=(const BusyWatch&) = delete;
@@ -43,7 +44,7 @@ class BusyWatch {
   std::mutex mutex_;
   std::condition_variable changed_;
   const FiberCore* running_ = nullptr;
-  std::uint64_t turn_ = 0;  // counts the times that a fiber began to run
+  std::uint64_t turn_ = 0;  // counts how often a fiber has begun to run
   bool over_ = false;
   std::thread thread_;
 };

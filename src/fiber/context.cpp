@@ -34,7 +34,7 @@ PLUG_UNSANITIZED void Context::announce_and_change_to(Context& other, bool for_e
   swap_exceptions(*reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals()), other);
   Switch both{other, *this};
   const Announced& to = *other.announced_;
-  // What the address sanitizer keeps for the stack that is left.
+  // The address sanitizer's data for the stack that is left.
   void* fake_stack = nullptr;
   if (__sanitizer_start_switch_fiber != nullptr)
     __sanitizer_start_switch_fiber(for_ever ? nullptr : &fake_stack, to.bottom, to.size);
@@ -47,7 +47,7 @@ PLUG_UNSANITIZED void Context::announce_and_change_to(Context& other, bool for_e
 
 PLUG_UNSANITIZED void Context::announce_arrival(void* fake_stack, Context& from) noexcept {
   if (__sanitizer_finish_switch_fiber == nullptr) return;
-  // Says where the stack is that has been left: the only way to know a thread's own.
+  // Tells where the stack that was left lies, which is not known otherwise for a thread's own.
   const void* bottom = nullptr;
   std::size_t size = 0;
   __sanitizer_finish_switch_fiber(fake_stack, &bottom, &size);

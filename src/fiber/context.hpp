@@ -1,6 +1,6 @@
 #pragma once
 
-// Where a stack of calls stands, and switching from one to another.
+// The execution context of a call stack, and the switch from one to another.
 
 #include <cxxabi.h>
 
@@ -12,19 +12,19 @@
 
 #include "sys/sanitizers.hpp"
 
-// Switches are announced to the sanitizer that the program was built with, if any: the library may
-// have been built without it. While a switch is under way the address sanitizer knows of neither
-// stack: what these functions have in variables must not be on one of its own.
+// Switches are announced to the sanitizer that the program was built with, if any; the library may
+// have been built without it. During a switch the address sanitizer knows neither stack, so the
+// variables of these functions must not lie on its fake stack.
 #define PLUG_UNSANITIZED __attribute__((no_sanitize("address")))
 
 namespace plug::detail {
 
-/// A stack of calls that can be left in the middle and gone on with later, by the thread that has
-/// left it and no other. Exceptions belong to their stack: one may be thrown, or be under way, on
-/// each side of a switch.
+/// A call stack that can be suspended and resumed later, only by the thread that suspended it.
+/// Exceptions belong to their stack: on each side of a switch one may be in flight or being
+/// handled.
 class Context {
  public:
-  /// What sanitizers know of a stack.
+  /// The sanitizers' view of a stack.
   struct Announced {
     const void* bottom = nullptr;
     std::size_t size = 0;
@@ -32,50 +32,50 @@ class Context {
   };
 
   Context() noexcept = default;
-  /// The calling thread's own, once it is switched from.
+  /// The context of the calling thread's own stack, once the thread switches away from it.
   explicit Context(Announced& of_thread) noexcept;
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
-  /// Becomes one that begins with main() on the memory below `top`, when it is first switched to.
-  /// main() must not return; it ends by leave_for().
+  /// Prepares a new stack below `top`, on which main() starts at the first switch. main() must not
+  /// return; it ends with leave_for().
   template <void (*main)()>
   void prepare(void* top, std::size_t size) noexcept {
     prepare_at(top, size, &enter<main>);
   }
 
-  /// Goes on in `other`; returns when something switches to this.
+  /// Resumes `other`. Returns when something switches back to this context.
   void switch_to(Context& other) noexcept {
     if (announces_) [[unlikely]]
       return announce_and_change_to(other, false);
     change_to(other);
   }
 
-  /// Where on its stack it stands, while it is not running.
+  /// Returns the stack pointer of a suspended context.
   const void* place() const noexcept { return place_; }
 
-  /// Goes on in `other`, for ever.
+  /// Resumes `other` and never returns.
   [[noreturn]] void leave_for(Context& other) noexcept;
 
-  /// It has left for ever: its stack is about to be given to another.
+  /// Must be called after leave_for(), before the stack is used again.
   void let_go_of_stack() noexcept {
     if (announces_) [[unlikely]]
       forget_announced();
   }
 
  private:
-  /// What the runtime keeps of exceptions for a thread; the ABI says what is in it.
+  /// The C++ runtime's exception state of a thread, as the ABI defines it.
   struct ExceptionGlobals {
     void* caught;
     unsigned int uncaught;
   };
-  /// What a switch carries over.
+  /// The data that a switch passes along.
   struct Switch {
     Context& to;
     Context& from;
   };
 
-  /// The first thing on a new stack.
+  /// The first function on a new stack.
   template <void (*main)()>
   PLUG_UNSANITIZED static void enter(boost::context::detail::transfer_t transfer) noexcept {
     const Switch& both = *static_cast<Switch*>(transfer.data);
@@ -97,21 +97,21 @@ class Context {
   static void announce_arrival(void* fake_stack, Context& from) noexcept;
   void forget_announced() noexcept;
 
-  // First what each switch uses.
-  void* place_ = nullptr;  // where it stands, while it is not running
+  // The members that every switch uses come first.
+  void* place_ = nullptr;  // the stack pointer while suspended
 
-  // The runtime's: what has been caught and not yet handled, and how much is under way.
+  // The runtime's exception state: the exceptions being handled, and the number in flight.
   void* caught_ = nullptr;
   union {
     void* globals_ = nullptr;  // the thread's
-    Announced* announced_;     // on top of its stack; where switches are announced
+    Announced* announced_;     // on top of the stack, if switches are announced
   };
   unsigned int uncaught_ = 0;
-  // The same for all of a process.
+  // The same in the whole process.
   const bool announces_ = sys::hears_of_switches();
 };
 
-// Inline, since each return after a switch goes where the processor does not expect it to.
+// Inline, because the processor mispredicts every return after a switch.
 inline void Context::change_to(Context& other) noexcept {
   namespace bc = boost::context::detail;
   if (globals_ == nullptr) globals_ = abi::__cxa_get_globals();

@@ -1,4 +1,4 @@
-// Fibers in a thread for each core.
+// Runs fibers in one thread per core.
 
 #include <plug/error.hpp>
 #include <plug/fiber_cores.hpp>
@@ -20,7 +20,7 @@ namespace detail {
 
 namespace {
 
-/// The threads of one run_on(), and how it ends.
+/// The threads of one run_on(), and its outcome.
 class Cores {
  public:
   Cores(std::size_t count, const CoreMain& main, const fiber::RunOptions& options)
@@ -62,7 +62,7 @@ class Cores {
     try {
       const std::shared_ptr<Scheduler> scheduler = make_scheduler(options_);
       const auto main = std::make_shared<Main>(*this, core);
-      // Nothing begins before all are there.
+      // No fiber begins before all schedulers exist.
       if (!arrive(core, scheduler)) return;
       const std::shared_ptr<FiberCore> fiber = start_main(*scheduler, main);
       {
@@ -104,13 +104,13 @@ class Cores {
     try {
       std::rethrow_exception(thrown);
     } catch (const CancelledError&) {
-      // It has ended as it was asked to.
+      // The fiber has been cancelled.
     } catch (...) {
       report_exception("Exception in fiber::run_on");
     }
   }
 
-  /// Those that begin later end by themselves.
+  /// Cancels the main fibers. Those that begin later end by themselves.
   void end_all() noexcept {
     for (std::size_t core = 0; core < mains_.size(); ++core) {
       std::shared_ptr<FiberCore> main;
@@ -118,7 +118,7 @@ class Cores {
         const std::lock_guard lock(mutex_);
         main = mains_[core];
       }
-      // What is called when a stop is requested may do anything.
+      // The callbacks of the stop token may do anything, so no lock is held.
       if (main) main->owner->cancel(*main);
     }
   }

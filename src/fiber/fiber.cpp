@@ -31,12 +31,12 @@ struct FiberOutcome::Impl final : FiberMain {
   SleeperList waiting;
   bool done = false;
   std::exception_ptr thrown;
-  bool asked = false;  // somebody has been told what was thrown
+  bool asked = false;  // the exception has been rethrown to somebody
   FiberGroup* group = nullptr;
-  FiberGroup::Place place;  // among the group's
+  FiberGroup::Place place;  // in the group
 
   bool is_of_parent() const noexcept { return fiber->owner->is_of_parent(); }
-  /// Holds the mutex, unless the thread that may hold it is the parent process's.
+  /// Locks the mutex, unless a thread of the parent process may hold it.
   std::unique_lock<std::mutex> lock() {
     return is_of_parent() ? std::unique_lock<std::mutex>() : std::unique_lock(mutex);
   }
@@ -64,7 +64,7 @@ struct FiberAccess {
       const auto lock = impl.lock();
       impl.thrown = std::move(thrown);
       impl.done = true;
-      // In a forked child those who wait are not there.
+      // In a forked child the waiters do not exist.
       if (!impl.is_of_parent()) impl.waiting.wake_all();
     }
     if (impl.group != nullptr) impl.group->ended(impl.place, outcome, failed);
@@ -108,7 +108,7 @@ FiberOutcome::~FiberOutcome() {
   try {
     std::rethrow_exception(impl_->thrown);
   } catch (const CancelledError&) {
-    // It has ended as it was asked to.
+    // The fiber has been cancelled.
   } catch (...) {
     report_exception("Exception in the fiber " + name());
   }
@@ -153,7 +153,7 @@ long FiberOutcome::wait(const Timeout& timeout) {
       const std::lock_guard lock(impl_->mutex);
       impl_->waiting.remove(sleeper);
     }
-    // First, since a fiber is told only once.
+    // Checked first, because a fiber is told of a cancellation only once.
     if (waited == kCancelled) return waited;
     if (waited == 0) waited = sleeper.ask_interrupt_hook();
   }

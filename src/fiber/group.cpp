@@ -75,7 +75,7 @@ void FiberGroup::cancel() noexcept {
       fiber = untold_.front().fiber;
       tell(untold_.begin());
     }
-    // What is called when a stop is requested may do anything.
+    // The callbacks of the stop token may do anything, so no lock is held.
     fiber->owner->cancel(*fiber);
   }
 }
@@ -150,7 +150,7 @@ TimeLimit::TimeLimit(const Timeout& time)
   scheduler->enter(*limit_);
 }
 
-// A fiber that has forked goes on without limits in the child.
+// In the child, a fiber that has forked continues without limits.
 
 TimeLimit::~TimeLimit() {
   if (Scheduler* const scheduler = Scheduler::here()) scheduler->leave(*limit_);
@@ -199,7 +199,7 @@ void TaskGroup::wait() {
 
 void TaskGroup::run(void (*body)(void*), void* argument) {
   std::exception_ptr thrown;
-  bool is_error = false;  // and no cancelling
+  bool is_error = false;  // an exception other than a cancellation
   bool late = false;      // thrown after a child had failed
   bool cancelled = false;
   {
@@ -221,7 +221,7 @@ void TaskGroup::run(void (*body)(void*), void* argument) {
   const std::shared_ptr<detail::FiberOutcome> failed = group_->finish();
   if (failed && (late || !is_error)) {
     if (is_error) report(thrown);
-    // Who has caught the error is told of that by its next wait.
+    // The caller catches the child's error, and its next wait delivers the cancellation.
     if (cancelled) detail::scheduler_here("fiber::task_group").tell_again();
     failed->rethrow();
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-// Fibers that are waited for, and cancelled, together.
+// Groups of fibers that are waited for and cancelled together.
 
 #include <plug/fiber.hpp>
 
@@ -15,18 +15,18 @@ namespace plug::detail {
 
 class FiberGroup {
  public:
-  /// The fiber that starts the children, in a part of what it does that is over when one fails.
+  /// The part of a fiber that starts the children. It is cancelled when a child fails.
   class Body {
    public:
-    /// Throws RuntimeError outside of a fiber.
+    /// Throws RuntimeError outside a fiber.
     explicit Body(FiberGroup& group);
     Body(const Body&) = delete;
     Body& operator=(const Body&) = delete;
     ~Body();
 
-    /// Whether this is why the fiber has been told to end.
+    /// Returns true if the failure of a child is why the fiber has been told to end.
     bool has_ended() noexcept;
-    /// Whether it has been cancelled, and told so.
+    /// Returns true if the fiber itself has been cancelled, and told so.
     bool is_cancelled() const noexcept { return limit_.cancelled; }
 
    private:
@@ -36,7 +36,7 @@ class FiberGroup {
 
   struct Child {
     std::shared_ptr<FiberCore> fiber;  // null until it has started
-    bool told;                         // on which list it is
+    bool told;                         // whether it is on told_
   };
   using Place = std::list<Child>::iterator;
 
@@ -44,30 +44,31 @@ class FiberGroup {
   Place add();
   void remove(Place child) noexcept;
   void started(Place child, const std::shared_ptr<FiberCore>& fiber) noexcept;
-  /// By the child, as the last thing that it does with the group.
+  /// Called by the child, as the last thing that it does with the group.
   void ended(Place child, const std::shared_ptr<FiberOutcome>& outcome, bool failed) noexcept;
 
   void cancel() noexcept;
-  /// Throws RuntimeError when the caller is a child.
+  /// Throws RuntimeError if the caller is a child.
   void check_wait();
-  /// Waits until there are no children, or until it is stopped.
+  /// Waits until there are no children, or until the wait is stopped.
   Waited wait(Sleeper& sleeper, OnCancel on_cancel) noexcept;
-  /// Cancels the children, and waits whatever comes.
+  /// Cancels the children and waits for all of them; nothing ends this wait earlier.
   void end() noexcept;
   bool has_failed() noexcept;
-  /// Begins anew: what failed first, if any has.
+  /// Makes the group ready for use again. Returns the first failure, or null.
   std::shared_ptr<FiberOutcome> finish() noexcept;
 
  private:
-  /// Whether its children are of the process that this one was forked from: here it has none.
+  /// Returns true if the children belong to the process that this one was forked from. Here the
+  /// group has none.
   bool is_of_parent() const noexcept { return generation_ != sys::fork_generation(); }
-  /// With the mutex held.
+  /// The mutex must be held.
   bool empty() const noexcept { return untold_.empty() && told_.empty(); }
   void tell(Place child) noexcept;
 
   const std::uint32_t generation_ = sys::fork_generation();
   std::mutex mutex_;
-  // Those that have not been told that they are cancelled, and those that have been.
+  // The children that cancel() still has to cancel, and the other ones.
   std::list<Child> untold_;
   std::list<Child> told_;
   SleeperList waiting_;

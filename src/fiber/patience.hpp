@@ -6,29 +6,29 @@
 
 namespace plug::detail {
 
-/// For how long a thread that has nothing to do looks for something before it sleeps: for as long
-/// as that has paid, which it has when sleeping would have been short. Where it does not pay it is
-/// tried again now and then, since what sleeps is told later, and so sees events further apart. All
-/// times are nanoseconds of one clock.
+/// Decides how long an idle thread polls for events before it sleeps. It polls for as long as that
+/// has paid off, that is, while the sleeps would have been short. If it does not pay off, polling
+/// is tried again now and then: a sleeping thread sees events late, so they look further apart than
+/// they are. All times are nanoseconds of one clock.
 class Patience {
  public:
-  /// The longest; never when zero.
+  /// `most` is the longest time to poll; zero disables polling.
   explicit Patience(std::int64_t most) noexcept : most_(most), limit_(most) {}
 
   bool is_any() const noexcept { return most_ > 0; }
 
-  /// There is nothing to do: whether to look again at once.
+  /// Called when there is nothing to do. Returns true if the thread is to poll again at once.
   bool lasts(std::int64_t now) noexcept {
     if (idle_since_ < 0) idle_since_ = now;
     return now - idle_since_ < limit_;
   }
 
-  /// Whether it has ended; true once.
+  /// Returns true once, after polling has ended.
   bool has_ended() noexcept { return !std::exchange(told_, true); }
 
   bool is_idle() const noexcept { return idle_since_ >= 0; }
 
-  /// There is something to do again.
+  /// Called when there is something to do again.
   void found(std::int64_t now) noexcept {
     const std::int64_t idle = now - idle_since_;
     if (limit_ == 0 && ++slept_ == kTryAgain)
@@ -44,13 +44,13 @@ class Patience {
 
  private:
   static constexpr std::int64_t kSteps = 8;
-  static constexpr int kTryAgain = 16;  // when it has slept so often
+  static constexpr int kTryAgain = 16;  // after so many sleeps
 
   std::int64_t most_;
   std::int64_t limit_;
-  std::int64_t idle_since_ = -1;  // below zero: it is not
+  std::int64_t idle_since_ = -1;  // negative: not idle
   bool told_ = false;
-  int slept_ = 0;  // since the limit is zero
+  int slept_ = 0;  // sleeps since the limit became zero
 };
 
 }  // namespace plug::detail

@@ -12,10 +12,10 @@ struct QueueCore::Taker : Sleeper {
   QueueNode* node = nullptr;
 };
 
-// Those that wait have been woken for as much as there is: nobody waits for room while there is
-// some, nor for an item.
+// Waiters are woken for everything that is there: no putter waits while there is room, and no taker
+// waits while there is an item.
 
-/// Hands the item to who has waited for one the longest; else it is there for who comes.
+/// Hands the item to the taker that has waited longest, or stores it.
 void QueueCore::offer(QueueNode* node) noexcept {
   auto* const taker = static_cast<Taker*>(takers_.take());
   if (taker == nullptr) return insert(node);
@@ -24,7 +24,7 @@ void QueueCore::offer(QueueNode* node) noexcept {
   taker->wake();
 }
 
-/// Adds it to those that nobody has been handed, by its number.
+/// Inserts the item among those that are stored, ordered by number.
 void QueueCore::insert(QueueNode* node) noexcept {
   ++size_;
   if (last_ == nullptr || last_->number < node->number) {
@@ -39,7 +39,7 @@ void QueueCore::insert(QueueNode* node) noexcept {
   *place = node;
 }
 
-/// After there has become more room.
+/// Hands out the room that has become free.
 void QueueCore::settle() noexcept {
   while (has_room()) {
     auto* const putter = static_cast<Putter*>(putters_.take());

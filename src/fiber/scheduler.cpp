@@ -40,7 +40,7 @@ void report_overflow(const FiberCore& fiber) noexcept {
   char text[256];
   FiberCore::Room room;
   const std::string_view name = fiber.name(room);
-  // Not by a stream, nor by a string: this may be in a signal handler.
+  // Uses neither a stream nor a string: this may run in a signal handler.
   const int size = std::snprintf(
       text, sizeof text, "plug: the stack of %s%.*s has overflowed its %zu bytes\n",
       name.empty() ? "a fiber" : "the fiber ",
@@ -70,7 +70,7 @@ long Scheduler::run(FiberCore& main) {
     fire_timers();
     if (runnable_ > 0 && patience_.is_idle() && !interrupted_)
       patience_.found(sys::monotonic_nanoseconds());
-    // Those that become runnable meanwhile wait for the next turn.
+    // Fibers that become runnable meanwhile wait for the next turn.
     for (std::size_t left = runnable_; left > 0 && !is_of_parent(); --left) {
       FiberCore& fiber = take_runnable();
       if (first_ != nullptr) expect(*first_);
@@ -101,7 +101,8 @@ long Scheduler::run(FiberCore& main) {
   return failed;
 }
 
-/// Has the interrupt hook asked as on a plain thread, where the call that waits does so.
+/// Lets the main fiber ask the interrupt hook in the call in which it waits, as a plain thread
+/// does.
 void Scheduler::interrupt() noexcept {
   interrupted_ = true;
   if (main_ != nullptr) wake_here(*main_);
@@ -128,12 +129,12 @@ void Scheduler::keep_answer(long stop, std::exception_ptr thrown) noexcept {
   interrupt();
 }
 
-/// Until when the engine may sleep.
+/// Returns the time until which the engine may sleep.
 Deadline Scheduler::next_moment() noexcept {
   if (runnable_ > 0) return Deadline::immediate();
   if (patience_.is_any()) {
     if (patience_.lasts(sys::monotonic_nanoseconds())) return Deadline::immediate();
-    // Only what sleeps is told of a signal: one may have come before.
+    // A signal interrupts only a sleeping engine: one may have come while it polled.
     if (has_interrupt_function() && patience_.has_ended()) {
       interrupt();
       return Deadline::immediate();
@@ -142,8 +143,8 @@ Deadline Scheduler::next_moment() noexcept {
   return timers_.empty() ? Deadline::none() : timers_.front()->deadline_;
 }
 
-/// What is under way in a fiber that forks goes on in the child as on a plain thread, and its other
-/// fibers do not go on there. What tells them of events is the parent's: it stays as it is.
+/// In the child of a fiber that forks, that fiber continues as a plain thread, and the other fibers
+/// do not continue. The engine belongs to the parent and stays as it is.
 void Scheduler::leave_in_child() noexcept {
   if (here_ == nullptr) return;
   forked_ = here_->current_;
@@ -151,14 +152,14 @@ void Scheduler::leave_in_child() noexcept {
   set_current_waiter(nullptr);
 }
 
-/// In the child. Stacks that are in the middle of something cannot be ended.
+/// Leaks the scheduler in a forked child, because suspended stacks cannot be unwound.
 void Scheduler::abandon() noexcept {
-  // Kept in sight of whoever looks for leaks.
+  // Keeps the scheduler reachable for leak checkers.
   [[maybe_unused]] static std::shared_ptr<Scheduler>* volatile latest = nullptr;
   latest = new (std::nothrow) std::shared_ptr<Scheduler>(shared_from_this());
 }
 
-/// Has the processor fetch what a fiber that runs soon has left on its stack.
+/// Prefetches the parts of a fiber's stack that it uses first after it resumes.
 void Scheduler::expect(const FiberCore& fiber) noexcept {
   constexpr int kLine = 64, kLines = 10;
   const char* const uses = static_cast<const char*>(fiber.uses_);
@@ -198,7 +199,7 @@ void Scheduler::start(const std::shared_ptr<FiberCore>& fiber) {
   begin(fiber);
 }
 
-/// All that a fiber needs and that there may not be. It begins next.
+/// Allocates everything that a fiber needs; begin() follows.
 void Scheduler::equip(FiberCore& fiber) {
   const std::size_t count = fibers_.size();
   if (timers_.capacity() <= count) timers_.reserve(2 * count + kFirstRoom);
@@ -215,7 +216,7 @@ void Scheduler::begin(const std::shared_ptr<FiberCore>& fiber) noexcept {
   fiber->context_.prepare<&Scheduler::main_of_current>(fiber->stack_.top(), fiber->stack_.usable());
   fiber->index_ = static_cast<std::uint32_t>(fibers_.size() - 1);
   fibers_.back() = fiber;
-  // Nobody has its stop token yet.
+  // Nobody has the fiber's stop token yet, so request_stop() runs no callback.
   fiber->ending_told_ = ending_;
   if (ending_ && !fiber->refused_) {
     request_stop(*fiber);
@@ -234,25 +235,25 @@ void Scheduler::main_of_current() noexcept {
   FiberCore& fiber = *scheduler.current_;
   fiber.main_->run(fiber.refused_ ? refusal(fiber) : nullptr);
   if (&fiber == scheduler.main_ && !scheduler.is_of_parent()) scheduler.end_others();
-  // What it holds ends here, in the fiber, where it may wait.
+  // The objects that the function holds are destroyed here, in the fiber, where they may wait.
   scheduler.let_go_of_main(fiber);
   fiber.state_ = FiberCore::State::ended;
   fiber.context_.leave_for(scheduler.context_);
 }
 
-/// By the main fiber, as the last that it does: what is called when a stop is requested may wait,
-/// and then fibers begin and end.
+/// Cancels all other fibers, as the last action of the main fiber. The callbacks of stop tokens may
+/// wait, and meanwhile fibers begin and end.
 void Scheduler::end_others() noexcept {
   FiberCore& main = *current_;
   ending_ = true;
-  // There is nothing left of it that could be told.
+  // Nothing of the main fiber is left to cancel.
   main.cancelled_ = false;
   {
     const std::lock_guard lock(mutex_);
     accepting_ = false;
   }
   main.ending_told_ = true;
-  // Once more, since those that end meanwhile have others take their places.
+  // Repeat, because other fibers move to the indices of those that end meanwhile.
   for (bool any = true; any;) {
     any = false;
     for (std::size_t i = 0; i < fibers_.size(); ++i) {
@@ -265,9 +266,9 @@ void Scheduler::end_others() noexcept {
   }
 }
 
-/// Of the current fiber.
+/// Releases the main of the current fiber.
 void Scheduler::let_go_of_main(FiberCore& fiber) noexcept {
-  // Whose name the watch may be about to ask for.
+  // The watch may be about to ask for its name.
   const bool watched = watch_ && !is_of_parent();
   if (watched) watch_->ends();
   FiberMain* const main = std::exchange(fiber.main_, nullptr);
@@ -279,7 +280,7 @@ void Scheduler::bury(FiberCore& fiber) noexcept {
   fiber.context_.let_go_of_stack();
   stacks_.give_back(fiber.stack_);
   const std::uint32_t index = fiber.index_;
-  // Whoever else refers to it may be the last, and this one is used until the end.
+  // Keeps the fiber alive until the end of this function: its other references may go at any time.
   std::shared_ptr<FiberCore>& place = fibers_[index];
   const std::shared_ptr<FiberCore> self = std::move(place);
   if (index + 1 < fibers_.size()) {
@@ -316,7 +317,7 @@ FiberCore& Scheduler::take_runnable() noexcept {
 
 // --- parking ---
 
-/// Of those limits that it has not been told of.
+/// Returns the earliest limit that the fiber has not been told of.
 Deadline Scheduler::nearest_limit(const FiberCore& fiber) noexcept {
   Deadline nearest = Deadline::none();
   for (const FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer)
@@ -324,7 +325,7 @@ Deadline Scheduler::nearest_limit(const FiberCore& fiber) noexcept {
   return nearest;
 }
 
-/// And, by the same, of what limits have been reached.
+/// Marks the cancellation as delivered, and with it all limits that have been reached.
 void Scheduler::tell_of_cancel(FiberCore& fiber) noexcept {
   fiber.cancelled_ = false;
   for (FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer) {
@@ -333,7 +334,7 @@ void Scheduler::tell_of_cancel(FiberCore& fiber) noexcept {
   }
 }
 
-/// Of all that have been reached at once: the outermost is the reason.
+/// Marks all reached limits as delivered; the outermost of them is the reason.
 void Scheduler::tell_of_limit(FiberCore& fiber) noexcept {
   FiberLimit* reason = nullptr;
   for (FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer) {
@@ -348,12 +349,12 @@ void Scheduler::tell_of_limit(FiberCore& fiber) noexcept {
 bool Scheduler::ended_by(FiberLimit& limit) noexcept {
   if (!limit.reached || limit.overruled) return false;
   if (!current_->cancelled_) return true;
-  // It is asked to end as well, and is told by the same exception.
+  // The fiber is cancelled as well, and the same exception tells it so.
   tell_of_cancel(*current_);
   return false;
 }
 
-/// park() where there is more to it than to wait until somebody wakes the fiber.
+/// Handles the cases of park() other than a plain wait until the fiber is woken.
 Scheduler::Woken Scheduler::park_until(Deadline deadline, const char* where,
                                        OnCancel on_cancel) noexcept {
   FiberCore& fiber = *current_;
@@ -361,7 +362,7 @@ Scheduler::Woken Scheduler::park_until(Deadline deadline, const char* where,
   const bool heeds = on_cancel != OnCancel::ignore;
   const Deadline limit = heeds && fiber.limit_ != nullptr ? nearest_limit(fiber) : Deadline::none();
   bool over = limit.remaining() == 0;
-  fiber.timed_out_ = false;  // it may have been cancelled after the last time
+  fiber.timed_out_ = false;  // may be stale: a fiber may be cancelled after its timeout
   if (!fiber.permit_ && !over && !(heeds && fiber.cancelled_)) {
     fiber.where_ = where;
     fiber.deadline_ = std::min(deadline, limit);
@@ -432,7 +433,7 @@ void Scheduler::request_stop(FiberCore& fiber) noexcept {
     fiber.stopped_ = true;
     return fiber.stop_;
   }();
-  // What is called then may do anything.
+  // The callbacks may do anything, so no lock is held.
   if (stop.stop_possible()) stop.request_stop();
 }
 
@@ -448,7 +449,7 @@ std::stop_token Scheduler::stop_token() {
 
 void Scheduler::cancel(FiberCore& fiber) noexcept {
   if (is_of_parent()) return;
-  // What is called then may let go of the fiber, and of this.
+  // The callbacks may release the fiber and this scheduler.
   const std::shared_ptr<FiberCore> held = fiber.shared_from_this();
   request_stop(fiber);
   if (is_of_parent()) return;
@@ -456,7 +457,7 @@ void Scheduler::cancel(FiberCore& fiber) noexcept {
   cancel_here(fiber);
 }
 
-/// But for its stop token.
+/// Cancels a fiber, except for its stop token.
 void Scheduler::cancel_here(FiberCore& fiber) noexcept {
   if (fiber.state_ == FiberCore::State::ended || (ending_ && &fiber == main_)) return;
   fiber.cancelled_ = true;
@@ -482,12 +483,12 @@ bool Scheduler::hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept {
   return false;
 }
 
-/// Under the mutex.
+/// The mutex must be held.
 void Scheduler::list_posted(FiberCore& fiber) noexcept {
   fiber.remote_listed_ = true;
   fiber.remote_ = std::move(posted_);
   posted_ = fiber.shared_from_this();
-  // The first of them tells the engine, which is there as long as this is locked.
+  // The first one wakes the engine, which exists as long as the mutex is held.
   if (!fiber.remote_) engine_->wake();
 }
 
@@ -498,7 +499,7 @@ void Scheduler::admit(const std::shared_ptr<FiberCore>& fiber) noexcept {
   } catch (...) {
     return refuse(*fiber, std::current_exception());
   }
-  // What it holds ends in a fiber, since it may wait for other fibers.
+  // Objects that the function holds are destroyed in a fiber, because they may wait for others.
   fiber->refused_ = ending_;
   begin(fiber);
 }
@@ -515,7 +516,7 @@ std::exception_ptr Scheduler::refusal(const FiberCore& fiber) noexcept {
   }
 }
 
-/// As a plain thread: there are no fibers any more, or no memory for one.
+/// Refuses a fiber as on a plain thread, if no scheduler runs or there is no memory for a fiber.
 void Scheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
   Waiter* const waiter_before = current_waiter();
   Scheduler* const here_before = std::exchange(here_, nullptr);
@@ -530,7 +531,7 @@ void Scheduler::take_posted() noexcept {
   std::shared_ptr<FiberCore> posted;
   {
     const std::lock_guard lock(mutex_);
-    // In the order in which they came.
+    // Restores the order in which the fibers were posted.
     while (posted_) {
       std::shared_ptr<FiberCore> before = std::exchange(posted_->remote_, std::move(posted));
       posted = std::exchange(posted_, std::move(before));
@@ -548,7 +549,7 @@ void Scheduler::take_posted() noexcept {
     }
     const bool handed_over = fiber.state_ == FiberCore::State::unborn;
     if (handed_over) admit(posted);
-    // Who has cancelled it has requested the stop.
+    // The thread that called cancel() has requested the stop.
     if (cancelled)
       cancel_here(fiber);
     else if (!handed_over)

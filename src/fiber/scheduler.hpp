@@ -1,6 +1,6 @@
 #pragma once
 
-// The fibers of one thread: which of them runs, which can, and which wait until when.
+// The scheduler of one thread's fibers: which one runs, which can run, and which wait until when.
 
 #include <array>
 #include <atomic>
@@ -37,46 +37,47 @@ namespace plug::detail {
 class FiberOutcome;
 class Scheduler;
 
-/// What a fiber does.
+/// The function that a fiber runs.
 class FiberMain {
  public:
   FiberMain() = default;
   FiberMain(const FiberMain&) = delete;
   FiberMain& operator=(const FiberMain&) = delete;
 
-  /// All of it; or, when the fiber does not begin, what is done about that: in a fiber all the
-  /// same, unless there is no memory for one or there are none any more.
+  /// Runs the function. If `refused` is set, the fiber must not begin, and this handles the
+  /// refusal: still in a fiber, unless there is no memory for one or the scheduler has ended.
   virtual void run(std::exception_ptr refused) noexcept = 0;
-  /// The last that is asked of it: it may be gone then.
+  /// Releases this object. No other call follows, and the object may be gone afterwards.
   virtual void let_go() noexcept = 0;
-  /// For lists and reports, made in `room` if it has to be made. In a signal handler too.
+  /// Returns the name for lists and reports, built in `room` if necessary. May run in a signal
+  /// handler.
   virtual std::string_view name(std::span<char> room) const noexcept = 0;
 
  protected:
   ~FiberMain() = default;
 };
 
-/// How long a fiber may take for a part of what it does. One that waits longer is told to end.
+/// A time limit for a part of what a fiber does. A fiber that waits longer is cancelled.
 struct FiberLimit {
   explicit FiberLimit(Deadline last) noexcept : until(last) {}
 
-  /// Until when it may wait.
+  /// Returns the time until which the fiber may wait.
   Deadline moment() const noexcept { return failed.load() ? Deadline::immediate() : until; }
   bool is_over() const noexcept { return moment().remaining() == 0; }
 
   const Deadline until;
-  std::atomic<bool> failed{false};  // it is over before; set by any thread
+  std::atomic<bool> failed{false};  // the limit ends now; set by any thread
   FiberLimit* outer = nullptr;
   bool reached = false;    // the fiber has been told
-  bool overruled = false;  // it has been told for a reason outside of this part
-  bool cancelled = false;  // since it has been cancelled
+  bool overruled = false;  // the fiber has been told for a reason outside this part
+  bool cancelled = false;  // that reason is that the fiber has been cancelled
 };
 
-/// A fiber, for as long as something refers to it. Its scheduler's thread alone uses it, but for
-/// what says otherwise.
+/// A fiber, for as long as anything refers to it. Only its scheduler's thread uses it, except where
+/// a comment says otherwise.
 class FiberCore : public std::enable_shared_from_this<FiberCore> {
  public:
-  /// `main` is of those that make it.
+  /// Those who make the fiber own `main`.
   FiberCore(std::shared_ptr<Scheduler> scheduler, FiberMain* main) noexcept
       : owner(std::move(scheduler)), main_(main) {}
   FiberCore(const FiberCore&) = delete;
@@ -84,13 +85,13 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
 
   const std::shared_ptr<Scheduler> owner;
 
-  /// Where it waits; null when it does not.
+  /// Returns the name of the call that the fiber waits in, or null if it does not wait.
   const char* where() const noexcept { return where_; }
   const Stack& stack() const noexcept { return stack_; }
   bool ended() const noexcept { return state_ == State::ended; }
-  /// Null once it has let go of it.
+  /// Returns null once the fiber has let go of it.
   const FiberMain* main() const noexcept { return main_; }
-  /// Empty when it has none, and once it has ended.
+  /// Returns an empty name if the fiber has none or has ended.
   using Room = std::array<char, 160>;
   std::string_view name(Room& room) const noexcept {
     return main_ == nullptr ? std::string_view() : main_->name(room);
@@ -102,76 +103,76 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   enum class State : std::uint8_t { unborn, runnable, running, parked, ended };
   static constexpr std::uint32_t kNoTimer = static_cast<std::uint32_t>(-1);
 
-  // What each wait uses comes first, in few lines of the processor's caches: the calls of the
-  // system in between leave nothing in the nearest.
+  // The members that every wait uses come first, in few cache lines, because the system calls
+  // between two waits evict everything from the nearest cache.
   State state_ = State::unborn;
   bool permit_ = false;     // woken while it was not parked
-  bool cancelled_ = false;  // asked to end, and not told so yet
+  bool cancelled_ = false;  // cancelled, and not told yet
   bool timed_out_ = false;
-  bool refused_ = false;      // it ends without having begun
-  bool ending_told_ = false;  // that the main fiber has ended
+  bool refused_ = false;      // ends without having begun
+  bool ending_told_ = false;  // told that the main fiber has ended
   OnCancel shield_ = OnCancel::tell;
   // Guarded by the scheduler's mutex.
   bool remote_listed_ = false;
   bool remote_cancel_ = false;
-  bool stopped_ = false;       // asked to end, ever
-  FiberCore* next_ = nullptr;  // of those that can run
+  bool stopped_ = false;       // a stop has been requested
+  FiberCore* next_ = nullptr;  // the next runnable fiber
   const char* where_ = nullptr;
-  const void* uses_ = nullptr;   // where it waits, and goes on
+  const void* uses_ = nullptr;   // used right after the wait: to be prefetched
   FiberLimit* limit_ = nullptr;  // the innermost
   Deadline deadline_ = Deadline::none();
-  std::uint32_t timer_ = kNoTimer;  // its place in the heap of timers
-  std::uint32_t index_ = 0;         // its place among the scheduler's fibers
+  std::uint32_t timer_ = kNoTimer;  // index in the heap of timers
+  std::uint32_t index_ = 0;         // index among the scheduler's fibers
   Context context_;
   Stack stack_;
   FiberMain* main_;
   // Guarded by the scheduler's mutex too.
-  std::shared_ptr<FiberCore> remote_;        // the next of those that other threads have posted
-  std::stop_source stop_{std::nostopstate};  // made when somebody wants to know
+  std::shared_ptr<FiberCore> remote_;        // the next fiber that another thread has posted
+  std::stop_source stop_{std::nostopstate};  // made on the first request for a token
 };
 
-/// It lives as long as one of its fibers is referred to, by whatever thread.
+/// Lives as long as any of its fibers is referred to, by any thread.
 class Scheduler final : public std::enable_shared_from_this<Scheduler> {
  public:
   struct Options {
     std::size_t stack_size;
     fiber::Engine engine = fiber::Engine::auto_;
-    /// Has those that can run do so in an order of its own, for tests.
+    /// For tests: runs runnable fibers in a pseudo-random order.
     std::optional<std::uint64_t> seed = std::nullopt;
     StackGuard guard = StackGuard::mark;
-    /// Has fibers reported that run for longer, unless it is zero.
+    /// Reports fibers that run longer without waiting, unless it is zero.
     std::chrono::nanoseconds busy_limit{0};
     BusyWatch::Report on_busy = nullptr;
-    /// How long to look for events, at most, before sleeping.
+    /// How long to poll for events, at most, before sleeping.
     std::chrono::nanoseconds busy_poll{0};
   };
 
-  /// By the thread that will run it. Throws as make_engine() does.
+  /// Must be called on the thread that will run it. Throws as make_engine() does.
   explicit Scheduler(const Options& options);
   ~Scheduler();
 
-  /// The one whose fibers the calling thread runs; null when it runs none.
+  /// Returns the scheduler whose fibers the calling thread runs, or null if it runs none.
   static Scheduler* here() noexcept { return here_; }
-  /// The fiber that was forked, in the child; null when none was.
+  /// Returns, in a forked child, the fiber that has forked, or null if none has.
   static const FiberCore* forked() noexcept { return forked_; }
 
-  /// Whether this is of the process that this one was forked from, where it runs or does not.
+  /// Returns true if this belongs to the process that this one was forked from.
   bool is_of_parent() const noexcept { return generation_ != sys::fork_generation(); }
 
-  // --- from outside of its fibers ---
+  // --- called outside its fibers ---
 
-  /// Runs fibers until none is left, the first of which is `main`. Gives errors of the engine
-  /// (-errno). In the child of a fiber that forks it returns when that one has ended.
+  /// Runs `main` and all other fibers until none is left. Returns 0, or -errno of the engine. In
+  /// the child of a fiber that has forked, returns when that fiber has ended.
   long run(FiberCore& main);
 
-  // --- from its thread ---
+  // --- called on its thread ---
 
-  /// A fiber that has not been started; it must be, or dropped.
+  /// Makes a fiber, which must be started or dropped.
   std::shared_ptr<FiberCore> make(FiberMain& main);
-  /// Throws std::bad_alloc, and the fiber is dropped.
+  /// Starts a fiber. Throws std::bad_alloc, and drops the fiber in that case.
   void start(const std::shared_ptr<FiberCore>& fiber);
-  /// Starts a fiber whose main is a Main, made of its FiberCore and the arguments on top of its
-  /// stack: it ends itself where it is told to let go. Throws std::bad_alloc.
+  /// Starts a fiber that runs a Main, constructed on top of the fiber's stack from its FiberCore
+  /// and the arguments. Main::let_go() destroys the object. Throws std::bad_alloc.
   template <class Main, class... Arguments>
   void start(Arguments&&... arguments) {
     static_assert(std::is_nothrow_constructible_v<Main, FiberCore&, Arguments...>);
@@ -183,15 +184,15 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   }
   static void drop(FiberCore& fiber) noexcept;
 
-  // --- from its fibers ---
+  // --- called in its fibers ---
 
   FiberCore& current() const noexcept { return *current_; }
   void uses(const void* what) noexcept { current_->uses_ = what; }
   const FiberCore* current_or_null() const noexcept { return current_; }
 
   enum class Woken : std::uint8_t { by_someone, by_the_clock, by_cancel };
-  /// Waits until the fiber is woken, for which there need not be a reason: the caller looks whether
-  /// there is. `where` is what lists say.
+  /// Suspends the fiber until it is woken. Spurious wakeups occur: the caller checks its condition.
+  /// `where` is the name that lists show.
   Woken park(Deadline deadline, const char* where, OnCancel on_cancel = OnCancel::tell) noexcept {
     FiberCore& fiber = *current_;
     if (!deadline.is_none() || fiber.limit_ != nullptr || fiber.permit_ || fiber.cancelled_)
@@ -205,10 +206,10 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
       return end_park(on_cancel);
     return Woken::by_someone;
   }
-  /// Lets the others run that can. False when the fiber is told to end.
+  /// Lets the other runnable fibers run. Returns false if the fiber is cancelled.
   bool yield() noexcept;
-  /// Whether there is a reason to tell the fiber to end that it has not been told of: it has been
-  /// now, unless it is shielded.
+  /// Returns true if a cancellation or a limit that has passed is pending. This delivers it, unless
+  /// a Shield keeps it pending. Returns false behind OnCancel::ignore.
   bool take_cancel() noexcept;
   /// See Shield.
   OnCancel exchange_shield(OnCancel shield) noexcept {
@@ -216,49 +217,50 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
     leave_interrupt();
     return before;
   }
-  /// Whether a signal has come and the interrupt hook is to be asked, in the main fiber.
+  /// Returns true in the main fiber if a signal has come and the interrupt hook is to be asked.
   bool is_interrupted() const noexcept {
     return interrupted_ && current_ == main_ && current_->shield_ != OnCancel::ignore;
   }
-  /// The same, true once.
+  /// Returns the same, and true only once.
   bool take_interrupt() noexcept { return is_interrupted() && std::exchange(interrupted_, false); }
-  /// After a wait that a signal has woken and that has not asked the hook: has the next one do so.
+  /// Makes the next wait ask the hook, after a wait that a signal has woken and that has not asked.
   void leave_interrupt() noexcept {
     if (is_interrupted()) current_->permit_ = true;
   }
-  /// What the interrupt hook says, or has said before where nobody could be told: 0, or below
-  /// kStopped to end the wait. May throw. Behind a shield the next wait is told the same.
+  /// Returns the answer of the interrupt hook, or an earlier one that could not be delivered: 0, or
+  /// a value below kStopped to end the wait. May throw. Behind OnCancel::keep the next wait gets
+  /// the same answer.
   long ask_hook();
-  /// Has ask_hook() say this in the next wait of the main fiber, or throw it.
+  /// Makes ask_hook() return or throw this in the next wait of the main fiber.
   void keep_answer(long stop, std::exception_ptr thrown) noexcept;
-  /// Limits the time of what the current fiber does until it leaves the limit again: the last
-  /// first.
+  /// Limits the time of what the current fiber does until it leaves the limit. Limits are nested:
+  /// the last one is left first.
   void enter(FiberLimit& limit) noexcept { limit.outer = std::exchange(current_->limit_, &limit); }
   void leave(FiberLimit& limit) noexcept { current_->limit_ = limit.outer; }
-  /// Whether the limit, and nothing outside of it, is why the fiber, which is about to leave it,
-  /// has been told to end.
+  /// Returns true if this limit alone, and no outer one, is why the fiber has been told to end.
+  /// Must be called before the fiber leaves the limit.
   bool ended_by(FiberLimit& limit) noexcept;
-  /// Has the current fiber told of its being cancelled once more.
+  /// Delivers the current fiber's cancellation once more.
   void tell_again() noexcept { current_->cancelled_ = true; }
-  /// The current fiber's. Throws std::bad_alloc.
+  /// Returns the current fiber's stop token. Throws std::bad_alloc.
   std::stop_token stop_token();
-  /// Called after what may have gone on without waiting: lets others run now and then, so that
-  /// nobody starves.
+  /// Must be called after an operation that may not have waited. Lets other fibers run now and
+  /// then, so that none starves.
   void did_not_wait() noexcept {
     if (++hot_ >= kMostHot) let_others_run();
   }
 
-  // --- from any thread ---
+  // --- called on any thread ---
 
-  /// Has a fiber that make() has made started here. False, and the fiber is dropped, when the main
-  /// fiber has ended; when it ends before the fiber begins, that is refused.
+  /// Starts a fiber that make() has made, on this scheduler's thread. Returns false, and drops the
+  /// fiber, if the main fiber has ended. If it ends before the fiber begins, the fiber is refused.
   bool hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept;
   void wake(FiberCore& fiber) noexcept;
-  /// Calls what users have registered with its stop token, which may do anything: not to be called
-  /// with a lock held, nor by a scheduler's thread outside of its fibers.
+  /// Cancels a fiber. Runs the callbacks of its stop token, which may do anything: the caller must
+  /// hold no lock, and must be in a fiber if it is on a scheduler's thread.
   void cancel(FiberCore& fiber) noexcept;
 
-  /// All fibers, from its thread.
+  /// Returns all fibers. Must be called on its thread.
   const std::deque<std::shared_ptr<FiberCore>>& fibers() const noexcept { return fibers_; }
   Engine& engine() const noexcept { return *engine_; }
   const char* engine_name() const noexcept { return engine_->name(); }
@@ -315,16 +317,16 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   std::unique_ptr<BusyWatch> watch_;
   Patience patience_;
   Context::Announced announced_;
-  Context context_{announced_};  // of the thread
+  Context context_{announced_};  // the thread's own
   FiberCore* current_ = nullptr;
   FiberCore* main_ = nullptr;
-  bool ending_ = false;  // the main fiber has ended, but for telling the others
+  bool ending_ = false;  // the main fiber has ended and cancels the others
   bool interrupted_ = false;
-  long kept_stop_ = 0;  // what the interrupt hook has said, or thrown, and nobody has been told
+  long kept_stop_ = 0;  // an answer of the interrupt hook, or an exception, not delivered yet
   std::exception_ptr kept_thrown_;
   int hot_ = 0;
   std::deque<std::shared_ptr<FiberCore>> fibers_;
-  FiberCore* first_ = nullptr;  // of those that can run
+  FiberCore* first_ = nullptr;  // the queue of runnable fibers
   FiberCore* last_ = nullptr;
   std::size_t runnable_ = 0;
   std::vector<FiberCore*> timers_;  // a heap, the earliest first, with room for every fiber
@@ -332,20 +334,20 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
 
   std::mutex mutex_;
   bool over_ = false;                  // no fiber is left
-  bool accepting_ = true;              // of those that are handed over
-  std::shared_ptr<FiberCore> posted_;  // the last that another thread has woken or handed over
+  bool accepting_ = true;              // fibers may be handed over
+  std::shared_ptr<FiberCore> posted_;  // the last fiber that another thread has posted
 };
 
-// What fiber::run() does, in its parts.
+// The parts of fiber::run().
 
-/// Throws RuntimeError in a fiber; as Scheduler does.
+/// Throws RuntimeError in a fiber, ValueError for an excessive stack size, and as Scheduler does.
 std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options);
 std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,
                                       const std::shared_ptr<FiberOutcome>& main);
-/// Scheduler::run(), whose errors are thrown, until a stop is requested.
+/// Runs the scheduler until no fiber is left, and throws its errors. A stop request cancels `main`.
 void run_main(Scheduler& scheduler, FiberCore& main, const fiber::RunOptions& options);
 
-/// Throws RuntimeError, naming the call, where there is none.
+/// Returns the calling fiber's scheduler. Throws RuntimeError, naming the call, outside a fiber.
 Scheduler& scheduler_here(std::string_view call);
 
 }  // namespace plug::detail

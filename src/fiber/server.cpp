@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::int64_t kLastSecond = 1'000'000'000;  // nanoseconds
 
-/// An address in no more memory than it needs: most are short.
+/// An address that takes as little memory as it needs: most addresses are short.
 class KeptAddress {
  public:
   explicit KeptAddress(const Address& address)
@@ -59,20 +59,20 @@ struct HandlerFibers::Impl {
   class Handler;
   class Silence;
 
-  /// What one scheduler has of the server.
+  /// One scheduler's part of the server.
   struct Home {
     explicit Home(Scheduler& scheduler) : here(&scheduler), alive(scheduler.weak_from_this()) {}
 
-    // Its memory is no other's for as long as it is referred to.
+    // No other scheduler can get this address while `alive` exists.
     const Scheduler* const here;
     const std::weak_ptr<Scheduler> alive;
     const std::shared_ptr<Silent> silent = std::make_shared<Silent>();
-    Handler* first = nullptr;  // for its thread alone
+    Handler* first = nullptr;  // for the scheduler's thread only
     std::size_t all = 0;
-    std::size_t waited = 0;  // of them
+    std::size_t waited = 0;  // of them: those that join() waits for
   };
 
-  /// What is to be done with a request.
+  /// The way to handle a request.
   struct Call {
     Impl& fibers;
     Home& home;
@@ -81,7 +81,7 @@ struct HandlerFibers::Impl {
     const bool waited;
   };
 
-  /// A request that waits for its first byte while nothing serves.
+  /// A request that waits for its first byte while the server does not serve.
   struct Aside {
     BaseServer& server;
     Main main;
@@ -114,16 +114,16 @@ struct HandlerFibers::Impl {
   std::mutex mutex;
   std::vector<std::unique_ptr<Home>> homes;
   std::size_t all = 0;
-  std::size_t waited = 0;  // of them
+  std::size_t waited = 0;  // of them: those that join() waits for
   SleeperList waiting;
   std::vector<Aside> aside;
-  bool closed = false;  // what is silent has nothing to wait for any more
+  bool closed = false;  // the server is closed: silent requests are not kept any more
   const std::uint32_t generation = sys::fork_generation();
 };
 
 // --- one request ---
 
-/// One that is handled, on top of the stack of its fiber.
+/// A request that a fiber handles. Lives on top of the fiber's stack.
 class HandlerFibers::Impl::Handler final : public FiberMain {
  public:
   Handler(FiberCore& fiber, const Call& call, Request& request, const Address& from) noexcept
@@ -142,7 +142,7 @@ class HandlerFibers::Impl::Handler final : public FiberMain {
   std::string_view name(std::span<char> room) const noexcept override;
 
   const Impl& fibers() const noexcept { return call_.fibers; }
-  /// Takes it off its home's list: what tells it to end.
+  /// Takes it off its home's list. Returns the place through which the handler can be told to end.
   std::shared_ptr<const void> unlist() noexcept;
 
  private:
@@ -175,7 +175,7 @@ void HandlerFibers::Impl::Handler::run(std::exception_ptr /*refused*/) noexcept 
   try {
     call_.main(call_.server, request_, client_address_);
   } catch (const BaseException&) {
-    // It ends this fiber, which it has done.
+    // The exception was to end this fiber, which has ended.
   } catch (...) {
     report_exception("Exception in the fiber of the request from", client_address_);
   }
@@ -184,7 +184,7 @@ void HandlerFibers::Impl::Handler::run(std::exception_ptr /*refused*/) noexcept 
 void HandlerFibers::Impl::Handler::let_go() noexcept {
   unlist();
   request_ = Request();
-  // The place ends here, unless somebody has kept the request, or is about to tell the handler.
+  // The place ends here, unless somebody has kept the request or is about to tell the handler.
   if (place_.use_count() > 1) LiveRequests::set_handler(place_, {});
   const Call call = call_;
   this->~Handler();
@@ -198,7 +198,7 @@ std::string_view HandlerFibers::Impl::Handler::name(std::span<char> room) const 
   return {room.data(), static_cast<std::size_t>(end - room.data()) + from.size()};
 }
 
-/// One on whose connection nothing has come yet: what there has to be of it.
+/// A request whose connection has had no data yet, in as little memory as possible.
 class HandlerFibers::Impl::Silence final : public Silent::Connection {
  public:
   Silence(const Call& call, Request& request, const Address& from)
@@ -250,8 +250,8 @@ void HandlerFibers::Impl::Silence::is_set_aside() noexcept {
   leave(call);
 }
 
-/// Whether the next serving takes it up; it does not once the server is closed, or where there is
-/// no memory for it.
+/// Keeps a request for the next serving. Returns false if the server is closed or there is no
+/// memory.
 bool HandlerFibers::Impl::set_aside(const Call& call, Request& request,
                                     const Address& client_address) noexcept {
   Impl& fibers = call.fibers;
@@ -266,13 +266,13 @@ bool HandlerFibers::Impl::set_aside(const Call& call, Request& request,
   return true;
 }
 
-/// Of one that no fiber handles.
+/// Closes a request that no fiber handles.
 void HandlerFibers::Impl::shut_down(const Call& call, Request& request,
                                     const Address& client_address) noexcept {
   try {
     call.server.shutdown_request(request);
   } catch (const BaseException&) {
-    // It ends this request, which it has done.
+    // The exception was to end this request, which has ended.
   } catch (...) {
     report_exception("Exception in closing the request from", client_address);
   }
@@ -298,11 +298,12 @@ void HandlerFibers::Impl::begin_or_fail(const Call& call, Request& request,
   }
 }
 
-/// Whether it waits for the first byte, which a request without a connection does not.
+/// Starts to wait for the first byte. Returns false if that is not possible, as for a request
+/// without a connection.
 bool HandlerFibers::Impl::watch(const Call& call, Request& request, const Address& client_address) {
   const std::shared_ptr<SocketState>& connection = SocketAccess::state(request.socket());
   if (request.is_datagram() || !connection) return false;
-  // What the first call of the handler would have.
+  // The deadline that the first call of the handler would have.
   const Deadline deadline = connection->deadline();
   if (deadline.is_immediate()) return false;
   Descriptor& descriptor = connection->descriptor;
@@ -320,7 +321,7 @@ std::vector<HandlerFibers::Impl::Aside> HandlerFibers::Impl::take_aside() {
   return std::exchange(aside, {});
 }
 
-/// What has been set aside waits here.
+/// Watches the requests that have been set aside, on this scheduler.
 void HandlerFibers::Impl::take_up_again() {
   for (Aside& it : take_aside()) {
     Home& home = enter(*Scheduler::here(), it.waited);
@@ -329,7 +330,7 @@ void HandlerFibers::Impl::take_up_again() {
     try {
       watched = watch(call, it.request, it.client_address);
     } catch (const std::bad_alloc&) {
-      // It has a fiber then, if there is memory for that.
+      // The request gets a fiber instead, if there is memory for one.
     }
     if (!watched) begin_or_fail(call, it.request, it.client_address);
   }
@@ -347,7 +348,7 @@ void HandlerFibers::Impl::close_aside() noexcept {
 
 // --- all of them ---
 
-/// With the mutex held.
+/// The mutex must be held.
 HandlerFibers::Impl::Home& HandlerFibers::Impl::home_of(Scheduler& scheduler) {
   for (const auto& home : homes)
     if (home->here == &scheduler) return *home;
@@ -369,7 +370,7 @@ HandlerFibers::Impl::Home& HandlerFibers::Impl::enter(Scheduler& scheduler, bool
   return home;
 }
 
-/// The last that a request does with the server.
+/// Removes a request from the counts. It must not use the server afterwards.
 void HandlerFibers::Impl::leave(const Call& call) noexcept {
   Impl& fibers = call.fibers;
   const std::lock_guard lock(fibers.mutex);
@@ -386,15 +387,15 @@ bool HandlerFibers::Impl::handles_here() const noexcept {
   return handler != nullptr && &handler->fibers() == this;
 }
 
-/// Waits until done(), which is called with the mutex locked: 0; kCancelled, or what the interrupt
-/// hook says, which may throw.
+/// Waits until done() returns true; done() is called with the mutex held. Returns 0, kCancelled, or
+/// the answer of the interrupt hook, which may throw.
 template <class Done>
 long HandlerFibers::Impl::wait(Done done) {
   Sleeper sleeper;
   for (long slept = 0;;) {
     {
       const std::lock_guard lock(mutex);
-      // First, since a fiber is told only once.
+      // Checked first, because a fiber is told of a cancellation only once.
       if (slept < 0) return slept;
       if (done()) return 0;
       waiting.add(sleeper);
@@ -408,7 +409,7 @@ long HandlerFibers::Impl::wait(Done done) {
   }
 }
 
-/// The same, and nothing else ends it: whoever is cancelled is told later.
+/// Waits in the same way, but nothing else ends the wait: a cancellation stays pending.
 template <class Done>
 void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
   const Shield shield(OnCancel::ignore);
@@ -426,12 +427,12 @@ void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
 
 void HandlerFibers::Impl::end_handlers(Home& home) noexcept {
   home.silent->close_all();
-  // Any of them may end, and others begin, while one is told.
+  // While one handler is told, any of them may end and others may begin.
   while (home.first != nullptr) LiveRequests::end_handler(home.first->unlist());
   wait_whatever_happens([&] { return home.all == 0; });
 }
 
-/// What is left to do for a plain thread that has served.
+/// Waits for the handlers after the serving on a plain thread has ended, and then ends the rest.
 void HandlerFibers::Impl::drain(Home& home) {
   try {
     const long waited_for = wait([&] { return home.waited == 0; });
@@ -505,7 +506,7 @@ std::shared_ptr<void> HandlerFibers::run_beside(std::function<void()> function) 
           })) {}
     Beside(const Beside&) = delete;
     Beside& operator=(const Beside&) = delete;
-    // Whatever the caller is told meanwhile.
+    // A cancellation of the caller does not end this wait.
     ~Beside() {
       const Shield shield(OnCancel::ignore);
       Sleeper sleeper;
@@ -538,7 +539,7 @@ void HandlerFibers::join() {
   leave_to_parent();
   if (impl_->handles_here()) throw RuntimeError("cannot join current fiber");
   {
-    // A thread whose serving the closing ends closes what is silent there, from now on.
+    // From now on, a thread whose serving this close ends closes its silent connections itself.
     const std::lock_guard lock(impl_->mutex);
     impl_->closed = true;
   }

@@ -53,7 +53,7 @@ bool Silent::add(Connection& connection, Descriptor& descriptor, Deadline deadli
   return true;
 }
 
-/// By the engine where it can, and else by a set of its own.
+/// Registers a connection with the engine if the engine can watch it, else with the event set.
 bool Silent::await(Connection& connection) {
   const int fd = connection.in_flight_->fd();
   if (fd < 0) return false;
@@ -136,7 +136,8 @@ void Silent::look_at(const Events& events, long count) noexcept {
   }
 }
 
-/// Until one speaks, or `waits_`: a count, or kTimedOut, or another error.
+/// Waits until a connection has data or until `waits_`. Returns a value >= 0, kTimedOut, or another
+/// error.
 long Silent::wait() {
   if (!set_) {
     const Scheduler::Woken woken = fiber_->owner->park(waits_, "silent connections");
@@ -154,13 +155,13 @@ void Silent::watch() {
     waits_ = timers_.empty() ? Deadline::none() : timers_.begin()->first;
     long waited = speaking_ == nullptr ? wait() : 0;
     waits_ = Deadline::immediate();
-    // There may have been no memory for it.
+    // There may have been no memory for the wait.
     if (waited < 0 && waited != kTimedOut && waited != kCancelled) waited = ServerLoop::rest();
     if (waited == kCancelled) {
       over_ = true;
       close_all();
     }
-    // All are off the list before the first is told, in which time others may be closed.
+    // All are off the list before the first callback, which may close others.
     let_speak();
     drop_late();
   }

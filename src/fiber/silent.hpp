@@ -1,6 +1,6 @@
 #pragma once
 
-// Connections on which nothing has come yet, and which have no fiber until it does.
+// Connections without any data so far. They have no fiber until data comes.
 
 #include <array>
 #include <cstdint>
@@ -18,8 +18,8 @@ namespace plug::detail {
 
 class FiberCore;
 
-/// Those of one scheduler, which one fiber waits for, as long as there are any. For its thread
-/// alone.
+/// The silent connections of one scheduler. A single fiber waits for all of them, as long as there
+/// are any. Only the scheduler's thread uses this.
 class Silent : public std::enable_shared_from_this<Silent> {
  public:
   class Connection : private Arrival {
@@ -28,10 +28,12 @@ class Silent : public std::enable_shared_from_this<Silent> {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    /// Called once, one of these; then it is not watched any more.
-    virtual void speaks() noexcept = 0;        ///< or has been closed by its peer
-    virtual void stays_silent() noexcept = 0;  ///< until its deadline, or close_all()
-    virtual void is_set_aside() noexcept = 0;  ///< set_all_aside()
+    /// Exactly one of these is called, once. After that the connection is not watched any more.
+    virtual void speaks() noexcept = 0;        ///< data has come, or the peer has closed the
+                                               ///< connection
+    virtual void stays_silent() noexcept = 0;  ///< the deadline has passed, or close_all() was
+                                               ///< called
+    virtual void is_set_aside() noexcept = 0;  ///< set_all_aside() was called
 
    protected:
     ~Connection() = default;
@@ -41,7 +43,7 @@ class Silent : public std::enable_shared_from_this<Silent> {
 
     void arrived() noexcept override { silent_->has_come(*this); }
 
-    std::optional<Descriptor::InFlight> in_flight_;  // so that the number stays its own
+    std::optional<Descriptor::InFlight> in_flight_;  // keeps the number taken
     std::multimap<Deadline, Connection*>::iterator timer_;
     bool timed_ = false;
     Silent* silent_ = nullptr;
@@ -49,7 +51,7 @@ class Silent : public std::enable_shared_from_this<Silent> {
     Connection* next_ = nullptr;
   };
 
-  /// Watches a connection. False when that cannot be, for want of descriptors or memory.
+  /// Watches a connection. Returns false if that is not possible, as without descriptors or memory.
   bool add(Connection& connection, Descriptor& descriptor, Deadline deadline);
   void close_all() noexcept;
   void set_all_aside() noexcept;
@@ -73,14 +75,14 @@ class Silent : public std::enable_shared_from_this<Silent> {
   std::optional<EventSet> set_;
   sys::OwnFd look_again_;
   Connection* first_ = nullptr;
-  // Those that have spoken and have not been told.
+  // Connections with data, whose speaks() is still to be called.
   Connection* speaking_ = nullptr;
   Connection* last_speaking_ = nullptr;
   FiberCore* fiber_ = nullptr;  // the one that watches
   std::multimap<Deadline, Connection*> timers_;
-  bool watched_ = false;                    // there is the fiber
-  bool over_ = false;                       // it has been cancelled
-  Deadline waits_ = Deadline::immediate();  // until when it does
+  bool watched_ = false;                    // the watching fiber exists
+  bool over_ = false;                       // the watching fiber has been cancelled
+  Deadline waits_ = Deadline::immediate();  // until when the fiber waits
 };
 
 }  // namespace plug::detail

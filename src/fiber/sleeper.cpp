@@ -11,7 +11,7 @@ namespace plug::detail {
 
 const void* Sleeper::caller() noexcept {
   if (const Scheduler* const scheduler = Scheduler::here()) return &scheduler->current();
-  // What it held before the fork it holds after it.
+  // A fiber that has forked still holds what it held before.
   if (const FiberCore* const fiber = Scheduler::forked()) return fiber;
   static thread_local const char thread = 0;
   return &thread;
@@ -45,13 +45,13 @@ long Sleeper::ask_interrupt_hook() {
 
 void Sleeper::wake() noexcept {
   if (fiber_ != nullptr) return fiber_->owner->wake(*fiber_);
-  // It may be gone once that is seen.
+  // The Sleeper may be gone once its thread has seen `awake_`.
   const std::atomic<std::uint32_t>* const word = &awake_;
   awake_.store(1);
   sys::futex_wake(word);
 }
 
-/// In a forked child those who wait are not there.
+/// Empties the list in a forked child, where the waiters do not exist.
 void SleeperList::forget_parents() noexcept {
   const std::uint32_t generation = sys::fork_generation();
   if (generation_ == generation) return;

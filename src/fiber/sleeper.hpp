@@ -1,6 +1,6 @@
 #pragma once
 
-// Waiting for each other, whether fibers or threads.
+// Waits that work for fibers and threads alike.
 
 #include <plug/fiber_sync.hpp>
 
@@ -15,7 +15,7 @@ namespace plug::detail {
 
 enum class Waited : std::uint8_t;
 
-/// The caller, on the list of what it waits for: a fiber parks, a thread sleeps.
+/// A waiting caller, listed with what it waits for. A fiber parks, a thread sleeps.
 class Sleeper {
  public:
   Sleeper() noexcept
@@ -24,22 +24,22 @@ class Sleeper {
   Sleeper(const Sleeper&) = delete;
   Sleeper& operator=(const Sleeper&) = delete;
 
-  /// Returns when it has been woken, when the deadline has passed, after a signal, or for no reason
-  /// at all: 0,
-  /// kTimedOut or kCancelled. `where` is what lists of fibers say.
+  /// Returns when it has been woken, when the deadline has passed, after a signal, or spuriously:
+  /// 0, kTimedOut or kCancelled. `where` is the name that lists of fibers show.
   long sleep(Deadline deadline, const char* where, OnCancel on_cancel = OnCancel::tell);
 
-  /// To be called after sleep(): 0, or -errno to end the wait. The hook may throw.
+  /// Must be called after sleep(). Returns 0, or a value below kStopped to end the wait. The hook
+  /// may throw.
   long ask_interrupt_hook();
 
-  /// From any thread, while the Sleeper is sure to be there.
+  /// Wakes the caller. May be called on any thread while the Sleeper exists.
   void wake() noexcept;
 
-  /// Tells the calling fiber, or thread, from all others that there are now.
+  /// Returns an address that identifies the calling fiber or thread among all that exist now.
   static const void* caller() noexcept;
-  /// Whether it is on a list.
+  /// Returns true if it is on a list.
   bool listed() const noexcept { return listed_; }
-  /// The one whose this is.
+  /// Returns the caller() that made it.
   const void* made_by() const noexcept { return caller_; }
 
  private:
@@ -50,31 +50,31 @@ class Sleeper {
 
   FiberCore* const fiber_;
   const void* const caller_;
-  long stopped_ = 0;           // by what wait_on() was: kCancelled, or what the hook gave
+  long stopped_ = 0;           // why wait_on() ended: kCancelled, or the hook's answer
   std::exception_ptr thrown_;  // by the hook
   bool listed_ = false;
   Sleeper* next_ = nullptr;
   Sleeper* previous_ = nullptr;
 
-  // Of a thread.
+  // Used by threads only.
   std::atomic<std::uint32_t> awake_{0};
   bool interrupted_ = false;  // by a signal
 };
 
-/// How a wait for something that is handed over has ended.
+/// The end of a wait for something that is handed over.
 enum class Waited : std::uint8_t {
   handed,
   timed_out,
-  stopped,             ///< since the fiber is told to end, or by the interrupt hook
-  handed_but_stopped,  ///< the caller hands it on
+  stopped,             ///< the fiber was cancelled, or the interrupt hook ended the wait
+  handed_but_stopped,  ///< the caller must hand it on
 };
 
-/// Waits until somebody takes the sleeper off the list, to hand it what it waits for. `guard` is
-/// the list's, held by the caller before and after.
+/// Waits until another caller takes the sleeper off the list to hand over what it waits for.
+/// `guard` locks the list; the caller holds it before and after.
 Waited wait_on(SleeperList& list, Sleeper& sleeper, std::unique_lock<std::mutex>& guard,
                Deadline deadline, const char* where, OnCancel on_cancel = OnCancel::tell) noexcept;
 
-/// Whether that has been handed over in time. Throws why the wait was stopped.
+/// Returns true if it was handed over in time. Throws the reason if the wait was stopped.
 bool handed_or_thrown(Waited waited, const Sleeper& sleeper);
 
 }  // namespace plug::detail

@@ -16,12 +16,12 @@ namespace {
 
 constexpr std::size_t kStacksOfSlab = 64;
 constexpr std::size_t kWarmStacks = 256;
-// Whole functions may lie between two places that a stack that grows is touched at.
+// Large frames may lie between two places that a growing stack touches.
 constexpr std::size_t kGuardSize = 64 * 1024;
-// Each takes two of the mappings of a process.
+// Each guard takes two mappings of the process.
 constexpr std::size_t kMostMappedGuards = 8192;
 constexpr std::size_t kCanarySize = 128;
-// Within an eighth of a page, so that what a small handler uses of its stack does not take two.
+// Within an eighth of a page, so that the frames of a small handler do not take a second page.
 constexpr std::size_t kColours = 8, kColourStep = 64;
 
 std::size_t size_of_guard() noexcept { return std::max(kGuardSize, sys::page_size()); }
@@ -32,12 +32,13 @@ std::atomic<std::size_t> mapped_guards{0};
 
 /// One mapping: for each stack its guard, and above that its memory.
 struct StackPool::Slab {
-  /// `first` becomes a guard that there is, so that others need not look for another.
+  /// Sets `first` to a guard that works, so that later slabs need not search again.
   Slab(std::size_t stack_size, std::size_t guard_size, StackGuard& first)
       : stride(stack_size + guard_size), guard(guard_size) {
     map();
     if (first == StackGuard::mark && !guard_all(StackGuard::mark)) first = StackGuard::mapping;
-    // There may be room for this again when other stacks have gone.
+    // Leaves `first` as it is: there may be room for mapped guards again when other stacks have
+    // gone.
     if (first == StackGuard::mapping) guard_all(StackGuard::mapping);
     for (std::size_t i = kStacksOfSlab; i > 0; --i)
       free[free_count++] = static_cast<std::uint8_t>(i - 1);
@@ -71,7 +72,7 @@ struct StackPool::Slab {
     }
     if (mapped) mapped_guards -= kStacksOfSlab;
     if (count > 0) {
-      // All or none.
+      // All or none: start over.
       sys::unmap(memory, size());
       map();
     }
@@ -88,9 +89,9 @@ struct StackPool::Slab {
   const std::size_t guard;
   void* memory = nullptr;
   StackGuard kind = StackGuard::canary;
-  std::uint8_t free[kStacksOfSlab] = {};  // of which the last is the next
+  std::uint8_t free[kStacksOfSlab] = {};  // the last one is the next to be used
   std::size_t free_count = 0;
-  bool warm[kStacksOfSlab] = {};  // free, with memory
+  bool warm[kStacksOfSlab] = {};  // free, and keeps its memory
   std::size_t warm_count = 0;
   std::vector<std::uintptr_t> known_to_valgrind;
 };
@@ -119,7 +120,7 @@ StackPool::~StackPool() = default;
 
 StackPool::Slab& StackPool::slab_with_room() {
   if (!open_.empty()) return *open_.back();
-  // Twice as much, since reserve() gives no more than it is asked for.
+  // Doubles the room, because reserve() allocates no more than it is asked for.
   if (slabs_.size() == slabs_.capacity()) slabs_.reserve(2 * slabs_.size() + 1);
   open_.reserve(slabs_.capacity());
   slabs_.push_back(std::make_unique<Slab>(size_, guard_size_, guard_));
@@ -147,7 +148,7 @@ Stack StackPool::take() {
 }
 
 void StackPool::give_back(const Stack& stack) noexcept {
-  // A frame that was left for ever has not cleaned up behind itself.
+  // Frames that were abandoned have not unpoisoned their memory.
   if (__asan_unpoison_memory_region != nullptr)
     __asan_unpoison_memory_region(stack.memory, stack.size);
   sys::tell_unused(stack.memory, stack.size);
@@ -163,7 +164,7 @@ void StackPool::give_back(const Stack& stack) noexcept {
   slab.free[slab.free_count++] = static_cast<std::uint8_t>(index);
   if (slab.free_count == 1) open_.push_back(&slab);
   --in_use_;
-  // One that is empty stays as long as it is the only one with room.
+  // An empty slab stays if it is the only one with room.
   if (slab.free_count < kStacksOfSlab || open_.size() == 1) return;
   warm_ -= slab.warm_count;
   drop_from_open(slab);

@@ -12,7 +12,8 @@ namespace detail {
 namespace {
 
 struct ConditionSleeper : Sleeper {
-  bool alone = false;  // what it has been notified of is for one, whoever that is
+  bool alone = false;  // woken by notify_one(), which another waiter must get if this one cannot
+                       // use it
 };
 
 void notify_one_of(SleeperList& waiting) noexcept {
@@ -25,7 +26,7 @@ void notify_one_of(SleeperList& waiting) noexcept {
 }  // namespace
 
 struct SyncAccess {
-  /// Whether the mutex is the caller's now, and the deadline has not passed.
+  /// Returns true if the caller owns the mutex now, false if the deadline has passed.
   static bool lock(fiber::Mutex& mutex, Deadline deadline, OnCancel on_cancel);
   static bool holds(fiber::Mutex& mutex) noexcept {
     const std::lock_guard guard(mutex.guard_);
@@ -33,7 +34,7 @@ struct SyncAccess {
   }
   static bool wait(fiber::Condition& condition, fiber::Mutex& mutex, Deadline deadline);
   static bool acquire(fiber::Semaphore& semaphore, Deadline deadline);
-  /// With its guard held.
+  /// The mutex's guard must be held.
   static void hand_over(fiber::Mutex& mutex) noexcept {
     Sleeper* const next = mutex.waiting_.take();
     mutex.owner_ = next == nullptr ? nullptr : next->made_by();
@@ -58,7 +59,7 @@ bool SyncAccess::lock(fiber::Mutex& mutex, Deadline deadline, OnCancel on_cancel
 bool SyncAccess::wait(fiber::Condition& condition, fiber::Mutex& mutex, Deadline deadline) {
   ConditionSleeper sleeper;
   std::unique_lock guard(condition.guard_);
-  // Nobody can notify between the two.
+  // The guard is held, so nobody can notify between the unlock and the wait.
   mutex.unlock();
   const Waited waited = wait_on(condition.waiting_, sleeper, guard, deadline, "Condition::wait");
   if (waited == Waited::handed_but_stopped && sleeper.alone) notify_one_of(condition.waiting_);

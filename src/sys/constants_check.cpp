@@ -1,6 +1,6 @@
-// Holds every constant of <plug/constants.hpp> equal to the system's.
+// Verifies every constant of <plug/constants.hpp> against the system's.
 
-// Needs <time.h>, which it does not include.
+// <linux/errqueue.h> needs <time.h> and does not include it.
 #include <ctime>
 
 #include <linux/errqueue.h>

@@ -1,7 +1,7 @@
 #pragma once
 
-// Control messages (cmsg(3)) as bytes. Reading trusts no size in them: it never goes beyond what
-// the kernel has written.
+// Control messages (cmsg(3)) as bytes. Reading does not trust the sizes in them: it never goes
+// beyond what the kernel has written.
 
 #include <cstddef>
 #include <cstdint>
@@ -9,14 +9,14 @@
 
 namespace plug::detail::sys {
 
-/// Laid out as the system's cmsghdr; data follows it, and padding up to its alignment.
+/// Laid out as the system's cmsghdr. The data follows, padded to the alignment of the header.
 struct ControlHeader {
   std::size_t size;
   int level;
   int type;
 };
 
-// The system's structures of the same layout.
+// Structures with the system's layout.
 struct UserCredentials {  // ucred
   int pid;
   std::uint32_t uid;
@@ -40,7 +40,7 @@ constexpr std::size_t control_padded(std::size_t size) noexcept {
   return (size + alignof(ControlHeader) - 1) / alignof(ControlHeader) * alignof(ControlHeader);
 }
 
-/// Adds the room of an item to `total`; false when that is more than the system can take.
+/// Adds the space of an item to `total`. Returns false if that is more than the system can take.
 constexpr bool add_control_space(std::size_t& total, std::size_t data_size) noexcept {
   constexpr std::size_t kMost = 0x7fffffff;
   if (data_size > kMost) return false;
@@ -48,7 +48,7 @@ constexpr bool add_control_space(std::size_t& total, std::size_t data_size) noex
   return total <= kMost;
 }
 
-/// Writes an item and its padding, and returns where the next begins.
+/// Writes an item and its padding. Returns the position of the next one.
 inline char* write_control(char* out, int level, int type, const void* data,
                            std::size_t size) noexcept {
   const ControlHeader header{sizeof header + size, level, type};
@@ -59,8 +59,8 @@ inline char* write_control(char* out, int level, int type, const void* data,
   return out + control_padded(size);
 }
 
-/// Calls found(level, type, data, size) for each item. One that was cut is the last, with what is
-/// there of its data.
+/// Calls found(level, type, data, size) for each item. A truncated item is the last one, with as
+/// much of its data as there is.
 template <class Found>
 void read_control(const char* control, std::size_t size, Found found) {
   ControlHeader header;

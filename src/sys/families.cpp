@@ -29,8 +29,8 @@ static_assert(kAlgNameCapacity == sizeof(sockaddr_alg::salg_name));
 
 namespace {
 
-// Bluetooth's, which no header of the kernel's has (<bluetooth/l2cap.h> and its neighbours do).
-// Numbers of more than one byte on the air are little-endian.
+// The Bluetooth structures, which the kernel's headers do not have (<bluetooth/l2cap.h> and others
+// do). Numbers of several bytes that go over the air are little-endian.
 
 struct sockaddr_l2 {
   sa_family_t l2_family;
@@ -62,15 +62,14 @@ std::uint16_t little_endian(std::uint16_t value) noexcept {
   return static_cast<std::uint16_t>((value << 8) | (value >> 8));
 }
 
-/// Zeroes all of it: braces would zero the first member of a union alone, and no padding.
+/// Zeroes all bytes: braces would zero only the first member of a union, and no padding.
 template <class Form>
 void clear(Form& form) noexcept {
   static_assert(std::is_trivially_copyable_v<Form>);
   std::memset(static_cast<void*>(&form), 0, sizeof form);
 }
 
-/// Copies an address of `family` and at least `least` bytes into `form`; what it has not got is
-/// zero.
+/// Copies an address of `family` with at least `least` bytes into `form` and zeroes the rest.
 template <class Form>
 bool load(const Address& address, AF family, std::size_t least, Form& form) noexcept {
   const BytesView bytes = address.bytes();
@@ -80,7 +79,7 @@ bool load(const Address& address, AF family, std::size_t least, Form& form) noex
   return true;
 }
 
-/// The same for a Bluetooth protocol, whose addresses have one size.
+/// Does the same for a Bluetooth protocol, whose addresses all have one size.
 template <class Form>
 bool load_bluetooth(const Address& address, Form& form) noexcept {
   return address.bytes().size() == sizeof form &&
@@ -94,7 +93,8 @@ std::size_t store(const Form& form, char* out, std::size_t size = sizeof(Form)) 
   return size;
 }
 
-/// Empty for 0, which is every interface, and for one that is not there, as in Python.
+/// Returns an empty name for 0, which means every interface, and for an unknown interface, as
+/// Python.
 std::string interface_name(int index) {
   std::string name;
   if (index > 0 && if_indextoname(static_cast<unsigned>(index), name) < 0) name.clear();
@@ -191,7 +191,7 @@ std::optional<J1939Address> read(const Address& address) {
   return J1939Address(interface_name(form.can_ifindex), j1939.name, j1939.pgn, j1939.addr);
 }
 
-// As much as the protocol reads, which is what the kernel itself gives.
+// The size is as much as the protocol reads, and as the kernel itself returns.
 
 std::size_t write(const CanAddress&, long index, char* out) noexcept {
   return store(can_form(index), out, kCanSize);
@@ -222,7 +222,7 @@ std::optional<PacketAddress> read(const Address& address) {
     return {};
   PacketAddress fields(interface_name(form.sll_ifindex), ntohs(form.sll_protocol), form.sll_pkttype,
                        form.sll_hatype);
-  // It may reach beyond sll_addr.
+  // The address may be longer than sll_addr.
   const BytesView hardware = address.bytes().from(kLeast);
   fields.addr.assign(hardware.data(), std::min<std::size_t>(form.sll_halen, hardware.size()));
   return fields;

@@ -1,6 +1,6 @@
 #pragma once
 
-// The kernel's forms of the addresses of families.hpp.
+// The kernel's structures for the addresses of <plug/families.hpp>.
 
 #include <plug/families.hpp>
 
@@ -11,8 +11,8 @@
 
 namespace plug::detail::sys {
 
-/// The fields of an address; nothing when it is of another family or protocol, or too short. The
-/// protocol of AF::CAN is what the Address knows it to be, that of AF::BLUETOOTH its size.
+/// Returns the fields of an address, or nothing if it has another family or protocol or is too
+/// short. For AF::CAN the Address knows the protocol; for AF::BLUETOOTH its size tells it.
 template <class T>
 std::optional<T> read(const Address& address);
 template <>
@@ -42,15 +42,14 @@ std::optional<HciAddress> read(const Address& address);
 template <>
 std::optional<ScoAddress> read(const Address& address);
 
-/// The number of the interface in an address that one of the types with an interface can read; 0 is
-/// every interface.
+/// Returns the interface number of an address of a type that has one; 0 means every interface.
 int interface_of(const Address& address) noexcept;
 
-/// Calls `use` with the typed address that an address is one of, if any.
+/// Calls `use` with the typed form of an address, if it has one.
 template <class Use>
 void visit(const Address& address, Use use);
 
-// Write the kernel's form of fields that fit; return its size. `index` is the interface's number.
+// Write the kernel's form of fields that fit, and return its size. `index` is the interface number.
 
 std::size_t write(const CanAddress& address, long index, char* out) noexcept;
 std::size_t write(const IsotpAddress& address, long index, char* out) noexcept;
@@ -66,16 +65,17 @@ std::size_t write(const RfcommAddress& address, char* out) noexcept;
 std::size_t write(const HciAddress& address, char* out) noexcept;
 std::size_t write(const ScoAddress& address, char* out) noexcept;
 
-/// An address of Bluetooth in the kernel's order, which is the reverse of the text's.
+/// A Bluetooth address in the kernel's byte order, which is the reverse of the text's.
 struct BluetoothDevice {
   unsigned char bytes[6] = {};
 };
-/// False when the text is no such address: six numbers of one or two hexadecimal digits.
+/// Returns false if the text is not a Bluetooth address: six numbers of one or two hexadecimal
+/// digits.
 bool parse_device(std::string_view text, BluetoothDevice& device) noexcept;
 
-inline constexpr std::size_t kInterfaceCapacity = 16;        // with its NUL
-inline constexpr std::size_t kAlgTypeCapacity = 14;          // likewise
-inline constexpr std::size_t kAlgNameCapacity = 64;          // likewise
+inline constexpr std::size_t kInterfaceCapacity = 16;        // with the NUL
+inline constexpr std::size_t kAlgTypeCapacity = 14;          // with the NUL
+inline constexpr std::size_t kAlgNameCapacity = 64;          // with the NUL
 inline constexpr std::size_t kHardwareAddressCapacity = 32;  // of any kind of hardware
 
 template <class Use>
@@ -86,7 +86,7 @@ void visit(const Address& address, Use use) {
   };
   switch (address.family()) {
     case AF::CAN:
-      // With no protocol known all three would read it; the plain one is the first.
+      // Without a known protocol all three could read it: the plain one comes first.
       as(read<CanAddress>(address)) || as(read<IsotpAddress>(address)) ||
           as(read<J1939Address>(address));
       break;

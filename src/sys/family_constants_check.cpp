@@ -1,6 +1,6 @@
-// Holds every constant of <plug/family_constants.hpp> equal to the system's.
+// Verifies every constant of <plug/family_constants.hpp> against the system's.
 
-// Before <linux/sctp.h>, which needs them and does not include them.
+// <linux/sctp.h> needs this and does not include it.
 #include <sys/socket.h>
 
 #include <cstdint>
@@ -23,7 +23,7 @@
 #include <net/ethernet.h>
 #include <sys/ioctl.h>
 
-// The headers of Bluetooth are no part of the kernel's; Debian has them in libbluetooth-dev.
+// The Bluetooth headers are not part of the kernel's; Debian has them in libbluetooth-dev.
 #if __has_include(<bluetooth/bluetooth.h>)
 #define PLUG_HAS_BLUETOOTH
 #include <bluetooth/bluetooth.h>

@@ -22,18 +22,18 @@ std::size_t users = 0;
 struct sigaction before {};
 std::atomic<ExplainedFaults::Explain> explain_fault{nullptr};
 
-// A thread that holds it does not exist in a forked child.
+// A forked child would have the mutex locked by a thread that does not exist there.
 [[maybe_unused]] const int registered =
     pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, [] { mutex.unlock(); });
 
 void handle(int signal, siginfo_t* info, void* context) {
   const int error_before = errno;
-  const bool fault = info->si_code > 0;  // and not sent by somebody
+  const bool fault = info->si_code > 0;  // not sent by a process
   const ExplainedFaults::Explain explain = explain_fault.load();
   const bool explained = fault && explain != nullptr && explain(info->si_addr);
   errno = error_before;
   if (explained) {
-    // It happens again, and is not caught.
+    // The fault repeats, and this handler does not catch it again.
     ::sigaction(signal, &before, nullptr);
   } else if ((before.sa_flags & SA_SIGINFO) != 0) {
     before.sa_sigaction(signal, info, context);
@@ -68,7 +68,7 @@ ExplainedFaults::ExplainedFaults(Explain explain) noexcept {
   struct sigaction ours {};
   ours.sa_sigaction = &handle;
   if (::sigaction(SIGSEGV, nullptr, &before) != 0) return;
-  // The handler of before runs as it is used to, but for its stack.
+  // The previous handler runs under its usual conditions, except for its stack.
   ours.sa_mask = before.sa_mask;
   ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (before.sa_flags & (SA_NODEFER | SA_RESTART));
   ::sigaction(SIGSEGV, &ours, nullptr);
@@ -87,7 +87,7 @@ ExplainedFaults::~ExplainedFaults() {
   if (::sigaltstack(nullptr, &now) == 0 && now.ss_sp == stack_) {
     stack_t none{};
     none.ss_flags = SS_DISABLE;
-    if (::sigaltstack(&none, nullptr) != 0) return;  // it is being used
+    if (::sigaltstack(&none, nullptr) != 0) return;  // in use
   }
   unmap(stack_, size_);
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// Accesses to memory that there is not.
+// Explains segmentation faults.
 
 #include <cstddef>
 
@@ -8,13 +8,13 @@
 
 namespace plug::detail::sys {
 
-/// Has faults of the calling thread explained before they end the process, as long as it lives: a
-/// handler of SIGSEGV calls `explain` with the address, on a stack of its own. When that says that
-/// it has explained it, and otherwise without more ado, the fault takes the course that it would
-/// have taken without this.
+/// Explains faults of the calling thread before they end the process, while this lives: a handler
+/// of SIGSEGV, on a separate stack, calls `explain` with the address. Whether `explain` returns
+/// true (explained) or false, the fault then takes its usual course, as without this.
 ///
-/// The handler is there as long as any thread has one of these, and is given back to whom it was
-/// before, unless somebody has taken it since. All must have the same `explain`.
+/// The handler is installed while any thread has one of these. The last one restores the previous
+/// handler, unless another part of the program has installed a new one. All must use the same
+/// `explain`.
 class PLUG_FOR_FIBER ExplainedFaults {
  public:
   using Explain = bool (*)(const void* address) noexcept;
@@ -25,7 +25,7 @@ class PLUG_FOR_FIBER ExplainedFaults {
   ~ExplainedFaults();
 
  private:
-  // The thread's stack for signals, unless it has one.
+  // The thread's signal stack, if it had none before.
   void* stack_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -1,5 +1,5 @@
 #pragma once
 
-/// Marks what the library of fibers uses of this one beside the public headers: a shared library
-/// gives out nothing else.
+/// Marks what the fiber library uses of this one in addition to the public headers: a shared
+/// library exports nothing else.
 #define PLUG_FOR_FIBER __attribute__((visibility("default")))

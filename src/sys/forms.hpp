@@ -1,7 +1,7 @@
 #pragma once
 
-// The kernel's forms of the options and messages of single families, without its headers. That they
-// are so is held by forms_check.cpp. What would be padding has a name, so that all bytes are known.
+// The kernel's structures for the options and messages of single families, without its headers.
+// forms_check.cpp compares the two. Padding has a name, so that all bytes are defined.
 
 #include <plug/bytes.hpp>
 
@@ -18,7 +18,7 @@ Bytes bytes_of(const Form& form) {
   return Bytes(reinterpret_cast<const char*>(&form), sizeof form);
 }
 
-/// From the first bytes of `raw`, which has that many.
+/// Copies the first bytes of `raw`, which must have as many as the form.
 template <class Form>
 Form form_in(BytesView raw) noexcept {
   static_assert(std::is_trivially_copyable_v<Form>);
@@ -34,7 +34,7 @@ struct CanForm {
   std::uint8_t length;
   std::uint8_t flags;
   std::uint8_t reserved[2];
-  std::uint8_t data[64];  // 8 of a classic frame
+  std::uint8_t data[64];  // 8 in a classic frame
 };
 inline constexpr std::size_t kCanHeader = offsetof(CanForm, data);
 inline constexpr std::size_t kCanSize = kCanHeader + 8;

@@ -1,6 +1,7 @@
-// Holds the forms of forms.hpp equal to the system's: their sizes and where each field is.
+// Verifies the structures of forms.hpp against the system's: their sizes and the offset of each
+// field.
 
-// Before <linux/sctp.h>, which needs them and does not include them.
+// <linux/sctp.h> needs this and does not include it.
 #include <sys/socket.h>
 #include <sys/time.h>
 

@@ -10,7 +10,7 @@ namespace plug::detail::sys {
 
 Converter::Converter(const std::string& to, const std::string& from) noexcept
     : handle_(::iconv_open(to.c_str(), from.c_str())) {
-  // iconv_open() says no with (iconv_t)-1.
+  // iconv_open() reports failure with (iconv_t)-1.
   if (reinterpret_cast<std::intptr_t>(handle_) == -1) handle_ = nullptr;
 }
 

@@ -5,13 +5,13 @@
 
 namespace plug::detail::sys {
 
-/// Converts text from one encoding to another, piece by piece, by iconv(3). Keeps the shift state
-/// from one piece to the next.
+/// Converts text from one encoding to another, piece by piece, with iconv(3). Keeps the shift state
+/// between pieces.
 class Converter {
  public:
   enum class Stop {
     done,        ///< everything has been read
-    malformed,   ///< at something that the one encoding does not have, or the other cannot say
+    malformed,   ///< at a sequence that is invalid in the one encoding or has no form in the other
     incomplete,  ///< at a character whose end is missing
     full,        ///< no room for the next character
   };
@@ -22,7 +22,7 @@ class Converter {
   };
 
   Converter() noexcept = default;
-  /// Not open when the system does not know one of the names.
+  /// Is not open if the system does not know one of the names.
   Converter(const std::string& to, const std::string& from) noexcept;
   Converter(Converter&& other) noexcept;
   Converter& operator=(Converter&& other) noexcept;
@@ -33,8 +33,8 @@ class Converter {
   Step convert(const char* input, std::size_t input_size, char* output,
                std::size_t output_size) noexcept;
 
-  /// Goes back to the initial state and writes the sequence that says so, where there is one.
-  /// Returns its size.
+  /// Returns to the initial state and writes the escape sequence for it, if there is one. Returns
+  /// its size.
   std::size_t reset(char* output, std::size_t output_size) noexcept;
 
  private:

@@ -20,7 +20,7 @@ Result map(std::size_t size, void*& memory) noexcept {
   void* const made = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
   if (made == MAP_FAILED) return -errno;
-  // A huge page would be real memory for many stacks of which few bytes are used.
+  // A huge page would be real memory for many stacks that use only a few bytes.
   ::madvise(made, size, MADV_NOHUGEPAGE);
   memory = made;
   return 0;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Memory from the system, for stacks.
+// Memory from the system for stacks.
 
 #include <cstddef>
 
@@ -11,22 +11,22 @@ namespace plug::detail::sys {
 
 PLUG_FOR_FIBER std::size_t page_size() noexcept;
 
-/// Zeroed address space that takes real memory only where it is touched. The system's -errno, or 0
-/// with `memory` set.
+/// Maps zeroed address space, which takes real memory only where it is touched. Returns 0 with
+/// `memory` set, or -errno.
 PLUG_FOR_FIBER Result map(std::size_t size, void*& memory) noexcept;
 PLUG_FOR_FIBER void unmap(void* memory, std::size_t size) noexcept;
 
-// Two ways to make pages that nobody may touch.
+// Two ways to make pages inaccessible.
 
-/// By a mark, of which there may be any number; -EINVAL before Linux 6.13.
+/// By a mark (MADV_GUARD_INSTALL), in any number; -EINVAL before Linux 6.13.
 PLUG_FOR_FIBER Result guard_by_mark(void* memory, std::size_t size) noexcept;
-/// By a mapping of its own, of which a process may have 65,530.
+/// By a separate mapping, of which a process may have 65,530.
 PLUG_FOR_FIBER Result guard_by_mapping(void* memory, std::size_t size) noexcept;
 
-/// How many bytes at the beginning have never been touched, in whole pages.
+/// Returns the number of bytes at the beginning that have never been touched, in whole pages.
 PLUG_FOR_FIBER std::size_t untouched(void* memory, std::size_t size) noexcept;
 
-/// Gives the real memory behind pages back; they are zero when touched again. Guards stay.
+/// Returns the real memory of pages to the system; they read as zero afterwards. Guards stay.
 PLUG_FOR_FIBER void forget(void* memory, std::size_t size) noexcept;
 
 }  // namespace plug::detail::sys

@@ -22,21 +22,21 @@ namespace plug::detail::sys {
 namespace {
 
 static_assert(kEaiNoName == EAI_NONAME);
-constexpr int kEaiIdnEncode = -105;  // EAI_IDN_ENCODE, of GNU alone
+constexpr int kEaiIdnEncode = -105;  // EAI_IDN_ENCODE, a GNU extension
 
 std::error_code gai_error(int number, int system_error) {
   if (number == 0) return {};
-  // A resolver's module may say so without a number.
+  // A resolver module may report this without setting errno.
   if (number == EAI_SYSTEM && system_error != 0) return {system_error, std::system_category()};
   return {number, gai_category()};
 }
 
 std::error_code host_error(int number) {
-  // Nothing found and nothing wrong is not a success either.
+  // No error, but no result either, is still a failure.
   return {number == NETDB_SUCCESS ? NO_RECOVERY : number, herror_category()};
 }
 
-/// libidn2, of which nothing but this function is used.
+/// libidn2, of which only this function is used.
 class Idn {
  public:
   static const Idn& library() {
@@ -44,9 +44,9 @@ class Idn {
     return loaded;
   }
 
-  /// The name as the domain name system has it; std::nullopt when there is none.
+  /// Returns the name as the domain name system encodes it, or nothing if it cannot be encoded.
   std::optional<std::string> encode(const std::string& name) const {
-    // As Python's codec does: mapped to lower case, composed, with the deviations of IDNA 2003.
+    // As Python's codec: lower case, composed (NFC), with the deviations of IDNA 2003.
     constexpr int kNfcInput = 1, kTransitional = 4;
     char* encoded = nullptr;
     if (lookup_ == nullptr || lookup_(reinterpret_cast<const unsigned char*>(name.c_str()),
@@ -60,7 +60,7 @@ class Idn {
   using Lookup = int (*)(const unsigned char* name, char** encoded, int flags);
 
   Idn() noexcept {
-    // It stays: nobody can tell when its last caller has left.
+    // Never unloaded, because nobody knows when the last call has returned.
     if (void* const handle = ::dlopen("libidn2.so.0", RTLD_NOW | RTLD_LOCAL))
       lookup_ = reinterpret_cast<Lookup>(::dlsym(handle, "idn2_lookup_u8"));
   }
@@ -78,7 +78,8 @@ std::error_code encode_name(std::string& name) {
   return {};
 }
 
-/// Calls a function that wants memory until it has enough, up to a mebibyte. Returns what it did.
+/// Calls a function with a growing buffer until it has enough, up to a mebibyte. Returns its
+/// result.
 template <class Call>
 int with_buffer(std::vector<char>& buffer, Call call) {
   constexpr std::size_t kMost = std::size_t{1} << 20;
@@ -139,7 +140,7 @@ std::error_code getaddrinfo(const AddressQuery& query, std::vector<AddrInfo>& an
 
 std::error_code getnameinfo(BytesView address, int flags, std::string& host, std::string& service) {
   char host_text[NI_MAXHOST] = {};
-  // Of a Unix address the service is its path, which the C library reads up to a NUL.
+  // For a Unix address the service is its path, which the C library reads up to a NUL.
   char service_text[std::max(std::size_t{NI_MAXSERV}, kUnixPathCapacity + 1)] = {};
   alignas(sockaddr_storage) char ended[Address::kCapacity + 1] = {};
   std::copy(address.begin(), address.end(), ended);

@@ -1,7 +1,7 @@
 #pragma once
 
-// The system's name services. Names that are not ASCII are encoded for the domain name system by
-// libidn2, which is loaded when the first of them comes; without it they are EAI_IDN_ENCODE.
+// The system's name services. libidn2 encodes names that are not ASCII for the domain name system;
+// it is loaded for the first such name. Without it they fail with EAI_IDN_ENCODE.
 
 #include <plug/bytes.hpp>
 #include <plug/resolve.hpp>
@@ -28,26 +28,26 @@ struct AddressQuery {
   int flags = 0;
 };
 
-/// The same query of a host that has to be a number, which never asks anybody.
+/// Returns the same query for a host that must be numeric, which needs no name server.
 AddressQuery numeric(AddressQuery query);
 
-// Each error is of gai_category(), herror_category() or the system's.
+// Each error is of gai_category(), herror_category() or the system's category.
 
 std::error_code getaddrinfo(const AddressQuery& query, std::vector<AddrInfo>& answers);
 /// `address` is in the kernel's form.
 std::error_code getnameinfo(BytesView address, int flags, std::string& host, std::string& service);
-/// The IPv4 addresses of a name.
+/// Finds the IPv4 addresses of a name.
 std::error_code gethostbyname(const std::string& name, HostEntry& entry);
-/// The names of an IPv4 or IPv6 address in the kernel's form.
+/// Finds the names of an IPv4 or IPv6 address in the kernel's form.
 std::error_code gethostbyaddr(BytesView address, HostEntry& entry);
 
-/// The number, or -1 when it is not known. Null pointers mean any protocol.
+/// Return the number, or -1 if the name is unknown. A null protocol means any.
 int getservbyname(const std::string& service, const char* protocol);
 int getprotobyname(const std::string& protocol);
-/// Empty when it is not known. The port is in host byte order.
+/// Returns an empty string if the port, in host byte order, is unknown.
 std::string getservbyport(int port, const char* protocol);
 
-/// -errno, or 0.
+/// Return 0 or -errno.
 long gethostname(std::string& name);
 long sethostname(const std::string& name) noexcept;
 long if_nameindex(std::vector<std::pair<int, std::string>>& interfaces);

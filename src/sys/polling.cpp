@@ -72,12 +72,12 @@ Result control(int epoll, int operation, int fd, std::uint32_t events,
   return result(::epoll_ctl(epoll, operation, fd, &event));
 }
 
-/// Less than a millisecond; a whole one where the kernel (before 5.11) or the C library has no
-/// epoll_pwait2.
+/// Waits less than a millisecond; or a whole one if the kernel (before 5.11) or the C library has
+/// no epoll_pwait2().
 Result wait_briefly(int epoll, epoll_event* list, int most, std::int64_t nanoseconds) noexcept {
 #if defined(__GLIBC_PREREQ)
 #if __GLIBC_PREREQ(2, 35)
-  // Asked for once: valgrind prints a warning each time.
+  // Tried only once, because valgrind prints a warning each time.
   static std::atomic<bool> is_there{true};
   if (is_there.load(std::memory_order_relaxed)) {
     const timespec limit{0, nanoseconds};

@@ -1,6 +1,6 @@
 #pragma once
 
-// Processes, and what the C++ runtime knows of exceptions.
+// Processes, and the C++ runtime's knowledge of exceptions.
 
 #include <cxxabi.h>
 
@@ -13,29 +13,29 @@
 
 namespace plug::detail::sys {
 
-/// This process's number.
+/// Returns this process's number.
 int process_number() noexcept;
-/// The child's number; 0 in the child.
+/// Returns the child's number; 0 in the child.
 Result fork() noexcept;
-/// Ends the process at once: nothing is flushed and no destructor runs.
+/// Ends the process at once: it flushes nothing and runs no destructor.
 [[noreturn]] void exit_now(int status) noexcept;
-/// The number of a child that has ended, which is thereby forgotten; 0 while it runs.
+/// Reaps a child that has ended and returns its number; 0 while it runs.
 Result reap(int child) noexcept;
-/// reap(), with `code` set to what the child has ended with: its exit status, or the negative
-/// number of the signal that has ended it.
+/// Also sets `code`: the child's exit status, or the negated number of the signal that ended it.
 PLUG_FOR_FIBER Result reap(int child, int& code) noexcept;
-/// A close-on-exec descriptor that is ready to be read from once the process has ended.
+/// Opens a close-on-exec descriptor that becomes readable once the process has ended.
 PLUG_FOR_FIBER Result pidfd(int process) noexcept;
 
-/// Writes to the standard error output, all of it in one call where the kernel takes that.
+/// Writes to standard error, in one call if the kernel takes all of it.
 PLUG_FOR_FIBER void write_error(const char* text, std::size_t size) noexcept;
 
-/// What unwinds a thread that is being cancelled. It must be thrown on.
+/// The exception that unwinds a thread that is being cancelled. A handler must rethrow it.
 using ForcedUnwind = abi::__forced_unwind;
 
-/// The name of a type as it is written in C++.
+/// Returns the name of a type as it is written in C++.
 std::string type_name(const std::type_info& type);
-/// The type of the exception that is being handled; null when there is none, or it is not C++'s.
+/// Returns the type of the exception that is being handled; null if there is none, or if it is not
+/// a C++ exception.
 const std::type_info* current_exception_type() noexcept;
 
 }  // namespace plug::detail::sys

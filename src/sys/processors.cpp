@@ -18,7 +18,7 @@ namespace plug::detail::sys {
 
 namespace {
 
-/// The first few kilobytes of a file, which is all that there is of those here; empty without it.
+/// Returns the first kilobytes of a file, which is all of it here; empty if there is no such file.
 std::string read_file(const std::string& path) {
   const OwnFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::string text(file.get() < 0 ? 0 : 8192, '\0');
@@ -33,21 +33,21 @@ std::string read_file(const std::string& path) {
   return text;
 }
 
-/// What is before the separator, which is cut off with it.
+/// Cuts off and returns the text before the separator, and removes the separator.
 std::string_view cut(std::string_view& text, char separator) noexcept {
   const std::string_view part = text.substr(0, text.find(separator));
   text.remove_prefix(std::min(part.size() + 1, text.size()));
   return part;
 }
 
-/// 0 for what is no number, such as "max", and for what is none above zero.
+/// Returns 0 for text that is not a positive number, such as "max".
 std::int64_t number(std::string_view text) noexcept {
   std::int64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
   return std::max<std::int64_t>(value, 0);
 }
 
-/// The least quota that a cgroup of a hierarchy has, or one above it.
+/// Returns the least quota of a cgroup and its parents in a hierarchy.
 template <class QuotaOf>
 std::size_t least_quota(const std::string& hierarchy, std::string path, QuotaOf quota_of) {
   std::size_t least = 0;
@@ -63,7 +63,7 @@ std::size_t least_quota(const std::string& hierarchy, std::string path, QuotaOf 
   }
 }
 
-using Quota = std::array<std::int64_t, 2>;  // of time, in each period; in the same unit
+using Quota = std::array<std::int64_t, 2>;  // of time in each period, both in the same unit
 
 Quota quota_of_version_2(const std::string& folder) {
   const std::string text = read_file(folder + "cpu.max");
@@ -107,7 +107,7 @@ std::size_t processors_of_quota(const std::string& cgroups, const std::string& r
 }
 
 std::size_t usable_processors() noexcept {
-  // As many as there can be, since a set that is too small is refused.
+  // As large as possible, because the kernel refuses a set that is too small.
   std::array<cpu_set_t, 16> set{};
   const bool known = ::sched_getaffinity(0, sizeof set, set.data()) == 0;
   const int count = known ? CPU_COUNT_S(sizeof set, set.data()) : 1;

@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-// In its library, and in no header.
+// Defined in the thread sanitizer's library, declared in no header.
 extern "C" {
 void __tsan_read_range(void* memory, unsigned long size);   // NOLINT(bugprone-reserved-identifier)
 void __tsan_write_range(void* memory, unsigned long size);  // NOLINT(bugprone-reserved-identifier)
@@ -19,7 +19,7 @@ namespace plug::detail::sys {
 
 namespace {
 
-// Where connections come from: which thread has asked for one nobody knows.
+// Stands for the origin of connections, because nobody knows which thread has asked for one.
 char connections;
 
 }  // namespace
@@ -34,7 +34,7 @@ void tell_written(void* memory, std::size_t size) noexcept { __tsan_write_range(
 
 void tell_connecting() noexcept { tell_released(&connections); }
 
-// Calls that do nothing, and that it takes for any other on this descriptor.
+// These calls do nothing, but the sanitizer treats them like any other on the descriptor.
 
 void tell_connecting(int fd) noexcept {
   tell_connecting();
@@ -45,7 +45,8 @@ void tell_received(int fd) noexcept { ::readv(fd, nullptr, 0); }
 
 int tell_accepted(int fd) noexcept {
   tell_acquired(&connections);
-  // It takes the place of a socket that has been seen, by calls that are not.
+  // The connection replaces a socket that the sanitizer has seen, by system calls that it does not
+  // see.
   const int known = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (known < 0) return fd;
   ::syscall(SYS_dup3, fd, known, O_CLOEXEC);

@@ -1,11 +1,11 @@
 #pragma once
 
-// What sanitizers have to be told.
+// Information for sanitizers.
 //
-// Switches of stacks are announced to the sanitizer that the program was built with, also where
-// this library was built without it. The rest is for the thread sanitizer that the library was
-// built with. It watches the calls of libc, and takes what one thread has written before it sends
-// for seen by who receives. What the kernel does by itself it does not see.
+// Stack switches are announced to the sanitizer that the program was built with, even if this
+// library was built without it. The rest is for the thread sanitizer that the library was built
+// with. It watches the calls of libc: a send happens before the receive of its data. It does not
+// see what the kernel does by itself.
 
 #include <cstddef>
 
@@ -20,7 +20,7 @@
 #endif
 #endif
 
-// Of the sanitizers' own libraries: null where the program has none.
+// From the sanitizers' libraries: null if the program has none.
 // NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" {
 #define PLUG_OF_SANITIZER __attribute__((weak, visibility("default")))
@@ -39,29 +39,31 @@ PLUG_OF_SANITIZER void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 
 namespace plug::detail::sys {
 
-/// Whether there is one to which switches are announced: the same for all of a process.
+/// Returns true if a sanitizer wants to know of stack switches. The same in the whole process.
 inline bool hears_of_switches() noexcept {
   return __sanitizer_start_switch_fiber != nullptr || __tsan_switch_to_fiber != nullptr;
 }
 
 #ifdef PLUG_THREAD_SANITIZER
 
-/// What comes before this comes before what follows tell_acquired(), of any thread.
+/// Everything before tell_released() happens before everything after tell_acquired(), on any
+/// thread.
 void tell_released(const void* what) noexcept;
 void tell_acquired(const void* what) noexcept;
 
-/// The kernel has read this memory, and has written to this.
+/// Tells that the kernel has read, or has written, this memory.
 void tell_read(const void* memory, std::size_t size) noexcept;
 void tell_written(void* memory, std::size_t size) noexcept;
 
-/// Somebody is about to connect; the kernel is.
+/// Tells that the calling thread, or the kernel, is about to connect.
 void tell_connecting() noexcept;
 void tell_connecting(int fd) noexcept;
-/// The kernel is about to send something; it has received something.
+/// Tells that the kernel is about to send data, or has received data.
 void tell_sending(int fd) noexcept;
 void tell_received(int fd) noexcept;
 
-/// The kernel has accepted a connection, which is known from here on: its descriptor, another one.
+/// Tells that the kernel has accepted a connection. Returns the number to use for it from now on,
+/// which is a new one.
 int tell_accepted(int fd) noexcept;
 
 #else

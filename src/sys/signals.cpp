@@ -19,7 +19,7 @@ namespace {
 static_assert(SIGINT == 2 && SIGTERM == 15, "as serve_until_signal() has them");
 
 constexpr int kMost = 64;
-// Whoever sends more has a program that does not heed them.
+// A user who sends more of them has a program that does not react.
 constexpr std::uint32_t kMostHeeded = 2;
 
 constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
@@ -31,11 +31,11 @@ struct Taken {
 
 }  // namespace
 
-/// What the handler, which any thread runs at any time, shares with takers.
+/// The state that the handler, on any thread and at any time, shares with the takers.
 struct SignalState {
-  std::mutex mutex;  // of takers
+  std::mutex mutex;  // used by takers
   Taken taken[kMost + 1];
-  std::atomic<pid_t> process{0};  // whose takers these are
+  std::atomic<pid_t> process{0};  // the process of the takers
   std::atomic<bool> ignored{false};
   std::atomic<TakenSignals*> first{nullptr};
   std::atomic<int> in_handlers{0};
@@ -51,7 +51,7 @@ namespace {
 
 constinit SignalState state;
 
-// A thread that holds the mutex does not exist in a forked child.
+// A forked child would have the mutex locked by a thread that does not exist there.
 [[maybe_unused]] const int registered = ::pthread_atfork(
     [] { state.mutex.lock(); }, [] { state.mutex.unlock(); }, [] { state.mutex.unlock(); });
 
@@ -81,14 +81,14 @@ void SignalState::handle(int signal) noexcept {
   errno = before;
 }
 
-/// What was done before, unless somebody else has changed that.
+/// Restores the previous action, unless another part of the program has changed it.
 void SignalState::restore(int signal) noexcept {
   struct sigaction now;
   if (::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == &handle)
     ::sigaction(signal, &taken[signal].before, nullptr);
 }
 
-/// In a forked child the takers are the parent's.
+/// Forgets the takers in a forked child: they are the parent's.
 void SignalState::start_afresh() noexcept {
   if (process.load() == ::getpid()) return;
   for (int signal = 1; signal <= kMost; ++signal) {
@@ -96,7 +96,7 @@ void SignalState::start_afresh() noexcept {
     taken[signal].takers = 0;
   }
   first.store(nullptr);
-  in_handlers.store(0);  // by threads that do not exist here
+  in_handlers.store(0);  // of threads that do not exist here
   ignored.store(false);
   process.store(::getpid());
 }
@@ -122,7 +122,7 @@ void SignalState::remove(TakenSignals& taker) noexcept {
   std::atomic<TakenSignals*>* place = &first;
   while (place->load() != &taker) place = &place->load()->next_;
   place->store(taker.next_.load());
-  // A handler that began before may have seen it still.
+  // A handler that started before may still see it.
   while (in_handlers.load() != 0) std::this_thread::yield();
 }
 
@@ -187,7 +187,7 @@ bool child_has_ended(int child) noexcept {
 void terminate_child(int child) noexcept {
   const Result made = pidfd(child);
   const OwnFd process(made < 0 ? -1 : static_cast<int>(made));
-  // Asked once the descriptor is there: that it is ours now means that it was ours then.
+  // Checked after opening the descriptor: if the child is still ours now, the descriptor is its.
   if (child_has_ended(child)) return;
   if (process.get() >= 0)
     ::syscall(SYS_pidfd_send_signal, process.get(), SIGTERM, nullptr, 0);

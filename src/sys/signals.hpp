@@ -1,6 +1,6 @@
 #pragma once
 
-// Signals that end a server, taken from the program for a while.
+// Takes the signals that end a server away from the program for a while.
 
 #include <atomic>
 #include <csignal>
@@ -12,12 +12,12 @@
 
 namespace plug::detail::sys {
 
-/// Takes signals: as long as they are taken a descriptor becomes readable when one comes, to any
-/// thread, and nothing else happens, the first two times; after that also what was done before.
-/// Several may take the same signal, and each of them is told.
+/// Takes signals. While they are taken, a descriptor becomes readable when one arrives in any
+/// thread. Nothing else happens for the first two signals; the third restores the previous action
+/// and raises the signal again. Several objects may take the same signal, and each of them is told.
 ///
-/// What was done with the signals before is done again once nobody takes them, unless another part
-/// of the program has set something else meanwhile. In a forked child it is done at once.
+/// The previous actions are restored once nobody takes the signals, unless another part of the
+/// program has changed them meanwhile. In a forked child they apply at once.
 class TakenSignals {
  public:
   TakenSignals() noexcept = default;
@@ -25,18 +25,18 @@ class TakenSignals {
   TakenSignals& operator=(const TakenSignals&) = delete;
   ~TakenSignals() { give_back(); }
 
-  /// Once. 0 or -errno, and then nothing has been taken: -EINVAL for a number that is no signal's,
-  /// or one that cannot be taken.
+  /// May be called once. Returns 0; or -errno, with nothing taken: -EINVAL if a number is not that
+  /// of a signal that can be taken.
   Result take(std::span<const int> signals) noexcept;
-  /// From any thread. Nothing happens when there is nothing to give back.
+  /// Gives the signals back, if any are taken. May be called from any thread.
   void give_back() noexcept;
 
   int event() const noexcept { return event_.get(); }
-  /// Makes it not readable again.
+  /// Makes the descriptor unreadable again.
   void drain() const noexcept { eventfd_drain(event_); }
-  /// How many have come.
+  /// Returns the number of signals that have arrived.
   std::uint32_t count() const noexcept { return count_.load(); }
-  /// The number of the first one; 0 before.
+  /// Returns the first signal that arrived; 0 before that.
   int first() const noexcept { return first_.load(); }
 
  private:
@@ -50,21 +50,20 @@ class TakenSignals {
   bool listed_ = false;
 };
 
-/// In the child that a server has forked for a request: a taken SIGTERM ends the process, and the
-/// other taken signals, which a terminal sends to the children too, are left to the parent.
+/// For the child that a server has forked for a request: a taken SIGTERM ends the process. The
+/// other taken signals are ignored, because a terminal sends them to the parent too.
 void leave_signals_to_parent() noexcept;
 
-/// What the thread itself raises that accesses or computes what it must not. Where these are
-/// blocked they end the process, whatever handler there is.
+/// The signals that a thread raises by an invalid access or computation. If they are blocked they
+/// end the process, whatever handler is installed.
 inline constexpr int kFaults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 
-/// Changes which signals the calling thread lets through, until this dies or is undone, in the same
-/// thread.
+/// Changes the signal mask of the calling thread until undo() or destruction, on the same thread.
 class PLUG_FOR_FIBER SignalMask {
  public:
-  /// None of them, but for faults.
+  /// Blocks all signals except faults.
   SignalMask() noexcept;
-  /// These too.
+  /// Unblocks these signals.
   explicit SignalMask(std::span<const int> let_through) noexcept;
   SignalMask(const SignalMask&) = delete;
   SignalMask& operator=(const SignalMask&) = delete;
@@ -77,9 +76,9 @@ class PLUG_FOR_FIBER SignalMask {
   bool changed_ = true;
 };
 
-/// Has a process end by SIGTERM, if it is a child of this one that runs.
+/// Sends SIGTERM to a process if it is a running child of this one.
 void terminate_child(int child) noexcept;
-/// Whether a child runs no more; it is not reaped by this.
+/// Returns true if a child has ended. Does not reap it.
 bool child_has_ended(int child) noexcept;
 
 }  // namespace plug::detail::sys

@@ -72,7 +72,7 @@ std::size_t write_unix(BytesView path, char* out) noexcept {
   un.sun_family = AF_UNIX;
   const std::size_t size = std::min(path.size(), sizeof un.sun_path);
   std::copy_n(path.data(), size, un.sun_path);
-  // A path in the file system counts its NUL; an abstract name has none.
+  // A path in the file system includes its NUL; an abstract name has none.
   const bool counts_nul = size > 0 && size < sizeof un.sun_path && un.sun_path[0] != '\0';
   const std::size_t total = offsetof(sockaddr_un, sun_path) + size + (counts_nul ? 1 : 0);
   std::memcpy(out, &un, total);
@@ -93,7 +93,7 @@ bool parse_host_loosely(const std::string& text, unsigned char* out) noexcept {
 
 void print_host(int family, const unsigned char* host, HostText& text) noexcept {
   static_assert(std::tuple_size_v<HostText> == INET6_ADDRSTRLEN);
-  if (family == AF_INET) {  // of each client; inet_ntop() takes ten times as long
+  if (family == AF_INET) {  // for each client; inet_ntop() takes ten times as long
     char* out = text.data();
     for (int i = 0; i < 4; ++i) {
       if (i > 0) *out++ = '.';

@@ -1,6 +1,6 @@
 #pragma once
 
-// The kernel's forms of addresses, and their text.
+// The kernel's structures for addresses, and their text.
 
 #include <plug/address.hpp>
 #include <plug/bytes.hpp>
@@ -17,7 +17,7 @@ inline constexpr std::size_t kUnixPathCapacity = 108;
 inline constexpr std::size_t kLargestUnix = sizeof(std::uint16_t) + kUnixPathCapacity;
 
 /// The fields of an IPv4 or IPv6 address. Numbers are in host byte order; `host` holds 4 or 16
-/// bytes in network order.
+/// bytes in network byte order.
 struct InetFields {
   int family = 0;
   unsigned char host[16] = {};
@@ -28,27 +28,27 @@ struct InetFields {
 
 int family_of(BytesView address) noexcept;
 
-/// False when `address` is neither IPv4 nor IPv6, or too short.
+/// Returns false if `address` is neither IPv4 nor IPv6, or is too short.
 bool read_inet(BytesView address, InetFields& fields) noexcept;
-/// Writes the kernel's form; returns its size.
+/// Writes the kernel's form and returns its size.
 std::size_t write_inet(const InetFields& fields, char* out) noexcept;
 
-/// The path bytes of a Unix address as the kernel gives them.
+/// Returns the path of a Unix address as the kernel stores it.
 BytesView unix_path(BytesView address) noexcept;
-/// Writes the kernel's form of a path that fits; returns its size.
+/// Writes the kernel's form of a path that fits and returns its size.
 std::size_t write_unix(BytesView path, char* out) noexcept;
 
-/// Strict numeric text to network-order bytes (4 or 16). False when it is not such text, or for
-/// another family.
+/// Converts strict numeric text to bytes in network byte order (4 or 16). Returns false for other
+/// text or another family.
 bool parse_host(int family, const std::string& text, unsigned char* out) noexcept;
-/// As parse_host() for IPv4, with the short forms of inet_aton(3).
+/// Does the same for IPv4, and also accepts the short forms of inet_aton(3).
 bool parse_host_loosely(const std::string& text, unsigned char* out) noexcept;
-/// 4 or 16 bytes to text, which ends in a NUL. In a signal handler too.
+/// Converts 4 or 16 bytes to text that ends in a NUL. May be called in a signal handler.
 using HostText = std::array<char, 46>;
 void print_host(int family, const unsigned char* host, HostText& text) noexcept;
 std::string format_host(int family, const unsigned char* host);
 
-/// The number of an interface, or -errno: ENODEV when there is none of that name.
+/// Returns the number of an interface, or -errno: -ENODEV if there is no interface of that name.
 long interface_index(const std::string& name) noexcept;
 
 }  // namespace plug::detail::sys

@@ -74,8 +74,8 @@ static_assert(offsetof(PacketInfo6, local) == offsetof(in6_pktinfo, ipi6_addr));
 static_assert(offsetof(PacketInfo6, interface_index) == offsetof(in6_pktinfo, ipi6_ifindex));
 static_assert(sizeof(TimePair) == sizeof(timespec) && sizeof(TimePair) == sizeof(timeval));
 
-/// Keeps SIGPIPE away while it lives, for the calls that have no flag against it: the thread blocks
-/// the signal, and takes away the one that its own call has raised.
+/// Suppresses SIGPIPE while it lives, for calls that have no flag for that: blocks the signal in
+/// the thread and consumes the one that the call has raised.
 class WithoutSigpipe {
  public:
   WithoutSigpipe() noexcept {
@@ -92,7 +92,7 @@ class WithoutSigpipe {
     if (!blocked_) pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
 
-  /// The result of the call, which has raised no signal when all of `size` was sent.
+  /// Returns `result`. A call that has sent all of `size` has raised no signal.
   Result ended(Result result, std::size_t size) noexcept {
     const bool complete = result >= 0 && static_cast<std::size_t>(result) == size;
     const timespec now{};
@@ -184,7 +184,7 @@ Result in_memory(int file, std::int64_t offset) noexcept {
   const iovec piece{&byte, 1};
   const Result got = result(::preadv2(file, &piece, 1, offset, RWF_NOWAIT));
   struct statfs system {};
-  // A file system that is nothing but memory does not say so.
+  // tmpfs, which is always in memory, does not report that.
   if (got == -EOPNOTSUPP && ::fstatfs(file, &system) == 0 && system.f_type == TMPFS_MAGIC) return 1;
   return got;
 }
@@ -192,7 +192,7 @@ Result in_memory(int file, std::int64_t offset) noexcept {
 Result tell(int file) noexcept {
   const Result position = result(::lseek(file, 0, SEEK_CUR));
   struct stat status {};
-  // What stands for a thing of the kernel, such as a counter, says 0 for want of a position.
+  // An anonymous kernel object such as an eventfd has no position, but reports 0.
   if (position == 0 && ::fstat(file, &status) == 0 && (status.st_mode & S_IFMT) == 0)
     return -ESPIPE;
   return position;
@@ -284,8 +284,8 @@ Result set_inheritable(int fd, bool on) noexcept {
 Result poll(PollEntry* entries, std::size_t count, std::int64_t nanoseconds) noexcept {
   constexpr std::int64_t kMillisecond = 1'000'000;
   auto* const list = reinterpret_cast<pollfd*>(entries);
-  // poll() does not write back what is left and is the cheaper by far; ppoll() waits for the last
-  // part of a millisecond.
+  // poll() does not write back the remaining time, which makes it far cheaper; ppoll() waits for
+  // the last part of a millisecond.
   if (nanoseconds < 0) return result(::poll(list, count, -1));
   if (nanoseconds >= kMillisecond) {
     constexpr std::int64_t kMost = std::numeric_limits<int>::max();
@@ -314,7 +314,7 @@ Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
                   std::int64_t nanoseconds) noexcept {
   static_assert(sizeof word == sizeof(std::uint32_t));
   constexpr std::int64_t kSecond = 1'000'000'000, kMost = 1'000'000 * kSecond;
-  // The system restarts what has no limit by itself.
+  // A limit, because the system would restart a wait without one after a signal.
   const std::int64_t most = nanoseconds < 0 ? kMost : std::min(nanoseconds, kMost);
   const timespec limit{most / kSecond, most % kSecond};
   return result(::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, &limit, nullptr, 0));
@@ -326,7 +326,7 @@ void futex_wake(const std::atomic<std::uint32_t>* word) noexcept {
 
 void keep_loaded() noexcept {
   Dl_info info{};
-  // Of a program itself there is nothing to be found, nor to be kept.
+  // For code in the program itself this finds nothing, and there is nothing to keep.
   if (::dladdr(reinterpret_cast<void*>(&keep_loaded), &info) != 0 && info.dli_fname != nullptr)
     ::dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
@@ -345,7 +345,7 @@ Result start_thread(void (*main)(void*) noexcept, void* argument) noexcept {
     begin.main(begin.argument);
     return nullptr;
   };
-  // The thread begins with the mask of whoever makes it.
+  // The new thread inherits this thread's signal mask.
   pthread_t thread{};
   int failed = 0;
   {

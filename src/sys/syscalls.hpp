@@ -1,8 +1,8 @@
 #pragma once
 
-// The system calls that plug makes, one function each, without their traps: results are a count (or
-// 0, or a descriptor) when >= 0 and a negative error number otherwise, never errno. Nothing here
-// retries or waits of its own accord.
+// The system calls that plug makes, one function each. A result >= 0 is a count, 0, or a
+// descriptor; a negative result is -errno. errno itself is never used. No function retries or waits
+// unless it says so.
 //
 // The whole library reaches the system through this folder.
 
@@ -24,30 +24,30 @@ namespace plug::detail::sys {
 
 using Result = long;
 
-Result socket(int family, int type, int protocol) noexcept;  // with SOCK_CLOEXEC
+Result socket(int family, int type, int protocol) noexcept;  // adds SOCK_CLOEXEC
 Result socketpair(int family, int type, int protocol, int (&descriptors)[2]) noexcept;
 Result bind(int fd, const void* address, std::size_t size) noexcept;
 Result listen(int fd, int backlog) noexcept;
-/// `size` goes in as the room for the address and comes out as its length. Close-on-exec.
+/// `size` is the room for the address on entry and its length on return. Close-on-exec.
 PLUG_FOR_FIBER Result accept(int fd, void* address, std::size_t& size) noexcept;
 PLUG_FOR_FIBER Result connect(int fd, const void* address, std::size_t size) noexcept;
 Result shutdown(int fd, int how) noexcept;
-/// Not retried: the descriptor is gone whatever comes back.
+/// Must not be retried: the descriptor is closed whatever the result is.
 PLUG_FOR_FIBER Result close(int fd) noexcept;
-/// A close-on-exec duplicate.
+/// Makes a close-on-exec duplicate.
 Result dup(int fd) noexcept;
 
 // recv, recvfrom, recvmsg, send, sendto and sendmsg are in sys/transfer.hpp.
 inline constexpr int kDontWait = 0x40;  // MSG_DONTWAIT
 
-/// One piece of memory of a message; laid out as the system's iovec. Only receiving writes to it.
+/// One buffer of a message; laid out as the system's iovec. Only receiving writes to it.
 struct Piece {
   void* data;
   std::size_t size;
 };
 
-/// What sendmsg() and recvmsg() take; laid out as the system's msghdr. Receiving replaces the sizes
-/// of the address and of the control data, and the flags.
+/// The argument of sendmsg() and recvmsg(); laid out as the system's msghdr. Receiving replaces the
+/// sizes of the address and of the control data, and the flags.
 struct Message {
   void* address = nullptr;
   std::uint32_t address_size = 0;
@@ -58,55 +58,55 @@ struct Message {
   int flags = 0;
 };
 
-/// One of many messages; laid out as the system's mmsghdr. `size` is how much of it has moved.
+/// One of several messages; laid out as the system's mmsghdr. `size` is the number of bytes moved.
 struct OneOfMany {
   Message message;
   unsigned size = 0;
 };
 
-/// Receives as many of these messages as there are, one at least, or sends them: how many, unless
-/// the first fails. SIGPIPE is not raised.
+/// Receives at least one and as many of these messages as there are, or sends them. Returns their
+/// number, or an error if the first one fails. SIGPIPE is not raised.
 PLUG_FOR_FIBER Result recvmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept;
 PLUG_FOR_FIBER Result sendmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept;
 
-/// Sends up to `size` bytes of a file from `offset` on, which goes up by what was sent.
+/// Sends up to `size` bytes of a file, from `offset` on, and adds their number to `offset`.
 PLUG_FOR_FIBER Result sendfile(int fd, int file, std::int64_t& offset, std::size_t size) noexcept;
-/// Moves up to `size` bytes from a pipe to a socket, without waiting for the pipe: -EAGAIN when
-/// nothing is in it, or when the socket would block; -EINVAL when `pipe` is none.
+/// Moves up to `size` bytes from a pipe to a socket, without waiting for the pipe. Returns -EAGAIN
+/// if the pipe is empty or the socket would block, -EINVAL if `pipe` is not a pipe.
 PLUG_FOR_FIBER Result splice(int fd, int pipe, std::size_t size) noexcept;
 Result read(int file, void* data, std::size_t size) noexcept;
 Result pread(int file, void* data, std::size_t size, std::int64_t offset) noexcept;
-/// Whether there is something at `offset` of a file that can be read without waiting for a disk: 1,
-/// or 0 at the end; -EAGAIN when it is not in memory, -EOPNOTSUPP where that cannot be told.
+/// Returns 1 if a byte at `offset` of a file can be read without waiting for a disk, 0 at the end,
+/// -EAGAIN if it is not in memory, -EOPNOTSUPP if the system cannot tell.
 Result in_memory(int file, std::int64_t offset) noexcept;
-/// pread() of what can be read without waiting for a disk; -EAGAIN when nothing can.
+/// Reads, as pread(), only data that needs no waiting for a disk; -EAGAIN if there is none.
 Result pread_now(int file, void* data, std::size_t size, std::int64_t offset) noexcept;
-/// The position of a file, or what sets it; -ESPIPE where there is none.
+/// Returns or sets the position of a file; -ESPIPE if it has none.
 Result tell(int file) noexcept;
 Result seek(int file, std::int64_t offset) noexcept;
 
 Result getsockname(int fd, void* address, std::size_t& size) noexcept;
 Result getpeername(int fd, void* address, std::size_t& size) noexcept;
-/// Whether the socket is connected.
+/// Returns true if the socket is connected.
 bool has_peer(int fd) noexcept;
 PLUG_FOR_FIBER Result getsockopt(int fd, int level, int name, void* value,
                                  std::size_t& size) noexcept;
 Result setsockopt(int fd, int level, int name, const void* value, std::size_t size) noexcept;
-/// The error pending on a socket (SO_ERROR), which is thereby cleared.
+/// Gets the error pending on a socket (SO_ERROR) and thereby clears it.
 PLUG_FOR_FIBER Result socket_error(int fd, int& error) noexcept;
-/// Whether accept() would wait for a connection (SO_ACCEPTCONN); true where that cannot be told.
+/// Returns true if the socket listens (SO_ACCEPTCONN), or if the system cannot tell.
 bool is_listening(int fd) noexcept;
-/// Whether a socket is of a family whose send() fails when it is given MSG_NOSIGNAL. None of these
-/// raises SIGPIPE.
+/// Returns true if send() on a socket of this family fails with MSG_NOSIGNAL. No such family raises
+/// SIGPIPE.
 PLUG_FOR_FIBER bool refuses_nosignal(int fd) noexcept;
-/// How many bytes a stream has that can be received without waiting.
+/// Returns the number of bytes of a stream that can be received without waiting.
 PLUG_FOR_FIBER Result readable_bytes(int fd) noexcept;
 Result set_nonblocking(int fd, bool on) noexcept;
 Result get_nonblocking(int fd) noexcept;
 Result get_inheritable(int fd) noexcept;
 Result set_inheritable(int fd, bool on) noexcept;
 
-/// A descriptor to wait for; laid out as the system's pollfd.
+/// A descriptor to poll; laid out as the system's pollfd.
 struct PollEntry {
   int fd;
   short events;
@@ -115,41 +115,40 @@ struct PollEntry {
 inline constexpr short kIn = 0x001, kPriority = 0x002, kOut = 0x004, kError = 0x008,
                        kHangUp = 0x010;
 
-/// Waits for `nanoseconds` at most, or less by up to a millisecond; for ever when negative. The
-/// count of ready entries, 0 when none was ready: whoever has a deadline asks what is left of it.
+/// Waits for at most `nanoseconds`, or up to a millisecond less; without limit if negative. Returns
+/// the number of ready entries. 0 means that none is ready: the caller checks its deadline.
 PLUG_FOR_FIBER Result poll(PollEntry* entries, std::size_t count,
                            std::int64_t nanoseconds) noexcept;
 
-/// A close-on-exec, non-blocking counter to poll.
+/// Makes a close-on-exec, non-blocking eventfd.
 PLUG_FOR_FIBER Result eventfd() noexcept;
 
-/// Sleeps while `word` is `value`, until futex_wake(): for `nanoseconds` at most, or less, for ever
-/// when negative. 0, -EAGAIN when it is not, -ETIMEDOUT; -EINTR after a signal, whatever its
-/// handler has been told of restarting.
+/// Sleeps while `word` is `value`, until futex_wake(); for at most `nanoseconds`, or less; without
+/// limit if negative. Returns 0, -EAGAIN if the word has another value, -ETIMEDOUT, or -EINTR after
+/// a signal, even if its handler was installed with SA_RESTART.
 PLUG_FOR_FIBER Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
                                  std::int64_t nanoseconds) noexcept;
-/// Wakes one who sleeps there; the word may be gone by then.
+/// Wakes one sleeper. The word may be gone already.
 PLUG_FOR_FIBER void futex_wake(const std::atomic<std::uint32_t>* word) noexcept;
 
-/// Has the shared library that this is part of stay in memory until the process ends, should a
-/// program unload it (dlclose(3)). Not with a lock held that code needs which runs while libraries
-/// are loaded.
+/// Keeps the shared library that contains this code in memory until the process ends, even if the
+/// program unloads it (dlclose(3)). The caller must not hold a lock that code needs which runs
+/// while libraries are loaded.
 void keep_loaded() noexcept;
 
-/// A detached thread that takes no signals, "plug-helper" to whoever lists threads. -errno when
-/// there can be none.
+/// Starts a detached thread named "plug-helper" that blocks all signals except faults. Returns 0 or
+/// -errno.
 Result start_thread(void (*main)(void* argument) noexcept, void* argument) noexcept;
 
-/// A thread that has to be joined, known by `thread` once this has returned. -errno when there can
-/// be none.
+/// Starts a thread that must be joined, and stores it in `thread` before returning. Returns 0 or
+/// -errno.
 Result start_joined_thread(void* (*main)(void* argument), void* argument,
                            unsigned long& thread) noexcept;
-/// Gives back what a thread has left that has ended; -EBUSY when it has not, unless that is waited
-/// for.
+/// Joins a thread. Without `wait`, returns -EBUSY if it still runs.
 Result join_thread(unsigned long thread, bool wait) noexcept;
 
-/// Whether the calling thread is the process's only one, as far as the C library knows: what it
-/// does until it starts another nobody else sees.
+/// Returns true if the C library knows that the calling thread is the only one of the process.
+/// Until it starts another, no other thread sees what it does.
 inline bool is_single_threaded() noexcept {
 #ifdef PLUG_KNOWS_SINGLE_THREADED
   return __libc_single_threaded != 0;
@@ -162,16 +161,16 @@ PLUG_FOR_FIBER std::int64_t monotonic_nanoseconds() noexcept;
 
 inline std::atomic<std::uint32_t> fork_count{0};
 
-/// Goes up in the child of every fork: what was counted in another generation happened in another
-/// process.
+/// Increases in the child of every fork. Counts of another generation belong to another process.
 inline std::uint32_t fork_generation() noexcept {
   return fork_count.load(std::memory_order_relaxed);
 }
 
-/// Has a function called in the child of every fork, by the thread that forks. 0, or -errno.
+/// Registers a function that the forking thread calls in the child of every fork. Returns 0 or
+/// -errno.
 PLUG_FOR_FIBER int call_in_forked_child(void (*function)()) noexcept;
 
-/// A descriptor that closes itself. Errors of closing are dropped.
+/// A descriptor that closes itself and ignores errors of close().
 class OwnFd {
  public:
   explicit OwnFd(int fd = -1) noexcept : fd_(fd) {}
@@ -191,8 +190,8 @@ class OwnFd {
   int fd_;
 };
 
-/// Makes an eventfd ready, or not ready. By its owner: a number that is kept beside that would
-/// outlive it, and what is written then goes to whatever has the number next.
+/// Makes an eventfd ready, or not ready. Takes the owner instead of a number, because a number
+/// could outlive the eventfd, and the write would then go to the file that gets the number next.
 PLUG_FOR_FIBER void eventfd_add(const OwnFd& event) noexcept;
 PLUG_FOR_FIBER void eventfd_drain(const OwnFd& event) noexcept;
 

@@ -2,20 +2,21 @@
 
 namespace plug::detail::sys {
 
-/// Calls a function when a thread ends that has asked for it.
+/// Calls a function at the end of each thread that has asked for it.
 ///
-/// The destructor of a thread_local object would do the same, but has to be remembered for each
-/// thread, and where there is no memory for that glibc ends the process. This only fails.
+/// The destructor of a thread_local object would do the same, but it is registered for every
+/// thread, and glibc ends the process if there is no memory for that. This class only fails.
 class ThreadEnd {
  public:
   explicit ThreadEnd(void (*function)(void*)) noexcept;
-  /// Nothing is called any more.
+  /// After this, nothing is called any more.
   ~ThreadEnd();
   ThreadEnd(const ThreadEnd&) = delete;
   ThreadEnd& operator=(const ThreadEnd&) = delete;
 
-  /// Has `function(value)` called when the calling thread ends; `value` is not null. The function
-  /// may ask again. False when that cannot be. Not called when the process ends.
+  /// Requests a call of `function(value)` when the calling thread ends; `value` is not null. The
+  /// function may ask again. Returns false if that is not possible. The end of the process does not
+  /// call it.
   bool ask(void* value) const noexcept;
 
  private:

@@ -1,8 +1,8 @@
 #pragma once
 
-// The system calls that move data, as syscalls.hpp has the others. They are inline, so that the
-// system call returns into whoever asked for it; see perform() in wait/waiter.hpp. Those that send
-// never raise SIGPIPE.
+// The system calls that move data; syscalls.hpp has the others. They are inline, so that the system
+// call returns straight into its caller; see perform() in wait/waiter.hpp. Sending never raises
+// SIGPIPE.
 
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -21,7 +21,7 @@ inline const sockaddr* as_sockaddr(const void* address) noexcept {
   return static_cast<const sockaddr*>(address);
 }
 
-/// What send() gives with MSG_NOSIGNAL, and without where the socket's family refuses that flag.
+/// Sends with MSG_NOSIGNAL, or without it if the socket's family refuses that flag.
 template <class Send>
 inline Result quietly(int fd, int flags, Send send) noexcept {
   const Result sent = result(send(flags | MSG_NOSIGNAL));
@@ -54,15 +54,16 @@ inline Result sendto(int fd, const void* data, std::size_t size, int flags, cons
   });
 }
 
-// The same without waiting, whatever the descriptor's mode is. The C library makes each call of its
-// own a point where a thread can be cancelled, which costs as many instructions as all the rest and
-// is of no use where nothing waits. Sanitizers have to see its calls.
+// The same calls, which do not block, whatever the descriptor's mode is. They bypass the C library:
+// each of its calls is a cancellation point, which costs as many instructions as everything else
+// here and is useless where nothing waits. With a sanitizer they use the C library, whose calls it
+// has to see.
 
-/// A system call of six arguments as the kernel gives its result: -errno when negative.
+/// Makes a system call of six arguments. Returns the kernel's result: -errno if negative.
 inline Result call_now(long number, int fd, const void* data, std::size_t size,
                        int flags) noexcept {
 #if defined(__x86_64__) && !defined(__ILP32__)
-  // Right here, and not by syscall(): see above what each return costs.
+  // In place and not by syscall(): see above for the cost of each return.
   long result = number;
   register long flags_register asm("r10") = flags;
   register long no_address asm("r8") = 0;

@@ -1,8 +1,8 @@
 #pragma once
 
-// What valgrind has to be told of stacks that are not its own: it looks for a stack's calls in what
-// lies above the frames, and knows nothing of guards by marks. A request to it is a few
-// instructions that otherwise do nothing (valgrind.h says which).
+// Tells valgrind about stacks that it does not know: it searches a stack's calls in the memory
+// above the frames, and knows nothing of guards by marks. A request to valgrind is a few
+// instructions that do nothing otherwise (see valgrind.h).
 
 #include <cstddef>
 #include <cstdint>
@@ -43,14 +43,14 @@ inline std::uintptr_t ask_valgrind(std::uintptr_t, std::uintptr_t = 0,
 
 inline bool runs_on_valgrind() noexcept { return ask_valgrind(0x1001) != 0; }
 
-/// There are stacks of calls in this memory. Gives its number.
+/// Tells valgrind that this memory holds call stacks. Returns a number for forget_stack().
 inline std::uintptr_t register_stack(const char* memory, std::size_t size) noexcept {
   const auto begin = reinterpret_cast<std::uintptr_t>(memory);
   return ask_valgrind(0x1501, begin, begin + size - 1);
 }
 inline void forget_stack(std::uintptr_t number) noexcept { ask_valgrind(0x1502, number); }
 
-/// Memory that frames have been in may be used for anything again.
+/// Tells valgrind that memory which held frames is free for any use.
 inline void tell_unused(const char* memory, std::size_t size) noexcept {
   ask_valgrind(0x4d430001, reinterpret_cast<std::uintptr_t>(memory), size);
 }

@@ -1,4 +1,4 @@
-// The servers, and how each of them takes its requests.
+// The servers, and the ways in which they take requests.
 
 #include <plug/error.hpp>
 #include <plug/socketserver.hpp>
@@ -27,7 +27,7 @@ namespace {
 
 bool has_ports(AF family) noexcept { return family == AF::INET || family == AF::INET6; }
 
-/// A limit; none when zero or less.
+/// Returns the limit, or 0 (none) if it is not positive.
 std::size_t count(int limit) noexcept { return limit > 0 ? static_cast<std::size_t>(limit) : 0; }
 
 HostLimit limit_of_host(const BaseServer& server) noexcept {
@@ -36,20 +36,20 @@ HostLimit limit_of_host(const BaseServer& server) noexcept {
           .ipv6_prefix = server.ipv6_prefix_length};
 }
 
-/// Whether it is for want of something that there is again once other requests are done.
+/// Returns true if the error is the lack of something that the end of other requests gives back.
 bool exhausted(const OSError& error) noexcept {
   const int number = error.number();
   return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
 }
 
-/// ServerLoop::wait(), but for want of memory, which is no end of a server: it waits again later.
+/// Waits as ServerLoop::wait() does. A lack of memory does not end a server: it waits again later.
 bool wait_for_request(BaseServer& server, ServerLoop::Watch& watch, Deadline deadline,
                       bool stoppable) {
   ServerLoop& loop = detail::ServerAccess::loop(server);
   try {
     return loop.wait(watch, deadline, count(server.max_connections), stoppable);
   } catch (const OSError& error) {
-    // ENOSPC: the descriptors that a user may watch by epoll(7), as fibers do.
+    // ENOSPC: the user's limit of epoll(7) watches, which fibers use.
     if (error.number() != ENOMEM && error.number() != ENOSPC) throw;
     if (loop.pause()) server.handle_exhaustion(error);
     if (const long rested = ServerLoop::rest(); rested < 0)
@@ -58,14 +58,15 @@ bool wait_for_request(BaseServer& server, ServerLoop::Watch& watch, Deadline dea
   }
 }
 
-/// shutdown_request() for an exception that passes through: it goes on whatever the hook throws.
+/// Calls shutdown_request() while an exception passes through, which continues whatever the hook
+/// throws.
 void shut_down_left(BaseServer& server, Request& request, const Address& client_address) {
   try {
     server.shutdown_request(request);
   } catch (const sys::ForcedUnwind&) {
     throw;
   } catch (const BaseException&) {
-    // The one before it is thrown on.
+    // The earlier exception is rethrown.
   } catch (...) {
     detail::report_exception("Exception in closing the request from", client_address);
   }
@@ -109,12 +110,12 @@ void BaseServer::complete(bool bind_and_activate) {
 void BaseServer::end() noexcept {
   if (ended_) return;
   ended_ = true;
-  // What ends a wait in here is told to a later one.
+  // A cancellation that ends a wait in here is delivered to a later one.
   const detail::Shield shield(detail::OnCancel::keep);
   try {
     server_close();
   } catch (...) {
-    // A destructor has nobody to tell.
+    // A destructor cannot report it.
   }
   loop_->requests().cut();
   wait_for_handlers();
@@ -155,7 +156,7 @@ void BaseServer::serve(const Timeout& poll_interval) {
   };
   const Ended ended(*this);
   ServerLoop::Watch watch(*loop_, *this);
-  // In a fiber, whose waits are not one call each, a request is looked for behind each other one.
+  // A fiber's wait takes several calls, so it checks for the next request after each one.
   bool more = false;
   while (!loop_->stopping()) {
     const bool waited = !more;
@@ -168,7 +169,7 @@ void BaseServer::serve(const Timeout& poll_interval) {
            loop_->may_take_another(count(max_connections)) && watch.has_request();
     if (waited || handled) service_actions();
   }
-  // It has come before the stop.
+  // The request has come before the stop.
   if (loop_->ahead().is_any()) handle_ready();
 }
 
@@ -340,7 +341,7 @@ void TCPServer::server_bind() {
 void TCPServer::server_activate() { socket.listen(request_queue_size); }
 
 void TCPServer::server_close() {
-  // One that has been accepted ahead closes with the server.
+  // A connection that has been accepted ahead is closed with the server.
   detail::ServerAccess::loop(*this).ahead().take();
   socket.close();
 }

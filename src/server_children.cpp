@@ -29,7 +29,7 @@ void ServerChildren::prepare() {
   sys::OwnFd set(static_cast<int>(sys::epoll_create()));
   if (set.get() < 0) return;
   int ends[2] = {-1, -1};
-  // Not a pipe, which would send a signal when it is broken.
+  // Not a pipe, which would raise a signal when it is broken.
   if (sys::socketpair(static_cast<int>(AF::UNIX), static_cast<int>(SOCK::STREAM), 0, ends) < 0)
     return;
   handled_ = sys::OwnFd(ends[0]);
@@ -47,8 +47,8 @@ void ServerChildren::add(int child, std::shared_ptr<const void> place) noexcept 
 }
 
 void ServerChildren::drop(std::vector<Child>::iterator child) noexcept {
-  // Later children have the descriptor too, so that closing it does not take it out of the set. In
-  // a forked process the set is the parent's.
+  // Later children have inherited the descriptor, so that closing it does not remove it from the
+  // set. In a forked process the set is the parent's.
   if (child->process.get() < 0)
     --unwatched_;
   else if (generation_ == sys::fork_generation())
@@ -64,7 +64,7 @@ void ServerChildren::remove(int child) noexcept {
 
 void ServerChildren::tell_handled() noexcept {
   const int number = sys::process_number();
-  // Where this cannot be said the end of the process says it.
+  // If this fails, the end of the process tells the parent.
   if (tell_handled_.get() >= 0) sys::send_now(tell_handled_.get(), &number, sizeof number);
 }
 
@@ -85,7 +85,7 @@ Deadline ServerChildren::next_look() const noexcept {
 }
 
 void ServerChildren::look() noexcept {
-  // Also of those that have gone meanwhile, so that the event does not stay.
+  // Reads the numbers of children that are gone, too, so that the event does not stay readable.
   if (handled_.get() >= 0) read_handled();
   std::array<sys::EpollEvent, 64> events{};
   const long count = set_.get() < 0 ? 0

@@ -1,6 +1,6 @@
 #pragma once
 
-// The child processes that handle the requests of a server.
+// The child processes that handle a server's requests.
 
 #include <cstddef>
 #include <cstdint>
@@ -12,41 +12,41 @@
 
 namespace plug::detail {
 
-/// The children and what they handle. A child is noticed when it ends, by a descriptor of the
-/// process (pidfd_open(2)); that it has handled its request it says before, since a client that has
-/// seen the end of its connection may come again before the process has ended. For the thread that
-/// serves.
+/// The children and their requests. A descriptor of the process (pidfd_open(2)) reports the end of
+/// a child. The child itself reports earlier that it has handled its request, because a client that
+/// has seen the end of its connection may come again before the process has ended. For the serving
+/// thread only.
 class ServerChildren {
  public:
-  /// Before a fork: takes what add() and tell_handled() need, as far as there is any. Throws
-  /// std::bad_alloc.
+  /// Must be called before a fork: makes what add() and tell_handled() need, if the system has it.
+  /// Throws std::bad_alloc.
   void prepare();
-  /// Adds a child, which has the place of a request (LiveRequests) until it ends.
+  /// Adds a child, which holds the place of a request (LiveRequests) until it ends.
   void add(int child, std::shared_ptr<const void> place) noexcept;
-  /// Drops a child that has been reaped.
+  /// Removes a child that has been reaped.
   void remove(int child) noexcept;
   bool empty() const noexcept { return children_.empty(); }
 
   /// In a child: tells the parent that the request has been handled.
   void tell_handled() noexcept;
-  /// In a child: the others are the parent's.
+  /// In a child: forgets the others, which are the parent's.
   void leave_to_parent() noexcept { children_.clear(); }
 
-  /// Readable when look() has something to do; -1 when there is nothing to wait for.
+  /// Readable when look() has something to do; -1 if there is nothing to wait for.
   int event() const noexcept { return children_.empty() ? -1 : set_.get(); }
-  /// When to look without an event: none, unless there is a child without a descriptor.
+  /// Returns when to look without an event: never, unless a child has no descriptor.
   Deadline next_look() const noexcept;
-  /// Drops the children that have ended, and stops counting requests that have been handled.
+  /// Removes the children that have ended, and stops counting requests that have been handled.
   void look() noexcept;
 
-  /// Asks all to end.
+  /// Sends SIGTERM to all children.
   void terminate() noexcept;
 
  private:
   struct Child {
     int number;
     std::shared_ptr<const void> place;
-    sys::OwnFd process;  // none on an old kernel, or when there is none to spare
+    sys::OwnFd process;  // none on an old kernel, or if no descriptor is left
   };
 
   void drop(std::vector<Child>::iterator child) noexcept;
@@ -54,9 +54,9 @@ class ServerChildren {
 
   std::uint32_t generation_ = sys::fork_generation();
   std::vector<Child> children_;
-  std::size_t unwatched_ = 0;  // of them have no descriptor
+  std::size_t unwatched_ = 0;  // number of children without a descriptor
   sys::OwnFd set_;             // epoll(7)
-  sys::OwnFd handled_;         // numbers of children, of which each tells its own
+  sys::OwnFd handled_;         // receives the numbers of children that have handled their requests
   sys::OwnFd tell_handled_;
 };
 

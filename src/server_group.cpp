@@ -20,7 +20,7 @@ namespace plug {
 
 namespace {
 
-/// What the workers' threads have come to.
+/// The outcome of the workers' threads.
 class Outcome {
  public:
   void ended(int signal) {
@@ -31,12 +31,13 @@ class Outcome {
     const std::lock_guard lock(mutex_);
     if (!failure_) failure_ = std::move(failure);
   }
-  /// By what passes through everything, such as CancelledError: it goes before other failures.
+  /// Records an exception that passes through everything, such as CancelledError. It takes
+  /// precedence over other failures.
   void left_by(std::exception_ptr failure) {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
   }
-  /// Once no thread is left.
+  /// Must be called when no thread is left.
   int get() const {
     if (failure_) std::rethrow_exception(failure_);
     return signal_;
@@ -65,7 +66,7 @@ void BaseServerGroup::open(Step step) {
     try {
       server_close();
     } catch (...) {
-      // The first failure is the one to tell.
+      // The first failure is the one to throw.
     }
     throw;
   }
@@ -105,10 +106,10 @@ int BaseServerGroup::serve(Serve serve_one) {
     auto& loop = detail::ServerAccess::loop(*worker);
     loop.adopt();
     loop.set_group(workers_);
-    // Left from the last time, when the worker had ended before it was told to.
+    // A stop may be left from the previous serving, if the worker ended before it was told to.
     loop.forget_stop();
   }
-  // Whoever stops the group sets this first.
+  // Those who stop the group set this first.
   if (stop_.exchange(false)) return 0;
   Outcome outcome;
   const auto run = [&](BaseServer& worker) {
@@ -124,7 +125,7 @@ int BaseServerGroup::serve(Serve serve_one) {
     }
     stop_workers();
   };
-  /// The threads of the other workers, which end before this does.
+  /// The threads of the other workers; the destructor stops and joins them.
   class Threads {
    public:
     explicit Threads(BaseServerGroup& group) : group_(group) { threads_.reserve(group.size()); }
@@ -132,7 +133,7 @@ int BaseServerGroup::serve(Serve serve_one) {
     Threads& operator=(const Threads&) = delete;
     ~Threads() {
       group_.stop_workers();
-      // Whose waiting must not hold up other fibers that those threads may wait for.
+      // In a fiber, wait first: join() would block other fibers, which those threads may wait for.
       if (detail::current_waiter() != nullptr) wait();
       for (std::thread& thread : threads_) thread.join();
       group_.stop_.store(false);

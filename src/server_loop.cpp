@@ -19,8 +19,8 @@ namespace {
 constexpr std::int64_t kPause = 50'000'000;  // nanoseconds
 constexpr std::uint64_t kRequestEvent = 0, kLoopEvent = 1, kStopEvent = 2, kChildEvent = 3;
 
-/// The host of an address, for counting: its first bits, or all of it where it is a link's own, of
-/// which there may be another one on each interface. Empty where nothing is counted.
+/// Returns the host of an address, for counting: its first bits. A link-local address counts as a
+/// whole, with its interface, because it may exist on each interface. Empty if nothing is counted.
 std::string host_of(const Address& address, const HostLimit& limit) {
   constexpr std::size_t kOfIpv4 = 4, kOfIpv6 = 16, kMapped = 12;
   sys::InetFields fields;
@@ -133,8 +133,9 @@ ServerLoop::Watch::Watch(ServerLoop& loop, BaseServer& server)
              &loop} {
   if (fd_ >= 0 && state_ && state_->descriptor.fd() == fd_) {
     in_flight_.emplace(state_->descriptor, false);
-    // When it is accepted a client may be gone, or another process may have taken it. Datagrams are
-    // received by a call that never waits, and answered on the same socket by handlers that may.
+    // Non-blocking, because a client may be gone when it is accepted, or another process may have
+    // taken it. Datagrams are received by a call that never waits, and answered on the same socket
+    // by handlers that may wait.
     const auto type = static_cast<SOCK>(state_->type);
     if (in_flight_->fd() >= 0 && (type == SOCK::STREAM || type == SOCK::SEQPACKET))
       if (const long set = sys::set_nonblocking(fd_, true); set < 0)
@@ -148,7 +149,8 @@ ServerLoop::Watch::~Watch() {
   if (listed_) state_->descriptor.remove(waker_);
 }
 
-/// Whether there is a set. Only for the server's own socket, which cannot close unnoticed.
+/// Returns true if there is an event set. Only the server's own socket uses one, because it cannot
+/// close unnoticed.
 bool ServerLoop::Watch::has_set() {
   if (set_ || current_waiter() == nullptr || !listed_) return set_.has_value();
   const long made = sys::epoll_create();

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a server's loop shares with the threads that end it.
+// The state of a server's loop, which its handlers and the threads that end it use too.
 
 #include <plug/address.hpp>
 #include <plug/socketserver.hpp>
@@ -27,11 +27,11 @@
 
 namespace plug::detail {
 
-/// An eventfd. Throws OSError when there is none to be had.
+/// Makes an eventfd. Throws OSError if the system has no descriptor left.
 sys::OwnFd make_event();
 
-/// In a forked child the threads, or fibers, that handle requests are the parent's, and so is what
-/// they use: true, and that is left as it is, for ever, when another process has made it.
+/// Returns true in a forked child, where the handlers' threads or fibers, and the objects that they
+/// use, belong to the parent. The child then leaks `handlers`.
 template <class Impl>
 bool left_to_parent(std::unique_ptr<Impl>& handlers) noexcept {
   if (handlers->generation == sys::fork_generation()) return false;
@@ -39,7 +39,7 @@ bool left_to_parent(std::unique_ptr<Impl>& handlers) noexcept {
   return true;
 }
 
-/// How many connections may come from one host, and which addresses are one host's.
+/// The number of connections that one host may have, and the prefixes that tell hosts apart.
 struct HostLimit {
   std::size_t most = 0;  // no limit
   int ipv4_prefix = 32;
@@ -48,10 +48,10 @@ struct HostLimit {
 
 class ServerLoop {
  public:
-  /// Throws OSError when there is no descriptor for its events.
+  /// Throws OSError if the system has no descriptor left for its events.
   ServerLoop();
 
-  /// One serve_forever(), from its beginning to its end.
+  /// One call of serve_forever(), from its beginning to its end.
   class Running {
    public:
     explicit Running(ServerLoop& loop);
@@ -64,34 +64,34 @@ class ServerLoop {
   };
 
   bool stopping() const noexcept { return stop_.load(); }
-  /// Async-signal-safe.
+  /// Asks the loop to stop. Async-signal-safe.
   void stop() noexcept;
-  /// Where no serve_forever() runs.
+  /// Withdraws a request to stop. Only while no serve_forever() runs.
   void forget_stop() noexcept;
-  /// Returns when no serve_forever() runs.
+  /// Blocks until no serve_forever() runs.
   void wait_until_ended();
-  /// Whether the caller, a thread or a fiber, is in serve_forever().
+  /// Returns true if the caller, a thread or a fiber, is in serve_forever().
   bool runs_here();
-  /// Whether this is another process than the one whose server it is.
+  /// Returns true in a process other than the server's.
   bool forked() const noexcept { return generation_.load() != sys::fork_generation(); }
-  /// Makes the server this process's, where it serves after a fork.
+  /// Makes the server this process's, if it serves after a fork.
   void adopt();
 
-  /// Makes it one of a group of servers, which must stay as they are while it serves.
+  /// Makes the server one of a group, whose members must not change while it serves.
   void set_group(const std::vector<std::unique_ptr<BaseServer>>& group) noexcept {
     group_ = &group;
   }
-  /// In a forked child, which would keep the group's address taken.
+  /// Closes the group's other sockets in a forked child, which would keep the address taken.
   void close_sockets_of_others(BaseServer& server) noexcept;
 
-  /// Readable while the loop is to stop.
+  /// Readable while the loop is asked to stop.
   int stop_event() const noexcept { return stop_wanted_.get(); }
 
-  /// Keeps the number of the server's descriptor taken while the loop waits for it, and has the
-  /// loop woken when it closes. For one thread, or one fiber.
+  /// Waits for requests. Keeps the number of the server's descriptor taken, and is woken when the
+  /// descriptor closes. For one thread, or one fiber.
   class Watch {
    public:
-    /// Throws ValueError when there is no descriptor.
+    /// Throws ValueError if the server has no descriptor.
     Watch(ServerLoop& loop, BaseServer& server);
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
@@ -99,15 +99,15 @@ class ServerLoop {
 
     bool closed() const noexcept { return in_flight_ && state_->descriptor.closed(); }
 
-    /// Waits as wait_any() does until there is a request, if `listening`, or the loop is told
-    /// something. In a fiber, where that takes many system calls, by a set of its own.
+    /// Waits, as wait_any() does, until there is a request (if `listening`) or an event of the
+    /// loop. In a fiber, where wait_any() takes many system calls, it uses an event set.
     struct Ready {
       bool request;
       bool event;
     };
     Ready wait(bool listening, Deadline deadline, bool stoppable);
-    /// Whether there is a request now, which may be accepted ahead. To ask get_request() costs an
-    /// exception when there is none.
+    /// Returns true if there is a request now, which this may accept ahead. To find that out by
+    /// get_request() would cost an exception if there is none.
     bool has_request();
 
    private:
@@ -117,30 +117,30 @@ class ServerLoop {
     ServerLoop& loop_;
     const int fd_;
     const std::shared_ptr<SocketState> state_;
-    std::optional<Descriptor::InFlight> in_flight_;  // where the descriptor is the socket's
+    std::optional<Descriptor::InFlight> in_flight_;  // if the descriptor is the socket's
     Waker waker_;
     bool listed_ = false;
     std::optional<EventSet> set_;
-    bool in_set_ = false;           // the descriptor is
-    bool children_in_set_ = false;  // their event is
+    bool in_set_ = false;           // the descriptor is in the set
+    bool children_in_set_ = false;  // the children's event is in the set
   };
 
-  /// Waits for a request: true when there is one; false when the deadline has passed, or there is
-  /// something else to look at, such as stopping() where it is `stoppable`. During a pause there is
-  /// none. Throws OSError EBADF when the descriptor closes. With `most` connections (zero is no
-  /// limit) it waits until one has ended.
+  /// Waits for a request and returns true if there is one. Returns false if the deadline has
+  /// passed, or if there is something else to look at, such as stopping() (if `stoppable`). During
+  /// a pause it reports no request. With `most` connections (zero: no limit) it waits until one has
+  /// ended. Throws OSError EBADF if the descriptor closes.
   bool wait(Watch& watch, Deadline deadline, std::size_t most, bool stoppable);
 
-  /// A connection that has been accepted before get_request() asks for it: to look whether there is
-  /// one costs no more than to accept it. From any thread.
+  /// A connection that is accepted before get_request() asks for it: accepting one costs no more
+  /// than checking for one. May be used from any thread.
   class Ahead {
    public:
-    /// Accepts one, unless there is one already: whether get_request() would find something, be
-    /// that an error.
+    /// Accepts a connection, unless there is one already. Returns true if get_request() would
+    /// return a connection or fail with an error.
     bool accept(SocketState& listener);
-    /// The one that has been accepted, if any.
+    /// Returns the connection that has been accepted, if any.
     std::optional<std::pair<Socket, Address>> take() noexcept;
-    /// In a forked child it is the parent's.
+    /// Drops the connection in a forked child: it is the parent's.
     void forget() noexcept {
       accepted_.reset();
       state_.store(State::empty);
@@ -151,38 +151,40 @@ class ServerLoop {
     enum class State : std::uint8_t { empty, busy, full };
 
     std::atomic<State> state_{State::empty};
-    std::optional<std::pair<Socket, Address>> accepted_;  // while it is full
+    std::optional<std::pair<Socket, Address>> accepted_;  // set while the state is full
   };
   Ahead& ahead() noexcept { return ahead_; }
 
-  /// Called by a get_request() that does not wait though there is no request; one that accepts
-  /// connections takes those that are ahead.
+  /// Must be called by a get_request() that does not wait for a request. `takes_ahead`: it takes
+  /// the connections that have been accepted ahead.
   void does_not_wait(bool takes_ahead) noexcept {
     takes_ahead_.store(takes_ahead, std::memory_order_relaxed);
     does_not_wait_.store(true, std::memory_order_relaxed);
   }
-  /// Whether there may be another request, and asking for it does not wait. Once for each request.
+  /// Returns true if there may be another request and get_request() does not wait. True at most
+  /// once for each request.
   bool may_take_another(std::size_t most) {
     return does_not_wait_.exchange(false, std::memory_order_relaxed) &&
            (most == 0 || !requests_->is_full(most));
   }
 
-  /// Counts a request among those being handled, unless it is already; false when that makes more
-  /// than the limit from its host.
+  /// Counts a request among those being handled, unless it is counted already. Returns false if its
+  /// host has reached the limit.
   PLUG_FOR_FIBER bool admit(Request& request, const Address& client_address,
                             const HostLimit& limit = {});
   LiveRequests& requests() const noexcept { return *requests_; }
   ServerChildren& children() noexcept { return children_; }
-  /// Before a request without serve_forever(): lets it in, whatever has been cut before.
+  /// Must be called before a request without serve_forever(): accepts it even after cut().
   void let_one_in();
-  /// Waits until no request is being handled: true; or until the descriptor `give_up` is readable:
-  /// false. By the thread that serves.
+  /// Waits until no request is being handled, and returns true. Returns false once the descriptor
+  /// `give_up` is readable. Must be called on the serving thread.
   bool wait_until_idle(int give_up);
-  /// A request has been taken whose handler begins later; whether one has been since the last call.
+  /// Records a request whose handler begins later. take_deferred() returns true if there has been
+  /// one since its last call.
   void defer() noexcept { deferred_.store(true); }
   bool take_deferred() noexcept { return deferred_.exchange(false); }
-  /// The handler of such a request begins; whether one has since forget_deferred(), by which
-  /// somebody waits for that.
+  /// Records that the handler of such a request begins. deferred_has_begun() returns true if one
+  /// has begun since forget_deferred().
   void begin_deferred() noexcept {
     if (!deferred_begun_.exchange(true)) requests_->signal_event();
   }
@@ -192,9 +194,9 @@ class ServerLoop {
     deferred_begun_.store(false);
   }
 
-  /// Lets no request in for a while. True when there has been one since the pause before.
+  /// Takes no request for a while. Returns true if there has been one since the previous pause.
   bool pause();
-  /// Waits for the length of a pause, and for nothing else: 0, or as wait_any().
+  /// Waits for the length of a pause. Returns 0, or an error as wait_any() does.
   [[nodiscard]] PLUG_FOR_FIBER static long rest();
   void got_request();
 
@@ -205,14 +207,14 @@ class ServerLoop {
   std::atomic<bool> stop_{false};
   std::atomic<bool> serving_{false};
   std::mutex mutex_;
-  std::vector<const void*> callers_;  // that are in serve_forever()
+  std::vector<const void*> callers_;  // those in serve_forever()
   std::atomic<bool> does_not_wait_{false};
   std::atomic<bool> takes_ahead_{false};
   Ahead ahead_;
   std::atomic<bool> deferred_{false};
   std::atomic<bool> deferred_begun_{true};
   std::atomic<bool> paused_{false};
-  std::atomic<std::int64_t> paused_until_{0};  // of the monotonic clock
+  std::atomic<std::int64_t> paused_until_{0};  // on the monotonic clock
   std::shared_ptr<LiveRequests> requests_;
   ServerChildren children_;
   const std::vector<std::unique_ptr<BaseServer>>* group_ = nullptr;

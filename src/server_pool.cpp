@@ -23,7 +23,7 @@
 
 namespace plug::detail {
 
-/// The mutex of `threads` guards all of it.
+/// The mutex of `threads` guards all members.
 struct HandlerPool::Impl {
   struct Job {
     Request request;
@@ -35,7 +35,7 @@ struct HandlerPool::Impl {
     Worker(Impl& pool, BaseServer& server, Main function) noexcept
         : pool_(pool), server_(server), main_(function) {}
 
-    bool idle = true;     // it has nothing to do, or has just been started
+    bool idle = true;     // has no request, or has just been started
     bool counted = true;  // among the pool's workers
 
    private:
@@ -53,19 +53,20 @@ struct HandlerPool::Impl {
   void leave(Worker& worker) noexcept;
   void close();
 
-  ThreadList threads;               // whose changes are also that there is room in the queue
+  ThreadList threads;               // its changes also tell that the queue has room
   std::condition_variable changed;  // there is a request, or the pool is closing
   std::deque<Job> queue;
-  std::size_t workers = 0;                                  // that go on
-  std::size_t idle = 0;                                     // of them
-  int closing = 0;                                          // how many close it
-  const std::uint32_t generation = sys::fork_generation();  // the process whose workers they are
-  static thread_local const Impl* here;                     // whose worker this is
+  std::size_t workers = 0;                                  // workers that take requests
+  std::size_t idle = 0;                                     // of them: those without a request
+  int closing = 0;                                          // number of callers that close the pool
+  const std::uint32_t generation = sys::fork_generation();  // the process that the workers belong
+                                                            // to
+  static thread_local const Impl* here;                     // the pool that this thread works for
 };
 
 thread_local const HandlerPool::Impl* HandlerPool::Impl::here = nullptr;
 
-/// Waits for a request; none when the pool is closing and the queue is empty.
+/// Waits for a request. Returns nothing if the pool is closing and the queue is empty.
 std::optional<HandlerPool::Impl::Job> HandlerPool::Impl::next(Worker& worker) {
   std::unique_lock lock(threads.mutex);
   changed.wait(lock, [this] { return closing > 0 || !queue.empty(); });
@@ -82,7 +83,7 @@ std::optional<HandlerPool::Impl::Job> HandlerPool::Impl::next(Worker& worker) {
 }
 
 void HandlerPool::Impl::handle(Worker& worker, BaseServer& server, Main main, Job& job) {
-  /// The worker is busy for as long as this lives, and until the request is gone.
+  /// The worker is busy while this lives, until the request is gone.
   class Busy {
    public:
     Busy(Impl& pool, Worker& busy, Job& handled) : pool_(pool), worker_(busy), job_(handled) {}
@@ -107,7 +108,7 @@ void HandlerPool::Impl::handle(Worker& worker, BaseServer& server, Main main, Jo
   } catch (const sys::ForcedUnwind&) {
     throw;
   } catch (const BaseException&) {
-    // It ends the request, which it has done.
+    // The exception was to end the request, which has ended.
   } catch (...) {
     report_exception("Exception in the thread of the request from", job.client_address);
   }
@@ -118,7 +119,7 @@ void HandlerPool::Impl::Worker::run() {
   try {
     while (std::optional<Job> job = pool_.next(*this)) pool_.handle(*this, server_, main_, *job);
   } catch (const sys::ForcedUnwind&) {
-    // A handler has ended the thread: what is in the queue is for another one.
+    // A handler has ended the thread: another one takes over the queue.
     const std::lock_guard lock(pool_.threads.mutex);
     pool_.leave(*this);
     if (pool_.queue.size() > pool_.idle) pool_.start_worker(server_, main_);
@@ -126,7 +127,7 @@ void HandlerPool::Impl::Worker::run() {
   }
 }
 
-/// With the mutex held: 0, or -errno when there can be no thread.
+/// Starts a worker. Returns 0 or -errno. The mutex must be held.
 long HandlerPool::Impl::start_worker(BaseServer& server, Main main) noexcept {
   std::unique_ptr<ThreadList::Thread> worker(new (std::nothrow) Worker(*this, server, main));
   if (!worker) return -ENOMEM;
@@ -137,7 +138,7 @@ long HandlerPool::Impl::start_worker(BaseServer& server, Main main) noexcept {
   return 0;
 }
 
-/// With the mutex held: the worker takes no more requests.
+/// Removes a worker, which takes no more requests. The mutex must be held.
 void HandlerPool::Impl::leave(Worker& worker) noexcept {
   if (!std::exchange(worker.counted, false)) return;
   --workers;
@@ -161,7 +162,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
   loop.admit(request, client_address);
   pool.threads.collect(false);
   std::unique_lock lock(pool.threads.mutex);
-  // Idle workers take what is in the queue at once: those are no part of its length.
+  // Idle workers take requests from the queue at once, so these do not count.
   const auto full = [&] {
     const std::size_t free = pool.idle + (most - std::min(most, pool.workers));
     return pool.queue.size() >= room + free;
@@ -196,7 +197,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
   pool.changed.notify_one();
 }
 
-/// Waits until all requests have been handled and the workers have ended.
+/// Blocks until all requests have been handled and the workers have ended.
 void HandlerPool::Impl::close() {
   class Closing {
    public:
@@ -229,7 +230,7 @@ void HandlerPool::join() {
 void HandlerPool::end() noexcept {
   if (impl_ == nullptr || left_to_parent(impl_)) return;
   if (Impl::here == impl_.get()) {
-    // A worker that destroys its own server can only be left.
+    // A worker that destroys its own server has to leak the pool.
     static_cast<void>(impl_.release());
     return;
   }

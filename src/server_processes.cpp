@@ -24,7 +24,7 @@ constexpr std::int64_t kLookAgain = 5'000'000;  // nanoseconds
 void reap(ServerLoop& loop, std::vector<int>& children) {
   const auto ended = [&loop](int child) {
     const long reaped = sys::reap(child);
-    // Nobody's child any more: another part of the program has reaped it.
+    // Not a child any more: another part of the program has reaped it.
     if (reaped != child && reaped != -ECHILD) return false;
     loop.children().remove(child);
     return true;
@@ -32,7 +32,7 @@ void reap(ServerLoop& loop, std::vector<int>& children) {
   children.erase(std::remove_if(children.begin(), children.end(), ended), children.end());
 }
 
-/// Waits until one of the children has ended, or the descriptor is readable (-1 is none).
+/// Waits until one of the children has ended, or until the descriptor (-1: none) is readable.
 void wait_for_child(const std::vector<int>& children, int descriptor) {
   std::vector<sys::OwnFd> owned;
   std::vector<sys::PollEntry> entries{{descriptor, sys::kIn, 0}};
@@ -45,7 +45,7 @@ void wait_for_child(const std::vector<int>& children, int descriptor) {
       owned.emplace_back(static_cast<int>(made));
       entries.push_back({owned.back().get(), sys::kIn, 0});
     } else {
-      // An old kernel, or no descriptor to spare: this one has to be looked at now and then.
+      // An old kernel, or no descriptor left: check this child now and then.
       deadline = Deadline::after(kLookAgain);
     }
   }
@@ -67,7 +67,7 @@ void wait_for_child(const std::vector<int>& children, int descriptor) {
     server.finish_request(request, client_address);
     status = 0;
   } catch (const BaseException&) {
-    // It ends this process.
+    // The exception ends this process.
   } catch (...) {
     try {
       server.handle_error(request, client_address);

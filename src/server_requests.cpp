@@ -30,10 +30,10 @@ struct LiveRequests::Place : std::enable_shared_from_this<Place> {
 
   const std::shared_ptr<LiveRequests> requests;
   const std::shared_ptr<SocketState> connection;
-  mutable Host* host = nullptr;  // where its connection is counted
+  mutable Host* host = nullptr;  // the entry that counts its connection
   bool listed = false;
   mutable RequestEnding ending;
-  mutable bool told = false;  // the handler has been
+  mutable bool told = false;  // the handler has been told
   Place* previous = nullptr;
   Place* next = nullptr;
 };
@@ -72,7 +72,7 @@ void LiveRequests::leave(Place& place) noexcept {
   if (std::exchange(watched_, false)) signal_event();
 }
 
-/// With the mutex held.
+/// The mutex must be held.
 void LiveRequests::leave_host(const Place& place) noexcept {
   Host* const host = std::exchange(place.host, nullptr);
   if (host != nullptr && --host->second == 0) by_host_.erase(by_host_.find(host->first));
@@ -91,7 +91,7 @@ void LiveRequests::set_handler(const std::shared_ptr<const void>& place,
                                RequestEnding ending) noexcept {
   const auto& its = *static_cast<const Place*>(place.get());
   const std::lock_guard lock(its.requests->mutex_);
-  std::swap(its.ending, ending);  // what there was is let go without the lock
+  std::swap(its.ending, ending);  // the old one is destroyed without the lock
 }
 
 bool LiveRequests::end_handler(const std::shared_ptr<const void>& place) noexcept {
@@ -121,7 +121,7 @@ bool LiveRequests::is_idle() {
   return false;
 }
 
-/// The first place from `place` on that is not about to leave. With the mutex held.
+/// Returns the first place from `place` on that is not about to leave. The mutex must be held.
 std::shared_ptr<LiveRequests::Place> LiveRequests::hold(Place* place) noexcept {
   std::shared_ptr<Place> held;
   for (; place != nullptr && !held; place = place->next) held = place->weak_from_this().lock();
@@ -136,7 +136,7 @@ void LiveRequests::cut() noexcept {
     cut_.store(true);
     place = hold(first_);
   }
-  // One that is held stays in the list; those that come meanwhile come before it.
+  // A place that is held stays in the list; new places come before it.
   while (place) {
     if (!end_handler(place) && place->connection) end_connection(*place->connection);
     std::unique_lock lock(mutex_);

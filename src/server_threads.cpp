@@ -1,4 +1,4 @@
-// The threads of ThreadingMixIn, and what the pool's have in common with them.
+// The threads of ThreadingMixIn, and the parts that the pool shares with them.
 
 #include "server_threads.hpp"
 
@@ -45,7 +45,7 @@ Changes::Waiting::~Waiting() {
 void Changes::Waiting::wait(const char* what, int also) {
   lock_.unlock();
   std::array entries{sys::PollEntry{event_.get(), sys::kIn, 0}, sys::PollEntry{also, sys::kIn, 0}};
-  // Without a descriptor to spare it has to look now and then.
+  // Without a descriptor, check now and then.
   const long ready =
       wait_any(entries, event_.get() < 0 ? Deadline::after(kLookAgain) : Deadline::none());
   if (ready < 0) throw_if(error_from(ready), what);
@@ -63,7 +63,7 @@ void Changes::tell() const noexcept {
 void ThreadList::List::add(Thread& thread) noexcept {
   thread.previous_ = nullptr;
   thread.next_ = first_;
-  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): what is freed has been removed
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): a thread is removed before it is freed
   if (first_ != nullptr) first_->previous_ = &thread;
   first_ = &thread;
 }
@@ -109,7 +109,7 @@ long ThreadList::start(std::unique_ptr<Thread>& thread) noexcept {
     running_.remove(*thread);
     return begun;
   }
-  // It is in a list, and comes into no other before the mutex is free.
+  // The list owns the thread, which enters no other list before the mutex is free.
   static_cast<void>(thread.release());
   return 0;
 }
@@ -140,7 +140,7 @@ void ThreadList::end() noexcept {
       while (any_runs()) waiting.wait("ending the threads of a server");
       break;
     } catch (...) {
-      // There was no memory to wait with.
+      // There was no memory for the wait.
       static_cast<void>(ServerLoop::rest());
     }
   }
@@ -150,7 +150,7 @@ void ThreadList::end() noexcept {
 // --- those of ThreadingMixIn ---
 
 struct HandlerThreads::Impl {
-  /// One thread and its request.
+  /// A thread and its request.
   class Handler final : public ThreadList::Thread {
    public:
     Handler(Impl& owner, BaseServer& server, Main function, const Address& from, bool waited)
@@ -173,9 +173,9 @@ struct HandlerThreads::Impl {
   };
 
   ThreadList threads;
-  std::size_t waited = 0;  // of those that run
+  std::size_t waited = 0;  // running threads that join() waits for
   const std::uint32_t generation = sys::fork_generation();
-  static thread_local const Impl* here;  // whose thread this is
+  static thread_local const Impl* here;  // the threads that this one belongs to
 };
 
 thread_local const HandlerThreads::Impl* HandlerThreads::Impl::here = nullptr;
@@ -187,7 +187,7 @@ void HandlerThreads::Impl::Handler::run() {
   } catch (const sys::ForcedUnwind&) {
     throw;
   } catch (const BaseException&) {
-    // It ends this thread, which it has done.
+    // The exception was to end this thread, which has ended.
   } catch (...) {
     report_exception("Exception in the thread of the request from", client_address_);
   }
@@ -220,7 +220,7 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
 }
 
 void HandlerThreads::collect() noexcept {
-  // The server's loop does not wait for a thread on its way out, and finds it ended later.
+  // The server's loop does not wait for a thread that is leaving the system, and joins it later.
   if (impl_->generation == sys::fork_generation()) impl_->threads.collect(false);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// What servers have threads with, and how they wait for them.
+// The threads of servers, and waits for them.
 
 #include <memory>
 #include <mutex>
@@ -9,21 +9,21 @@
 
 namespace plug::detail {
 
-/// Tells those who wait until something of a server changes. A mutex of its owner guards it.
+/// Wakes those who wait for a change of a server. The owner's mutex guards it.
 class Changes {
  public:
-  /// One who waits: from before it looks until this dies, also by an exception. For one thread, or
-  /// one fiber.
+  /// A waiter: registered from before its first check until this is destroyed, also by an
+  /// exception. For one thread, or one fiber.
   class Waiting {
    public:
-    /// `lock` holds the mutex now, and when this dies, or else takes it then.
+    /// `lock` holds the mutex. The destructor locks it again if it is not locked then.
     Waiting(Changes& changes, std::unique_lock<std::mutex>& lock) noexcept;
     Waiting(const Waiting&) = delete;
     Waiting& operator=(const Waiting&) = delete;
     ~Waiting();
 
-    /// Returns when there may have been a change, or `also` is readable (-1 is none). Unlocks
-    /// meanwhile. Throws as a wait does, and then without the lock.
+    /// Waits until there may have been a change, or until `also` (-1: none) is readable. Unlocks
+    /// the mutex meanwhile. Throws as a wait does, and then leaves the mutex unlocked.
     void wait(const char* what, int also = -1);
 
    private:
@@ -36,17 +36,17 @@ class Changes {
     Waiting* previous_ = nullptr;
   };
 
-  /// With the mutex held.
+  /// The mutex must be held.
   void tell() const noexcept;
 
  private:
   Waiting* first_ = nullptr;
 };
 
-/// Threads that run, and those that have ended and are to be joined.
+/// Threads that run, and threads that have ended and have to be joined.
 class ThreadList {
  public:
-  /// A thread and what it needs.
+  /// A thread and its data.
   class Thread {
    public:
     Thread() = default;
@@ -57,10 +57,9 @@ class ThreadList {
    private:
     friend class ThreadList;
 
-    /// What the thread does. It may be left by the end of the thread (pthread_exit), by nothing
-    /// else.
+    /// Runs on the thread. May be left by pthread_exit(), but by no other exception.
     virtual void run() = 0;
-    /// Called when that has ended, however it has; the second with the mutex held.
+    /// Called after run() has ended in any way; leave() with the mutex held.
     virtual void let_go() noexcept {}
     virtual void leave() noexcept = 0;
 
@@ -71,22 +70,22 @@ class ThreadList {
   };
 
   std::mutex mutex;
-  Changes changes;  // a thread has ended, or what the owner says
+  Changes changes;  // a thread has ended, or a change of the owner's
 
-  /// With the mutex held. 0, and takes the thread; or -errno.
+  /// Starts the thread and takes ownership. Returns 0 or -errno. The mutex must be held.
   long start(std::unique_ptr<Thread>& thread) noexcept;
-  /// Whether some run. With the mutex held.
+  /// Returns true if threads run. The mutex must be held.
   bool any_runs() const noexcept { return running_.first() != nullptr; }
-  /// Joins those that have ended; where one is still on its way out of the system it waits for it,
-  /// or leaves it for later. Without the mutex.
+  /// Joins the threads that have ended. If one is still leaving the system, waits for it or leaves
+  /// it for a later call. The mutex must not be held.
   void collect(bool wait_for_exit) noexcept;
-  /// Waits for all of them and joins them, whatever anybody is told meanwhile.
+  /// Waits for all threads and joins them; nothing ends the wait earlier.
   void end() noexcept;
 
  private:
   class List {
    public:
-    // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): what is freed has been removed
+    // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): a thread is removed before it is freed
     Thread* first() const noexcept { return first_; }
     void add(Thread& thread) noexcept;
     void remove(Thread& thread) noexcept;

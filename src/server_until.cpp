@@ -1,4 +1,4 @@
-// Serving until a signal comes, and the end of a server that lets its requests end.
+// Serving until a signal comes, and the graceful shutdown of a server.
 
 #include <plug/error.hpp>
 #include <plug/socketserver.hpp>
@@ -25,7 +25,7 @@ namespace plug {
 namespace detail {
 namespace {
 
-/// A thread that takes no signals, and is joined.
+/// A thread that blocks all signals and is joined.
 class ThreadBeside {
  public:
   explicit ThreadBeside(std::function<void()> function) {
@@ -39,8 +39,8 @@ class ThreadBeside {
     } catch (const std::system_error& error) {
       throw RuntimeError(std::string("can't start new thread: ") + error.code().message());
     }
-    // What it allocates as it begins must not be under way when a request forks: the allocators of
-    // sanitizers then stay locked in the child.
+    // Wait until the thread has begun: if a request forks while the thread allocates its first
+    // memory, the allocators of sanitizers stay locked in the child.
     begun.wait();
   }
   ThreadBeside(const ThreadBeside&) = delete;
@@ -51,8 +51,8 @@ class ThreadBeside {
   std::thread thread_;
 };
 
-/// Has a server stop when a signal comes, and ends its connections some time after it has been told
-/// to stop, by whatever: beside what serves, which may be handling a request.
+/// Stops a server when a signal comes, and ends its connections some time after any request to
+/// stop. Runs beside the serving thread, which may be handling a request.
 class Ending {
  public:
   Ending(BaseServer& server, const Timeout& drain_timeout, const std::vector<int>& signals)
@@ -68,7 +68,7 @@ class Ending {
     beside_.reset();
   }
 
-  /// Readable when the time is over.
+  /// Readable once the connections have been shut down.
   int cut_event() const noexcept { return cut_.get(); }
   int signal() const noexcept { return signals_.first(); }
 
@@ -79,7 +79,7 @@ class Ending {
     return text;
   }
 
-  /// wait_any(), again when there was no memory for it.
+  /// Waits as wait_any() does, and tries again if that fails.
   static long wait(std::span<sys::PollEntry> entries, Deadline deadline) noexcept {
     long ready = wait_any(entries, deadline);
     for (; ready < 0; ready = wait_any(entries, deadline)) static_cast<void>(ServerLoop::rest());

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a Socket, its files and its framers share: the descriptor, and how to wait on it.
+// The state that a Socket, its files and its framers share: the descriptor and its timeout.
 
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
@@ -22,15 +22,15 @@
 
 namespace plug::detail {
 
-/// A transformation between a socket's calls and its descriptor, such as TLS. Counts as Op's
-/// results (wait/waiter.hpp). It performs its own operations on the descriptor.
+/// A transformation between a socket's calls and its descriptor, such as TLS. Results are those of
+/// perform() (wait/waiter.hpp). A layer performs its own operations on the descriptor.
 class Layer {
  public:
   virtual ~Layer() = default;
   virtual long receive(Descriptor& descriptor, MutableBytes buffer, int flags,
                        Deadline deadline) = 0;
   virtual long send(Descriptor& descriptor, BytesView data, int flags, Deadline deadline) = 0;
-  /// Bytes that can be received without the descriptor being ready.
+  /// Returns the number of bytes that can be received although the descriptor is not ready.
   virtual std::size_t pending() const noexcept = 0;
 };
 
@@ -44,19 +44,20 @@ class SocketState {
 
   Timeout timeout() const noexcept;
   void set_timeout(Timeout timeout) noexcept;
-  /// The moment until which a call that begins now may wait.
+  /// Returns the deadline of a call that begins now.
   [[gnu::always_inline]] Deadline deadline() noexcept {
     const Deadline deadline = Deadline::after(timeout_.load(std::memory_order_relaxed));
     const Deadline limit = limit_.load(std::memory_order_relaxed);
     return limit.is_none() ? deadline : within(limit, deadline);
   }
 
-  /// Lets no call that begins from now on last beyond that moment, and closes the descriptor with
-  /// the first call after it. Of several the earliest counts. From any thread.
+  /// Limits the lifetime: no call that begins from now on lasts beyond `limit`, and the first call
+  /// after it closes the descriptor. The earliest of several limits counts. Thread-safe.
   PLUG_FOR_FIBER void end_at(Deadline limit) noexcept;
 
-  /// The descriptor closes with the last holder: the Socket itself, and each File. The Socket
-  /// counts from the start. Returns -errno when the release closes and that fails.
+  /// The descriptor closes with its last holder: the Socket itself, and each File. The Socket
+  /// counts from the start. release_holder() returns -errno if it closes the descriptor and that
+  /// fails.
   void add_holder() noexcept { holders_.fetch_add(1); }
   long release_holder() noexcept;
 
@@ -77,7 +78,7 @@ class SocketState {
   PLUG_FOR_FIBER Deadline within(Deadline limit, Deadline deadline) noexcept;
 
   std::unique_ptr<Layer> layer_;
-  std::atomic<std::int64_t> timeout_;  // nanoseconds; -1 none
+  std::atomic<std::int64_t> timeout_;  // nanoseconds; -1: none
   std::atomic<Deadline> limit_{Deadline::none()};
   std::atomic<int> holders_{1};
 };
@@ -91,18 +92,19 @@ struct SocketAccess {
   }
   static File make_file(std::shared_ptr<SocketState> state, std::string_view mode,
                         const FileOptions& options);
-  /// A binary file without a buffer, each of whose writes sends everything.
+  /// Makes a binary file without a buffer, each of whose writes sends all of its data.
   static File make_whole_writer(Socket& sock);
   static File closed_file() noexcept;
-  /// Closes a file without what it has still to write.
+  /// Closes a file and discards the data that it has still to write.
   static void drop(File& file) noexcept;
 };
 
-/// A result of perform() as an error code; no error when >= 0.
+/// Returns a result of perform() as an error code; no error if it is >= 0.
 PLUG_FOR_FIBER std::error_code error_from(long result) noexcept;
 
-/// Whether an error from error_from() is no failure of what was waited for: the caller has been
-/// told to end, by cancelling or by the interrupt hook, and waits for nothing else in its place.
+/// Returns true if an error from error_from() is not a failure of the operation: the caller has
+/// been told to end, by a cancellation or the interrupt hook, and must not wait for something else
+/// instead.
 inline bool ends_call(const std::error_code& error) noexcept {
   return error == make_error_code(Errc::cancelled) || error.category() == std::generic_category();
 }
@@ -118,13 +120,13 @@ inline std::size_t count_of(long result, std::error_code& error) noexcept {
   return 0;
 }
 
-/// receive_some() and send_some() for a descriptor that heeds_any().
+/// Perform receive_some() and send_some() on a descriptor that heeds_any().
 std::size_t receive_through(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
                             std::error_code& error);
 std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline deadline,
                          std::error_code& error);
 
-/// One receive: the count, 0 at the end of the stream.
+/// Receives once. Returns the count, 0 at the end of the stream.
 [[gnu::always_inline]] inline std::size_t receive_some(SocketState& state, MutableBytes buffer,
                                                        int flags, Deadline deadline,
                                                        std::error_code& error) {
@@ -135,7 +137,7 @@ std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline
       error);
 }
 
-/// One send: the count.
+/// Sends once. Returns the count.
 inline std::size_t send_some(SocketState& state, BytesView data, int flags, Deadline deadline,
                              std::error_code& error) {
   if (state.descriptor.heeds_any()) [[unlikely]]
@@ -145,8 +147,9 @@ inline std::size_t send_some(SocketState& state, BytesView data, int flags, Dead
                   error);
 }
 
-/// Between two parts of what a call sends: a signal may be why the system took no more, and it does
-/// not say so. False, with an error, when the interrupt hook ends the call.
+/// Must be called between two sends of one call: a signal may be why the system took no more, and
+/// the system does not report that. Returns false, with an error, if the interrupt hook ends the
+/// call.
 inline bool may_send_on(std::error_code& error) {
   if (const long stop = interrupted(); stop != 0) error = error_from(stop);
   return !error;
@@ -156,8 +159,8 @@ inline bool may_send_on(std::error_code& error) {
 std::size_t send_rest(SocketState& state, BytesView data, std::size_t sent, int flags,
                       Deadline deadline, std::error_code& error);
 
-/// Sends everything before the deadline; returns how much was sent, all of it unless there is an
-/// error. Empty data makes one empty send.
+/// Sends everything before the deadline. Returns the number of bytes sent: all of them unless there
+/// is an error. Empty data makes one empty send.
 inline std::size_t send_all(SocketState& state, BytesView data, int flags, Deadline deadline,
                             std::error_code& error) {
   const std::size_t sent = send_some(state, data, flags, deadline, error);
@@ -166,7 +169,7 @@ inline std::size_t send_all(SocketState& state, BytesView data, int flags, Deadl
   return send_rest(state, data, sent, flags, deadline, error);
 }
 
-/// Sends `head`, `body` and `tail`, in that order, as one message where the kernel takes it.
+/// Sends `head`, `body` and `tail`, in that order, as one message if the kernel takes it.
 std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesView tail,
                      Deadline deadline, std::error_code& error);
 

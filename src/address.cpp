@@ -45,7 +45,7 @@ void check_host_port(std::string_view host, int port, std::uint32_t flowinfo) {
 
 void check_unix_path(std::string_view path) {
   const bool abstract = !path.empty() && path.front() == '\0';
-  // A path keeps room for its NUL, an abstract name needs none.
+  // A path needs room for its NUL, an abstract name does not.
   if (path.size() > detail::sys::kUnixPathCapacity - (abstract ? 0 : 1))
     throw OSError(Errc::address_too_long,
                   std::to_string(path.size()) + " bytes, " + detail::bytes_repr(path));
@@ -74,7 +74,7 @@ std::string quoted(std::string_view text, bool (*escape)(unsigned char)) {
   return out += quote;
 }
 
-/// With the flow and the scope of an IPv6 address where there are any.
+/// Includes the flow information and the scope of an IPv6 address if there are any.
 std::string host_port_text(std::string_view host, int port, std::uint32_t flowinfo,
                            std::uint32_t scope_id) {
   std::string text = "(" + detail::str_repr(host) + ", " + std::to_string(port);

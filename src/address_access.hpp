@@ -1,6 +1,6 @@
 #pragma once
 
-// How the library makes Addresses and reads AddressLikes.
+// Access to the insides of Address and AddressLike.
 
 #include <plug/address.hpp>
 
@@ -19,8 +19,8 @@
 namespace plug::detail {
 
 struct AddressAccess {
-  /// The memory of an address for the kernel to write to, kCapacity bytes, and then its size and
-  /// the protocol of its socket.
+  /// Returns the memory of an address, kCapacity bytes, for the kernel to write to. set_size() then
+  /// sets the address's size and the protocol of its socket.
   static char* storage(Address& address) noexcept { return address.storage_; }
   static void set_size(Address& address, std::size_t size, int protocol = 0) noexcept {
     if (size > sys::kLargestUnix) [[unlikely]]
@@ -29,43 +29,43 @@ struct AddressAccess {
     address.protocol_ = static_cast<std::uint16_t>(protocol);
   }
 
-  /// The kernel reports the length that it wanted, which may be more than there was room for, and
-  /// for a Unix path that fills its room one more than it takes.
+  /// Limits a size to what was written. The kernel reports the length that it wanted, which may
+  /// exceed the room, and one byte too many for a Unix path that fills its room.
   PLUG_FOR_FIBER static std::size_t fitting(const Address& address, std::size_t size) noexcept;
 
-  /// The address that `like` means for a socket of `family`; looked up when it is a host, until the
-  /// deadline. May point into `like` or to `found`.
+  /// Returns the address that `like` means for a socket of `family`. Looks up a host until the
+  /// deadline. The result may point into `like` or to `found`.
   static const Address* resolve(const AddressLike& like, AF family, Deadline deadline,
                                 Address& found, std::error_code& error);
 
-  /// What `like` was given as, for error messages.
+  /// Returns the text that `like` was given as, for error messages.
   static std::string text(const AddressLike& like);
-  /// The same for an error that a socket of `family` has met with it: both families, where that is
-  /// why.
+  /// Does the same for an error of a socket of `family`, and names both families if they are the
+  /// cause.
   static std::string text(const AddressLike& like, int family, const std::error_code& error);
 };
 
-/// The name of a family, "AF_INET", or its number.
+/// Returns the name of a family, such as "AF_INET", or its number.
 std::string family_text(int family);
 
-/// An IPv4 or IPv6 address of its fields.
+/// Makes an IPv4 or IPv6 address from its fields.
 Address inet_address(const sys::InetFields& fields);
 
-/// to_string() of an IPv4 or IPv6 address, made in `room`, of kInetText bytes; empty for others. In
-/// a signal handler too.
+/// Writes to_string() of an IPv4 or IPv6 address to `room`, of kInetText bytes, and returns it;
+/// empty for other families. May be called in a signal handler.
 inline constexpr std::size_t kInetText = 96;
 PLUG_FOR_FIBER std::string_view print_inet(const Address& address, std::span<char> room) noexcept;
 
-/// The first address of a host in a family (AF::INET or AF::INET6), port 0. Numbers are read
-/// without the resolver, which looks names up until the deadline; "" is every interface.
+/// Returns the first address of a host in a family (AF::INET or AF::INET6), with port 0. Reads
+/// numbers without the resolver and looks up names until the deadline; "" means every interface.
 Address resolve_host(std::string_view host, AF family, Deadline deadline, std::error_code& error);
 
-/// The text of an address whose family has a typed address in families.hpp; nothing for others and
-/// for bytes that are too few.
+/// Returns the text of an address whose family has a type in <plug/families.hpp>; nothing for other
+/// families or too few bytes.
 std::optional<std::string> typed_text(const Address& address);
 
-/// Text in quotes as Python's repr() gives it for bytes ("b'\\x00a'") and for str, whose characters
-/// are taken to be printable from U+0080 on.
+/// Return text in quotes as Python's repr() does, for bytes ("b'\\x00a'") and for str. Characters
+/// from U+0080 on are taken to be printable.
 std::string bytes_repr(std::string_view bytes);
 std::string str_repr(std::string_view text);
 

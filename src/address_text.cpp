@@ -18,7 +18,7 @@ namespace {
 
 using detail::sys::InetFields;
 
-struct NoAddress {};  // thrown where a text is none
+struct NoAddress {};  // thrown if a text is not an address
 
 // --- reading ---
 
@@ -52,7 +52,7 @@ std::string bytes_of_hex(std::string_view text) {
   return bytes;
 }
 
-/// What stands between colons.
+/// The parts of a text between its colons.
 class Fields {
  public:
   Fields(std::string_view text, std::size_t least, std::size_t most) {
@@ -66,7 +66,7 @@ class Fields {
 
   std::size_t size() const noexcept { return fields_.size(); }
   std::string_view text(std::size_t n) const { return fields_[n]; }
-  /// The number of a field; `missing` where it was left out.
+  /// Returns the number of a field, or `missing` if it was left out.
   std::uint64_t operator()(std::size_t n, std::uint64_t missing = 0) const {
     return n < fields_.size() ? number<std::uint64_t>(fields_[n]) : missing;
   }
@@ -75,7 +75,7 @@ class Fields {
   std::vector<std::string_view> fields_;
 };
 
-/// A Bluetooth device, whose text has colons of its own, and the fields after it.
+/// A Bluetooth device, whose text contains colons itself, and the fields after it.
 struct DeviceAndFields {
   DeviceAndFields(std::string_view text, std::size_t least, std::size_t most)
       : all(text, 6 + least, 6 + most),
@@ -237,7 +237,7 @@ std::string joined(std::string text, const Rest&... rest) {
   return text;
 }
 
-// The text of the fields; empty where no such text says them.
+// Return the text of the fields; empty if no such text can express them.
 
 std::string text_of(const CanAddress& a) { return joined("can", a.interface); }
 std::string text_of(const IsotpAddress& a) {
@@ -282,7 +282,7 @@ std::string inet_text(const InetFields& fields) {
 
 std::string unix_text(const std::string& path) {
   const bool abstract = !path.empty() && path.front() == '\0';
-  // The kernel has paths without room for the NUL, which plug, as Python, does not make.
+  // The kernel allows paths without room for the NUL. plug, like Python, does not make them.
   if (path.size() + (abstract ? 0 : 1) > detail::sys::kUnixPathCapacity) return {};
   if (abstract) return "@" + path.substr(1);
   return is_path(path) ? path : "unix:" + path;
@@ -309,7 +309,7 @@ std::string Address::text() const {
     text = unix_text(path());
   } else {
     detail::sys::visit(*this, [&](const auto& typed) {
-      // One that is gone must not be read back as every interface.
+      // An interface that is gone must not be read back as every interface.
       if constexpr (requires { typed.interface; })
         if (typed.interface.empty() && detail::sys::interface_of(*this) != 0) return;
       text = text_of(typed);

@@ -50,7 +50,7 @@ void close_descriptors(const char* data, std::size_t size) noexcept {
   each_descriptor(data, size, [](int number) { sys::close(number); });
 }
 
-/// Control data that the kernel has written, or will: the descriptors in it are closed unless they
+/// Control data that the kernel has written or will write. Closes the descriptors in it unless they
 /// are handed over.
 class Arrived {
  public:
@@ -132,7 +132,7 @@ std::string about(const ControlMessage& item) {
   throw ValueError(about(item) + ": no " + what);
 }
 
-/// The data of an item that is all of a T.
+/// Reads the data of an item that is exactly a T. Returns false for any other item.
 template <class T>
 bool holds(const ControlMessage& item, OptionLevel level, ControlType type, T& value) noexcept {
   if (!item.is(level, type) || item.data.size() != sizeof value) return false;
@@ -147,13 +147,14 @@ Address host_address(AF family, const unsigned char* host) {
   return detail::inet_address(fields);
 }
 
-/// The moment that `time` says, in seconds and parts of them. Nothing when no clock has it.
+/// Converts `time`, in seconds and parts of seconds, to a time point. Returns nothing if no clock
+/// can represent it.
 std::optional<Timestamp> moment(const sys::TimePair& time, std::int64_t nanoseconds_of_part) {
   constexpr std::int64_t kSecond = 1'000'000'000;
   std::int64_t since = 0;
   if (time.fraction < 0 || time.fraction >= kSecond / nanoseconds_of_part) return std::nullopt;
   const std::int64_t nanoseconds = time.fraction * nanoseconds_of_part;
-  // Towards zero first, so that the least moment fits.
+  // Rounds the seconds towards zero first, so that the least time point fits.
   const bool before = time.seconds < 0 && nanoseconds > 0;
   if (__builtin_mul_overflow(before ? time.seconds + 1 : time.seconds, kSecond, &since) ||
       __builtin_add_overflow(since, before ? nanoseconds - kSecond : nanoseconds, &since))
@@ -232,7 +233,7 @@ ControlMessage ControlMessage::traffic_class(int value) {
 }
 
 int ControlMessage::tos() const {
-  // The kernel takes an int for IP_TOS and gives a byte.
+  // The kernel takes an int for IP_TOS and returns a byte.
   if (unsigned char byte = 0; holds(*this, IPPROTO::IP_, IP_::TOS, byte)) return byte;
   int value = 0;
   if (!holds(*this, IPPROTO::IP_, IP_::TOS, value) &&
@@ -322,7 +323,7 @@ std::vector<ControlMessage> AncillaryData::release() noexcept {
 
 namespace {
 
-/// The pieces of a message in the kernel's form; a few without allocating.
+/// The buffers of a message in the kernel's form. Allocates only for more than a few.
 class Pieces {
  public:
   template <class View>
@@ -451,7 +452,7 @@ std::size_t Socket::sendmsg_afalg(ALG op, const Buffers& buffers, const AfalgOpt
 
 namespace {
 
-/// One recvmsg() into `pieces`; the control data goes to `control`.
+/// Calls recvmsg() once, into `pieces`; the control data goes to `control`.
 ReceivedInto receive_message(SocketState& state, Pieces& pieces, char* control,
                              std::size_t control_size, MSG flags, std::error_code& error) {
   ReceivedInto received;
@@ -483,7 +484,7 @@ ReceivedInto receive_message(SocketState& state, Pieces& pieces, char* control,
   return received;
 }
 
-/// The room for ancillary data; Errc when the system cannot take it.
+/// Returns the room for ancillary data; sets Errc if the system cannot take that much.
 std::size_t checked_ancsize(std::ptrdiff_t ancsize, std::error_code& error) noexcept {
   if (ancsize < 0 || ancsize > detail::kLargestControl) {
     error = Errc::ancillary_size;
@@ -508,7 +509,7 @@ ReceivedMessage Socket::recvmsg(std::ptrdiff_t size, std::ptrdiff_t ancsize, MSG
   if (error) return {};
   const std::size_t control_size = checked_ancsize(ancsize, error);
   if (error) return {};
-  // The control data first, which is then aligned.
+  // The control data comes first, where it is aligned.
   const std::size_t room = sys::control_padded(control_size);
   Scratch scratch(room + wanted);
   if ((flags & MSG::TRUNC) != MSG{}) scratch.clear(room + wanted);
@@ -557,7 +558,7 @@ Credentials peer_credentials(const Socket& sock, std::error_code& error) {
   const Bytes raw = sock.getsockopt(SOL::SOCKET, SO::PEERCRED, sizeof peer, error);
   if (error) return {};
   std::memcpy(&peer, raw.data(), std::min(raw.size(), sizeof peer));
-  // What is no Unix socket has nobody.
+  // A socket that is not a Unix socket has no peer credentials.
   if (peer.pid == 0 && sock.family() != AF::UNIX)
     error = std::make_error_code(std::errc::operation_not_supported);
   return error ? Credentials{} : peer;
@@ -605,7 +606,7 @@ ReceivedFds recv_fds(Socket& sock, std::ptrdiff_t bufsize, std::ptrdiff_t maxfds
       sock.recvmsg(bufsize, static_cast<std::ptrdiff_t>(room), flags | MSG::CMSG_CLOEXEC, error);
   if (error) return {};
   std::vector<OwnedFd> fds = received.ancdata.take_fds();
-  // The kernel repeats this one.
+  // The kernel returns this flag as well, though the caller did not ask for it.
   const MSG unasked = ~flags & MSG::CMSG_CLOEXEC;
   return {std::move(received.data), std::move(fds), received.flags & ~unasked, received.address};
 }

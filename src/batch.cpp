@@ -19,9 +19,9 @@ namespace sys = detail::sys;
 
 namespace {
 
-constexpr std::size_t kMostDatagrams = 1024;  // the system's
+constexpr std::size_t kMostDatagrams = 1024;  // the system's limit
 constexpr std::size_t kLargestDatagram = std::size_t{1} << 20;
-// With more than packet information, if the socket has been told to say more.
+// More than packet information needs, in case the socket has been told to report more.
 constexpr std::size_t kControlSize = 128;
 
 std::size_t checked_option(std::size_t value, std::size_t most, const char* name) {
@@ -69,7 +69,7 @@ void Datagram::set_source(const PacketInfo& info) {
 
 // --- DatagramBatch ---
 
-/// The kernel's forms point to each other, to the datagrams and to their memory.
+/// The kernel's structures point to each other, to the datagrams and to their memory.
 struct DatagramBatch::Memory {
   explicit Memory(const BatchOptions& options)
       : count(checked_option(options.count, kMostDatagrams, "count")),
@@ -95,7 +95,7 @@ struct DatagramBatch::Memory {
   std::unique_ptr<Datagram[]> datagrams;
   std::vector<sys::Piece> pieces;
   std::vector<sys::OneOfMany> messages;
-  // The messages from here on are as receiving needs them, with room for control data or without.
+  // From this message on all are ready for receiving, with or without room for control data.
   std::size_t used = count;
   bool has_control = false;
 };
@@ -150,7 +150,7 @@ struct BatchAccess {
     batch.size_ = 0;
     if (!usable(state, batch, error)) return 0;
     Memory& memory = *batch.memory_;
-    // What other families have beside a message may be descriptors.
+    // The control data of other families may hold descriptors.
     const auto family = static_cast<AF>(state.family);
     const bool control = memory.control && (family == AF::INET || family == AF::INET6);
     if (std::exchange(memory.has_control, control) != control) memory.used = memory.count;
@@ -163,7 +163,7 @@ struct BatchAccess {
       message.control = control ? datagram.control_.data() : nullptr;
       message.control_size = control ? kControlSize : 0;
     }
-    // Then some sockets say that they have received something and write nothing.
+    // With MSG_TRUNC, some sockets report data and write nothing.
     if ((flags & static_cast<int>(MSG::TRUNC)) != 0)
       std::memset(memory.bytes.get(), 0, memory.count * memory.size);
     Op op{.kind = Op::Kind::receive_batch,
@@ -171,7 +171,7 @@ struct BatchAccess {
           .data = memory.messages.data(),
           .size = memory.count};
     const std::size_t count = count_of(perform(state.descriptor, op, state.deadline()), error);
-    // Those that it has not filled it may have begun with.
+    // The call may have begun to fill the message after the last one.
     memory.used = std::min(count + 1, memory.count);
     for (std::size_t i = 0; i < count; ++i) {
       Datagram& datagram = memory.datagrams[i];

@@ -36,7 +36,7 @@ bool is_fd_size(std::size_t size) noexcept {
 void check(const CanFrame& frame) {
   const bool extended = (frame.id & kExtended) != 0;
   const std::uint32_t number = frame.id & ~(kExtended | kRemote | kError);
-  // The bits of an error message say what went wrong.
+  // The bits of an error message describe the error.
   if (!extended && (frame.id & kError) == 0 && number > static_cast<std::uint32_t>(CAN::SFF_MASK))
     throw ValueError("a CAN identifier without EFF_FLAG is 0-0x7FF, not 0x" + hex(number));
   const bool remote = (frame.id & kRemote) != 0;
@@ -167,7 +167,7 @@ CanFrame CanFrame::parse(std::string_view text) {
 std::string to_string(const CanFrame& frame) {
   const bool extended = (frame.id & kExtended) != 0;
   const bool error = (frame.id & kError) != 0;
-  // Of an error message all bits count, as parse() reads them.
+  // In an error message all bits count, as parse() reads them.
   const std::uint32_t number =
       error ? frame.id : frame.id & static_cast<std::uint32_t>(CAN::EFF_MASK);
   std::string text = hex(number, extended || error ? 8 : 3) + "#";
@@ -197,7 +197,7 @@ sys::BcmTime bcm_time(std::chrono::microseconds time) {
   return {static_cast<long>(time.count() / 1'000'000), static_cast<long>(time.count() % 1'000'000)};
 }
 
-/// Below zero when it is no interval.
+/// Returns a negative value if the time is not a valid interval.
 std::chrono::microseconds time_of(const sys::BcmTime& time) {
   constexpr long kMost =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::microseconds::max()).count() -

@@ -20,7 +20,7 @@ namespace {
 using detail::closed_socket;
 using detail::ConnectFailure;
 
-/// The addresses in turns by family, after `first` of the first family.
+/// Orders the addresses in turns by family, after `first` addresses of the first family.
 std::vector<AddrInfo> interleaved(const std::vector<AddrInfo>& targets, std::size_t first) {
   std::vector<std::vector<AddrInfo>> families;
   for (const AddrInfo& target : targets) {
@@ -36,7 +36,7 @@ std::vector<AddrInfo> interleaved(const std::vector<AddrInfo>& targets, std::siz
   std::vector<AddrInfo> result;
   for (std::size_t turn = 0; result.size() < targets.size(); ++turn) {
     for (std::size_t family = 0; family < families.size(); ++family) {
-      // The first family is ahead by all but one of its first.
+      // The first family is ahead by `first` - 1 addresses.
       const std::size_t begin = family == 0 && turn > 0 ? turn + first - 1 : turn;
       const std::size_t end = family == 0 ? turn + first : turn + 1;
       for (std::size_t i = begin; i < std::min(end, families[family].size()); ++i)
@@ -46,7 +46,7 @@ std::vector<AddrInfo> interleaved(const std::vector<AddrInfo>& targets, std::siz
   return result;
 }
 
-/// The targets with what the resolver does not know of them.
+/// Adds to the targets what the resolver does not know.
 void complete(std::vector<AddrInfo>& targets, const HostPort& given) {
   if (given.flowinfo == 0 && given.scope_id == 0) return;
   for (AddrInfo& target : targets) {
@@ -61,12 +61,12 @@ void complete(std::vector<AddrInfo>& targets, const HostPort& given) {
 
 struct Outcome {
   Socket sock = closed_socket();
-  std::vector<ConnectFailure> failures;  // the last is what the call failed with
+  std::vector<ConnectFailure> failures;  // the last one is the error of the call
   bool tried = false;                    // an attempt was made
 };
 
 Outcome connect_any(const HostPort& address, const ConnectOptions& options) {
-  // Throws for a port or a name that cannot be, before the resolver makes something of it.
+  // Throws for an invalid port or name before the resolver interprets it.
   [[maybe_unused]] const AddressLike checked(address);
   if (options.source) [[maybe_unused]]
     const AddressLike checked_source(*options.source);
@@ -180,7 +180,7 @@ Socket create_server(const AddressLike& address, const ServerOptions& options,
     throw ValueError("dualstack_ipv6 requires AF_INET6 family, not " +
                      std::to_string(static_cast<int>(options.family)));
   Socket sock(options.family, SOCK::STREAM, 0, error);
-  // Whoever cannot have it fails when binding, if at all.
+  // A family without this option fails at bind(), if at all.
   std::error_code ignored;
   if (!error) sock.setsockopt(SOL::SOCKET, SO::REUSEADDR, 1, ignored);
   if (!error && options.reuse_port) sock.setsockopt(SOL::SOCKET, SO::REUSEPORT, 1, error);

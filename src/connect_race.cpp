@@ -45,7 +45,7 @@ class Race {
     Deadline deadline;
   };
 
-  /// The next attempt need not wait for its turn any more.
+  /// Records a failure; the next attempt may start at once.
   void fail(ConnectFailure failure) {
     failures_.push_back(std::move(failure));
     turn_ = Deadline::immediate();
@@ -53,7 +53,7 @@ class Race {
 
   void start(const AddrInfo& target) {
     ConnectFailure failure;
-    // A name to bind to is looked up within the time-out; from then on nothing here may wait.
+    // A name to bind to is looked up within the timeout; from then on nothing here may wait.
     Socket sock = connecting_socket(target, timeout_, source_, failure);
     if (failure.error) return fail(std::move(failure));
     std::error_code error;
@@ -68,7 +68,8 @@ class Race {
     }
   }
 
-  /// Waits until an attempt has ended, or the next one's turn has come. False when that cannot be.
+  /// Waits until an attempt has ended, or until it is the next one's turn. Returns false if that
+  /// fails.
   bool wait(Deadline deadline) {
     std::vector<sys::PollEntry> entries;
     for (const Runner& runner : runners_) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Happy eyeballs (RFC 8305): attempts to connect that overlap, of which the first to succeed wins.
+// Happy eyeballs (RFC 8305): overlapping attempts to connect, of which the first to succeed wins.
 
 #include <plug/address.hpp>
 #include <plug/resolve.hpp>
@@ -17,21 +17,21 @@ namespace plug::detail {
 
 inline Socket closed_socket() { return SocketAccess::make(nullptr); }
 
-/// What an attempt failed with, and the address that this is about.
+/// The error of an attempt, and the address that it is about.
 struct ConnectFailure {
   std::error_code error;
   std::string about;
 };
 
-/// A socket for one attempt, with its time-out, bound to `source` unless that is null. A closed
-/// one, and `failure` set, where that fails.
+/// Makes a socket for one attempt, with its timeout, bound to `source` unless that is null. On
+/// failure returns a closed socket and sets `failure`.
 Socket connecting_socket(const AddrInfo& target, Timeout timeout, const HostPort* source,
                          ConnectFailure& failure);
 
-/// Begins to connect to the targets in order, each when `delay` has passed since the one before or
-/// when an attempt has failed; `timeout` (not zero) is per attempt. The first connection, with the
-/// time-out; a closed socket when all attempts failed, or the waiting itself, or when the caller is
-/// told to end. All failures are added to `failures`.
+/// Starts to connect to the targets in order, each when `delay` has passed since the previous one
+/// or when an attempt has failed; `timeout` (not zero) applies to each attempt. Returns the first
+/// connection, with that timeout. Returns a closed socket if all attempts or the wait have failed,
+/// or if the caller is told to end. Adds all failures to `failures`.
 Socket race(const std::vector<AddrInfo>& targets, Timeout timeout, Timeout delay,
             const HostPort* source, std::vector<ConnectFailure>& failures);
 

@@ -133,7 +133,7 @@ class HerrorCategory final : public std::error_category {
   std::string message(int value) const override { return detail::sys::h_errno_text(value); }
 };
 
-/// Never destroyed: errors have it while the process ends, too.
+/// Never destroyed, because errors use it while the process ends, too.
 template <class Category>
 union Lasting {
   constexpr Lasting() noexcept : category() {}
@@ -149,12 +149,12 @@ constinit Lasting<TimeoutCategory> the_timeout;
 constinit Lasting<GaiCategory> the_gai;
 constinit Lasting<HerrorCategory> the_herror;
 
-/// Whether the code's value is an error number of the system's.
+/// Returns true if the code's value is a system error number.
 bool is_errno(const std::error_code& code) noexcept {
   return code.category() == std::system_category() || code.category() == std::generic_category();
 }
 
-/// Whether the code's value is a number that Python shows as the errno attribute.
+/// Returns true if the code's value is a number that Python shows as the errno attribute.
 bool has_number(const std::error_code& code) noexcept {
   return is_errno(code) || code.category() == gai_category() ||
          code.category() == herror_category();

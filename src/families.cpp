@@ -107,7 +107,7 @@ Address made_with_interface(const T& fields, Protocol protocol, std::error_code&
   return address;
 }
 
-/// The form that throws of what to_address() does.
+/// The throwing form of to_address().
 template <class T>
 Address or_throw(const T& fields) {
   std::error_code error;
@@ -146,7 +146,7 @@ std::string text_of(const NetlinkAddress& a) { return tuple(a.pid, a.groups); }
 std::string text_of(const VsockAddress& a) { return tuple(a.cid, a.port); }
 std::string text_of(const TipcAddress& a) {
   const std::uint32_t v3 = TIPC{a.addr_type} == TIPC::ADDR_NAME ? a.v2 : a.v3;
-  // It has a sign in the kernel's form, and none where Python prints it.
+  // It is signed in the kernel's structure, and Python prints it unsigned.
   const std::uint32_t scope = a.scope < 0x80 ? a.scope : 0xffffff00u | a.scope;
   return tuple(a.addr_type, a.v1, a.v2, v3, scope);
 }

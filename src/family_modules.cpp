@@ -23,7 +23,7 @@ constexpr int number(E value) {
   return static_cast<int>(value);
 }
 
-// Those with a protocol before the family's own.
+// Entries with a protocol come before the one of their family.
 constexpr Known kKnown[] = {
     {AF::CAN, number(CAN::RAW), "CAN_RAW", "can-raw"},
     {AF::CAN, number(CAN::BCM), "CAN_BCM", "can-bcm"},
@@ -74,7 +74,7 @@ std::string missing_family(int family, int protocol, const std::error_code& erro
   for (const Known& known : kKnown) {
     if (known.family != AF{family} || (known.protocol != kAny && known.protocol != protocol))
       continue;
-    // A family that is there may lack the type or the protocol asked for, which no module changes.
+    // A family that exists may lack the type or the protocol, which no module would add.
     if (known.protocol == kAny && error.value() != EAFNOSUPPORT) return {};
     return ": this kernel has no " + std::string(known.name) + ", which its module " +
            std::string(known.module) + " would bring (modprobe)";

@@ -5,9 +5,9 @@
 
 namespace plug::detail {
 
-/// Where socket() failed since this kernel has no such family or protocol: what that is called and
-/// which module of Linux has it, to append to the error's text. Empty for other failures, and for
-/// what is not known here.
+/// Returns text to append to the error of a socket() that failed because this kernel lacks the
+/// family or protocol: its name, and the Linux module that provides it. Empty for other failures
+/// and unknown families.
 std::string missing_family(int family, int protocol, const std::error_code& error);
 
 }  // namespace plug::detail

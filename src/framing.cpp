@@ -19,11 +19,12 @@ using detail::bytes_text;
 using detail::Deadline;
 using detail::SocketState;
 
-/// What the buffer has room for unless a message needs more, and so one small receive.
+/// The capacity of the buffer unless a message needs more; the size of a receive for small
+/// messages.
 constexpr std::size_t kBuffer = std::size_t{16} << 10;
-/// The most that is handed to a sink, or dropped, at once.
+/// The most that is passed to a sink, or dropped, at once.
 constexpr std::size_t kPiece = std::size_t{64} << 10;
-/// By how much the memory of a long message grows at least.
+/// The most that the result of a long message is extended, and zeroed, ahead of the receives.
 constexpr std::size_t kStep = std::size_t{128} << 10;
 
 std::size_t saturating_add(std::size_t a, std::size_t b) noexcept {
@@ -31,8 +32,8 @@ std::size_t saturating_add(std::size_t a, std::size_t b) noexcept {
                                                          : a + b;
 }
 
-/// Whether nothing more can come: the system tells such an error once, and then the end of the
-/// stream, which would pass for a clean one.
+/// Returns true if nothing more can come. The system reports such an error once, and after that the
+/// end of the stream, which would look like a clean one.
 bool ends_connection(const std::error_code& error) noexcept {
   if (error.category() != std::system_category()) return false;
   switch (error.value()) {
@@ -47,8 +48,8 @@ bool ends_connection(const std::error_code& error) noexcept {
   }
 }
 
-/// The deadline of a call's receives: one for the whole call, made when it first has to receive, or
-/// a new one for each piece.
+/// The deadline of a call's receives: one for the whole call, made at its first receive, or a new
+/// one for each piece.
 class Clock {
  public:
   enum class Span { call, piece };
@@ -66,7 +67,7 @@ class Clock {
   std::optional<Deadline> made_;
 };
 
-/// What precedes a message and how long the message is.
+/// The size of a message's prefix and of the message.
 struct Announced {
   std::size_t prefix;
   std::uint64_t size;
@@ -75,7 +76,7 @@ struct Announced {
 }  // namespace
 
 // The buffer holds everything that was received and not consumed, from begin_ to end_. A read that
-// fails has consumed nothing; only copy() and skip() go on in pieces.
+// fails has consumed nothing; only copy() and skip() continue piece by piece.
 class Framer::Impl {
  public:
   Impl(std::shared_ptr<SocketState> socket_state, Framing own_framing, std::size_t own_limit)
@@ -98,7 +99,7 @@ class Framer::Impl {
   bool skip(const Framing& in, std::error_code& error);
   void send(BytesView message, const Framing& in, std::error_code& error) const;
 
-  /// Throws what belongs to the failure of the call before.
+  /// Throws the exception for the failure of the previous call.
   void raise(const std::error_code& error) const;
 
  private:
@@ -136,18 +137,19 @@ class Framer::Impl {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 
-  /// So many buffered bytes have been searched: none of scanned_for_ ends in them.
+  /// The number of buffered bytes that have been searched: no delimiter of scanned_for_ ends in
+  /// them.
   std::size_t scanned_ = 0;
   std::vector<std::string> scanned_for_;
 
-  /// What is left of a message that skip() has begun to drop.
+  /// The rest of a message that skip() has begun to drop.
   std::uint64_t drop_left_ = 0;
   std::uint64_t drop_size_ = 0;
   std::vector<std::string> drop_until_;
 
   std::error_code connection_error_;
 
-  /// More about the last failure, for the exception.
+  /// Details of the last failure, for the exception.
   struct {
     std::uint64_t size = 0;
     std::size_t partial_from = 0;
@@ -157,7 +159,7 @@ class Framer::Impl {
 
 // --- the buffer ---
 
-/// The memory stays: a view of what was consumed is good until the next receive.
+/// Keeps the memory: a view of consumed data is valid until the next receive.
 void Framer::Impl::consume(std::size_t count) noexcept {
   begin_ += count;
   scanned_ = 0;
@@ -177,7 +179,7 @@ void Framer::Impl::move_to(std::size_t capacity) {
   begin_ = 0;
 }
 
-/// Appends what a failed call has received elsewhere.
+/// Appends data that a failed call has received elsewhere.
 void Framer::Impl::keep(const char* bytes, std::size_t count) {
   if (count == 0) return;
   if (capacity_ - end_ < count) {
@@ -188,7 +190,7 @@ void Framer::Impl::keep(const char* bytes, std::size_t count) {
   end_ += count;
 }
 
-/// One receive: the count, 0 when it failed or the stream has ended.
+/// Receives once. Returns the count, 0 if the receive failed or the stream has ended.
 std::size_t Framer::Impl::receive(MutableBytes room, Clock& clock, std::error_code& error) {
   error = connection_error_;
   if (error) return 0;
@@ -197,8 +199,9 @@ std::size_t Framer::Impl::receive(MutableBytes room, Clock& clock, std::error_co
   return error ? 0 : count;
 }
 
-/// One receive into the buffer, which for that has room for `goal` bytes at most, or kBuffer; there
-/// are fewer than `goal` now. Moves no byte for which it has not consumed or received another.
+/// Receives once into the buffer, which holds fewer than `goal` bytes now, and makes room for at
+/// most `goal` bytes, or kBuffer. Moves no byte without having consumed or received another one for
+/// it.
 std::size_t Framer::Impl::receive_more(std::size_t goal, Clock& clock, std::error_code& error) {
   if (begin_ >= used() && (begin_ > 0 || capacity_ > kBuffer)) {
     move_to(used() <= kBuffer / 2 ? kBuffer : capacity_);
@@ -211,15 +214,16 @@ std::size_t Framer::Impl::receive_more(std::size_t goal, Clock& clock, std::erro
   return count;
 }
 
-/// Whether `count` bytes are buffered; otherwise there is an error, or the stream has ended.
+/// Receives until `count` bytes are buffered. Returns false with an error, or if the stream has
+/// ended.
 bool Framer::Impl::need(std::size_t count, Clock& clock, std::error_code& error) {
   while (used() < count)
     if (receive_more(count, clock, error) == 0) return false;
   return true;
 }
 
-/// Receives into `room` from `filled` on, which counts up, until it is full or a receive gives
-/// nothing.
+/// Receives into `room` from `filled` on, and increases `filled`, until the room is full or a
+/// receive returns nothing.
 void Framer::Impl::receive_all(MutableBytes room, std::size_t& filled, Clock& clock,
                                std::error_code& error) {
   while (filled < room.size()) {
@@ -255,7 +259,7 @@ void Framer::Impl::raise(const std::error_code& error) const {
 
 // --- messages ---
 
-/// What precedes a message, where that is buffered and the message is not delimited.
+/// Returns the prefix of a message if it is buffered. Not for delimited messages.
 inline std::optional<Announced> Framer::Impl::buffered_prefix(const Framing& in) const noexcept {
   if (const auto* prefix = std::get_if<LengthPrefix>(&in)) {
     const auto width = static_cast<std::size_t>(prefix->width);
@@ -269,7 +273,8 @@ inline std::optional<Announced> Framer::Impl::buffered_prefix(const Framing& in)
   return std::nullopt;
 }
 
-/// Receives what precedes a message. Nothing without an error: the stream ended cleanly.
+/// Receives the prefix of a message. Returns nothing without an error if the stream has ended
+/// cleanly.
 std::optional<Announced> Framer::Impl::announced(const Framing& in, Clock& clock,
                                                  std::error_code& error) {
   std::size_t most = detail::kMaxVarint;
@@ -296,8 +301,8 @@ Bytes Framer::Impl::take(Announced message, Clock& clock, std::error_code& error
   }
   const auto size = static_cast<std::size_t>(message.size);
   if (used() - message.prefix < size) {
-    // Once so much is buffered that a call before this has failed in the message, it is gathered
-    // there, so that many short calls copy no byte many times.
+    // If that much is buffered, an earlier call has failed inside this message. It continues in the
+    // buffer, so that many short calls do not copy a byte many times.
     if (size > kBuffer && used() <= kBuffer) return take_long(message, clock, error);
     if (!need(saturating_add(message.prefix, size), clock, error)) {
       if (!error) fail_ended(error, message.prefix, message.size);
@@ -309,8 +314,9 @@ Bytes Framer::Impl::take(Announced message, Clock& clock, std::error_code& error
   return result;
 }
 
-/// As take(), received straight into the result. Its memory grows with what has come, to four times
-/// that, and is zeroed a step ahead of the receives, where it is about to be written anyway.
+/// Does the same as take(), and receives straight into the result. The memory grows with the data
+/// received, to at most four times its size, and is zeroed a step ahead of the receives, while it
+/// is about to be written anyway.
 Bytes Framer::Impl::take_long(Announced message, Clock& clock, std::error_code& error) {
   const auto size = static_cast<std::size_t>(message.size);
   const std::size_t had = used() - message.prefix;
@@ -351,7 +357,7 @@ std::optional<Bytes> Framer::Impl::take_delimited(const std::vector<std::string>
     const std::size_t longest = detail::longest(delimiters);
     if (scanned_for_ != delimiters) scanned_for_ = delimiters;
     scanned_ = match ? match->end - 1 : used();
-    // Without a match the last bytes may be the beginning of one.
+    // Without a match the last bytes may begin a delimiter.
     if (match || (used() >= longest && used() - (longest - 1) > limit)) {
       fail_too_long(error, match ? match->begin : used());
       return std::nullopt;
@@ -488,7 +494,7 @@ bool Framer::Impl::skip(const Framing& in, std::error_code& error) {
   return finish_drop(clock, error);
 }
 
-/// Drops the rest of the message that skip() has begun with, if there is one.
+/// Drops the rest of the message that skip() has begun to drop, if any.
 bool Framer::Impl::finish_drop(Clock& clock, std::error_code& error) {
   if (!dropping()) return true;
   return drop_until_.empty() ? drop_counted(clock, error) : drop_delimited(clock, error);
@@ -522,7 +528,7 @@ bool Framer::Impl::drop_delimited(Clock& clock, std::error_code& error) {
       drop_until_.clear();
       return true;
     }
-    // The last bytes may be the beginning of a delimiter.
+    // The last bytes may begin a delimiter.
     const std::size_t kept = std::min(used(), tail);
     consume(used() - kept);
     scanned_ = kept;

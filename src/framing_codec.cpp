@@ -55,7 +55,7 @@ Varint decode_varint(std::string_view bytes) noexcept {
   Varint varint;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     const auto byte = static_cast<unsigned char>(bytes[i]);
-    // The tenth byte has the 64th bit and no other.
+    // The tenth byte holds the 64th bit and no other.
     if (i == kMaxVarint - 1 && byte > 1) {
       varint.malformed = true;
       break;
@@ -110,7 +110,7 @@ void check_delimited(std::string_view message, const std::vector<std::string>& d
                      bytes_repr(message.substr(inside->begin, inside->end - inside->begin)) +
                      " at " + std::to_string(inside->begin));
   }
-  // The message's last bytes may make a delimiter with the first ones of what is appended.
+  // The end of the message may form a delimiter with the beginning of what is appended.
   const std::string& mark = delimiters.front();
   const std::size_t overlap = std::min(message.size(), longest(delimiters) - 1);
   std::string seam(message.substr(message.size() - overlap));

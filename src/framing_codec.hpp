@@ -1,6 +1,6 @@
 #pragma once
 
-// How messages are framed, as bytes: no socket, no state.
+// The framing of messages as bytes, without a socket and without state.
 
 #include <plug/framing.hpp>
 
@@ -17,21 +17,21 @@ namespace plug::detail {
 
 inline constexpr std::size_t kMaxVarint = 10;
 
-/// "1 byte", "2 bytes".
+/// Returns "1 byte", "2 bytes" and so on.
 std::string bytes_text(std::uint64_t count);
 
-/// Throws ValueError for a framing that cannot be.
+/// Throws ValueError for an invalid framing.
 void check_framing(const Framing& framing);
 
-/// The bytes in front of a message.
+/// The bytes before a message.
 struct Head {
   std::array<char, kMaxVarint> bytes{};
   std::size_t size = 0;
 };
 
-/// Throws ValueError when the prefix is too narrow.
+/// Throws ValueError if the prefix is too narrow.
 Head encode_length(std::uint64_t size, const LengthPrefix& prefix);
-/// `bytes` has the prefix's width.
+/// `bytes` must have the prefix's width.
 inline std::uint64_t decode_length(const char* bytes, const LengthPrefix& prefix) noexcept {
   const auto decode = [&](auto width) {
     std::uint64_t size = 0;
@@ -41,7 +41,7 @@ inline std::uint64_t decode_length(const char* bytes, const LengthPrefix& prefix
     }
     return size;
   };
-  // The compiler makes one load of a loop whose end it knows.
+  // The compiler turns a loop of constant length into a single load.
   switch (prefix.width) {
     case 1:
       return decode(std::integral_constant<int, 1>());
@@ -54,27 +54,27 @@ inline std::uint64_t decode_length(const char* bytes, const LengthPrefix& prefix
   }
 }
 
-/// A varint that may not be there entirely.
+/// A varint, which may be incomplete.
 struct Varint {
   std::uint64_t value = 0;
-  std::size_t size = 0;  ///< 0 when it goes on past what there is
+  std::size_t size = 0;  ///< 0 if it continues beyond the bytes
   bool malformed = false;
 };
 
 Head encode_varint(std::uint64_t size) noexcept;
 Varint decode_varint(std::string_view bytes) noexcept;
 
-/// The size of the longest delimiter.
+/// Returns the size of the longest delimiter.
 std::size_t longest(const std::vector<std::string>& delimiters) noexcept;
 
-/// Where a delimiter is.
+/// The position of a delimiter.
 struct Match {
   std::size_t begin;
   std::size_t end;
 };
 
-/// The first place after `from` where a delimiter ends, and of those that end there the longest.
-/// Looks at each byte from there on once, and back from those that may end a delimiter.
+/// Returns the first position after `from` where a delimiter ends, and the longest delimiter that
+/// ends there. Looks at each byte from there on once, and back from bytes that may end a delimiter.
 std::optional<Match> find_any_delimiter(std::string_view bytes, std::size_t from,
                                         const std::vector<std::string>& delimiters) noexcept;
 inline std::optional<Match> find_delimiter(std::string_view bytes, std::size_t from,
@@ -86,8 +86,8 @@ inline std::optional<Match> find_delimiter(std::string_view bytes, std::size_t f
   return Match{at, at + 1};
 }
 
-/// Throws ValueError unless a reader takes `message`, followed by the first delimiter, for that
-/// message and nothing more.
+/// Throws ValueError unless a reader of `message`, followed by the first delimiter, gets exactly
+/// that message.
 void check_delimited(std::string_view message, const std::vector<std::string>& delimiters);
 
 }  // namespace plug::detail

@@ -15,7 +15,7 @@ namespace sys = detail::sys;
 using detail::str_repr;
 using sys::bytes_of;
 
-/// What differs between the two families.
+/// The differences between the two families.
 struct Ip {
   bool six;
 
@@ -51,7 +51,8 @@ Address group_of(Ip ip, std::string_view text) {
   return address;
 }
 
-/// The number of an interface, 0 for the system's choice; sets `error` where there is none.
+/// Returns the number of an interface, 0 for the system's choice; sets `error` if there is no such
+/// interface.
 int index_of(std::string_view interface, std::error_code& error) {
   error.clear();
   if (interface.empty()) return 0;
@@ -66,7 +67,7 @@ void copy(char (&out)[128], const Address& address) {
   std::memcpy(out, address.bytes().data(), address.bytes().size());
 }
 
-/// One of the options that take an interface, a group, and perhaps a source.
+/// Sets one of the options that take an interface, a group, and possibly a source.
 void change(Socket& sock, MCAST of_group, MCAST of_source, std::string_view group,
             std::string_view interface, std::string_view source, std::error_code& error) {
   const Ip ip = ip_of(sock);

@@ -21,7 +21,7 @@ void pad(Bytes& raw) { raw.resize(padded(raw.size()), '\0'); }
   throw ValueError("no netlink messages: " + detail::bytes_repr(raw));
 }
 
-/// Calls found(form, payload) for each of the items, which begin with their length.
+/// Calls found(form, payload) for each item. Items begin with their length.
 template <class Form, class Found>
 void each_item(BytesView raw, Found found) {
   for (BytesView rest = raw; !rest.empty();) {

@@ -27,7 +27,7 @@ void add_word(Bytes& out, unsigned value) {
   out += static_cast<char>(value & 0xff);
 }
 
-/// The types of request and reply.
+/// Returns the ICMP types of echo request and echo reply.
 std::pair<std::uint8_t, std::uint8_t> echo_types(AF family) {
   if (family == AF::INET) return {8, 0};
   if (family == AF::INET6) return {128, 129};

@@ -19,7 +19,7 @@ Request::Request(Bytes data, Socket& socket)
 // --- handlers ---
 
 void BaseRequestHandler::run(Request& given, const Address& from, BaseServer& by) {
-  /// The request goes back to whoever gave it, however this ends.
+  /// Returns the request to its owner, however the handler ends.
   class Lent {
    public:
     Lent(Request& mine, Request& owner) noexcept : mine_(mine), owner_(owner) {
@@ -45,14 +45,14 @@ void BaseRequestHandler::run(Request& given, const Address& from, BaseServer& by
     } catch (const detail::sys::ForcedUnwind&) {
       throw;
     } catch (...) {
-      // The end of the thread goes on: the process ends when something takes its place.
+      // The end of the thread continues: the process would end if another exception replaced it.
     }
     throw;
   } catch (const BaseException&) {
     try {
       finish();
     } catch (const std::exception&) {
-      // What ends more than this request counts for more.
+      // An exception that ends more than this request takes precedence.
     }
     throw;
   } catch (...) {
@@ -76,7 +76,7 @@ void StreamRequestHandler::setup() {
 }
 
 void StreamRequestHandler::finish() {
-  /// Closes the files without another wait, when the first has been ended.
+  /// Closes the files without another wait, after the first one was ended.
   class Dropped {
    public:
     explicit Dropped(StreamRequestHandler& handler) noexcept : handler_(handler) {}
@@ -94,7 +94,7 @@ void StreamRequestHandler::finish() {
   if (!wfile.closed()) {
     std::error_code error;
     wfile.flush(error);
-    // Else the client may be gone.
+    // Any other error: the client may be gone.
     if (detail::ends_call(error)) throw_if(error);
   }
   wfile.close();

@@ -28,7 +28,7 @@ void check_name(std::string_view name) {
   if (has_nul(name)) throw_if(Errc::embedded_nul, str_repr(name));
 }
 
-/// The error of a system call that gave -errno.
+/// Throws the error of a system call that returned -errno.
 void throw_failed(long result, std::string_view about) {
   if (result < 0) throw_if({static_cast<int>(-result), std::system_category()}, about);
 }
@@ -37,7 +37,7 @@ std::string host_text(std::optional<std::string_view> host) {
   return host ? str_repr(*host) : "None";
 }
 
-/// What getaddrinfo() was asked for; hints that were left out are.
+/// Returns the query of getaddrinfo() as text, without the hints that were left out.
 std::string query_text(std::optional<std::string_view> host, const Service& port, AF family,
                        SOCK type, int proto, AI flags) {
   std::string text =
@@ -62,7 +62,7 @@ bool is_broadcast(std::string_view host) {
   return host == "<broadcast>" || host == "255.255.255.255";
 }
 
-/// The one address that a name stands for where any family will do.
+/// Returns the only address that a name has, in any family.
 Address only_address(std::string_view host, std::error_code& error) {
   if (is_broadcast(host)) return detail::resolve_host(host, AF::INET, Deadline::none(), error);
   const bool wildcard = host.empty();
@@ -88,7 +88,7 @@ HostEntry host_entry(Call call, std::error_code& error) {
   return error ? HostEntry{} : std::move(answer->entry);
 }
 
-/// Whether no file has to be read for it, unless the host turns out to be a name.
+/// Returns true if no file has to be read for the query, unless the host turns out to be a name.
 bool is_numeric(const AddressQuery& query) {
   const auto digits = [](char c) { return c >= '0' && c <= '9'; };
   const auto ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
@@ -96,7 +96,7 @@ bool is_numeric(const AddressQuery& query) {
          (!query.host || std::all_of(query.host->begin(), query.host->end(), ascii));
 }
 
-/// What `call` finds in a file of names, or wherever the system keeps them.
+/// Returns what `call` finds in a file of names, or in another name service.
 template <class Call>
 auto from_database(Call call) {
   std::error_code error;
@@ -225,7 +225,7 @@ std::pair<std::string, std::string> getnameinfo(const Address& address, NI flags
 
 std::pair<std::string, std::string> getnameinfo(const HostPort& given, NI flags,
                                                 std::error_code& error) {
-  // Throws for fields that have been changed to what they cannot be.
+  // Throws for fields that have been changed to invalid values.
   [[maybe_unused]] const AddressLike checked(given);
   const auto answers =
       getaddrinfo(given.host, given.port, AF::UNSPEC, SOCK::DGRAM, 0, AI::NUMERICHOST, error);
@@ -269,7 +269,7 @@ std::string gethostbyname(std::string_view hostname) {
 }
 
 HostEntry gethostbyname_ex(std::string_view hostname, std::error_code& error) {
-  // As Python: what has no IPv4 address ends here.
+  // As in Python, a name without an IPv4 address fails here.
   gethostbyname(hostname, error);
   if (error) return {};
   return host_entry(

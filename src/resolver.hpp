@@ -1,6 +1,6 @@
 #pragma once
 
-// Look-ups that end in time. Without a deadline, on a plain thread, libc is called directly;
+// Lookups with a deadline. Without a deadline, on a plain thread, libc is called directly;
 // otherwise a helper thread calls it (wait/offload.hpp). The definitions are in resolve.cpp.
 
 #include <plug/resolve.hpp>
@@ -19,8 +19,8 @@
 
 namespace plug::detail {
 
-/// What `call` returns; nothing when that did not come before the deadline, or cannot. `call` holds
-/// copies of all that it uses.
+/// Returns what `call` returns, or nothing if the deadline passes first or the wait fails. `call`
+/// must own copies of everything that it uses.
 template <class Call>
 std::optional<std::invoke_result_t<Call&>> off_thread(Call call, Deadline deadline,
                                                       std::error_code& error) {
@@ -32,8 +32,8 @@ std::optional<std::invoke_result_t<Call&>> off_thread(Call call, Deadline deadli
   return result;
 }
 
-/// getaddrinfo(3). Numbers never wait; names do, until the deadline, and are out of time at once
-/// when it is immediate.
+/// Calls getaddrinfo(3). Numbers never wait. Names wait until the deadline, and time out at once if
+/// it is immediate.
 std::vector<AddrInfo> look_up(const sys::AddressQuery& query, Deadline deadline,
                               std::error_code& error);
 

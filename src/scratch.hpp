@@ -5,9 +5,9 @@
 
 namespace plug::detail {
 
-/// Memory to receive into that is neither zeroed nor, as a rule, allocated: each thread keeps one
-/// piece for the next user. A user takes it away from the thread, so that one that parks in the
-/// middle leaves the next to allocate its own.
+/// A buffer to receive into, which is neither zeroed nor, usually, allocated: each thread keeps one
+/// for the next user. A user takes it away from the thread, so that the next one allocates another
+/// buffer if a user parks in the middle.
 class Scratch {
  public:
   explicit Scratch(std::size_t size) {
@@ -29,22 +29,23 @@ class Scratch {
       kept.memory = memory_;
       kept.size = size_;
     } else {
-      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): it has std::optional destroy this twice
+      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): it assumes that std::optional destroys
+      // twice
       delete[] memory_;
     }
   }
 
   char* data() noexcept { return memory_; }
 
-  /// Zeroes the first `size` bytes, for a receive that may say that it has got something and write
-  /// nothing (MSG_TRUNC): what is here was received before, by whomever.
+  /// Zeroes the first `size` bytes, for a receive that may report data and write nothing
+  /// (MSG_TRUNC): the buffer holds data of earlier receives.
   void clear(std::size_t size) noexcept { std::memset(memory_, 0, size); }
 
  private:
   struct Kept {
     char* memory;
     std::size_t size;
-    bool given_back;  // when the thread ends
+    bool given_back;  // freed when the thread ends
   };
 
   static constexpr std::size_t kSmallest = 4096;

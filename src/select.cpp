@@ -43,14 +43,15 @@ Wants wants_of(const FileObjects& rlist, const FileObjects& wlist, const FileObj
            {xlist, &Selected::exceptional, sys::kPriority, "xlist"}}};
 }
 
-/// An object and the list that it is in. select() does not look into the lists once it waits.
+/// An object and the list that contains it. select() does not read the lists after it begins to
+/// wait.
 struct Wanted {
   FileObject object;
   const Want* want;
   std::size_t item;
 };
 
-/// Which of the objects has no descriptor, or one that is not open.
+/// Returns the text of the object that has no descriptor, or one that is not open.
 std::string bad_one(const std::vector<Wanted>& all) {
   for (const auto& [object, want, item] : all) {
     std::error_code error;
@@ -61,8 +62,8 @@ std::string bad_one(const std::vector<Wanted>& all) {
   return {};
 }
 
-/// poll(2) takes no more entries than the process may have descriptors; this makes one of all that
-/// have the same descriptor.
+/// Merges the entries with the same descriptor, because poll(2) takes no more entries than the
+/// process may have descriptors.
 long wait_merged(std::vector<sys::PollEntry>& entries, Deadline deadline) {
   std::vector<sys::PollEntry> merged(entries);
   std::ranges::sort(merged, {}, &sys::PollEntry::fd);
@@ -162,7 +163,7 @@ struct Poll::Impl {
 
 namespace {
 
-/// The descriptor of an object that concerns `poller`, which is null where it has been moved from.
+/// Returns the descriptor of an object. `poller` is null if it has been moved from.
 int descriptor_in(const void* poller, const FileObject& object, std::error_code& error) {
   if (poller != nullptr) return descriptor_of(object, error);
   error = Errc::closed_poller;
@@ -245,7 +246,7 @@ std::vector<PollEvent> Poll::poll(Milliseconds timeout, std::error_code& error) 
 
 namespace {
 
-/// Runs a call on both descriptors.
+/// Makes a call with both descriptors.
 template <class Call>
 void control(detail::Descriptor* epoll, const FileObject& object, std::error_code& error,
              Call call) {

@@ -7,7 +7,7 @@ namespace plug::detail {
 
 namespace {
 
-/// Takes entries out of a poll, and puts them back.
+/// Takes entries out of a poll and puts them back.
 class Muted {
  public:
   explicit Muted(std::vector<sys::PollEntry>& entries) noexcept : entries_(entries) {}
@@ -20,7 +20,7 @@ class Muted {
   }
 
   void add(sys::PollEntry& entry) noexcept {
-    entry.fd = ~entry.fd;  // poll(2) passes over what is below zero
+    entry.fd = ~entry.fd;  // poll(2) ignores negative numbers
     entry.revents = 0;
     any_ = true;
   }
@@ -37,7 +37,7 @@ int descriptor_of(const FileObject& object, std::error_code& error) {
   try {
     fd = object.fileno();
   } catch (const ValueError&) {
-    // A closed File's, or a closed Epoll's.
+    // A closed File or Epoll.
   }
   if (fd < 0)
     error = Errc::not_a_fileno;
@@ -58,7 +58,7 @@ long wait_selected(std::vector<sys::PollEntry>& entries, Deadline deadline) {
       if (selected(entry) != 0)
         ++ready;
       else
-        // poll(2) reports errors and hang-ups unasked, also where select(2) would go on waiting.
+        // poll(2) always reports errors and hang-ups, even where select(2) would continue to wait.
         muted.add(entry);
     }
     if (ready > 0) return ready;
@@ -78,7 +78,7 @@ long wait_epoll(Descriptor& epoll, sys::EpollEvent* events, int most, Deadline d
     } else if (ready < 0 || left == 0) {
       return ready;
     } else if (!alone) {
-      // As a number that is not its own: another epoll may take its place under it.
+      // As `file`, which the epoll does not own: another epoll may get its number.
       Op op{.kind = Op::Kind::ready, .flags = sys::kIn, .file = in_flight.fd()};
       const long woken = perform(epoll, op, deadline);
       if (woken < 0) return woken == kTimedOut ? 0 : woken;
@@ -91,10 +91,10 @@ long PollSet::wait(Wait wait_for, Deadline deadline) {
   const bool alone = current_waiter() == nullptr;
   if (!alone) {
     if (closing_.get() < 0) {
-      // What has been closed is told of before the event can take its number.
+      // Report closed descriptors before the eventfd can get one of their numbers.
       const long ready = wait_for(waited_, Deadline::immediate());
       if (ready != 0 || closed_ || deadline.is_immediate()) return closed_ ? -EBADF : ready;
-      // Where there is none to be had, close() counts when the wait ends.
+      // Without an eventfd, close() takes effect when the wait ends.
       const long made = sys::eventfd();
       closing_ = sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
     }

@@ -1,7 +1,6 @@
 #pragma once
 
-// What select(), Poll, Epoll and the selectors share: how they wait, and how they read a
-// FileObject.
+// The waits of select(), Poll, Epoll and the selectors, and their access to a FileObject.
 
 #include <plug/error.hpp>
 #include <plug/select.hpp>
@@ -21,7 +20,7 @@
 namespace plug::detail {
 
 struct FileAccess {
-  /// The state of a Socket; null for everything else.
+  /// Returns the state of a Socket; null for any other object.
   static std::shared_ptr<SocketState> socket_state(const FileObject& object) {
     if (object.kind_ == nullptr) return nullptr;
     const Socket* const sock = object.kind_->socket(object.object_);
@@ -32,26 +31,26 @@ struct FileAccess {
   }
 };
 
-/// The descriptor; below zero, with an error, when there is none.
+/// Returns the descriptor; or a negative number, with an error, if there is none.
 int descriptor_of(const FileObject& object, std::error_code& error);
 
-/// Whether there are bytes that can be received without the descriptor being ready.
+/// Returns true if bytes can be received although the descriptor is not ready.
 inline bool holds_bytes(const SocketState* state) noexcept {
   return state != nullptr && state->layer() && state->layer()->pending() > 0;
 }
 
-/// The deadline of a call for which a negative time is none.
+/// Returns the deadline of a call for which a negative time means no limit.
 template <class Period>
 Deadline deadline_of(const WaitTime<Period>& time) noexcept {
   return time.is_negative() ? Deadline::none() : deadline_of(time.limit());
 }
 
-// What select(2) calls readable and writable.
+// The events that select(2) counts as readable and as writable.
 inline constexpr short kSelectRead = sys::kIn | sys::kReadNormal | sys::kReadBand;
 inline constexpr short kSelectWrite = sys::kOut | sys::kWriteNormal | sys::kWriteBand;
 
-/// The part of what the entry asks for (kSelectRead, kSelectWrite, kPriority) that select(2) would
-/// report.
+/// Returns the part of the entry's events (kSelectRead, kSelectWrite, kPriority) that select(2)
+/// would report.
 constexpr short selected(const sys::PollEntry& entry) noexcept {
   int ready = entry.revents & sys::kPriority;
   if ((entry.revents & (kSelectRead | sys::kHangUp | sys::kError)) != 0) ready |= kSelectRead;
@@ -59,29 +58,29 @@ constexpr short selected(const sys::PollEntry& entry) noexcept {
   return static_cast<short>(ready & entry.events);
 }
 
-/// Waits as select(2) does: the count of entries that have something selected(), 0 when the
-/// deadline passed, -EBADF when one is not open.
+/// Waits as select(2) does. Returns the number of entries with a selected() event, 0 if the
+/// deadline has passed, -EBADF if a descriptor is not open.
 long wait_selected(std::vector<sys::PollEntry>& entries, Deadline deadline);
 
-/// wait_any() of what PollSet has.
+/// Waits for the entries of a PollSet as wait_any() does.
 inline long wait_poll(std::vector<sys::PollEntry>& entries, Deadline deadline) {
   return wait_any(entries, deadline);
 }
 
-/// Waits for events of an epoll: the count of those written, 0 when the deadline passed, -errno;
-/// -EBADF when it is closed, which ends the wait of a fiber.
+/// Waits for events of an epoll. Returns the number of events written, 0 if the deadline has
+/// passed, or a negative error: -EBADF if the epoll is closed, which ends the wait of a fiber.
 long wait_epoll(Descriptor& epoll, sys::EpollEvent* events, int most, Deadline deadline);
 
-/// Entries to poll, one a descriptor, found by their number. They may change while they are waited
-/// for: a wait is for those that there were when it began.
+/// Entries to poll, one for each descriptor, found by its number. They may change during a wait,
+/// which is for the entries at its beginning.
 class PollSet {
  public:
-  /// Waits with wait_any() or wait_selected(), whose result it returns. In a fiber close() ends the
-  /// wait: -EBADF.
+  /// Waits with wait_poll() or wait_selected() and returns its result. In a fiber, close() ends the
+  /// wait with -EBADF.
   using Wait = long (*)(std::vector<sys::PollEntry>& entries, Deadline deadline);
   long wait(Wait wait_for, Deadline deadline);
 
-  /// The entries of the last wait, and what has happened to them.
+  /// Returns the entries of the last wait, with the events that have happened.
   const std::vector<sys::PollEntry>& waited() const noexcept { return waited_; }
 
   void close() noexcept;
@@ -117,11 +116,11 @@ class PollSet {
   std::vector<sys::PollEntry> entries_;
   std::unordered_map<int, std::size_t> places_;
   std::vector<sys::PollEntry> waited_;
-  sys::OwnFd closing_;  // an eventfd by which close() ends the wait of a fiber
+  sys::OwnFd closing_;  // an eventfd, by which close() ends the wait of a fiber
   bool closed_ = false;
 };
 
-/// Lets one wait at a time go on.
+/// Allows one wait at a time.
 class OneWait {
  public:
   explicit OneWait(std::atomic<bool>& waiting) noexcept
@@ -132,7 +131,7 @@ class OneWait {
     if (first_) waiting_ = false;
   }
 
-  /// Whether there is no other.
+  /// Returns true if there is no other wait.
   bool first() const noexcept { return first_; }
 
  private:

@@ -24,7 +24,8 @@ constexpr EVENT kBoth = EVENT::READ | EVENT::WRITE;
 
 bool has(EVENT events, EVENT event) noexcept { return (events & event) != EVENT{}; }
 
-/// As poll(2) and epoll(7) count: whatever is not one of the two is both.
+/// Maps events as Python does for poll(2) and epoll(7): any event that is neither of the two is
+/// both.
 EVENT events_of(unsigned ready) noexcept {
   EVENT events{};
   if ((ready & ~unsigned{sys::kIn}) != 0) events |= EVENT::WRITE;
@@ -34,17 +35,17 @@ EVENT events_of(unsigned ready) noexcept {
 
 }  // namespace
 
-/// The table of keys, which all selectors have, and what each does in its own way.
+/// The table of keys, which all selectors share, and the operations that each implements.
 class SelectorImpl {
  public:
-  /// One registration. It stays where it is; a freed one is kept until the next select() when the
-  /// list of the last has it.
+  /// One registration. A node never moves. An unregistered node is kept until the next select() if
+  /// the result of the last one refers to it.
   struct Node {
     SelectorKey key;
     std::uint32_t slot;
     std::uint64_t generation;  // the number of the registration
-    std::uint64_t turn = 0;    // the last in which it was ready,
-    std::size_t place = 0;     // and where it is in that list
+    std::uint64_t turn = 0;    // the last turn in which it was ready,
+    std::size_t place = 0;     // and its place in that turn's result
     std::weak_ptr<SocketState> layered{};
   };
 
@@ -56,13 +57,13 @@ class SelectorImpl {
   const SelectorKey* add(const FileObject& object, EVENT events, UserData data,
                          std::error_code& error);
   SelectorKey remove(const FileObject& object, std::error_code& error);
-  /// Leaves the data where `data` is null.
+  /// Keeps the data if `data` is null.
   const SelectorKey* modify(const FileObject& object, EVENT events, UserData* data,
                             std::error_code& error);
   ReadyKeys select(const Seconds& timeout, std::error_code& error);
   void close();
 
-  /// Null when it is not registered, with an error when it cannot be either.
+  /// Returns null if the object is not registered; also sets an error if it cannot be.
   Node* find(const FileObject& object, std::error_code& error) const;
 
   bool closed() const noexcept { return closed_; }
@@ -71,12 +72,12 @@ class SelectorImpl {
   const std::vector<std::unique_ptr<Node>>& slots() const noexcept { return slots_; }
 
  protected:
-  // Results are 0 or a count when >= 0, -errno otherwise. While one waits another fiber may call
-  // everything but select().
+  // Results are 0 or a count if >= 0, else -errno. While one fiber waits, others may call
+  // everything except select().
   virtual long watch(const Node& node) = 0;
   virtual long rewatch(const Node& node, EVENT events) = 0;
   virtual void unwatch(const Node& node) noexcept = 0;
-  /// Waits and calls ready() for each; less than 0 for an error.
+  /// Waits and calls ready() for each ready node. Returns a negative number on error.
   virtual long wait(Deadline deadline) = 0;
   virtual void close_own() noexcept {}
 
@@ -94,7 +95,7 @@ class SelectorImpl {
     return found == slot_of_.end() ? nullptr : slots_[found->second].get();
   }
 
-  /// How many registrations there have been.
+  /// Returns the number of registrations so far.
   std::uint64_t registrations() const noexcept { return generations_; }
 
  private:
@@ -139,7 +140,7 @@ const SelectorKey* SelectorImpl::add(const FileObject& object, EVENT events, Use
   if (find(object, error) != nullptr) error = Errc::already_registered;
   if (error) return nullptr;
 
-  // Everything that may throw comes before the system is asked.
+  // All steps that may throw come before the system call.
   const int fd = object.fileno();
   if (free_slots_.empty()) {
     slots_.emplace_back();
@@ -171,7 +172,7 @@ const SelectorKey* SelectorImpl::add(const FileObject& object, EVENT events, Use
   return &slots_[slot]->key;
 }
 
-/// Takes a node out of the table and of the list of those that are ready.
+/// Removes a node from the table and from the nodes with a layer.
 std::unique_ptr<SelectorImpl::Node> SelectorImpl::take(Node& node) noexcept {
   slot_of_.erase(node.key.fd);
   if (!layered_.empty()) std::erase(layered_, &node);
@@ -217,7 +218,7 @@ const SelectorKey* SelectorImpl::modify(const FileObject& object, EVENT events, 
     }
     node->key.events = events;
   }
-  // What is replaced ends after everything is in order.
+  // The replaced data is destroyed after everything is consistent.
   if (data != nullptr) std::swap(node->key.data, *data);
   return &node->key;
 }
@@ -268,7 +269,7 @@ void SelectorImpl::close() {
   if (closed_) return;
   closed_ = true;
   close_own();
-  // What the data do when they end meets a selector that is closed.
+  // The destructors of the users' data see a closed selector.
   slot_of_.clear();
   layered_.clear();
   free_slots_.clear();
@@ -288,7 +289,7 @@ namespace {
 
 // --- select() and poll() ---
 
-/// What polls a set.
+/// The selectors that poll a set.
 class PollingImpl : public SelectorImpl {
  private:
   virtual short bits_of(EVENT events) const noexcept = 0;
@@ -312,7 +313,7 @@ class PollingImpl : public SelectorImpl {
     if (count <= 0) return count;
     for (const sys::PollEntry& entry : set_.waited()) {
       if (entry.revents == 0) continue;
-      // By now the number may be nobody's, or another's.
+      // By now the number may belong to no key, or to another one.
       Node* const node = node_of(entry.fd);
       if (node != nullptr && node->generation <= begin) ready(*node, events_of(entry));
     }
@@ -369,7 +370,7 @@ class EpollImpl final : public SelectorImpl {
   int fileno() const noexcept { return epoll_ ? epoll_->fd() : -1; }
 
  private:
-  // What an event brings back: the slot, and whose it was when it was registered.
+  // The data of an event: the slot and the generation of the registration.
   static std::uint64_t tag_of(const Node& node) noexcept {
     return node.generation << 32 | node.slot;
   }
@@ -377,8 +378,8 @@ class EpollImpl final : public SelectorImpl {
   long watch(const Node& node) override {
     const long added =
         sys::epoll_add(fileno(), node.key.fd, poll_bits(node.key.events), tag_of(node));
-    // It is no key's, so it was left behind by one whose descriptor was closed before it was
-    // unregistered, and a duplicate has come back under the same number.
+    // No key has this number. So it was left behind by a key whose descriptor was closed before it
+    // was unregistered, and a duplicate has come back under the same number.
     if (added == -EEXIST) return rewatch(node, node.key.events);
     return added;
   }
@@ -409,15 +410,15 @@ class EpollImpl final : public SelectorImpl {
     }
   }
 
-  /// Makes the epoll anew. What was closed and unregistered while a duplicate is open cannot be
-  /// taken out of it in any other way: it has no number any more.
+  /// Replaces the epoll. A file that was closed and unregistered while a duplicate is open cannot
+  /// be removed in any other way, because it has no number any more.
   long renew() noexcept {
     const long made = sys::epoll_create();
     if (made < 0) return made;
     const sys::OwnFd fresh(static_cast<int>(made));
     for (const auto& node : slots()) {
       if (!node) continue;
-      // What the number stands for now may be another file than the one registered.
+      // The number may now stand for a file other than the registered one.
       if (rewatch(*node, node->key.events) < 0) continue;
       sys::epoll_add(fresh.get(), node->key.fd, poll_bits(node->key.events), tag_of(*node));
     }
@@ -428,7 +429,7 @@ class EpollImpl final : public SelectorImpl {
     if (epoll_) epoll_->close();
   }
 
-  /// Room for the events of all that is registered. The kernel writes there while it is waited.
+  /// Makes room for the events of all keys. The kernel writes there during a wait.
   void grow() {
     if (room_ > 0 && room_ >= size()) return;
     const std::size_t room = std::max({std::size_t{64}, room_ * 2, size()});
@@ -560,7 +561,7 @@ ReadyKeys BaseSelector::select(Seconds timeout) {
 
 ReadyKeys BaseSelector::select(Seconds timeout, std::error_code& error) {
   if (is_moved_from(error)) return {};
-  // Another fiber may end or replace the selector meanwhile.
+  // Another fiber may destroy or replace the selector meanwhile.
   const std::shared_ptr<SelectorImpl> impl = impl_;
   return impl->select(timeout, error);
 }

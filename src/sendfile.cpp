@@ -21,7 +21,7 @@ using detail::Op;
 using detail::SocketState;
 namespace sys = detail::sys;
 
-/// Whether the kernel's error says that it cannot move this file's bytes by itself.
+/// Returns true if the kernel's error says that it cannot move this file's bytes by itself.
 bool is_refusal(long result) noexcept {
   switch (-result) {
     case EINVAL:
@@ -36,28 +36,28 @@ bool is_refusal(long result) noexcept {
   }
 }
 
-/// One sendfile(): what has been sent of which file, and how.
+/// One call of sendfile(): its file, and how much of it has been sent.
 class Transfer {
  public:
   Transfer(SocketState& state, int file, std::int64_t offset, std::optional<std::int64_t> count)
       : state_(state), file_(file), begin_(offset), count_(count) {}
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
-  /// The file stands behind what was sent, also when an exception passes.
+  /// Positions the file after the data that was sent, also if an exception passes.
   ~Transfer() {
     if (positioned_ && sent_ > 0) sys::seek(file_, begin_ + sent_);
   }
 
   std::int64_t sent() const noexcept { return sent_; }
 
-  /// Sends until the end of the file or the count: 0, or what failed.
+  /// Sends until the end of the file or the count. Returns 0, or the error.
   long run() {
     const long position = sys::tell(file_);
     if (position < 0 && position != -ESPIPE) return position;
     positioned_ = position >= 0;
     if (begin_ < 0) return -EINVAL;
     if (begin_ > 0 && !positioned_) return -ESPIPE;
-    // The kernel's moving knows nothing of layers.
+    // The kernel cannot move data through a layer.
     long result = state_.layer() ? -EINVAL : positioned_ ? run_file() : run_pipe();
     if (sent_ == 0 && is_refusal(result)) result = run_copy();
     return result;
@@ -68,13 +68,13 @@ class Transfer {
   static constexpr std::size_t kCopied = std::size_t{1} << 16;
   static constexpr std::size_t kLoaded = std::size_t{1} << 18;
 
-  /// What to ask for next; 0 when the count has been sent.
+  /// Returns the size to ask for next; 0 once the count has been sent.
   std::size_t next() const noexcept {
     return static_cast<std::size_t>(count_ ? std::min(*count_ - sent_, kBlock) : kBlock);
   }
 
-  /// Each wait has the time-out for itself. A descriptor that a duplicate has made non-blocking is
-  /// waited for without one too.
+  /// Performs with the full timeout for each wait. Without a timeout it waits even if a duplicate
+  /// has made the descriptor non-blocking.
   long perform_waiting(Op& op) {
     const Deadline deadline = state_.deadline();
     return detail::perform(state_.descriptor, op,
@@ -90,20 +90,20 @@ class Transfer {
     return detail::perform(state_.descriptor, op, state_.deadline());
   }
 
-  /// Where others run in this thread meanwhile it does not wait for a disk itself: has up to `size`
-  /// bytes, which may become less, read into memory by a helper unless they are there.
+  /// In a fiber, keeps the thread from waiting for a disk: a helper reads up to `size` bytes into
+  /// memory, unless they are there. May reduce `size`.
   long load(std::int64_t offset, std::size_t& size) {
     if (detail::current_waiter() == nullptr) return 0;
-    // Where no file reaches the system says so.
+    // Beyond the largest offset of a file the system reports the error.
     const std::int64_t most = std::numeric_limits<std::int64_t>::max() - offset;
     if (most == 0) return 0;
     size = std::min({size, kLoaded, static_cast<std::size_t>(most)});
     const auto there = [&](std::size_t at) {
       return sys::in_memory(file_, offset + static_cast<std::int64_t>(at)) >= 0;
     };
-    // What is read is read in pieces of this size and more.
+    // The system reads a file in pieces of at least this size, so the two ends are enough.
     if (there(0) && there(size - 1)) return 0;
-    // The helper has a file of its own, since this call may be left before it has read.
+    // The helper gets a duplicate, because this call may end before the helper has read.
     const long own = sys::dup(file_);
     if (own < 0) return 0;
     const auto file = std::make_shared<sys::OwnFd>(static_cast<int>(own));
@@ -114,15 +114,15 @@ class Transfer {
           return sys::pread(file->get(), scratch.data(), size, offset);
         },
         Deadline::none(), ended);
-    // Without a helper to be had it is read here.
+    // Without a helper this thread reads.
     const bool exhausted =
         ended == -EMFILE || ended == -ENFILE || ended == -EAGAIN || ended == -ENOMEM;
     return exhausted ? 0 : ended;
   }
 
-  /// A little file that is in memory is read and sent, which takes fewer calls than to have the
-  /// kernel move it without a signal and without waiting. False when it is to be done otherwise;
-  /// `result` is how much has been sent, 0 at the end of the file, or -errno.
+  /// Reads and sends a small file that is in memory, which takes fewer calls than the kernel's way
+  /// without SIGPIPE and without waiting. Returns false if the file must be sent in another way.
+  /// `result` is the number of bytes sent, 0 at the end of the file, or -errno.
   bool send_little(std::int64_t offset, std::size_t size, long& result) {
     if (!is_little_ || (count_ && size > kCopied)) return is_little_ = false;
     detail::Scratch scratch(std::min(size, kCopied));
@@ -155,14 +155,14 @@ class Transfer {
 
   long run_pipe() {
     while (const std::size_t size = next()) {
-      // Would-block may mean either side, so the waiting is done here.
+      // EAGAIN may come from either side, so the wait is made here.
       const bool blocking = state_.deadline().is_none();
       Op op{.kind = Op::Kind::send_pipe, .size = size, .file = file_};
       long result = detail::perform(state_.descriptor, op,
                                     blocking ? Deadline::none() : Deadline::immediate());
       if (result == -EAGAIN) {
         result = wait_readable();
-        // Something is in the pipe by now: what there may be no room in is the socket.
+        // The pipe has data now, so the socket is the side that may have no room.
         if (result >= 0) result = perform_waiting(op);
       }
       if (result <= 0) return result;
@@ -224,7 +224,7 @@ class Transfer {
   std::optional<std::int64_t> count_;
   std::int64_t sent_ = 0;
   bool is_little_ = true;    // as far as is known
-  bool positioned_ = false;  // it has a position, which pread() can do without
+  bool positioned_ = false;  // the file has a position, which pread() does not change
 };
 
 }  // namespace

@@ -34,8 +34,8 @@ namespace sys = detail::sys;
 
 constexpr int kTypeFlags = static_cast<int>(SOCK::NONBLOCK | SOCK::CLOEXEC);
 
-/// The state of a socket over `fd`, with the default time-out unless the type says non-blocking.
-/// Null when it fails; `fd` is then still the caller's to close.
+/// Makes the state of a socket for `fd`, with the default timeout unless the type says
+/// non-blocking. Returns null on failure; the caller must then close `fd`.
 std::shared_ptr<SocketState> make_state(int fd, int family, int type, int proto,
                                         std::error_code& error) {
   const bool nonblocking = (type & static_cast<int>(SOCK::NONBLOCK)) != 0;
@@ -48,7 +48,7 @@ std::shared_ptr<SocketState> make_state(int fd, int family, int type, int proto,
   return std::make_shared<SocketState>(fd, family, type & ~kTypeFlags, proto, timeout);
 }
 
-/// The part of `buffer` that `size` asks for; all of it for 0.
+/// Returns the part of `buffer` that `size` asks for; all of it for 0.
 MutableBytes checked_part(MutableBytes buffer, std::ptrdiff_t size,
                           std::error_code& error) noexcept {
   const std::size_t wanted = checked_size(size, error);
@@ -56,8 +56,8 @@ MutableBytes checked_part(MutableBytes buffer, std::ptrdiff_t size,
   return {buffer.data(), wanted == 0 ? buffer.size() : wanted};
 }
 
-/// What the calls that are made most begin with: a new std::error_code asks the standard library
-/// for its category, in another page of code.
+/// The initial error of the most frequent calls: a new std::error_code would get its category from
+/// the standard library, in another page of code.
 const std::error_code kNoError;
 
 std::string sizes_text(std::string_view call, std::ptrdiff_t asked, std::size_t available) {
@@ -83,7 +83,7 @@ Address name_of(SocketState& state, long (*call)(int, void*, std::size_t&) noexc
   return address;
 }
 
-/// The state of a socket over a descriptor just made, which is closed when that fails.
+/// Makes the state of a socket for a new descriptor, and closes the descriptor if that fails.
 std::shared_ptr<SocketState> own(long made, int family, int type, int proto,
                                  std::error_code& error) {
   sys::OwnFd owner(static_cast<int>(made));
@@ -98,20 +98,20 @@ struct Kind {
   int proto = 0;
 };
 
-/// Reads what kind of socket a descriptor is; -errno when it is none.
+/// Reads the kind of a socket. Returns 0, or -errno if `fd` is not a socket.
 long describe(int fd, Kind& kind) {
   const auto read = [fd](SO option, int& value) {
     std::size_t length = sizeof value;
     return sys::getsockopt(fd, static_cast<int>(SOL::SOCKET), static_cast<int>(option), &value,
                            length);
   };
-  // Not by its name, which not every socket has.
+  // Not from its name, which some sockets do not have.
   if (const long got = read(SO::DOMAIN, kind.family); got < 0) return got;
   if (const long got = read(SO::TYPE, kind.type); got < 0) return got;
   return read(SO::PROTOCOL, kind.proto);
 }
 
-/// Finds out which options the socket has been given for which others wait otherwise.
+/// Finds out which options the socket has that change how long calls wait.
 void ask_for_options(Descriptor& descriptor) noexcept {
   struct {
     std::int64_t seconds = 0, microseconds = 0;
@@ -144,7 +144,7 @@ namespace {
 std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline deadline,
                                       std::error_code& error) {
   std::pair<Socket, Address> result{detail::SocketAccess::make(nullptr), Address{}};
-  // The sockets of AF_ALG have no names, and asking for one is an error.
+  // AF_ALG sockets have no names, and asking for one is an error.
   const bool named = state.family != static_cast<int>(AF::ALG);
   Op op{.kind = Op::Kind::accept,
         .flags = flags,
@@ -169,7 +169,7 @@ std::pair<Socket, Address> detail::accept_until(SocketState& state, Deadline dea
 }
 
 std::pair<Socket, Address> detail::accept_now(SocketState& state, std::error_code& error) {
-  // On a plain thread it is one system call, which the descriptor keeps from waiting.
+  // On a plain thread it is one system call, which does not block on a non-blocking descriptor.
   const Deadline deadline =
       detail::current_waiter() == nullptr ? Deadline::none() : Deadline::immediate();
   return accept_one(state, sys::kDontWait, deadline, error);
@@ -356,7 +356,7 @@ Socket Socket::dup(std::error_code& error) const {
   error = error_from(made);
   if (made < 0) return Socket(nullptr);
   sys::OwnFd owner(static_cast<int>(made));
-  // The mode of the descriptor itself is shared and stays as it is.
+  // The mode of the descriptor itself is shared and does not change.
   auto copy = std::make_shared<SocketState>(owner.get(), state.family, state.type, state.proto,
                                             state.timeout());
   owner.release();
@@ -368,16 +368,15 @@ Socket Socket::dup(std::error_code& error) const {
 
 namespace {
 
-/// recv() that takes no memory while it waits: fibers that do are many. Nothing where the waiter
-/// cannot.
+/// Receives without holding memory during the wait, because many fibers wait here. Returns nothing
+/// if the driver cannot do that.
 [[gnu::noinline]] std::optional<Bytes> recv_when_there_is(SocketState& state, std::size_t size,
                                                           detail::Deadline deadline,
                                                           std::error_code& error) {
   detail::Waiter& waiter = *detail::current_waiter();
   if (!waiter.tells_of_data(size) || deadline.is_immediate() || state.descriptor.heeds_any())
     return std::nullopt;
-  // A descriptor of which it is said again and again that there is something, and there is nothing,
-  // is waited for as one that takes memory.
+  // After two reports of data without any data, the caller waits with memory instead.
   for (int attempts = 0; attempts < 2; ++attempts) {
     long result = waiter.await_data(state.descriptor, deadline);
     if (result == 0) {
@@ -406,7 +405,7 @@ Bytes Socket::recv(std::ptrdiff_t size, MSG flags) {
 
 Bytes Socket::recv(std::ptrdiff_t size, MSG flags, std::error_code& error) {
   const std::size_t wanted = checked_size(size, error);
-  if (wanted == 0) return {};  // with an error or without, as in Python
+  if (wanted == 0) return {};  // with or without an error, as in Python
   SocketState& state = live(state_);
   const detail::Deadline deadline = state.deadline();
   if (detail::current_waiter() != nullptr && flags == MSG{})

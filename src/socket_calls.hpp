@@ -1,6 +1,6 @@
 #pragma once
 
-// What the bodies of Socket's calls share.
+// Functions that the bodies of Socket's calls share.
 
 #include <plug/address.hpp>
 #include <plug/error.hpp>
@@ -16,7 +16,7 @@
 
 namespace plug::detail {
 
-/// A moved-from Socket acts as a closed one.
+/// Returns the state of a moved-from Socket, which acts as a closed one.
 inline SocketState& moved_from() {
   static SocketState closed(-1, 0, 0, 0, std::nullopt);
   return closed;
@@ -27,22 +27,22 @@ inline SocketState& live(const std::shared_ptr<SocketState>& state) {
   return moved_from();
 }
 
-/// Runs a system call that does not wait, on the descriptor's number.
+/// Makes a system call that does not wait, on the descriptor's number.
 template <class Call>
 long on_descriptor(SocketState& state, Call call) {
   const Descriptor::InFlight in_flight(state.descriptor, false);
   return in_flight.fd() < 0 ? -EBADF : call(in_flight.fd());
 }
 
-/// The calls of the same names with a deadline of their own in place of the socket's time-out.
+/// The calls of the same names, with a given deadline instead of the socket's timeout.
 std::pair<Socket, Address> accept_until(SocketState& state, Deadline deadline,
                                         std::error_code& error);
-/// accept() without waiting, of a listener whose descriptor does not block.
+/// Accepts without waiting. The listener's descriptor must be non-blocking.
 std::pair<Socket, Address> accept_now(SocketState& state, std::error_code& error);
 std::pair<std::size_t, Address> receive_from(SocketState& state, MutableBytes buffer, MSG flags,
                                              Deadline deadline, std::error_code& error);
 
-/// The number of bytes to receive; Errc when it cannot be.
+/// Returns the number of bytes to receive; sets Errc if it is negative.
 inline std::size_t checked_size(std::ptrdiff_t size, std::error_code& error) noexcept {
   if (error) [[unlikely]]
     error.clear();
@@ -51,15 +51,15 @@ inline std::size_t checked_size(std::ptrdiff_t size, std::error_code& error) noe
   return 0;
 }
 
-/// An error of a socket's about an address, which is put into words only when there is one.
+/// Throws a socket's error about an address, whose text is made only if there is an error.
 inline void throw_about(const std::error_code& error, const AddressLike& address,
                         const std::shared_ptr<SocketState>& state) {
   if (error) [[unlikely]]
     throw_if(error, AddressAccess::text(address, live(state).family, error));
 }
 
-/// The result of a call with an address: where the system refuses that for its family, which it
-/// says in different ways, Errc::address_family.
+/// Returns the error of a call with an address. Returns Errc::address_family if the system refuses
+/// the address for its family, which it reports in different ways.
 inline std::error_code error_with(long result, const SocketState& state,
                                   const Address& address) noexcept {
   if (result >= 0) [[likely]]
@@ -71,9 +71,8 @@ inline std::error_code error_with(long result, const SocketState& state,
   return error_from(result);
 }
 
-/// The address that `like` means for this socket, looked up until the deadline. Without a
-/// descriptor nothing is looked up. As in Python, a socket that does not wait waits for names all
-/// the same.
+/// Returns the address that `like` means for this socket, looked up until the deadline. Looks up
+/// nothing without a descriptor. As in Python, a non-blocking socket still waits for a lookup.
 inline const Address* target_of(SocketState& state, const AddressLike& like, Deadline deadline,
                                 Address& found, std::error_code& error) {
   if (state.descriptor.fd() < 0) {

@@ -18,21 +18,22 @@ using detail::CallDeadline;
 
 constexpr std::size_t kDefaultCapacity = 8192;
 
-/// Room for every character that a receive may cut.
+/// Room for every character that a receive may split.
 constexpr std::size_t kSmallestTextCapacity = 64;
 
-/// The writing side of a File. What the interrupt hook throws leaves it in step as errors do.
+/// The writing side of a File. Exceptions of the interrupt hook leave it as consistent as errors
+/// do.
 class ByteWriter {
  public:
-  /// A capacity of 0 writes without a buffer: each call is one send, or, when `whole`, as many as
-  /// the data takes.
+  /// With a capacity of 0 there is no buffer: each call makes one send, or, if `whole`, as many as
+  /// the data needs.
   ByteWriter(detail::SocketState& state, std::size_t capacity, bool whole = false)
       : state_(state), capacity_(capacity), whole_(whole) {
     buffer_.reserve(capacity);
   }
 
-  /// All of `data`, even with an error when it has been sent in part and the rest is buffered; or
-  /// nothing of it.
+  /// Returns the size of `data`, also with an error if a part was sent and the rest is buffered; or
+  /// 0 if nothing was taken. Without a buffer, returns the number of bytes sent.
   std::size_t write(BytesView data, std::error_code& error);
   void flush(CallDeadline& deadline, std::error_code& error);
 
@@ -43,7 +44,7 @@ class ByteWriter {
   const std::size_t capacity_;
   const bool whole_;
   std::string buffer_;
-  std::size_t sent_ = 0;  // of the buffer, by a flush that was thrown out of
+  std::size_t sent_ = 0;  // bytes of the buffer, by a flush that an exception has ended
 };
 
 std::size_t ByteWriter::write(BytesView data, std::error_code& error) {
@@ -76,14 +77,14 @@ void ByteWriter::flush(CallDeadline& deadline, std::error_code& error) {
     if (!error && sent_ < buffer_.size()) detail::may_send_on(error);
   }
   buffer_.erase(0, std::exchange(sent_, 0));
-  // The rest of a large write made it grow.
+  // The rest of a large write has enlarged it.
   if (buffer_.empty() && buffer_.capacity() > 2 * capacity_) {
     buffer_ = {};
     buffer_.reserve(capacity_);
   }
 }
 
-/// What the letters of a mode ask for.
+/// The meaning of a mode's letters.
 struct Mode {
   explicit Mode(std::string_view letters)
       : writing(letters.find('w') != std::string_view::npos),
@@ -116,7 +117,7 @@ class File::Impl {
   Impl(std::shared_ptr<detail::SocketState> state, std::string_view mode,
        const FileOptions& options);
 
-  /// Whether a call may begin; the error otherwise.
+  /// Returns true if a call may begin; otherwise sets the error.
   static bool is_open(const Impl* impl, std::error_code& error) {
     if (error) error.clear();
     if (impl == nullptr || impl->closed) [[unlikely]]
@@ -142,7 +143,7 @@ class File::Impl {
 
   static void raise(const Impl* impl, const std::error_code& error);
 
-  /// The throwing forms: a call with an error code, and what that becomes.
+  /// The throwing forms: run a call with an error code and throw its error.
   template <class Call>
   static auto reading(const Impl* impl, Call call) {
     std::error_code error;
@@ -161,7 +162,7 @@ class File::Impl {
 
   const std::shared_ptr<detail::SocketState> state;
   const std::string mode;
-  std::string encoding;  // as it was asked for
+  std::string encoding;  // as requested
   std::optional<detail::ByteReader> bytes;
   std::optional<detail::TextReader> text;
   std::optional<ByteWriter> writer;
@@ -238,7 +239,7 @@ void File::Impl::close(std::error_code& error) {
   }
   const long released = state->release_holder();
   if (thrown) std::rethrow_exception(thrown);
-  // As in Socket::close(): the connection is gone either way.
+  // As in Socket::close(): the connection is gone in any case.
   if (!error && released != -ECONNRESET) error = detail::error_from(released);
 }
 
@@ -251,7 +252,7 @@ File detail::SocketAccess::make_file(std::shared_ptr<SocketState> state, std::st
 
 namespace {
 
-/// A moved-from Socket has none: as a closed one.
+/// Returns the state of a closed socket for a moved-from Socket, which has none.
 std::shared_ptr<detail::SocketState> state_for_file(
     const std::shared_ptr<detail::SocketState>& state) {
   return state ? state : std::make_shared<detail::SocketState>(-1, 0, 0, 0, std::nullopt);
@@ -293,7 +294,7 @@ File::~File() {
     std::error_code error;
     impl_->close(error);
   } catch (...) {
-    // By the interrupt hook: the shield keeps it.
+    // From the interrupt hook: the shield keeps it.
   }
 }
 

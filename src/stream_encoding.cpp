@@ -10,7 +10,7 @@ namespace plug::detail {
 
 namespace {
 
-/// An encoding of Python's: its codec's name, what iconv(3) calls it, and Python's other names.
+/// One of Python's encodings: the codec's name, iconv(3)'s name, and Python's aliases.
 struct Known {
   std::string_view name;
   Codec codec;
@@ -113,7 +113,7 @@ constexpr Known kKnown[] = {
     {"utf_8_sig", Codec::utf8, "", ""},
 };
 
-/// Single bytes, `first` to `last`, that Python makes `character` and what follows it.
+/// The single bytes `first` to `last`, which Python decodes to `character` and its successors.
 struct ByteDeviation {
   std::string_view encoding;
   unsigned char first, last;
@@ -157,7 +157,7 @@ constexpr ByteDeviation kBytes[] = {
     {"tis_620", 0x80, 0x9F, 0x0080},
 };
 
-// Sorted by encodings, and then by values.
+// Sorted by encoding, then by value.
 constexpr Deviation kDecoded[] = {
     {"big5", 0x80, 0x80, Deviation::kRefused},
     {"big5", 0xA145, 0xA145, 0x2022},
@@ -497,13 +497,13 @@ constexpr Deviation kEncoded[] = {
 };
 // clang-format on
 
-/// Where any byte above ASCII may begin a character, for Python.
+/// The encodings in which, for Python, any byte above ASCII may begin a character.
 constexpr std::string_view kOfPairs[] = {"big5",         "big5hkscs",    "cp949",  "cp950",
                                          "euc_jis_2004", "euc_jisx0213", "euc_jp", "euc_kr",
                                          "gb18030",      "gb2312",       "gbk",    "johab"};
 
-/// A name as Python's search for codecs has it: lower case, and an underscore for each run of what
-/// is neither a letter, a digit nor a dot.
+/// Returns a name as Python's codec search spells it: in lower case, with an underscore for each
+/// run of characters other than letters, digits and dots.
 std::string normalized(std::string_view given) {
   std::string name;
   bool between = false;
@@ -537,10 +537,10 @@ bool iconv_knows(const std::string& name) {
   return sys::Converter("UTF-8", name).is_open() && sys::Converter(name, "UTF-8").is_open();
 }
 
-/// The name under which iconv knows an encoding that Python does not know, or that is spelled as
-/// Python would; empty when it knows none.
+/// Returns iconv's name for an encoding that Python does not know, or whose name is spelled as
+/// Python would; empty if iconv does not know it.
 std::string find_iconv_name(const std::string& name) {
-  // A slash would be an option of iconv's, and an empty name is the locale's encoding.
+  // A slash would begin an option of iconv, and an empty name means the locale's encoding.
   if (name.empty() || name.find_first_of(std::string_view("/\0", 2)) != std::string::npos)
     return {};
   std::string dashes = name;
@@ -552,7 +552,7 @@ std::string find_iconv_name(const std::string& name) {
   return {};
 }
 
-/// The rows of a table, which is sorted by encodings, that are of one.
+/// Returns the rows of one encoding from a table that is sorted by encoding.
 std::span<const Deviation> rows_of(std::span<const Deviation> table, std::string_view encoding) {
   // Not equal_range(), whose result clang 14 does not compile.
   return {std::ranges::lower_bound(table, encoding, {}, &Deviation::encoding),
@@ -567,7 +567,7 @@ CharacterMap::CharacterMap(std::string_view python_name, const std::string& icon
     const char byte = static_cast<char>(value);
     char unit[8];
     const auto step = converter.convert(&byte, 1, unit, sizeof unit);
-    // A character that others may be combined with is held back until the reset.
+    // iconv holds back a character that the next one may combine with, until the reset.
     const std::size_t size =
         step.written + converter.reset(unit + step.written, sizeof unit - step.written);
     characters_[value] = kNone;
@@ -587,7 +587,7 @@ CharacterMap::CharacterMap(std::string_view python_name, const std::string& icon
 }
 
 std::optional<unsigned char> CharacterMap::byte(std::uint32_t character) const noexcept {
-  // Of several bytes for one character Python takes the last.
+  // If several bytes stand for one character, Python takes the last one.
   const auto next =
       std::upper_bound(bytes_.begin(), bytes_.end(), character,
                        [](std::uint32_t value, const auto& row) { return value < row.first; });

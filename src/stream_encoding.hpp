@@ -1,6 +1,6 @@
 #pragma once
 
-// The encodings that text files know, by Python's names, and their tables of characters.
+// The encodings of text files by Python's names, and their character tables.
 
 #include <array>
 #include <cstddef>
@@ -15,20 +15,19 @@
 
 namespace plug::detail {
 
-/// How an encoding is converted: by code of this library, by a table of 256 characters, or, piece
+/// The way to convert an encoding: by code of this library, by a table of 256 characters, or, piece
 /// by piece, by iconv(3).
 enum class Codec : std::uint8_t { utf8, ascii, latin1, utf16, utf32, charmap, other };
 
-/// The characters of an encoding of single bytes, and the way back.
+/// The characters of a single-byte encoding, in both directions.
 class CharacterMap {
  public:
   static constexpr char16_t kNone = 0xFFFE;
 
-  /// What iconv(3) makes of each byte by itself, and where that is not what Python makes of it,
-  /// Python's.
+  /// Takes iconv(3)'s character for each byte, or Python's where the two differ.
   CharacterMap(std::string_view python_name, const std::string& iconv_name);
 
-  /// kNone for a byte that has no meaning.
+  /// Returns kNone for a byte without a meaning.
   char16_t character(unsigned char byte) const noexcept { return characters_[byte]; }
   std::optional<unsigned char> byte(std::uint32_t character) const noexcept;
 
@@ -37,8 +36,9 @@ class CharacterMap {
   std::vector<std::pair<char16_t, unsigned char>> bytes_;  // sorted
 };
 
-/// Sequences of bytes, or characters, that Python converts otherwise than iconv(3): `first` becomes
-/// `result`, the next one the next, up to `last`. Bytes are written as one number.
+/// Byte sequences, or characters, that Python converts differently from iconv(3): `first` becomes
+/// `result`, the next one the next value, and so on up to `last`. Byte sequences are written as one
+/// number.
 struct Deviation {
   std::string_view encoding;
   std::uint32_t first, last;
@@ -47,21 +47,21 @@ struct Deviation {
 };
 
 struct Encoding {
-  /// Throws ValueError for a name that nobody knows.
+  /// Throws ValueError for an unknown name.
   explicit Encoding(const std::string& given);
 
-  /// How many bytes Python waits for before it says that these are malformed.
+  /// Returns the number of bytes that Python waits for before it reports these as malformed.
   std::size_t least(std::string_view bytes) const noexcept;
 
   Codec codec = Codec::other;
-  std::string name;         // as error messages say it
-  std::string iconv_name;   // of Codec::other
+  std::string name;         // for error messages
+  std::string iconv_name;   // for Codec::other
   std::size_t unit = 1;     // bytes of a code unit
   bool marked = false;      // begins with a byte order mark
-  bool big_endian = false;  // of units without a mark
-  bool pairs = false;       // Python looks at two bytes above ASCII, or more, before it refuses
-  std::shared_ptr<const CharacterMap> characters;  // of Codec::charmap
-  std::span<const Deviation> decoded, encoded;     // of Codec::other
+  bool big_endian = false;  // byte order of units without a mark
+  bool pairs = false;       // Python looks at two or more bytes above ASCII before it refuses
+  std::shared_ptr<const CharacterMap> characters;  // for Codec::charmap
+  std::span<const Deviation> decoded, encoded;     // for Codec::other
 };
 
 }  // namespace plug::detail

@@ -15,13 +15,13 @@ namespace {
 
 constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 
-/// What one receive of a long read may bring.
+/// The most that one receive of a long read asks for.
 constexpr std::size_t kPiece = std::size_t{1} << 16;
 
-/// What is reserved at first for the result of a long read, whose size the peer may never send.
+/// The memory reserved at first for the result of a long read, whose size the peer may never send.
 constexpr std::size_t kReserved = std::size_t{1} << 20;
 
-/// Texts above this size are moved out rather than copied.
+/// Texts above this size are moved out instead of copied.
 constexpr std::size_t kMoved = std::size_t{1} << 16;
 
 std::size_t at_most(std::ptrdiff_t size) noexcept {
@@ -149,7 +149,7 @@ bool ByteReader::receive(CallDeadline& deadline, std::error_code& error) {
 std::size_t ByteReader::receive_into(MutableBytes buffer, CallDeadline& deadline,
                                      std::error_code& error) {
   const std::size_t received = receive_some(state_, buffer, 0, deadline.get(), error);
-  // The system's own ETIMEDOUT as well: after it the socket reads as if the stream had ended.
+  // Includes the system's own ETIMEDOUT: after it the socket reads as if the stream had ended.
   if (error == std::errc::timed_out) poisoned_ = true;
   return received;
 }
@@ -172,7 +172,7 @@ void ByteReader::gather(std::size_t size) {
   consume(size);
 }
 
-/// Takes up what a failed call has left.
+/// Takes over the data that a failed call has left.
 void ByteReader::restore() {
   if (gathered_.empty()) return;
   prepend(gathered_);
@@ -204,7 +204,7 @@ std::string TextReader::read(std::ptrdiff_t size, CallDeadline& deadline, std::e
 std::string TextReader::decode_line(std::ptrdiff_t limit, CallDeadline& deadline,
                                     std::error_code& error) {
   const std::size_t most = at_most(limit);
-  Extent extent;             // of the line so far; counted only when the limit may be near
+  Extent extent;             // of the line so far; counted only if the limit may be near
   std::size_t searched = 0;  // no line ends before this
   for (;;) {
     const std::string_view text = ready();
@@ -227,8 +227,8 @@ void TextReader::put_back(std::string_view text) {
   begin_ = 0;
 }
 
-/// Decodes more text: what is left of the last receive, or of one more. False at the end of the
-/// stream, or with an error.
+/// Decodes more text: the rest of the last receive, or one more receive. Returns false at the end
+/// of the stream, or with an error.
 bool TextReader::more(CallDeadline& deadline, std::error_code& error) {
   error.clear();
   text_.erase(0, begin_);
@@ -258,8 +258,8 @@ bool TextReader::more(CallDeadline& deadline, std::error_code& error) {
   }
 }
 
-/// Makes what was decoded ready: with universal newlines a "\r" at the very end waits for what
-/// follows it.
+/// Makes decoded text ready to be read. With universal newlines a "\r" at the very end waits for
+/// the next character.
 void TextReader::translate(bool final) {
   std::size_t end = text_.size();
   if (universal_ && !final && end > ready_ && text_.back() == '\r') --end;
@@ -279,7 +279,7 @@ void TextReader::translate(bool final) {
   ready_ = end;
 }
 
-/// Where the first line that ends at or behind `from` ends in `text`; npos when none does.
+/// Returns the end of the first line that ends at or after `from` in `text`; npos if there is none.
 std::size_t TextReader::line_end(std::string_view text, std::size_t from) const noexcept {
   constexpr std::size_t kNone = std::string_view::npos;
   if (!universal_ || translating_) {

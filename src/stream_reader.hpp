@@ -1,9 +1,9 @@
 #pragma once
 
-// The reading side of a File: bytes, and text above them.
+// The reading side of a File: bytes, and text on top of them.
 //
-// A call that fails takes nothing: what had come for it is there for the next call. That holds for
-// what the interrupt hook throws as well.
+// A call that fails consumes nothing: the data that it has received is there for the next call.
+// This also holds if the interrupt hook throws.
 
 #include <plug/bytes.hpp>
 
@@ -21,7 +21,7 @@
 
 namespace plug::detail {
 
-/// The one deadline of a call, however often it waits; made when it first does.
+/// The single deadline of a call, however often it waits; made at its first wait.
 class CallDeadline {
  public:
   explicit CallDeadline(SocketState& state) noexcept : state_(state) {}
@@ -38,14 +38,14 @@ class CallDeadline {
 
 class ByteReader {
  public:
-  /// A capacity of 0 reads without a buffer: each call that can be is one receive.
+  /// With a capacity of 0 there is no buffer: each call makes a single receive if possible.
   ByteReader(SocketState& state, std::size_t capacity);
 
   std::string read(std::ptrdiff_t size, CallDeadline& deadline, std::error_code& error);
   std::string read1(std::ptrdiff_t size, CallDeadline& deadline, std::error_code& error);
   std::size_t readinto(MutableBytes buffer, CallDeadline& deadline, std::error_code& error);
   std::string readline(std::ptrdiff_t limit, CallDeadline& deadline, std::error_code& error) {
-    // Nothing is gathered where the call before this went well.
+    // Empty, unless the previous call has failed.
     if (gathered_.empty() && begin_ != end_) [[likely]] {
       const char* const line = room_.get() + begin_;
       const std::size_t most = std::min(end_ - begin_, static_cast<std::size_t>(limit));
@@ -59,7 +59,7 @@ class ByteReader {
     return gather_line(limit, deadline, error);
   }
 
-  /// Makes `data` the next to be read.
+  /// Makes `data` the next bytes to be read.
   void put_back(std::string_view data) {
     restore();
     prepend(data);
@@ -68,10 +68,10 @@ class ByteReader {
   std::string_view buffered() const noexcept { return {room_.get() + begin_, end_ - begin_}; }
   void consume(std::size_t size) noexcept { begin_ += size; }
 
-  /// One receive, added to what is buffered. False at the end of the stream, or with an error.
+  /// Receives once into the buffer. Returns false at the end of the stream, or with an error.
   bool receive(CallDeadline& deadline, std::error_code& error);
 
-  /// Whether a call ran out of time, after which nothing more is read.
+  /// Returns true if a call has run out of time. Nothing more is read after that.
   bool poisoned() const noexcept { return poisoned_; }
 
  private:
@@ -85,14 +85,14 @@ class ByteReader {
 
   SocketState& state_;
   const std::size_t capacity_;
-  std::size_t size_;  // of room_: the capacity, or more when more was put back
+  std::size_t size_;  // of room_: the capacity, or more if more was put back
   std::unique_ptr<char[]> room_;
   std::size_t begin_ = 0, end_ = 0;
-  std::string gathered_;  // by the call that is under way, or by one that failed
+  std::string gathered_;  // by the current call, or by one that has failed
   bool poisoned_ = false;
 };
 
-/// Where the text could not be decoded, as UnicodeDecodeError tells it.
+/// The details of a decoding error, for UnicodeDecodeError.
 struct DecodeProblem {
   std::string encoding;
   std::size_t start = 0;  // in the stream
@@ -120,7 +120,7 @@ class TextReader {
   }
   void put_back(std::string_view text);
 
-  /// What Errc::bad_encoding was about.
+  /// Returns the details of the last Errc::bad_encoding.
   const DecodeProblem& problem() const noexcept { return problem_; }
 
  private:
@@ -137,10 +137,10 @@ class TextReader {
   Decoder decoder_;
   const bool translating_;     // "\r\n" and "\r" become "\n"
   const bool universal_;       // any of the three ends a line
-  const std::string newline_;  // otherwise, what does
-  std::string text_;           // [begin_, ready_) is to be read; behind it may be a held "\r"
+  const std::string newline_;  // otherwise: the end of a line
+  std::string text_;           // [begin_, ready_) is to be read; a held "\r" may follow
   std::size_t begin_ = 0, ready_ = 0;
-  std::size_t position_ = 0;  // bytes of the stream that have been decoded
+  std::size_t position_ = 0;  // decoded bytes of the stream
   DecodeProblem problem_;
 };
 

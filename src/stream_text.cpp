@@ -13,12 +13,12 @@ namespace {
 
 constexpr const char* kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
-/// Scratch strings above this size give their memory back.
+/// Scratch strings above this size release their memory.
 constexpr std::size_t kKept = std::size_t{1} << 16;
 
 bool is_continuation(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-/// The first byte at or behind `p` that is not ASCII.
+/// Returns the first byte at or after `p` that is not ASCII.
 const char* skip_ascii(const char* p, const char* end) noexcept {
   while (end - p >= 32) {
     std::uint64_t words[4];
@@ -30,7 +30,7 @@ const char* skip_ascii(const char* p, const char* end) noexcept {
   return p;
 }
 
-/// The code point at the beginning of valid UTF-8, which is made shorter by it.
+/// Removes the first code point from valid UTF-8 and returns it.
 std::uint32_t next_character(std::string_view& text) noexcept {
   const auto lead = static_cast<unsigned char>(text.front());
   std::uint32_t value = lead;
@@ -70,7 +70,7 @@ void append_utf8(std::string& text, std::uint32_t value) {
   }
 }
 
-/// The code unit of `size` bytes at `p`.
+/// Returns the code unit of `size` bytes at `p`.
 std::uint32_t unit_at(const char* p, std::size_t size, bool big_endian) noexcept {
   std::uint32_t value = 0;
   for (std::size_t i = 0; i < size; ++i) {
@@ -84,13 +84,13 @@ constexpr std::uint32_t kMark = 0xFEFF;
 
 bool is_surrogate(std::uint32_t value) noexcept { return value >= 0xD800 && value < 0xE000; }
 
-/// The row that is about a value; null when none is. The rows are sorted.
+/// Returns the row for a value, or null if there is none. The rows are sorted.
 const Deviation* find_row(std::span<const Deviation> rows, std::uint32_t value) noexcept {
   const auto row = std::ranges::lower_bound(rows, value, {}, &Deviation::last);
   return row != rows.end() && row->first <= value ? &*row : nullptr;
 }
 
-/// What the row makes of the value.
+/// Returns the row's result for the value.
 std::uint32_t result_of(const Deviation& row, std::uint32_t value) noexcept {
   return row.result == Deviation::kRefused ? row.result : row.result + (value - row.first);
 }
@@ -144,7 +144,7 @@ Utf8Scan scan_utf8(std::string_view bytes) noexcept {
     p = skip_ascii(p, end);
     if (p == end) return stop(0, nullptr, false);
     const auto lead = static_cast<unsigned char>(*p);
-    // The Unicode Standard, table 3-7: what the second byte may be depends on the first.
+    // The Unicode Standard, table 3-7: the first byte limits the second.
     std::size_t length = 2;
     unsigned char low = 0x80, high = 0xBF;
     if (lead < 0xC2 || lead > 0xF4) return stop(1, "invalid start byte", false);
@@ -176,7 +176,7 @@ Decoder::Decoder(Encoding encoding, OnError on_error)
 std::size_t Decoder::most(std::size_t bytes) const noexcept {
   switch (encoding_.codec) {
     case Codec::other:
-      return 4 * bytes + 16;  // what the converter may hold back
+      return 4 * bytes + 16;  // and what the converter may hold back
     case Codec::latin1:
       return 2 * bytes;
     case Codec::utf16:
@@ -217,8 +217,8 @@ std::size_t Decoder::decode(std::string_view bytes, bool final, std::string& tex
   return bytes.size();
 }
 
-/// Looks for the byte order mark at the beginning of `bytes` and takes it off; false when that has
-/// to wait, or when a mark must be there and is not.
+/// Removes the byte order mark at the beginning of `bytes`. Returns false if more bytes are needed,
+/// or if a required mark is missing.
 bool Decoder::skip_mark(std::string_view& bytes, bool final, Malformed& malformed) {
   if (encoding_.codec == Codec::utf8) {
     constexpr std::string_view mark = "\xEF\xBB\xBF";
@@ -250,7 +250,7 @@ bool Decoder::skip_mark(std::string_view& bytes, bool final, Malformed& malforme
   return false;
 }
 
-/// UTF-16 and UTF-32.
+/// Decodes UTF-16 and UTF-32.
 std::size_t Decoder::decode_units(std::string_view bytes, bool final, std::string& text,
                                   Malformed& malformed) {
   const std::size_t unit = encoding_.unit;
@@ -376,7 +376,7 @@ std::size_t Decoder::decode_other(std::string_view bytes, bool final, std::strin
   }
 }
 
-/// Converts the beginning of `bytes`, by iconv(3) or by the deviations from it.
+/// Converts the beginning of `bytes`, with iconv(3) or by the deviations from it.
 sys::Converter::Step Decoder::convert(std::string_view bytes, std::string& text) {
   using Stop = sys::Converter::Stop;
   char piece[1024];
@@ -385,7 +385,7 @@ sys::Converter::Step Decoder::convert(std::string_view bytes, std::string& text)
     text.append(piece, step.written);
     return step;
   }
-  // Character by character: where one begins is what deviations depend on.
+  // Character by character, because deviations depend on where one begins.
   std::size_t read = 0;
   while (read < bytes.size()) {
     std::uint32_t sequence = 0;
@@ -397,7 +397,7 @@ sys::Converter::Step Decoder::convert(std::string_view bytes, std::string& text)
         read += size;
         break;
       }
-      if (encoding_.pairs && sequence < 0x80) {  // ASCII, in those
+      if (encoding_.pairs && sequence < 0x80) {  // ASCII in these encodings
         text += bytes[read++];
         break;
       }
@@ -459,7 +459,7 @@ Encoder::Encoded Encoder::encode(std::string_view text, std::string& problem) {
   return result;
 }
 
-/// Makes `text` valid UTF-8 and counts it.
+/// Makes `text` valid UTF-8 and counts its characters.
 bool Encoder::repair(std::string_view& text, Encoded& result, std::string& problem) {
   Utf8Scan scan = scan_utf8(text);
   if (scan.malformed.reason == nullptr) {
@@ -486,7 +486,7 @@ bool Encoder::repair(std::string_view& text, Encoded& result, std::string& probl
   return true;
 }
 
-/// The byte of a character, of the encodings that have one for each.
+/// Returns the byte of a character, in an encoding of single bytes.
 std::optional<unsigned char> Encoder::to_byte(std::uint32_t character) const noexcept {
   if (encoding_.codec == Codec::charmap) return encoding_.characters->byte(character);
   if (character >= (encoding_.codec == Codec::ascii ? 0x80U : 0x100U)) return std::nullopt;
@@ -513,7 +513,7 @@ bool Encoder::encode_narrow(std::string_view text, std::string& problem) {
   return true;
 }
 
-/// UTF-16 and UTF-32, and UTF-8 behind a mark.
+/// Encodes UTF-16 and UTF-32, and UTF-8 with a byte order mark.
 void Encoder::encode_units(std::string_view text) {
   if (encoding_.codec == Codec::utf8) {
     encoded_ = "\xEF\xBB\xBF";
@@ -551,14 +551,14 @@ bool Encoder::encode_other(std::string_view text, std::string& problem) {
     std::string_view mark = "?";
     if (on_error_ == OnError::replace) append_converted(mark);
   }
-  // What has been written ends in the initial state, where a later failure can go back to. Those
-  // with wide units have no shift states, but a mark that a reset would write again.
+  // The output ends in the initial state, to which a later failure can return. Encodings with wide
+  // units have no shift state, and a reset would write their mark again.
   if (encoding_.unit == 1) encoded_.append(initial, converter_.reset(initial, sizeof initial));
   return true;
 }
 
-/// Converts the beginning of `text` and takes it off; false at a character that the encoding does
-/// not have.
+/// Converts the beginning of `text` and removes it. Returns false at a character that the encoding
+/// does not have.
 bool Encoder::append_converted(std::string_view& text) {
   using Stop = sys::Converter::Stop;
   while (!text.empty()) {
@@ -572,7 +572,7 @@ bool Encoder::append_converted(std::string_view& text) {
         text = rest;
         continue;
       }
-      if (encoding_.pairs && character < 0x80) {  // ASCII, in those
+      if (encoding_.pairs && character < 0x80) {  // ASCII in these encodings
         encoded_ += static_cast<char>(character);
         text = rest;
         continue;
@@ -588,7 +588,7 @@ bool Encoder::append_converted(std::string_view& text) {
   return true;
 }
 
-/// Appends bytes that are written as one number.
+/// Appends a byte sequence that is written as one number.
 void Encoder::append_sequence(std::uint32_t sequence) {
   for (unsigned shift = 32; shift > 0;) {
     shift -= 8;
@@ -596,7 +596,7 @@ void Encoder::append_sequence(std::uint32_t sequence) {
   }
 }
 
-/// Python's message about `characters` characters at byte `at` of `text`.
+/// Returns Python's message about `characters` characters at byte `at` of `text`.
 std::string Encoder::describe(std::string_view text, std::size_t at, std::size_t characters,
                               const char* reason) const {
   const std::size_t position = count_characters(text.substr(0, at));

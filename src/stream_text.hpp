@@ -1,6 +1,6 @@
 #pragma once
 
-// Text between an encoding and UTF-8, piece by piece.
+// Conversion of text between an encoding and UTF-8, piece by piece.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,34 +13,34 @@
 
 namespace plug::detail {
 
-/// What happens to text that an encoding does not have.
+/// The treatment of text that an encoding does not have.
 enum class OnError : std::uint8_t { strict, replace, ignore };
 
-/// Throws ValueError.
+/// Returns the error handler of that name. Throws ValueError if there is none.
 OnError error_handler(const std::string& name);
 
-/// The beginning of a UTF-8 text: its size in bytes and in characters (code points).
+/// A prefix of a UTF-8 text: its size in bytes and in characters (code points).
 struct Extent {
   std::size_t bytes = 0;
   std::size_t characters = 0;
 };
 
-/// Extends `extent`, a beginning of `text`, by as much as there is up to `most` characters.
+/// Extends `extent`, a prefix of `text`, as far as possible up to `most` characters.
 void extend(Extent& extent, std::string_view text, std::size_t most) noexcept;
 
 std::size_t count_characters(std::string_view text) noexcept;
 
-/// What stopped a decoder: `reason` is Python's, null when nothing is wrong.
+/// The reason why a decoder stopped. `reason` is Python's text; null if nothing is wrong.
 struct Malformed {
   std::size_t size = 0;
   const char* reason = nullptr;
 };
 
-/// How far some bytes are UTF-8.
+/// The extent to which some bytes are UTF-8.
 struct Utf8Scan {
   std::size_t valid;    // bytes
-  Malformed malformed;  // behind them: the longest part that could begin a character, or one byte
-  bool incomplete;      // nothing is wrong but that the text ends
+  Malformed malformed;  // after them: the longest part that could begin a character, or one byte
+  bool incomplete;      // the bytes are valid, but end inside a character
 };
 Utf8Scan scan_utf8(std::string_view bytes) noexcept;
 
@@ -48,16 +48,18 @@ class Decoder {
  public:
   Decoder(Encoding encoding, OnError on_error);
 
-  /// The encoding as error messages say it: of one with a byte order mark, what the mark said.
+  /// Returns the encoding's name for error messages; after a byte order mark, the name that it
+  /// implies.
   const std::string& name() const noexcept { return encoding_.name; }
 
-  /// The most that so many bytes can become. A text with room for it is decoded into whole, or, for
-  /// lack of memory, not at all.
+  /// Returns the most bytes that so many bytes can become. With room for these in its text,
+  /// decode() decodes all, or, without memory for that room, nothing.
   std::size_t most(std::size_t bytes) const noexcept;
 
-  /// Appends to `text` what `bytes` say and returns how many of them that took. Bytes remain when
-  /// they are the beginning of a character, unless `final`, or when `malformed` is set, and then it
-  /// is about the first of them. That is in strict mode, and in any for a mark that is missing.
+  /// Decodes `bytes`, appends the result to `text` and returns how many of them it used. Bytes
+  /// remain if they are the beginning of a character, unless `final`, or if `malformed` is set,
+  /// which then describes the first of them. `malformed` is set in strict mode, and in any mode if
+  /// a required byte order mark is missing.
   std::size_t decode(std::string_view bytes, bool final, std::string& text, Malformed& malformed);
 
  private:
@@ -79,19 +81,19 @@ class Decoder {
 
 class Encoder {
  public:
-  /// `newline` is what "\n" becomes.
+  /// `newline` replaces each "\n".
   Encoder(Encoding encoding, OnError on_error, std::string newline);
 
   struct Encoded {
-    std::string_view bytes;  // of `text`, or until the next call
+    std::string_view bytes;  // part of `text`, or valid until the next call
     std::size_t characters = 0;
   };
 
-  /// All of `text` (UTF-8), or, when `problem` is set (strict only), nothing; `problem` is then
-  /// what UnicodeEncodeError says. A byte order mark comes first until one was taken().
+  /// Encodes all of `text` (UTF-8). In strict mode an error encodes nothing and sets `problem` to
+  /// the text of UnicodeEncodeError. A byte order mark comes first, until taken() has been called.
   Encoded encode(std::string_view text, std::string& problem);
 
-  /// Says that what encode() gave has been written.
+  /// Records that the result of encode() has been written.
   void taken() noexcept { encoding_.marked = false; }
 
  private:

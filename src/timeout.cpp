@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kNanosecondsPerSecond = 1e9;
 
-/// As Python's repr(): the fewest digits, and an exponent below 1e-4 and from 1e16 on.
+/// Formats as Python's repr(): the fewest digits, with an exponent below 1e-4 and from 1e16 on.
 std::string text_of(double seconds) {
   const double magnitude = std::fabs(seconds);
   const bool plain = magnitude == 0 || (magnitude >= 1e-4 && magnitude < 1e16);

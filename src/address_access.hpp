@@ -29,8 +29,8 @@ struct AddressAccess {
     address.protocol_ = static_cast<std::uint16_t>(protocol);
   }
 
-  /// Limits a size to what was written. The kernel reports the length that it wanted, which may
-  /// exceed the room, and one byte too many for a Unix path that fills its room.
+  /// Limits a size to the bytes that were written. The kernel reports the length that it wanted,
+  /// which may exceed the room, and one byte too many for a Unix path that fills its room.
   PLUG_FOR_FIBER static std::size_t fitting(const Address& address, std::size_t size) noexcept;
 
   /// Returns the address that `like` means for a socket of `family`. Looks up a host until the

@@ -46,7 +46,7 @@ std::vector<AddrInfo> interleaved(const std::vector<AddrInfo>& targets, std::siz
   return result;
 }
 
-/// Adds to the targets what the resolver does not know.
+/// Adds the given fields that the resolver does not know.
 void complete(std::vector<AddrInfo>& targets, const HostPort& given) {
   if (given.flowinfo == 0 && given.scope_id == 0) return;
   for (AddrInfo& target : targets) {

@@ -110,7 +110,7 @@ void check_delimited(std::string_view message, const std::vector<std::string>& d
                      bytes_repr(message.substr(inside->begin, inside->end - inside->begin)) +
                      " at " + std::to_string(inside->begin));
   }
-  // The end of the message may form a delimiter with the beginning of what is appended.
+  // The end of the message may form a delimiter with the beginning of the appended one.
   const std::string& mark = delimiters.front();
   const std::size_t overlap = std::min(message.size(), longest(delimiters) - 1);
   std::string seam(message.substr(message.size() - overlap));

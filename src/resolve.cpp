@@ -96,7 +96,7 @@ bool is_numeric(const AddressQuery& query) {
          (!query.host || std::all_of(query.host->begin(), query.host->end(), ascii));
 }
 
-/// Returns what `call` finds in a file of names, or in another name service.
+/// Returns the result of `call`, which reads a file of names or asks another name service.
 template <class Call>
 auto from_database(Call call) {
   std::error_code error;

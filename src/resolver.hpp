@@ -19,7 +19,7 @@
 
 namespace plug::detail {
 
-/// Returns what `call` returns, or nothing if the deadline passes first or the wait fails. `call`
+/// Returns the result of `call`, or nothing if the deadline passes first or the wait fails. `call`
 /// must own copies of everything that it uses.
 template <class Call>
 std::optional<std::invoke_result_t<Call&>> off_thread(Call call, Deadline deadline,

@@ -58,8 +58,8 @@ bool wait_for_request(BaseServer& server, ServerLoop::Watch& watch, Deadline dea
   }
 }
 
-/// Calls shutdown_request() while an exception passes through, which continues whatever the hook
-/// throws.
+/// Calls shutdown_request() while an exception passes through. That exception continues even if the
+/// hook throws.
 void shut_down_left(BaseServer& server, Request& request, const Address& client_address) {
   try {
     server.shutdown_request(request);

@@ -18,8 +18,8 @@ namespace plug::detail {
 /// thread only.
 class ServerChildren {
  public:
-  /// Must be called before a fork: makes what add() and tell_handled() need, if the system has it.
-  /// Throws std::bad_alloc.
+  /// Must be called before a fork: makes the descriptors that add() and tell_handled() use, if the
+  /// system has any left. Throws std::bad_alloc.
   void prepare();
   /// Adds a child, which holds the place of a request (LiveRequests) until it ends.
   void add(int child, std::shared_ptr<const void> place) noexcept;

@@ -109,7 +109,7 @@ int BaseServerGroup::serve(Serve serve_one) {
     // A stop may be left from the previous serving, if the worker ended before it was told to.
     loop.forget_stop();
   }
-  // Those who stop the group set this first.
+  // A caller that stops the group sets this first.
   if (stop_.exchange(false)) return 0;
   Outcome outcome;
   const auto run = [&](BaseServer& worker) {

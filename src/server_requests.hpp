@@ -77,7 +77,7 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
   sys::OwnFd changed_;
   std::atomic<bool> cut_{false};
   std::mutex mutex_;
-  bool watched_ = false;  // somebody waits for the event
+  bool watched_ = false;  // a caller waits for the event
   Place* first_ = nullptr;
   std::size_t connections_ = 0;
   std::unordered_map<std::string, std::size_t> by_host_;

@@ -176,7 +176,7 @@ Decoder::Decoder(Encoding encoding, OnError on_error)
 std::size_t Decoder::most(std::size_t bytes) const noexcept {
   switch (encoding_.codec) {
     case Codec::other:
-      return 4 * bytes + 16;  // and what the converter may hold back
+      return 4 * bytes + 16;  // and the bytes that the converter holds back
     case Codec::latin1:
       return 2 * bytes;
     case Codec::utf16:

@@ -52,8 +52,8 @@ class Decoder {
   /// implies.
   const std::string& name() const noexcept { return encoding_.name; }
 
-  /// Returns the most bytes that so many bytes can become. With room for these in its text,
-  /// decode() decodes all, or, without memory for that room, nothing.
+  /// Returns the most bytes that so many bytes can become. The caller reserves this room in `text`,
+  /// so that decode() cannot run out of memory halfway.
   std::size_t most(std::size_t bytes) const noexcept;
 
   /// Decodes `bytes`, appends the result to `text` and returns how many of them it used. Bytes

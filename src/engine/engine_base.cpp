@@ -48,7 +48,7 @@ std::size_t size_of(const Op& op) noexcept {
 }
 
 /// Repeats an operation, one call for each part, until all of its data has moved. The destructor
-/// restores the operation, except for what the calls have reported besides the data.
+/// restores the operation, except for the addresses and control data that the calls have stored.
 class Whole {
  public:
   explicit Whole(Op& op) noexcept
@@ -299,8 +299,7 @@ long EngineBase::move_whole(Descriptor& descriptor, int fd, Op& op, long part) {
       if (part <= 0) return part;
       continue;
     }
-    // An answer of the hook is kept for the next call from here on: this one returns what has
-    // moved.
+    // From here on, an answer of the hook is kept for the next call: this one returns its count.
     try {
       if (!can_go_on(descriptor, fd, op.kind)) return moved;
       whole.prepare();

@@ -41,7 +41,7 @@ inline bool is_batch(Op::Kind kind) noexcept {
 
 bool is_stream(int fd) noexcept;
 
-/// Makes the system call of an operation once. Does not block, whatever the descriptor's mode is.
+/// Makes the system call of an operation once. Does not block in either mode of the descriptor.
 long try_once(Descriptor& descriptor, int fd, Op& op) noexcept;
 
 /// Wakes a fiber when a descriptor is closed, while this lives.
@@ -128,7 +128,7 @@ class EngineBase : public Engine {
   }
 
   /// Performs all of a send, or of a receive with MSG_WAITALL, of which `part` bytes are done
-  /// already. Once some data has moved, the result is the count, whatever happens after that.
+  /// already. Once some data has moved, the result is the count, even if the rest fails.
   long move_whole(Descriptor& descriptor, int fd, Op& op, long part = 0);
 
   /// Tries the operation again after each change of the descriptor until an attempt succeeds or

@@ -56,8 +56,8 @@ struct Slot {
   Arrival* arrival = nullptr;
 };
 
-/// Slots by number; no slot ever moves. They have mappings of their own: between the allocations of
-/// a connection, each slot would keep a page in use that could be freed otherwise.
+/// Slots by number; no slot ever moves. They are mapped separately: between the allocations of a
+/// connection, each slot would keep a page in use that could be freed otherwise.
 class Slots {
  public:
   /// Returns null if there is no slot yet.
@@ -241,8 +241,8 @@ long EpollEngine::open() noexcept {
 
 /// Registers the number, unless it is registered for this owner already. A bare number may belong
 /// to another file by now, which only the system knows: modifying the registration fails in that
-/// case, and otherwise makes epoll report again what is ready. Returns -EPERM for a file that is
-/// always ready.
+/// case, and otherwise makes epoll repeat the events that are ready. Returns -EPERM for a file that
+/// is always ready.
 long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor) noexcept {
   const std::uint64_t owner = descriptor == nullptr ? 0 : descriptor->identity();
   const auto data_of = [fd](std::uint32_t generation) {

@@ -31,7 +31,7 @@ struct FiberOutcome::Impl final : FiberMain {
   SleeperList waiting;
   bool done = false;
   std::exception_ptr thrown;
-  bool asked = false;  // the exception has been rethrown to somebody
+  bool asked = false;  // the exception has been rethrown
   FiberGroup* group = nullptr;
   FiberGroup::Place place;  // in the group
 

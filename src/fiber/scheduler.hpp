@@ -57,7 +57,7 @@ class FiberMain {
   ~FiberMain() = default;
 };
 
-/// A time limit for a part of what a fiber does. A fiber that waits longer is cancelled.
+/// A time limit for a part of a fiber's work. A fiber that waits longer is cancelled.
 struct FiberLimit {
   explicit FiberLimit(Deadline last) noexcept : until(last) {}
 
@@ -77,7 +77,7 @@ struct FiberLimit {
 /// a comment says otherwise.
 class FiberCore : public std::enable_shared_from_this<FiberCore> {
  public:
-  /// Those who make the fiber own `main`.
+  /// The maker of the fiber owns `main`.
   FiberCore(std::shared_ptr<Scheduler> scheduler, FiberMain* main) noexcept
       : owner(std::move(scheduler)), main_(main) {}
   FiberCore(const FiberCore&) = delete;
@@ -233,8 +233,8 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   long ask_hook();
   /// Makes ask_hook() return or throw this in the next wait of the main fiber.
   void keep_answer(long stop, std::exception_ptr thrown) noexcept;
-  /// Limits the time of what the current fiber does until it leaves the limit. Limits are nested:
-  /// the last one is left first.
+  /// Limits the current fiber's time until it leaves the limit. Limits are nested: the last one is
+  /// left first.
   void enter(FiberLimit& limit) noexcept { limit.outer = std::exchange(current_->limit_, &limit); }
   void leave(FiberLimit& limit) noexcept { current_->limit_ = limit.outer; }
   /// Returns true if this limit alone, and no outer one, is why the fiber has been told to end.

@@ -184,7 +184,7 @@ void HandlerFibers::Impl::Handler::run(std::exception_ptr /*refused*/) noexcept 
 void HandlerFibers::Impl::Handler::let_go() noexcept {
   unlist();
   request_ = Request();
-  // The place ends here, unless somebody has kept the request or is about to tell the handler.
+  // The place ends here, unless another owner keeps the request or is about to tell the handler.
   if (place_.use_count() > 1) LiveRequests::set_handler(place_, {});
   const Call call = call_;
   this->~Handler();

@@ -11,7 +11,7 @@ namespace plug::detail {
 
 const void* Sleeper::caller() noexcept {
   if (const Scheduler* const scheduler = Scheduler::here()) return &scheduler->current();
-  // A fiber that has forked still holds what it held before.
+  // A fiber that has forked still owns the mutexes that it owned before.
   if (const FiberCore* const fiber = Scheduler::forked()) return fiber;
   static thread_local const char thread = 0;
   return &thread;

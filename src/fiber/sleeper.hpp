@@ -15,7 +15,7 @@ namespace plug::detail {
 
 enum class Waited : std::uint8_t;
 
-/// A waiting caller, listed with what it waits for. A fiber parks, a thread sleeps.
+/// A caller that waits, as an entry of a SleeperList. A fiber parks, a thread sleeps.
 class Sleeper {
  public:
   Sleeper() noexcept
@@ -69,7 +69,7 @@ enum class Waited : std::uint8_t {
   handed_but_stopped,  ///< the caller must hand it on
 };
 
-/// Waits until another caller takes the sleeper off the list to hand over what it waits for.
+/// Waits until another caller takes the sleeper off the list, which hands over the awaited thing.
 /// `guard` locks the list; the caller holds it before and after.
 Waited wait_on(SleeperList& list, Sleeper& sleeper, std::unique_lock<std::mutex>& guard,
                Deadline deadline, const char* where, OnCancel on_cancel = OnCancel::tell) noexcept;

@@ -1,7 +1,7 @@
 #pragma once
 
 // Control messages (cmsg(3)) as bytes. Reading does not trust the sizes in them: it never goes
-// beyond what the kernel has written.
+// beyond the bytes that the kernel has written.
 
 #include <cstddef>
 #include <cstdint>

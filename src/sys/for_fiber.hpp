@@ -1,5 +1,5 @@
 #pragma once
 
-/// Marks what the fiber library uses of this one in addition to the public headers: a shared
-/// library exports nothing else.
+/// Exports a symbol for the fiber library. In a shared library all other symbols are hidden, except
+/// those of the public headers.
 #define PLUG_FOR_FIBER __attribute__((visibility("default")))

@@ -4,8 +4,8 @@
 //
 // Stack switches are announced to the sanitizer that the program was built with, even if this
 // library was built without it. The rest is for the thread sanitizer that the library was built
-// with. It watches the calls of libc: a send happens before the receive of its data. It does not
-// see what the kernel does by itself.
+// with. It watches the calls of libc, where a send happens before the receive of its data. It does
+// not see the kernel's own actions.
 
 #include <cstddef>
 

@@ -19,7 +19,7 @@ namespace {
 static_assert(SIGINT == 2 && SIGTERM == 15, "as serve_until_signal() has them");
 
 constexpr int kMost = 64;
-// A user who sends more of them has a program that does not react.
+// More of them mean that the program does not react.
 constexpr std::uint32_t kMostHeeded = 2;
 
 constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }

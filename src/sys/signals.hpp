@@ -55,7 +55,7 @@ class TakenSignals {
 void leave_signals_to_parent() noexcept;
 
 /// The signals that a thread raises by an invalid access or computation. If they are blocked they
-/// end the process, whatever handler is installed.
+/// end the process, even if a handler is installed.
 inline constexpr int kFaults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 
 /// Changes the signal mask of the calling thread until undo() or destruction, on the same thread.

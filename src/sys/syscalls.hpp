@@ -32,7 +32,7 @@ Result listen(int fd, int backlog) noexcept;
 PLUG_FOR_FIBER Result accept(int fd, void* address, std::size_t& size) noexcept;
 PLUG_FOR_FIBER Result connect(int fd, const void* address, std::size_t size) noexcept;
 Result shutdown(int fd, int how) noexcept;
-/// Must not be retried: the descriptor is closed whatever the result is.
+/// Must not be retried: even an error leaves the descriptor closed.
 PLUG_FOR_FIBER Result close(int fd) noexcept;
 /// Makes a close-on-exec duplicate.
 Result dup(int fd) noexcept;
@@ -147,8 +147,8 @@ Result start_joined_thread(void* (*main)(void* argument), void* argument,
 /// Joins a thread. Without `wait`, returns -EBUSY if it still runs.
 Result join_thread(unsigned long thread, bool wait) noexcept;
 
-/// Returns true if the C library knows that the calling thread is the only one of the process.
-/// Until it starts another, no other thread sees what it does.
+/// Returns true if the C library knows that the calling thread is the only one of the process. No
+/// other thread can then see its actions, until it starts one.
 inline bool is_single_threaded() noexcept {
 #ifdef PLUG_KNOWS_SINGLE_THREADED
   return __libc_single_threaded != 0;

@@ -54,10 +54,10 @@ inline Result sendto(int fd, const void* data, std::size_t size, int flags, cons
   });
 }
 
-// The same calls, which do not block, whatever the descriptor's mode is. They bypass the C library:
-// each of its calls is a cancellation point, which costs as many instructions as everything else
-// here and is useless where nothing waits. With a sanitizer they use the C library, whose calls it
-// has to see.
+// The same calls, which never block, even on a blocking descriptor. They bypass the C library: each
+// of its calls is a cancellation point, which costs as many instructions as everything else here
+// and is useless where nothing waits. With a sanitizer they use the C library, whose calls it has
+// to see.
 
 /// Makes a system call of six arguments. Returns the kernel's result: -errno if negative.
 inline Result call_now(long number, int fd, const void* data, std::size_t size,

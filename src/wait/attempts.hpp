@@ -56,7 +56,7 @@ class Pause {
   std::int64_t length_ = kFirst;
 };
 
-/// Becomes readable at the next change of a descriptor, whatever its state is now.
+/// Becomes readable at the next change of a descriptor, regardless of its present state.
 class ChangeWatch {
  public:
   /// Returns false if the system has no file descriptor left.
@@ -83,7 +83,7 @@ class ChangeWatch {
   sys::OwnFd epoll_;
 };
 
-/// Remembers what the attempts of one operation have found and chooses the next wait.
+/// Records the results of one operation's attempts and chooses the next wait.
 class Attempts {
  public:
   explicit Attempts(int events) noexcept : events_(events) {}

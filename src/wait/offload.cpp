@@ -11,8 +11,8 @@
 
 namespace plug::detail {
 
-/// The helper threads of one process and their work. A forked child has none of its parent's
-/// threads, whatever locks those held, so it makes new Helpers.
+/// The helper threads of one process and their work. A forked child makes new Helpers, because its
+/// parent's threads, and the locks that they hold, are of no use there.
 class Helpers {
  public:
   Helpers(std::uint32_t generation, Helpers* parents) noexcept

@@ -64,9 +64,9 @@ class PLUG_FOR_FIBER Offloaded {
 /// error of wait_any() means that the job was dropped: it never runs, or its result is ignored.
 long offload(std::shared_ptr<Job> job, Deadline deadline);
 
-/// Runs `call` on a helper and returns what it returns or throws. Returns std::nullopt, with
-/// `ended` set to the error of offload(), if the wait ended first. `call` may outlive its caller:
-/// it must own copies of everything that it uses.
+/// Runs `call` on a helper and returns its result or rethrows its exception. Returns std::nullopt,
+/// with `ended` set to the error of offload(), if the wait ended first. `call` may outlive its
+/// caller: it must own copies of everything that it uses.
 template <class Call>
 std::optional<std::invoke_result_t<Call&>> call_offloaded(Call call, Deadline deadline,
                                                           long& ended) {

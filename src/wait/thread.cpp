@@ -31,7 +31,7 @@ class WakeEvent {
     const long made = sys::eventfd();
     return sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
   }
-  /// Takes back what take() returned in the fork generation `generation`.
+  /// Takes back an event of take(), taken in the fork generation `generation`.
   void give_back(sys::OwnFd event, std::uint32_t generation) noexcept {
     if (event_ >= 0 || generation != sys::fork_generation() || !close_at_end()) return;
     event_ = event.release();

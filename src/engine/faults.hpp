@@ -18,8 +18,7 @@ struct Fault {
     none,
     result,   ///< the operation is not started and returns `value`
     at_most,  ///< the operation moves at most `value` bytes
-    late,     ///< the completion stays hidden until the engine cancels the operation (io_uring
-              ///< only)
+    late,     ///< the completion stays hidden until the operation is cancelled (io_uring only)
   };
   Kind kind = Kind::none;
   long value = 0;

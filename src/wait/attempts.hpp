@@ -1,14 +1,14 @@
 #pragma once
 
-// Decides how an operation waits after a failed attempt (EAGAIN) even if poll(2) reports the
-// descriptor ready all the same. That happens if its error queue holds something that nobody reads,
-// or if it sends to a Unix datagram socket whose receiver has no room, which the sender's own
-// readiness does not show. Waiting for readiness would then return at once, again and again.
+// Decides how an operation waits after a failed attempt (EAGAIN). It is not always enough to wait
+// until poll(2) reports the descriptor ready: poll(2) does so if the error queue holds something
+// that nobody reads, and for a Unix datagram socket even if the receiver has no room. Each such
+// wait would return at once.
 //
-// Such an operation waits for the next change of the descriptor instead of its present state. If a
-// send fails although its wait has reported room, no event tells when there is room: the send is
-// retried after a pause, each longer than the one before. (The kernel reports room on a Unix
-// datagram socket whenever it frees the memory of a failed send.)
+// An operation that fails again waits for the next change of the descriptor instead of its present
+// state. If a send fails although its wait has reported room, no event tells when there is room:
+// the send is retried after a pause, each longer than the one before. (The kernel reports room on a
+// Unix datagram socket whenever it frees the memory of a failed send.)
 
 #include <algorithm>
 #include <cerrno>

@@ -35,7 +35,7 @@ class Deadline {
   // NOLINTNEXTLINE(modernize-use-nullptr): there is no pointer
   friend constexpr auto operator<=>(const Deadline&, const Deadline&) noexcept = default;
 
-  /// Returns the nanoseconds that are left: 0 if the deadline has passed, -1 if there is none.
+  /// Returns the nanoseconds that are left: 0 if the deadline has passed, -1 if there is no limit.
   std::int64_t remaining() const noexcept {
     if (is_none()) return -1;
     const std::int64_t now = sys::monotonic_nanoseconds();

@@ -72,8 +72,7 @@ class PLUG_FOR_FIBER Descriptor {
       if (other.heeds(option)) heed(option);
   }
 
-  /// Returns true if the socket is known to be TCP without asking the system. Set before the
-  /// descriptor is in use.
+  /// Returns true if the socket is already known to be TCP. Set before the descriptor is in use.
   bool known_tcp() const noexcept { return known_tcp_; }
   void set_known_tcp() noexcept { known_tcp_ = true; }
 

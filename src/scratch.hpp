@@ -29,8 +29,7 @@ class Scratch {
       kept.memory = memory_;
       kept.size = size_;
     } else {
-      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): it assumes that std::optional destroys
-      // twice
+      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): a false report with std::optional
       delete[] memory_;
     }
   }

@@ -36,7 +36,7 @@ HostLimit limit_of_host(const BaseServer& server) noexcept {
           .ipv6_prefix = server.ipv6_prefix_length};
 }
 
-/// Returns true if the error is the lack of something that the end of other requests gives back.
+/// Returns true if the error is a lack of something that other requests give back when they end.
 bool exhausted(const OSError& error) noexcept {
   const int number = error.number();
   return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;

@@ -59,8 +59,7 @@ struct HandlerPool::Impl {
   std::size_t workers = 0;                                  // workers that take requests
   std::size_t idle = 0;                                     // of them: those without a request
   int closing = 0;                                          // number of callers that close the pool
-  const std::uint32_t generation = sys::fork_generation();  // the process that the workers belong
-                                                            // to
+  const std::uint32_t generation = sys::fork_generation();  // the workers' process
   static thread_local const Impl* here;                     // the pool that this thread works for
 };
 

@@ -206,8 +206,8 @@ long EngineBase::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) 
   return result;
 }
 
-/// Performs an operation within the time that the system would block: SO_RCVTIMEO or SO_SNDTIMEO
-/// (socket(7)).
+/// Performs an operation with the socket's SO_RCVTIMEO or SO_SNDTIMEO as its timeout, as the system
+/// does in a blocking call (socket(7)).
 long EngineBase::perform_timed_by_system(Descriptor& descriptor, Op& op) {
   struct {
     std::int64_t seconds = 0, microseconds = 0;

@@ -23,8 +23,7 @@ namespace {
 constexpr std::uint32_t bits(short events) noexcept { return static_cast<std::uint16_t>(events); }
 
 constexpr std::uint32_t kEdge = std::uint32_t{1} << 31;
-constexpr std::uint32_t kFailed = bits(sys::kHangUp | sys::kError);  // reported without being
-                                                                     // requested
+constexpr std::uint32_t kFailed = bits(sys::kHangUp | sys::kError);  // reported unasked
 constexpr std::uint32_t kEnded = kFailed | bits(sys::kReadHangUp);
 constexpr std::uint32_t kReadable = bits(sys::kIn) | kEnded;
 // After one of these events a short read does not mean that nothing is left: the end, an error, or

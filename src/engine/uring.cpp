@@ -269,7 +269,7 @@ long UringEngine::enter(Deadline deadline) noexcept {
   // Timed out; or no room, which there is again once completions have been taken.
   if (entered == -ETIME || entered == -EBUSY || entered == -EAGAIN || entered == -ENOMEM) return 0;
   if (entered < 0) return entered;
-  // If the same call has submitted something it does not report a signal: it returns early.
+  // If the same call has submitted something it does not report a signal, and only returns early.
   const bool early = wait && ::io_uring_cq_ready(ring_.get()) == 0 &&
                      ::io_uring_sq_ready(ring_.get()) == 0 && deadline.remaining() != 0;
   return early ? -EINTR : 0;

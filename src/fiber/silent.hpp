@@ -29,11 +29,9 @@ class Silent : public std::enable_shared_from_this<Silent> {
     Connection& operator=(const Connection&) = delete;
 
     /// Exactly one of these is called, once. After that the connection is not watched any more.
-    virtual void speaks() noexcept = 0;        ///< data has come, or the peer has closed the
-                                               ///< connection
-    virtual void stays_silent() noexcept = 0;  ///< the deadline has passed, or close_all() was
-                                               ///< called
-    virtual void is_set_aside() noexcept = 0;  ///< set_all_aside() was called
+    virtual void speaks() noexcept = 0;        ///< data has come, or the peer has closed
+    virtual void stays_silent() noexcept = 0;  ///< deadline passed, or close_all()
+    virtual void is_set_aside() noexcept = 0;  ///< set_all_aside()
 
    protected:
     ~Connection() = default;

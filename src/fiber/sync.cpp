@@ -12,8 +12,7 @@ namespace detail {
 namespace {
 
 struct ConditionSleeper : Sleeper {
-  bool alone = false;  // woken by notify_one(), which another waiter must get if this one cannot
-                       // use it
+  bool alone = false;  // woken by notify_one(): passes it on if it cannot use it
 };
 
 void notify_one_of(SleeperList& waiting) noexcept {

@@ -26,8 +26,8 @@ struct EpollEvent {
 
 /// Makes a close-on-exec epoll.
 PLUG_FOR_FIBER Result epoll_create() noexcept;
-/// Add a descriptor with the `events` to watch, which are reported with `data`; change it; remove
-/// it.
+/// Add a descriptor with the `events` to watch, which epoll_wait() returns together with `data`;
+/// change both; remove the descriptor.
 PLUG_FOR_FIBER Result epoll_add(int epoll, int fd, std::uint32_t events,
                                 std::uint64_t data) noexcept;
 PLUG_FOR_FIBER Result epoll_modify(int epoll, int fd, std::uint32_t events,

@@ -1,8 +1,8 @@
 #pragma once
 
 // The system calls that plug makes, one function each. A result >= 0 is a count, 0, or a
-// descriptor; a negative result is -errno. errno itself is never used. No function retries or waits
-// unless it says so.
+// descriptor; a negative result is -errno. Callers never read errno. No function here retries an
+// interrupted call, except eventfd_add().
 //
 // The whole library reaches the system through this folder.
 

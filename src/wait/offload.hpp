@@ -7,9 +7,9 @@
 // At most kMostHelpers threads work at once; further work is queued. A helper that waits for other
 // offloaded work does not count meanwhile, and that work goes first: otherwise all helpers could
 // wait for work that no thread is left to do. Helpers are started on demand, end after kHelperIdle
-// without work, and block all signals. Nothing here is ever destroyed, so work may still run while
-// the process exits. A forked child begins without helpers. A shared library that has started
-// helpers is never unloaded.
+// without work, and block all signals except faults. Nothing here is ever destroyed, so work may
+// still run while the process exits. A forked child begins without helpers. A shared library that
+// has started helpers is never unloaded.
 
 #include <chrono>
 #include <exception>

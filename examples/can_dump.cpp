@@ -1,7 +1,8 @@
 // Prints the frames on a CAN bus, as candump does.
 //
-// The lesson: filters are the kernel's work: what no filter takes never reaches this program.
-// recvmsg() tells beside each frame when it came and, for "any" bus, from where.
+// The lesson: the kernel filters the frames. A frame that matches no filter never reaches this
+// program. recvmsg() returns each frame together with its timestamp and the interface that it
+// arrived on. With INTERFACE "any" the program listens on all buses at once.
 
 #include <charconv>
 #include <cstdio>
@@ -12,7 +13,8 @@
 
 namespace {
 
-/// "123:7FF": the identifiers that equal the first under the mask of the second.
+/// Parses a filter such as "123:7FF": a frame matches if its identifier equals 123 in the bits of
+/// the mask 7FF.
 plug::CanFilter filter_of(const std::string& text) {
   const auto number = [&text](std::string_view digits) {
     std::uint32_t value = 0;
@@ -28,7 +30,7 @@ plug::CanFilter filter_of(const std::string& text) {
   return {number(all.substr(0, colon)), number(mask)};
 }
 
-/// "  vcan0  123   [4]  DE AD BE EF"
+/// Formats a frame as candump does: "  vcan0  123   [4]  DE AD BE EF".
 std::string columns(const std::string& interface, const plug::CanFrame& frame) {
   std::string text = to_string(frame);
   const std::string id = text.substr(0, text.find('#'));
@@ -46,7 +48,7 @@ std::string columns(const std::string& interface, const plug::CanFrame& frame) {
   return remote ? text + " remote request" : text;
 }
 
-/// "(1436509053.850870) vcan0 123#DEADBEEF"
+/// Formats a frame as candump -L does: "(1436509053.850870) vcan0 123#DEADBEEF".
 std::string log_line(const std::string& interface, const plug::CanFrame& frame,
                      plug::Timestamp time) {
   const auto microseconds =

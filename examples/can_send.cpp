@@ -1,7 +1,7 @@
-// Sends frames to a CAN bus, in the text of can-utils: can_send can0 123#DEADBEEF
+// Sends frames to a CAN bus, in the notation of can-utils: can_send can0 123#DEADBEEF
 //
-// The lesson: a raw CAN socket is bound to an interface and has no peer: a frame reaches everybody
-// on the bus, and its identifier says what it is, not whom it is for.
+// The lesson: a raw CAN socket is bound to an interface and has no peer. Every node on the bus
+// receives each frame. The identifier of a frame names its content, not its receiver.
 
 #include <CLI/CLI.hpp>
 
@@ -9,7 +9,7 @@
 
 namespace {
 
-/// The frame of a line: a frame alone, or one that candump -L or can_dump --log has written,
+/// Parses a line: a frame alone, or a line that candump -L or can_dump --log has written, such as
 /// "(1436509053.850870) can0 123#DEADBEEF".
 plug::CanFrame frame_of(const std::string& line) {
   const std::size_t space = line.rfind(' ');

@@ -1,9 +1,9 @@
 // Sends each line to a command_server and prints the answer.
 //
-// The lesson: without a frame nothing on the stream says where an answer ends. The plain client
-// prints what arrives until the answer pauses (--pause), which is a guess: a slow answer is cut in
-// two, and its rest comes out before the next one. With --framed, on both sides, each answer is one
-// message.
+// The lesson: a plain stream does not mark where an answer ends. Without --framed the client prints
+// the data that arrives until nothing has arrived for --pause seconds. That is a guess: if an
+// answer pauses for longer, its rest is printed before the next answer. With --framed, on both
+// sides, each answer is one message.
 
 #include <iostream>
 
@@ -23,7 +23,8 @@ struct Options {
   double timeout = 60;
 };
 
-/// Prints an answer, which comes in pieces, as it is, and ends its last line.
+/// Prints an answer piece by piece, unchanged. The destructor adds a newline if the answer does not
+/// end with one.
 class Printer {
  public:
   ~Printer() {
@@ -56,7 +57,8 @@ void ask(const Options& options) {
         printer.print(answer.value_or(""));
       } else {
         sock.sendall(line);
-        // A server may close after its answer: that matters only when there is another command.
+        // The server may close the connection after this answer. That is an error only if another
+        // command follows.
         lesson::receive_until_pause(sock, framer, options.pause, [&](plug::BytesView piece) {
           answered = true;
           printer.print(piece);

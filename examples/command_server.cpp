@@ -1,9 +1,11 @@
-// Runs what it is sent as shell commands, and answers with their output.
+// Runs shell commands for its clients, and answers with their output.
 //
-// The lesson: boundaries. A stream has none, so without --framed each chunk that arrives is taken
-// for a command, and the client has to guess where an answer ends. With --framed each command and
-// each answer is one message, whatever its length. And whatever a peer controls has a bound: the
-// time that a command takes, and the bytes that it writes.
+// The lesson: a stream has no message boundaries. Without --framed the server takes each chunk that
+// it receives for one command, and the client must guess where an answer ends. With --framed each
+// command and each answer is one message, with its length in front.
+//
+// The server also limits everything that a client controls: the length of a command, the time it
+// runs, and the bytes it prints.
 
 #include <functional>
 #include <sstream>
@@ -27,7 +29,8 @@ struct Options {
 
 std::string text_of(const lesson::ShellCommand::Result& result, double limit) {
   using End = lesson::ShellCommand::End;
-  // What fails has its errors to say, and what says nothing there its output.
+  // A command that failed answers with its standard error, if there is any. A command that was
+  // killed does so only if it printed nothing on standard output.
   std::string text = result.output;
   if (result.end == End::itself ? !result.success && !result.errors.empty() : text.empty()) {
     text = result.errors;
@@ -60,7 +63,8 @@ std::string run_command(const std::string& text, double limit, lesson::Stop& sto
   }
 }
 
-/// The next command as a message; what is too long is answered and dropped. None at the end.
+/// Returns the next command; nullopt at the end of the stream. Answers a message that is too long
+/// with an error, drops it, and goes on with the next message.
 std::optional<plug::Bytes> receive_message(plug::Framer& framer, const plug::Address& peer) {
   while (true) {
     try {

@@ -1,7 +1,8 @@
 // Prints addresses as text, as bytes, and as numbers in host and network order.
 //
-// The lesson: an IPv4 address is four bytes in network order, the highest first. Read as one number
-// by this machine, which may keep the lowest first, they need ntoh(); hton() is the way back.
+// The lesson: an IPv4 address is four bytes in network order, the most significant byte first. The
+// processor may store integers with the least significant byte first. A program that reads the four
+// bytes as an integer therefore converts it with ntoh(), and converts it back with hton().
 
 #include <cstring>
 #include <vector>

@@ -1,8 +1,11 @@
-// Sends each line to an echo_server and prints what comes back.
+// Sends each line to an echo_server and prints the answer.
 //
-// The lesson: exactly as many bytes come back as went out, in however many pieces: readexactly()
-// puts them together. A long line goes out in parts, because a server that is sending while nobody
-// reads stops reading, and then both would wait for each other.
+// The lesson: the server sends back exactly as many bytes as it received, but they may arrive in
+// several pieces. readexactly() puts the pieces together.
+//
+// The client sends a long line in parts and reads the answer to each part before it sends the next.
+// If it only sent, the server would block in sendall() and stop reading, and then both sides would
+// wait forever.
 
 #include <algorithm>
 

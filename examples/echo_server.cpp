@@ -1,7 +1,7 @@
-// Sends back the bytes that come.
+// Sends back the data that it receives.
 //
-// The lesson: recv_into() receives into memory of the caller's, so that one buffer serves every
-// chunk of a client, and in a loop of its own (without --server) every client.
+// The lesson: recv_into() receives into a buffer that the caller owns, so one buffer is enough for
+// all chunks of a client. Without --server, one buffer serves all clients, one after the other.
 
 #include <vector>
 
@@ -20,7 +20,8 @@ void echo(plug::Socket& conn, const plug::Address& peer, std::vector<char>& buff
   }
 }
 
-// A server makes one for each client, so that handlers in several threads share nothing.
+// The server class makes one handler, with its own buffer, for each client. Handlers that run in
+// different threads share nothing.
 class EchoHandler : public plug::BaseRequestHandler {
  public:
   void handle() override { echo(request, client_address, buffer_); }

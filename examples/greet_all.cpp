@@ -1,8 +1,9 @@
-// Asks servers for their greetings, some of them at a time, and prints these in order.
+// Asks several servers for their greetings, a few at a time, and prints the greetings in order.
 //
-// The lesson: fibers. Each is written like a thread that does one thing after the other; they take
-// work from a queue, a group waits for them, and one time-out is for all that is done in it. Since
-// they are of one thread, what they share needs no lock.
+// The lesson: fibers. The code of a fiber reads like the code of a thread: it does one thing after
+// the other. The fibers take servers from a queue, a TaskGroup waits for the fibers, and a single
+// timeout covers all of them. All fibers run on one thread, so the data that they share needs no
+// lock.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber_group.hpp>
@@ -27,20 +28,20 @@ struct Answer {
   bool greeted = false;
 };
 
-/// What each server says, in their order.
+/// Returns the answer of each server, in the order of `servers`.
 std::vector<Answer> ask_all(const std::vector<plug::HostPort>& servers, std::size_t at_once,
                             double seconds) {
   std::vector<Answer> answers(servers.size());
   plug::fiber::Queue<std::size_t> left;
   for (std::size_t i = 0; i < servers.size(); ++i) left.put(i);
-  left.shutdown();  // nothing will be added
+  left.shutdown();  // no more servers follow
 
   const auto ask_some = [&] {
     while (const auto next = left.next()) {
       try {
         answers[*next] = {greeting_of(servers[*next]), true};
       } catch (const std::exception& error) {
-        // Being told to end, when the time is over, is none of these.
+        // CancelledError, which ends the fiber after the timeout, is no std::exception.
         answers[*next] = {error.what(), false};
       }
     }
@@ -49,7 +50,7 @@ std::vector<Answer> ask_all(const std::vector<plug::HostPort>& servers, std::siz
     plug::fiber::timeout(seconds, [&] {
       plug::fiber::TaskGroup group;
       for (std::size_t i = 0; i < at_once; ++i) group.spawn(ask_some);
-      group.wait();  // leaving it early ends them
+      group.wait();  // an exception here cancels the fibers
     });
   } catch (const plug::TimeoutError&) {
   }

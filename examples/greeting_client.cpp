@@ -1,6 +1,7 @@
-// Connects, prints what the server says until it closes, and ends.
+// Connects, and prints the greeting of the server.
 //
-// The lesson: recv() gives the next piece, not the whole message, and empty bytes at the end.
+// The lesson: recv() returns the next piece of a stream, not a whole message. It returns empty
+// bytes when the server has closed the connection.
 
 #include "support/program.hpp"
 

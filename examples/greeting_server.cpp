@@ -1,8 +1,8 @@
-// Says "Thank you for connecting" to each client and closes the connection.
+// Sends "Thank you for connecting" to each client and closes the connection.
 //
-// The lesson: closing is a message too. The client reads until the end of the stream, and needs to
-// know nothing about the length of what comes. A server class (--server) closes when the handler
-// has returned.
+// The lesson: closing the connection marks the end of the message. The client reads until the end
+// of the stream and does not need to know the length. A server class (--server) closes the
+// connection when the handler has returned.
 
 #include <string_view>
 

@@ -1,10 +1,11 @@
-// Lists and dictionaries as JSON messages, there and back: server and client.
+// Sends lists and dictionaries as JSON messages and gets them back. Server and client in one
+// program.
 //
-// The lesson: a Framer keeps messages apart on a stream, each with its length before it (4 bytes,
-// big-endian), whatever is in them and however many are sent one after another. A message that is
-// bad or too long spoils nothing: the next one is found all the same.
+// The lesson: a Framer keeps messages apart on a stream. It sends the length of each message (4
+// bytes, big-endian) before the message, so a message may hold any bytes, and several may follow
+// each other. After a message that is malformed or too long, the Framer still finds the next one.
 //
-// A dictionary comes back with its keys sorted; JSON gives their order no meaning.
+// A dictionary comes back with its keys sorted: in JSON their order has no meaning.
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -15,8 +16,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// The value in a message, which comes from anybody: the depth has a bound, since values are
-/// written out by recursion.
+/// Parses a message from an untrusted peer. Limits the depth of nesting, because writing a value
+/// recurses.
 Json read_json(std::string_view message) {
   constexpr int deepest = 100;
   return Json::parse(message, [](int depth, Json::parse_event_t event, Json&) {

@@ -1,8 +1,8 @@
-// Prints the checksums of files, made by the kernel, as sha256sum prints them.
+// Prints the checksums of files as sha256sum does. The kernel computes them.
 //
-// The lesson: AF_ALG offers the kernel's cryptography as a socket. The bound socket stands for the
-// algorithm, what accept() gives for one operation: data goes in with MSG_MORE until it ends, and
-// the result is received.
+// The lesson: AF_ALG offers the kernel's cryptography through sockets. The bound socket stands for
+// an algorithm, and accept() returns a socket for one operation. The program sends the data to it
+// with MSG_MORE and then receives the result.
 
 #include <fcntl.h>
 #include <unistd.h>

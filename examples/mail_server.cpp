@@ -1,13 +1,14 @@
-// Receives mail over SMTP: each message becomes a file in a directory.
+// Receives mail over SMTP and stores each message as a file in a directory.
 //
 //   mail_server 127.0.0.1 2525 inbox
 //   curl --url smtp://127.0.0.1:2525 --mail-from me@a.example --mail-rcpt you@b.example
 //        --upload-file message.eml
 //
-// The lesson: a protocol is a handler, written as if there were one client, and ThreadingTCPServer
-// makes it a server for many. A StreamRequestHandler reads lines from rfile and writes to wfile, so
-// commands that come in one piece (pipelining), or in many, are the same to it. Whatever a client
-// controls has a bound. Source: RFC 5321, with the extensions of RFC 1870, 2920 and 6152.
+// The lesson: a protocol is a handler class, written as if there were one client.
+// ThreadingTCPServer runs a handler for each client, each in its own thread. StreamRequestHandler
+// reads lines from rfile and writes to wfile, so the handler does not notice whether commands
+// arrive in one piece (pipelining) or in many. Everything that a client controls has a limit.
+// Source: RFC 5321, with the extensions of RFC 1870, 2920 and 6152.
 
 #include <algorithm>
 #include <cctype>
@@ -35,8 +36,8 @@
 
 namespace {
 
-constexpr std::size_t kLongestCommand = 1024;  // bytes, with the end of the line
-constexpr std::size_t kLongestText = 1000;     // the same for a line of a message
+constexpr std::size_t kLongestCommand = 1024;  // bytes, including the end of the line
+constexpr std::size_t kLongestText = 1000;     // the same, for a line of a message
 constexpr std::size_t kLongestPath = 256;
 constexpr std::size_t kMostRecipients = 100;
 constexpr int kMostFaults = 20;  // refused commands of one client
@@ -48,7 +49,7 @@ struct MailOptions {
   std::string host = plug::gethostname();
 };
 
-/// An answer that is not what the client hoped for: "503 ...".
+/// A negative reply to the client: "503 ...".
 class Refusal : public std::runtime_error {
  public:
   using runtime_error::runtime_error;
@@ -65,7 +66,7 @@ bool is_printable(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
 }
 
-/// Takes what comes before the next space off the front.
+/// Removes the next word from the front of `text` and returns it.
 std::string_view take_word(std::string_view& text) {
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
   const std::string_view word = text.substr(0, text.find(' '));
@@ -73,7 +74,7 @@ std::string_view take_word(std::string_view& text) {
   return word;
 }
 
-/// Takes "<a@b.example>" off the front, and gives what is in the brackets.
+/// Removes "<a@b.example>" from the front of `text` and returns the part in the brackets.
 std::string take_path(std::string_view& text) {
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
   bool quoted = false;
@@ -86,7 +87,7 @@ std::string take_path(std::string_view& text) {
     throw Refusal("501 a path is <user@host>, in these brackets");
   std::string_view path = text.substr(1, end - 1);
   text.remove_prefix(end + 1);
-  if (path.starts_with('@')) {  // a route to take, which nobody uses any more
+  if (path.starts_with('@')) {  // an obsolete source route, which is ignored
     path.remove_prefix(std::min(path.find(':'), path.size() - 1) + 1);
     if (path.empty()) throw Refusal("501 a path is <user@host>");
   }
@@ -116,7 +117,7 @@ std::string date() {
   return std::string(text, std::strftime(text, sizeof text, form, gmtime_r(&time, &parts)));
 }
 
-/// What goes around a message: MAIL and RCPT say it.
+/// The sender and the recipients of a message, as MAIL and RCPT name them.
 struct Envelope {
   std::string from;
   std::vector<std::string> to;
@@ -151,7 +152,7 @@ class MailRequestHandler : public plug::StreamRequestHandler {
  private:
   void reply(const std::string& text) { wfile.write(text + "\r\n"); }
 
-  /// The next line without its end; none when the stream ends before that of the line.
+  /// Returns the next line without its end; nullopt if the stream ends before the line does.
   std::optional<std::string> read_command() {
     std::string line = rfile.readline(kLongestCommand);
     if (line.size() == kLongestCommand && !line.ends_with('\n')) {
@@ -164,7 +165,7 @@ class MailRequestHandler : public plug::StreamRequestHandler {
     return line;
   }
 
-  /// Does what a command says; false when that is to end the conversation.
+  /// Executes a command. Returns false if the command ends the conversation.
   bool obey(std::string_view line) {
     const std::string verb = upper(take_word(line));
     if (verb == "HELO" || verb == "EHLO") {
@@ -211,7 +212,7 @@ class MailRequestHandler : public plug::StreamRequestHandler {
                                "\r\n250-8BITMIME\r\n250 PIPELINING");
   }
 
-  /// "FROM:" or "TO:", in any case, off the front.
+  /// Removes "FROM:" or "TO:", in upper or lower case, from the front of `rest`.
   static void take_prefix(std::string_view& rest, std::string_view prefix) {
     rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
     if (upper(rest.substr(0, prefix.size())) != prefix)
@@ -224,7 +225,7 @@ class MailRequestHandler : public plug::StreamRequestHandler {
     if (envelope_) throw Refusal("503 there is a message already: DATA or RSET");
     take_prefix(rest, "FROM:");
     Envelope envelope{take_path(rest), {}};
-    // Errors that nobody is to answer come from <>.
+    // Mail that reports an error has the empty sender <>, so that nobody answers it.
     if (!envelope.from.empty() && !is_mailbox(envelope.from))
       throw Refusal("501 <" + envelope.from + "> is no mailbox");
     for (std::string_view word = take_word(rest); !word.empty(); word = take_word(rest))
@@ -301,8 +302,8 @@ class MailRequestHandler : public plug::StreamRequestHandler {
     reply("250 kept as " + name);
   }
 
-  /// Calls `take` for each line of a message, or part of one that is too long, up to the one that
-  /// ends it. Only CR LF ends a line as the protocol has it: after a bare LF a dot is a dot.
+  /// Calls `take` for each line of the message, up to the line that ends it. Passes a line that is
+  /// too long in parts. Only CR LF ends a line in SMTP: a dot after a bare LF is text.
   template <class Take>
   void for_each_text(const Take& take) {
     bool begins = true;
@@ -319,7 +320,7 @@ class MailRequestHandler : public plug::StreamRequestHandler {
     }
   }
 
-  /// What a server writes before a message: who it is from and for, and how it came.
+  /// Returns the lines that a server puts before a message: sender, recipients, and how it arrived.
   std::string trace(const Envelope& envelope) const {
     std::string text = "Return-Path: <" + envelope.from + ">\r\n";
     for (const std::string& to : envelope.to) text += "Delivered-To: " + to + "\r\n";
@@ -329,7 +330,7 @@ class MailRequestHandler : public plug::StreamRequestHandler {
 
   const MailOptions& options_;
   std::string protocol_;
-  std::string client_;  // the name that it gave
+  std::string client_;  // the name that the client gave
   std::optional<Envelope> envelope_;
 };
 
@@ -352,7 +353,8 @@ int main(int argc, char** argv) try {
   lesson::add_i_know(app, i_know);
   lesson::add_once(app, endpoint);
   lesson::parse(app, argc, argv);
-  // A file above the limit of this process (RLIMIT_FSIZE) is refused, not the end of the server.
+  // write() beyond this process's RLIMIT_FSIZE shall fail, so that the message is refused. By
+  // default SIGXFSZ would end the server.
   std::signal(SIGXFSZ, SIG_IGN);
 
   options.directory = lesson::Descriptor(

@@ -1,8 +1,9 @@
-// Lists and walks a management_server's directory, and puts files there.
+// Lists and changes the directory of a management_server, and sends files to it.
 //
-// The lesson: a client that is never out of step. It sends when it has been told to, counts the
-// bytes that it announced, reads each answer to its end, and asks the server what it has got. With
-// a server that knows less it falls back on what every server knows: see management/protocol.hpp.
+// The lesson: client and server always agree on whose turn it is. The client sends a file only
+// after the server has said that it is ready, sends exactly as many bytes as it announced, reads
+// each answer to its end, and lets the server confirm the checksum. With a server that lacks these
+// extensions it uses the basic protocol: see management/protocol.hpp.
 
 #include <algorithm>
 #include <filesystem>
@@ -23,10 +24,10 @@ namespace {
 
 using management::Json;
 
-constexpr std::size_t kPiece = 256 << 10;           ///< sent at once
+constexpr std::size_t kPiece = 256 << 10;           ///< bytes per send
 constexpr std::uint64_t kLongestAnswer = 64 << 20;  ///< bytes
 
-/// What went wrong with one command, which the conversation survives.
+/// The failure of one command. The conversation goes on.
 class Failure : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -41,7 +42,7 @@ struct LocalFile {
 
 LocalFile open_local(const std::string& path) {
   try {
-    // A named pipe would otherwise be waited for.
+    // Without O_NONBLOCK, open() would block on a named pipe.
     lesson::Descriptor file(
         lesson::check(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK), path));
     struct stat status {};
@@ -62,7 +63,7 @@ class Client {
         codec_(codec),
         pause_(pause) {}
 
-  /// Reads and prints the greeting. Its second line names what the server adds to the protocol.
+  /// Reads and prints the greeting. Its second line names the extensions of the server.
   void greet() {
     const std::string greeting = plain_answer(EndsIn::two_lines);
     const std::size_t end = std::min(greeting.find('\n'), greeting.size());
@@ -78,7 +79,7 @@ class Client {
     print(greeting.substr(0, end));
   }
 
-  /// Does one command and prints what comes of it; false when that is a failure.
+  /// Runs one command and prints its result. Returns false if it failed.
   bool run(const std::string& command) {
     try {
       if (command.empty()) {
@@ -101,8 +102,9 @@ class Client {
     return false;
   }
 
-  /// Ends the conversation. A server that acknowledges nothing may still be reading, or have sent
-  /// what nobody asked for; closing on unread bytes would reset the connection under it.
+  /// Ends the conversation. A server without acknowledgements may still be reading, and may have
+  /// sent data that the client has not read. Closing the socket would then reset the connection, so
+  /// the client first stops sending and reads until the server closes or is silent for two seconds.
   void finish() {
     if (!unacknowledged_) return;
     std::error_code error;
@@ -133,7 +135,7 @@ class Client {
 
   enum class EndsIn { a_pause, two_lines };
 
-  /// An answer without a length.
+  /// Receives an answer that has no length in front.
   std::string plain_answer(EndsIn end = EndsIn::a_pause) {
     std::string bytes;
     const bool open =
@@ -149,7 +151,7 @@ class Client {
     return decode(bytes);
   }
 
-  /// The object that the server answers with; Failure when it refuses.
+  /// Returns the object that the server answers with. Throws Failure if the server refuses.
   Json object_answer() {
     const std::optional<char> first = management::peek(sock_, framer_);
     if (!first) throw plug::EOFError("the server has ended the conversation");
@@ -159,7 +161,7 @@ class Client {
       check_status(answer);
       return answer;
     } catch (const management::Refusal& refusal) {
-      // Not survived: where the next answer begins is not known.
+      // This ends the conversation: the client cannot tell where the next answer begins.
       throw plug::ValueError(std::string("an answer that cannot be read: ") + refusal.what());
     }
   }
@@ -177,7 +179,7 @@ class Client {
   }
 
   /// Throws Failure if an answer without a length is an object whose status refuses the command. A
-  /// brace at the beginning is not enough: a listing may begin with a file of such a name.
+  /// leading brace is not enough: a listing may begin with a file whose name has one.
   static void refuse_status(const std::string& answer) {
     const Json object = Json::parse(answer, nullptr, false);
     if (!object.is_object()) return;
@@ -238,7 +240,7 @@ class Client {
     }
   }
 
-  /// Sends exactly the bytes that were announced; returns their SHA-256.
+  /// Sends exactly the announced number of bytes. Returns their SHA-256.
   std::string send_bytes(const LocalFile& file, const std::string& path) {
     lesson::Progress progress(file.name, file.size);
     lesson::Sha256 hash;
@@ -246,7 +248,7 @@ class Client {
     for (std::uint64_t left = file.size; left > 0;) {
       const auto count = ::read(file.descriptor.get(), buffer.data(),
                                 static_cast<std::size_t>(std::min<std::uint64_t>(left, kPiece)));
-      // Not survived: the server waits for bytes that there are not.
+      // This ends the conversation: the server waits for bytes that the client does not have.
       lesson::check(count < 0 ? -1 : 0, path);
       if (count == 0) throw plug::EOFError(path + " has become shorter while it was being sent");
       const plug::BytesView piece(buffer.data(), static_cast<std::size_t>(count));
@@ -265,8 +267,9 @@ class Client {
     }
   }
 
-  /// A server that reads in large pieces could take the next command for the end of the file, and
-  /// nothing tells when it has finished: it gets a pause. What it says meanwhile is printed.
+  /// Waits until nothing has arrived for a pause, and prints anything that arrives. Without
+  /// acknowledgement the client cannot tell when the server has read the whole file, and a server
+  /// that reads in large pieces could take the next command for the end of the file.
   void wait_unacknowledged() {
     unacknowledged_ = true;
     const plug::Timeout patience = sock_.gettimeout();
@@ -274,9 +277,9 @@ class Client {
     try {
       print(plain_answer());
     } catch (const plug::TimeoutError&) {
-      // It said nothing, as expected.
+      // The server said nothing, as expected.
     } catch (const plug::EOFError&) {
-      // It takes one file and closes. The next command, if there is one, fails.
+      // The server takes one file and closes. The next command, if any, fails.
     }
     sock_.settimeout(patience);
   }

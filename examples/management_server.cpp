@@ -1,10 +1,12 @@
-// Serves a directory: lists it, lets clients walk about in it, and takes files.
+// Serves a directory: lists it, lets clients change to its subdirectories, and receives files.
 //
-// The lesson: a header and then raw bytes on one connection. The JSON object says how many bytes
-// follow, exactly so many are taken, and what is refused leaves both sides in step. See
-// management/protocol.hpp for what goes over the wire. Where a client is, is its session's, held as
-// an open directory: a process has only one current directory, which threads (--server) would
-// share.
+// The lesson: a header and then raw bytes on one connection. The header is a JSON object that
+// announces how many bytes follow, and the server reads exactly that many. After a refusal both
+// sides still agree on where the next command begins. management/protocol.hpp describes the
+// protocol.
+//
+// Each session holds its current directory as an open file descriptor. The process has only one
+// current directory, which all threads (--server) would share.
 
 #include <csignal>
 
@@ -57,7 +59,8 @@ int main(int argc, char** argv) try {
   lesson::add_server_type(app, endpoint);
   lesson::add_once(app, endpoint);
   lesson::parse(app, argc, argv);
-  // A file above the limit of this process (RLIMIT_FSIZE) is refused, not the end of the server.
+  // write() beyond this process's RLIMIT_FSIZE shall fail, so that the file is refused. By default
+  // SIGXFSZ would end the server.
   std::signal(SIGXFSZ, SIG_IGN);
 
   options.codec = lesson::Codec(encoding);

@@ -1,8 +1,8 @@
-// A chat without a server: whoever has joined the group reads what anybody in it says.
+// A chat without a server: each member of a group receives the lines of all members.
 //
-// The lesson: a group is an address that nobody owns. Joining makes the network bring what is sent
-// to it; sending needs no joining. How far it goes is the sender's choice (--ttl), and every member
-// on this host binds the same port, which SO_REUSEADDR allows.
+// The lesson: a multicast group is an address that belongs to no host. A program joins the group to
+// receive its datagrams. Sending to the group does not need joining. The sender chooses how far a
+// datagram travels (--ttl). All members on one host bind the same port, which SO_REUSEADDR allows.
 
 #include <CLI/CLI.hpp>
 
@@ -26,7 +26,7 @@ int main(int argc, char** argv) try {
     const bool six = group.host.find(':') != std::string::npos;
     plug::Socket sock(six ? plug::AF::INET6 : plug::AF::INET, plug::SOCK::DGRAM);
     sock.setsockopt(plug::SOL::SOCKET, plug::SO::REUSEADDR, 1);
-    // On the group's own address other datagrams to the port stay out.
+    // Bound to the group's address, the socket does not receive other datagrams to this port.
     const auto scope = six && !interface.empty()
                            ? static_cast<std::uint32_t>(plug::if_nametoindex(interface))
                            : 0u;

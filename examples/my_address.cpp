@@ -1,7 +1,7 @@
-// Prints the address that this host has on the way to a peer.
+// Prints the address that this host uses to reach a peer.
 //
-// The lesson: a host has many addresses, and which one a peer sees depends on the way to it.
-// Connecting a datagram socket makes the system choose, and sends nothing.
+// The lesson: a host has several addresses, and the route to a peer decides which one the peer
+// sees. Connecting a datagram socket makes the system choose the route, and sends nothing.
 
 #include "support/program.hpp"
 

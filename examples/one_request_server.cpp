@@ -1,8 +1,8 @@
-// Sends back what one client says, and ends.
+// Sends back the data of one client, and ends.
 //
-// The lesson: handle_request() takes one request and returns. The server has a thread for each, so
-// it returns while the client is still talking; closing the server waits for the threads. Steps of
-// a server that do not suit are overridden.
+// The lesson: handle_request() accepts one request and returns. This server handles each request in
+// a thread, so handle_request() returns while the client is still talking. server_close() waits for
+// the thread. A subclass overrides the steps of a server that do not suit it.
 
 #include "support/program.hpp"
 #include "support/serve.hpp"
@@ -14,13 +14,13 @@ class EchoHandler : public plug::StreamRequestHandler {
   explicit EchoHandler(lesson::Stop& stop) : stop_(stop) {}
 
   void handle() override {
-    // Closing would leave the files open: they share the connection.
+    // close() would not end the conversation, because rfile and wfile share the connection.
     const auto watch = stop_.watch([this] {
       std::error_code ignored;
       connection->shutdown(plug::SHUT::RDWR, ignored);
     });
-    // What one receive brings, as recv() would; a client may wait for the answer to less than a
-    // line.
+    // read1() returns the data of one receive, as recv() does. readline() would not answer a client
+    // that waits after sending less than a line.
     for (auto data = rfile.read1(); !data.empty(); data = rfile.read1()) {
       lesson::print_line(client_address, data);
       wfile.write(data);
@@ -35,11 +35,11 @@ class OneRequestServer : public lesson::Attending<plug::ThreadingTCPServer> {
  public:
   using Attending::Attending;
 
-  /// Others go on when there are no descriptors to spare, and accept again. This one has only one
-  /// try.
+  /// Rethrows the error. Other servers wait for free file descriptors and accept again; this one
+  /// accepts only once.
   void handle_exhaustion(const plug::OSError&) override { throw; }
 
-  /// The same for the client that is here and cannot be served.
+  /// Rethrows the error also when the client was accepted but no thread could be started for it.
   void handle_error(plug::Request&, const plug::Address&) override { throw; }
 };
 

@@ -1,7 +1,8 @@
 // Prints a line for each packet that an interface sends or receives, and names its protocols.
 //
-// The lesson: AF_PACKET is below the internet's protocols: every packet passes by, whoever it is
-// for, and the address tells the interface, the protocol and the direction. It needs CAP_NET_RAW.
+// The lesson: AF_PACKET is below the internet protocols. The socket receives every packet on the
+// interface, including packets for other programs and hosts. The address that recvfrom() returns
+// names the interface, the protocol and the direction. AF_PACKET needs CAP_NET_RAW.
 
 #include <string_view>
 
@@ -26,7 +27,7 @@ std::string_view direction(const plug::PacketAddress& address) {
   }
 }
 
-/// What is inside, as far as the header says: "UDP 127.0.0.1 -> 127.0.0.1".
+/// Describes the content of a packet by its header: " UDP 127.0.0.1 -> 127.0.0.1".
 std::string inside(std::uint16_t protocol, const plug::Bytes& packet) {
   if (plug::ETH{protocol} == plug::ETH::P_IP) {
     const auto header = plug::Ipv4Header::from_bytes(packet);
@@ -60,7 +61,7 @@ int main(int argc, char** argv) try {
   lesson::parse(app, argc, argv);
 
   return lesson::run([&] {
-    // It hears nothing before it is bound to an interface.
+    // The socket receives nothing until bind() gives it a protocol.
     plug::Socket sock(plug::AF::PACKET, plug::SOCK::DGRAM);
     sock.bind(plug::PacketAddress(interface, plug::ETH::P_ALL_));
     if (promiscuous)

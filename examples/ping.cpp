@@ -1,9 +1,9 @@
-// Asks a host whether it is there: echoes of ICMP and ICMPv6.
+// Asks a host whether it is there, with echo requests of ICMP or ICMPv6.
 //
-// The lesson: a socket may carry a protocol without ports. As SOCK_DGRAM the kernel keeps this
-// program's echoes apart from others', without any right where net.ipv4.ping_group_range allows it;
-// SOCK_RAW needs CAP_NET_RAW and hears every echo of the host, among which this program picks its
-// own.
+// The lesson: a socket can carry a protocol without ports. On a SOCK_DGRAM socket the kernel
+// delivers only the answers to this program's requests. It needs no privilege if
+// net.ipv4.ping_group_range allows it. A SOCK_RAW socket needs CAP_NET_RAW and receives the ICMP
+// packets of the whole host, so the program must pick out its answers.
 
 #include <chrono>
 #include <cstdio>
@@ -24,7 +24,8 @@ class Pinger {
     sock_.connect(target);
   }
 
-  /// The bytes and the milliseconds of the answer; nothing when none comes in time.
+  /// Sends a request and waits for its answer. Returns the size of the answer in bytes and the time
+  /// in milliseconds; nullopt if no answer arrives in time.
   std::optional<std::pair<std::size_t, double>> ask(std::uint16_t sequence, const plug::Bytes& data,
                                                     double timeout) {
     const auto begun = Clock::now();
@@ -55,7 +56,7 @@ class Pinger {
     return error ? plug::Socket(family, plug::SOCK::RAW, protocol) : std::move(sock);
   }
 
-  /// A raw socket of IPv4 gives the packet's header too.
+  /// Removes the IP header, which a raw IPv4 socket returns in front of the packet.
   plug::BytesView without_header(const plug::Bytes& packet) const {
     const plug::BytesView all = packet;
     return raw_ && family_ == plug::AF::INET ? all.from(plug::Ipv4Header::from_bytes(all).size())

@@ -1,8 +1,8 @@
-// Accepts one client by asking again and again, and one by waiting.
+// Accepts one client by polling, and the next one by waiting.
 //
-// The lesson: a non-blocking accept() in a loop wakes up for nothing, and yet takes a client up to
-// half a second late. A time-out does better: accept() returns when a client comes, or when the
-// time is over, and the program sleeps until then.
+// The lesson: a loop around a non-blocking accept() wakes up for nothing, and yet accepts a client
+// up to half a second late. A timeout is better: the program sleeps in accept(), which returns as
+// soon as a client connects or the timeout expires.
 
 #include <CLI/CLI.hpp>
 

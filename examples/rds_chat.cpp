@@ -1,7 +1,8 @@
-// A chat of two over RDS: reliable datagrams.
+// A chat of two programs over RDS (reliable datagrams).
 //
-// The lesson: RDS keeps messages apart as UDP does, and delivers each once and in order as TCP
-// does, without a connection: one socket talks to any number of peers. It has to be bound first.
+// The lesson: RDS keeps message boundaries, as UDP does, and delivers each message once and in
+// order, as TCP does. There is no connection: one socket talks to any number of peers. The program
+// must bind the socket before it sends.
 
 #include <CLI/CLI.hpp>
 

@@ -1,13 +1,14 @@
-// Sends each line of its input to a select_server and prints whatever comes, when it comes.
+// Sends each line of its input to a select_server, and prints data from the server as it arrives.
 //
-// The lesson: select() waits for the keyboard and for the socket at once, so neither has to wait
-// for the other. It asks for room to send only while there is something to send, since there is
-// room nearly always; and it does not read on while there is, so that what is not taken does not
-// pile up.
+// The lesson: select() waits for the keyboard and for the socket at the same time, so neither has
+// to wait for the other. The client asks select() for a writable socket only while it has something
+// to send, because a socket is writable nearly always. While it has something to send, it reads no
+// more input, so that unsent input does not pile up.
 //
-// A stream keeps no boundaries: two lines that are sent close together are one message for the
-// server. So a line is sent when the greeting has come, or the answer to the line before, which
-// repeats that.
+// A stream keeps no message boundaries: the server would take two lines that are sent close
+// together for one message. The client therefore sends a line only after the greeting, or the
+// answer to the previous line, has arrived. An answer repeats the line, so the client waits for as
+// many bytes as the line has.
 
 #include <algorithm>
 #include <string>
@@ -21,10 +22,11 @@
 namespace {
 
 constexpr int kInput = STDIN_FILENO;
-constexpr std::size_t kLongest = 1 << 16;  // what has no newline by then goes out without it
+constexpr std::size_t kLongest = 1 << 16;  // a longer line is sent in parts
 
-// Seconds of silence: after which no answer is expected any more, and, with all answers there and
-// the input at its end, after which the server is not expected to close the connection.
+// Seconds of silence. After kPatience the client no longer expects an answer. When the input has
+// ended and all answers have arrived, it waits another kFarewell seconds for the server to close
+// the connection.
 constexpr double kPatience = 5;
 constexpr double kFarewell = 0.5;
 
@@ -32,7 +34,8 @@ class Conversation {
  public:
   explicit Conversation(plug::Socket& sock) : sock_(sock) { sock_.setblocking(false); }
 
-  /// Until the server has ended it, or has nothing more to say to an input that has ended.
+  /// Runs until the server ends the conversation, or until the input has ended and the server has
+  /// no more to say.
   void hold() {
     while (!ended_) {
       next_line();
@@ -54,15 +57,15 @@ class Conversation {
   }
 
  private:
-  /// How long to wait for something to happen.
+  /// Returns how long select() may wait.
   plug::Timeout patience() const {
     if (!line_.empty()) return {};
     if (due_ > 0) return kPatience;
     return input_ended_ ? plug::Timeout(kFarewell) : plug::Timeout();
   }
 
-  /// Takes the next line up for sending, when the last one has been answered. At the end of the
-  /// input says so to the server.
+  /// Chooses the next line to send when the previous one has been answered. At the end of the
+  /// input, tells the server that no more follows.
   void next_line() {
     while (line_.empty() && due_ == 0 && !typed_.empty()) {
       const std::size_t newline = typed_.find('\n');
@@ -73,7 +76,7 @@ class Conversation {
     }
     if (input_ended_ && line_.empty() && typed_.empty() && !told_end_) {
       told_end_ = true;
-      // The server still answers what it has got.
+      // The server can still send its answers.
       sock_.shutdown(plug::SHUT::WR);
     }
   }
@@ -104,9 +107,9 @@ class Conversation {
   }
 
   plug::Socket& sock_;
-  std::string typed_;    // what has been read of the input
-  std::string line_;     // what is being sent
-  std::size_t due_ = 1;  // bytes of the greeting, or of an answer, that have not come yet
+  std::string typed_;    // input that has been read
+  std::string line_;     // the line that is being sent
+  std::size_t due_ = 1;  // missing bytes of the greeting or of an answer
   bool input_ended_ = false;
   bool told_end_ = false;
   bool ended_ = false;

@@ -1,10 +1,13 @@
-// Greets every client and sends back what it says with "response" appended, to many clients at
-// once, in one thread.
+// Greets every client and sends back each chunk with "response" appended. One thread serves many
+// clients at once.
 //
-// The lesson: a selector waits for all sockets at once, so no client is waited for alone. Nothing
-// else may wait either: every socket is non-blocking, and what a client does not take now is kept
-// until it does. While something is kept the client is not read from, so that one that only sends
-// makes the server neither wait nor grow: it is TCP that makes the client wait.
+// The lesson: a selector waits for all sockets at once, so the server never waits for one client
+// alone. No other call may block either: every socket is non-blocking, and the server keeps data
+// that a client does not accept yet.
+//
+// While the server keeps data for a client, it does not read from that client. A client that only
+// sends can therefore neither block the server nor make it use more and more memory: TCP makes the
+// client wait.
 
 #include <map>
 #include <string>
@@ -38,8 +41,8 @@ class SelectServer {
     }
   }
 
-  /// Ends serve(). Any thread may call it: a selector is woken by what it watches, here by the end
-  /// of a stream.
+  /// Ends serve(). Safe to call from any thread: closing one socket of the pair wakes the selector,
+  /// which watches the other.
   void stop() noexcept {
     std::error_code ignored;
     wake_.second.close(ignored);
@@ -49,7 +52,7 @@ class SelectServer {
   struct Client {
     plug::Socket sock;
     plug::Address peer;
-    std::string kept;  // what has not been sent yet
+    std::string kept;  // data that has not been sent yet
   };
 
   void listen() {
@@ -67,7 +70,8 @@ class SelectServer {
     if (error == std::errc::operation_would_block) return;
     if (error) {
       lesson::print_line("accept: " + error.message());
-      // Without descriptors to spare it would fail again at once: not before a client has left.
+      // Without a free file descriptor, accept() would fail again at once. Listen again when a
+      // client has left.
       if (error != std::errc::connection_aborted && !clients_.empty()) stop_listening();
       return;
     }
@@ -91,7 +95,7 @@ class SelectServer {
     }
   }
 
-  /// False at the end of what the client says.
+  /// Returns false at the end of the client's stream.
   bool read(Client& client) {
     std::error_code error;
     const plug::Bytes data = client.sock.recv(4096, plug::MSG{}, error);
@@ -125,8 +129,8 @@ class SelectServer {
 
   plug::DefaultSelector selector_;
   plug::Socket listener_;
-  std::pair<plug::Socket, plug::Socket> wake_ = plug::socketpair();  // its ends: woken, waker
-  std::map<int, Client> clients_;                                    // by descriptor
+  std::pair<plug::Socket, plug::Socket> wake_ = plug::socketpair();  // watched; closed by stop()
+  std::map<int, Client> clients_;                                    // by file descriptor
   bool once_;
   bool listening_ = false;
   bool stopped_ = false;

@@ -1,6 +1,6 @@
-// Prints the ports of well-known services by name.
+// Prints the ports of well-known services.
 //
-// The lesson: getservbyname() looks a name up in the system's list of services (/etc/services).
+// The lesson: getservbyname() looks up the name of a service in the system's list (/etc/services).
 
 #include <iomanip>
 #include <sstream>

@@ -1,8 +1,8 @@
 // Sends each line to a time_echo_server and prints the answer.
 //
-// The lesson: what is sent at once may arrive in pieces, so the client compares: it knows what the
-// answer must be, in either of two forms. Where it does not know the form, only silence tells that
-// the answer has ended.
+// The lesson: data that is sent at once may arrive in pieces. This client knows two forms that the
+// answer may have, and receives until the answer matches one of them. If the answer has another
+// form, the client can only wait until nothing more arrives.
 
 #include <algorithm>
 #include <cstdio>
@@ -11,14 +11,14 @@
 
 namespace {
 
-// Small enough to arrive in one piece at a server that receives 1024 bytes at a time. A longer line
-// goes in several, each with its own answer.
+// A server that receives 1024 bytes at a time takes this much at once. A longer line is sent in
+// several pieces, and each piece gets an answer.
 constexpr std::size_t kPiece = 1024;
 
 constexpr std::size_t kStamp = std::string_view("[Thu Sep 15 22:29:12 2016] ").size();
 constexpr double kPause = 0.3;
 
-/// Bytes as Python 3 writes them where a text is expected: b'hello'.
+/// Formats bytes as Python 3 does when it prints them: b'hello'.
 std::string in_quotes(std::string_view bytes) {
   const auto has = [&](char c) { return bytes.find(c) != std::string_view::npos; };
   const char quote = has('\'') && !has('"') ? '"' : '\'';
@@ -37,7 +37,7 @@ std::string in_quotes(std::string_view bytes) {
   return text + quote;
 }
 
-/// The answer to a piece: a stamp, and what a server has made of the piece.
+/// Receives the answer to a piece: a timestamp, and the piece in the form that the server gives it.
 std::string receive_answer(plug::Socket& sock, plug::Framer& answers, std::string_view piece) {
   const std::string forms[] = {std::string(piece), in_quotes(piece)};
   std::string answer;
@@ -50,7 +50,8 @@ std::string receive_answer(plug::Socket& sock, plug::Framer& answers, std::strin
   const auto is_whole = [&] {
     return answer.size() >= kStamp && std::ranges::find(forms, answer.substr(kStamp)) != forms + 2;
   };
-  // A whole answer that could also go on ("b" for b'b') has to be waited for as an unknown one.
+  // A complete answer may also be the beginning of the other form ("b" of b'b'). Only a pause tells
+  // which one it is.
   while (answer.size() < kStamp || (may_go_on() && !is_whole())) {
     const plug::Bytes more = answers.read(kPiece);
     if (more.empty()) throw plug::EOFError("the server has ended the conversation");

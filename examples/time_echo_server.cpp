@@ -1,7 +1,8 @@
 // Answers each chunk with the time and the chunk: "[Thu Sep 15 22:29:12 2016] data".
 //
-// The lesson: a TCP server is create_server(), accept(), recv(), sendall(), and one client after
-// another. Or it is a handler class, and a server class that does the rest (--server).
+// The lesson: a TCP server calls create_server(), accept(), recv() and sendall(), and serves one
+// client after another. With --server the program provides only a handler class, and a server class
+// does the rest.
 
 #include <ctime>
 
@@ -22,7 +23,7 @@ std::string now() {
 }
 
 void answer_chunks(plug::Socket& conn, const plug::Address& peer) {
-  // An empty chunk is the end: the client has finished.
+  // An empty chunk means that the client has closed its side of the connection.
   for (plug::Bytes data = conn.recv(kChunk); !data.empty(); data = conn.recv(kChunk)) {
     lesson::print_line(peer, data);
     conn.sendall("[" + now() + "] " + data);

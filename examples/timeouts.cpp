@@ -1,7 +1,9 @@
-// Prints a socket's time-out before and after setting it, and what running out looks like.
+// Prints the timeout of a socket before and after setting it, and the errors of calls that time
+// out.
 //
-// The lesson: a new socket waits for ever, one with a time-out ends each call with TimeoutError,
-// and one with zero never waits. Running out harms nothing: the next call gets what has come.
+// The lesson: a call on a new socket may block forever. With a timeout, a call that takes longer
+// throws TimeoutError. With a timeout of zero no call blocks: it throws BlockingIOError instead.
+// Neither error harms the socket: the next call returns the data that has arrived by then.
 
 #include <chrono>
 #include <cstdio>
@@ -17,7 +19,7 @@ void show(const std::string& what, const plug::Socket& sock) {
                      (sock.getblocking() ? ", blocking" : ", non-blocking"));
 }
 
-/// Calls recv(), and says what came of it and how long it took.
+/// Calls recv() and prints its result and how long it took.
 void receive(plug::Socket& sock) {
   const auto start = std::chrono::steady_clock::now();
   std::string result;

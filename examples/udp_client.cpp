@@ -1,8 +1,9 @@
 // Sends each line twice, with sendto() and over a connected socket, and prints both answers.
 //
-// The lesson: connecting a datagram socket sends nothing. It fixes the peer, so that send() and
-// recv() are enough, nobody else's datagrams come in, and a peer that is not there is reported.
-// Either way a datagram may be lost: without a time-out the client would wait for ever.
+// The lesson: connecting a datagram socket sends nothing. It sets the peer: send() and recv() need
+// no address, datagrams from other peers are dropped, and the system can report that nobody listens
+// at the peer's port. With or without connect(), a datagram may be lost, so a client without a
+// timeout may wait forever.
 
 #include <CLI/CLI.hpp>
 

@@ -1,7 +1,7 @@
 // Answers each datagram with "Hello" and the sender's address: "Hello ('127.0.0.1', 40000)".
 //
-// The lesson: datagrams need no connection: recvfrom() says who sent each of them, and sendto()
-// answers.
+// The lesson: datagrams need no connection. recvfrom() returns the address of the sender with each
+// datagram, and sendto() sends the answer to it.
 
 #include "support/program.hpp"
 
@@ -17,7 +17,7 @@ int main(int argc, char** argv) try {
     do {
       const auto [data, peer] = sock.recvfrom(largest);
       lesson::print_line(peer, data);
-      // One sender that cannot be answered is no reason to stop serving the others.
+      // If one answer cannot be sent, the server goes on with the other clients.
       std::error_code error;
       sock.sendto("Hello " + to_string(peer), plug::MSG{}, peer, error);
       if (error) lesson::print_line(peer, error.message());

@@ -1,7 +1,8 @@
-// Hands open files from one process to another over a Unix socket.
+// Passes open files from one process to another over a Unix socket.
 //
-// The lesson: a descriptor is a right, and a Unix socket can carry it: the receiver reads a file
-// that it could not open itself. The system says for certain who is on the other side.
+// The lesson: an open file descriptor is a permission, and a Unix socket can transfer it. The
+// receiver can read a file that it may not open itself. The kernel also tells each side reliably
+// which process and user is at the other end.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@ plug::OwnedFd open_file(const std::string& name) {
   return file;
 }
 
-/// The first bytes of a file, from its beginning.
+/// Returns the first line of a file, or the first 64 bytes of a longer line.
 std::string beginning(const plug::OwnedFd& file) {
   char data[64];
   const ssize_t count = ::pread(file.fileno(), data, sizeof data, 0);
@@ -29,7 +30,7 @@ std::string beginning(const plug::OwnedFd& file) {
 }
 
 void receive(const std::string& path) {
-  // An old socket of that name would be in the way.
+  // bind() would fail if the file of an old socket were still there.
   ::unlink(path.c_str());
   plug::Socket server(plug::AF::UNIX, plug::SOCK::SEQPACKET);
   server.bind(plug::UnixAddress(path));

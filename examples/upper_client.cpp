@@ -1,8 +1,8 @@
 // Sends each line to an upper_server and prints it in upper case; "exit" ends the conversation.
 //
-// The lesson: a length counts bytes, not letters. Plain ASCII keeps its length in upper case, so
-// the client knows where the answer ends; other text may grow or shrink, and then the client can
-// only wait until the answer pauses.
+// The lesson: a length counts bytes, not characters. ASCII text keeps its length in upper case, so
+// the client knows where the answer ends. Other text may become longer or shorter, so the client
+// can only wait until the answer pauses.
 
 #include <algorithm>
 
@@ -10,7 +10,8 @@
 #include "support/program.hpp"
 
 int main(int argc, char** argv) try {
-  // What both ends can hold while neither reads: a longer line could make both wait for ever.
+  // The socket buffers hold this many bytes while neither side reads. With a longer line both sides
+  // could block forever.
   constexpr std::size_t longest = 1 << 15;
   constexpr double pause = 0.3;
   const auto endpoint = lesson::client_arguments(argc, argv, "Prints lines in upper case.");

@@ -1,11 +1,11 @@
-// Sends back what comes in upper case; "exit" ends the conversation.
+// Sends back each chunk in upper case; "exit" ends the conversation.
 //
-// The lesson: a chunk may end in the middle of a character. What is incomplete waits for the next
-// chunk; bytes that are not UTF-8 go back as they came.
+// The lesson: a chunk may end in the middle of a character. The server keeps the incomplete
+// character until the next chunk arrives. Bytes that are not UTF-8 are sent back unchanged.
 //
-// Letters change one by one, as the C library's Unicode tables have it; those in the table below
-// have no single upper-case form and become several. Not known here are the combined letters of
-// ancient Greek that become several too (of U+1F50 to U+1FFC): they stay one letter.
+// The C library's Unicode tables give one upper-case letter for each letter. The table below adds
+// the letters whose upper case is several letters. It leaves out the combined letters of ancient
+// Greek in U+1F50 to U+1FFC, which remain a single letter.
 
 #include <algorithm>
 #include <utility>
@@ -42,7 +42,7 @@ constexpr std::pair<char32_t, std::string_view> kSeveral[] = {{U'ß', "SS"},
                                                               {U'ﬖ', "ՎՆ"},
                                                               {U'ﬗ', "ՄԽ"}};
 
-/// What the system knows of Unicode's letters.
+/// The system's table of Unicode letters.
 class Letters {
  public:
   Letters() : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
@@ -62,7 +62,7 @@ class UpperCase {
  public:
   explicit UpperCase(const Letters& letters) : letters_(letters) {}
 
-  /// The characters that `chunk` completes, in upper case.
+  /// Returns, in upper case, the characters that `chunk` completes.
   std::string operator()(std::string_view chunk) {
     const std::string text = std::exchange(held_, {}) += chunk;
     std::string upper;
@@ -79,7 +79,7 @@ class UpperCase {
     return upper;
   }
 
-  /// The beginning of a character that has not been completed.
+  /// Returns the bytes of the last character if it is still incomplete.
   const std::string& held() const { return held_; }
 
  private:

@@ -1,7 +1,8 @@
-// An echo between a virtual machine and its host, or within one of them: server and client.
+// An echo server and client between a virtual machine and its host, or within one machine.
 //
-// The lesson: VSOCK is a network of two that needs no configuring. A machine is a number (2 is the
-// host, 1 oneself), ports have 32 bits, and everything else is as with TCP.
+// The lesson: VSOCK connects a virtual machine with its host and needs no configuration. The
+// address of a machine is a number: 2 is the host, 1 the machine itself. Ports have 32 bits.
+// Everything else works as with TCP.
 
 #include <CLI/CLI.hpp>
 
@@ -56,7 +57,8 @@ int main(int argc, char** argv) try {
   lesson::parse(app, argc, argv);
 
   if (role == "client") return lesson::run([&] { ask(plug::VsockAddress(cid, port)); });
-  // Nothing wakes a listener of VSOCK that waits: a signal ends the program where it is.
+  // Closing a VSOCK listener does not wake accept(), so this server takes no Stop: a signal ends
+  // the process at once.
   return lesson::run([&] { serve(port, once); });
 } catch (const std::exception& error) {
   return lesson::fail(error);

@@ -20,7 +20,7 @@ using lesson::Descriptor;
 
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
-/// The absolute path of an open directory, without symbolic links.
+/// Returns the absolute path of an open directory, without symbolic links.
 std::string real_path(int directory) {
   char path[PATH_MAX];
   const std::string link = "/proc/self/fd/" + std::to_string(directory);
@@ -29,7 +29,7 @@ std::string real_path(int directory) {
   return {path, static_cast<std::size_t>(size)};
 }
 
-/// The way from `root` to `path`: "." or "./a/b"; none when that is not within it.
+/// Returns the path from `root` to `path`: "." or "./a/b"; nullopt if `path` is not within `root`.
 std::optional<std::string> within(std::string root, const std::string& path) {
   if (path == root) return ".";
   if (!root.ends_with('/')) root += '/';
@@ -37,8 +37,8 @@ std::optional<std::string> within(std::string root, const std::string& path) {
   return "./" + path.substr(root.size());
 }
 
-/// Whether `name`, from a directory that is `depth` levels below the root, leads above it by its
-/// ".." alone.
+/// Returns true if `name` leads above the root by its ".." alone. It is relative to a directory
+/// that is `depth` levels below the root.
 bool climbs_out(const std::string& name, std::ptrdiff_t depth) {
   for (std::size_t begin = 0; begin <= name.size();) {
     const std::size_t end = std::min(name.find('/', begin), name.size());
@@ -66,7 +66,7 @@ std::string kind_or_size(const struct stat& entry) {
   }
 }
 
-/// Whether a directory has an entry of this name, and which.
+/// Returns true if the directory has an entry of this name, and fills `entry`.
 bool is_there(int directory, const std::string& name, struct stat& entry) {
   const int result = fstatat(directory, name.c_str(), &entry, AT_SYMLINK_NOFOLLOW);
   if (result != 0 && errno == ENOENT) return false;
@@ -109,8 +109,8 @@ void Directory::change(const std::string& name) {
     throw Refusal(403, in_quotes(name) + " leads out of the served directory");
 
   Descriptor there(openat(here_.get(), name.c_str(), kOpenDirectory));
-  // A symbolic link may have led anywhere. What there is outside is nobody's business, so the
-  // answer is the same as for nothing at all.
+  // A symbolic link may lead out of the root. The answer is the same as for a missing directory, so
+  // that clients learn nothing about the outside.
   if (!there.is_open() || !within(real_path(root_.get()), real_path(there.get())))
     throw Refusal(404, in_quotes(name) + " is no directory within the served one");
   here_ = std::move(there);
@@ -124,7 +124,7 @@ std::string Directory::listing() const {
   std::string text = path() + ":\n";
   for (const std::string& name : names_in(here_.get())) {
     struct stat entry {};
-    // What has gone since its name was read is left out.
+    // Skip an entry that has been removed since its name was read.
     if (!is_there(here_.get(), name, entry)) continue;
     const std::string left = kind_or_size(entry);
     text.append(left.size() < 15 ? 15 - left.size() : 0, ' ');

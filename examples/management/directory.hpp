@@ -1,6 +1,6 @@
 #pragma once
 
-// The server's side of directories: one that sessions cannot leave.
+// The directories that a server shows to its clients. A session cannot leave the root.
 
 #include <string>
 
@@ -10,22 +10,24 @@
 
 namespace management {
 
-/// Where a session is: a directory within a root. Held open, so that renaming or moving it from
-/// outside changes nothing.
+/// The current directory of a session, within a root. It is held open, so the session stays in it
+/// even if somebody renames or moves it.
 class Directory {
  public:
-  /// At the root. Throws OSError naming the path when that is no directory, or not readable.
+  /// Starts at the root. Throws OSError with the path if that is not a directory or not readable.
   explicit Directory(const std::string& root);
 
-  /// Goes to a directory below, above or beside. Refused: absolute names, and what lies outside of
-  /// the root, by ".." or by a symbolic link (403, 404); the directory stays the same.
+  /// Changes to another directory within the root. Throws Refusal and stays where it is if the name
+  /// is absolute, leads out of the root by ".." or by a symbolic link, or is not a directory (400,
+  /// 403 or 404).
   void change(const std::string& name);
 
-  /// The way from the root: "." or "./a/b".
+  /// Returns the path from the root: "." or "./a/b"; "(gone)" if the directory is no longer within
+  /// the root.
   std::string path() const;
 
-  /// One line an entry, sorted: its size, or what it is, and its name. Never empty: the first line
-  /// is path().
+  /// Returns path() and then a line for each entry, sorted by name: its size or its kind, and its
+  /// name.
   std::string listing() const;
 
   int descriptor() const noexcept { return here_.get(); }
@@ -35,8 +37,8 @@ class Directory {
   lesson::Descriptor here_;
 };
 
-/// Checks the name of a file to come: one component, at most 255 bytes, and nothing in the way but
-/// a plain file, which will be replaced. Throws Refusal (400, 403).
+/// Checks the name of a file to receive. It must be one component of at most 255 bytes. An existing
+/// entry of that name must be a plain file, which will be replaced. Throws Refusal (400, 403).
 void check_filename(const Directory& directory, const std::string& name);
 
 }  // namespace management

@@ -5,12 +5,12 @@
 namespace management {
 namespace {
 
-/// Finds the brace that closes an object's first one, in bytes that come in pieces.
+/// Finds the brace that closes a JSON object. The bytes of the object may arrive in pieces.
 class ObjectEnd {
  public:
   explicit ObjectEnd(bool double_bytes) : double_bytes_(double_bytes) {}
 
-  /// Goes on with `bytes`; true when the object ends in them.
+  /// Reads the next bytes. Returns true if the object ends in them.
   bool feed(std::string_view bytes) {
     for (const char byte : bytes) {
       if (step(byte)) return true;
@@ -22,7 +22,8 @@ class ObjectEnd {
   bool step(char byte) {
     if (std::exchange(skip_, false)) return false;
     if (static_cast<unsigned char>(byte) > 0x80) {
-      // The second byte of a GBK character may be a brace or a backslash; in UTF-8 none is.
+      // The second byte of a GBK character may look like a brace or a backslash. UTF-8 has no such
+      // bytes.
       skip_ = double_bytes_;
     } else if (byte == '"') {
       in_string_ = !in_string_;
@@ -42,7 +43,7 @@ class ObjectEnd {
   int depth_ = 0;
 };
 
-/// An object's bytes, which are not whole when they would be more than kLongestCommand.
+/// The bytes of an object. They are incomplete if there were more than kLongestCommand.
 struct ObjectBytes {
   std::string bytes;
   bool too_long = false;
@@ -74,7 +75,7 @@ std::string shortened(std::string_view text) {
   return lesson::one_line(text.substr(0, longest)) + (text.size() > longest ? "..." : "");
 }
 
-/// The value that `text` is. The depth has a bound, since values are written out by recursion.
+/// Parses `text`. Limits the depth of nesting, because writing a value recurses.
 Json parse(const std::string& text) {
   constexpr int deepest = 100;
   try {

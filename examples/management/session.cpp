@@ -12,7 +12,7 @@
 namespace management {
 namespace {
 
-/// A put whose every member is what it should be.
+/// A put request whose members have been checked.
 struct Put {
   std::string filename;
   std::uint64_t size;
@@ -38,7 +38,7 @@ std::uint64_t size_member(const Json& request, const char* name, std::uint64_t m
   const auto refuse = [&](int status, const std::string& why) -> Refusal {
     return {status, std::string(name) + " " + in_quotes(value.dump()) + " " + why};
   };
-  // What no 64 bits hold has become a floating-point number.
+  // The parser has turned an integer that does not fit into 64 bits into a floating-point number.
   if (value.is_number_float() && value.get<double>() > 1.8e19) {
     throw refuse(413, "is more than the " + std::to_string(most) + " bytes that are allowed");
   }
@@ -88,7 +88,7 @@ class Session {
           text_command();
         }
       } catch (const Refusal& refusal) {
-        // A command begins a chunk: what came with this one is not the next.
+        // A command begins a chunk. Drop the bytes that arrived together with the refused command.
         if (!framer_.buffered().empty()) framer_.read(framer_.buffered().size());
         report(refusal);
       }
@@ -103,8 +103,9 @@ class Session {
     send(to_wire({{"status", refusal.status()}, {"error", refusal.what()}}));
   }
 
-  /// A put without "ack" that failed in the end could not be answered. The command after it is
-  /// answered with that instead, and not done: so the answers stay in step.
+  /// Throws the failure of the previous put if that had no "ack", and so no answer at its end. The
+  /// current command is then answered with this failure and not executed, so requests and answers
+  /// stay in step.
   void tell_owed() {
     if (!owed_) return;
     const Refusal owed = *std::exchange(owed_, std::nullopt);
@@ -114,7 +115,7 @@ class Session {
   std::string read_text() {
     std::string bytes = framer_.read(kLongestCommand);
     lesson::Codec::Decoded decoded = decode(options_.codec, bytes);
-    // The chunk was cut inside a character.
+    // If the chunk was cut inside a character, read the rest of it.
     conn_.settimeout(command_time(conn_));
     std::error_code error;
     while (decoded.incomplete && !error) {
@@ -196,8 +197,8 @@ class Session {
     return put;
   }
 
-  /// Takes the bytes of a file. Once the client has been told to send, all of them are read,
-  /// whatever becomes of the file.
+  /// Receives a file. Once the client has been told to send, reads all of its bytes, even if they
+  /// cannot be written.
   void put(const Put& put) {
     const std::string about =
         "put " + in_quotes(put.filename) + ", " + std::to_string(put.size) + " bytes";

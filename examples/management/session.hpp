@@ -17,12 +17,12 @@ struct SessionOptions {
   plug::Timeout timeout = 300;                      ///< the longest wait for a silent client
 };
 
-/// Holds a conversation in the management protocol with the client at `conn` until that ends it.
-/// `log` gets one line for each command and what became of it.
+/// Serves the client at `conn` until it ends the conversation. Calls `log` with a line for each
+/// command and its result.
 ///
-/// Throws OSError when the connection breaks or the client is silent for longer than the time-out,
-/// EOFError when it ends inside a command or a file. What a broken transfer had received is gone.
-/// Any number may run at once, in threads or processes.
+/// Throws OSError if the connection breaks or the client is silent for longer than the timeout, and
+/// EOFError if the stream ends inside a command or a file. An incomplete file is removed. Several
+/// sessions may run at the same time, in threads or processes.
 void serve_session(plug::Socket& conn, const SessionOptions& options,
                    const std::function<void(const std::string&)>& log);
 

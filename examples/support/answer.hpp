@@ -6,12 +6,12 @@
 
 namespace lesson {
 
-/// Hands an answer that has neither a length nor an end to `sink`, piece by piece: all that comes
-/// until nothing has come for `pause`. That is a guess, and the reason for framing: an answer that
-/// pauses is cut, and two that come close together are one. The first piece may take as long as the
-/// socket's time-out. A sink that knows better ends the answer by returning false.
+/// Receives an answer that has neither a length nor a delimiter. Passes each piece to `sink` until
+/// nothing has arrived for `pause`. This is a guess, which shows why protocols use framing: an
+/// answer with a pause is cut, and two answers that arrive close together become one. The first
+/// piece may take as long as the socket's timeout. `sink` may end the answer by returning false.
 ///
-/// Reads from `framer`, which is sock's. Returns false when the stream has ended.
+/// Reads from `framer`, which must belong to `sock`. Returns false if the stream has ended.
 bool receive_until_pause(plug::Socket& sock, plug::Framer& framer, plug::Timeout pause,
                          const std::function<bool(plug::BytesView)>& sink);
 

@@ -14,7 +14,7 @@ namespace {
 constexpr int kInput = STDIN_FILENO;
 constexpr std::ptrdiff_t kLongest = 65535;
 
-/// Adds what the input has to `kept`; false at its end.
+/// Appends input to `kept`. Returns false at the end of the input.
 bool read_input(std::string& kept) {
   char data[4096];
   const ssize_t count = ::read(kInput, data, sizeof data);
@@ -23,8 +23,8 @@ bool read_input(std::string& kept) {
   return count > 0;
 }
 
-/// Prints a message, if there is one: what is readable may turn out to have none. RDS says so of
-/// every socket when a peer's congestion has changed.
+/// Prints a message, if there is one. A socket may be readable without a message: RDS reports a
+/// socket as readable whenever a peer's congestion has changed.
 void print_message(plug::Socket& sock) {
   std::error_code error;
   const auto [data, sender] = sock.recvfrom(kLongest, plug::MSG::DONTWAIT, error);

@@ -1,6 +1,6 @@
 #pragma once
 
-// Lines out and messages in, at once, for programs that talk in datagrams.
+// For programs that talk in datagrams: sends lines and prints messages at the same time.
 
 #include <plug/plug.hpp>
 
@@ -9,8 +9,8 @@
 
 namespace lesson {
 
-/// Gives `send` each line of standard input, and prints what comes to the socket, with its sender,
-/// until the input ends.
+/// Calls `send` with each line of standard input. Prints each message that arrives, with its
+/// sender. Returns when the input ends.
 void chat(plug::Socket& sock, const std::function<void(const std::string&)>& send);
 
 }  // namespace lesson

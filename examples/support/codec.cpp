@@ -25,13 +25,13 @@ class Converter {
   Converter(const Converter&) = delete;
   Converter& operator=(const Converter&) = delete;
 
-  /// Converts as far as it goes, and takes what it converted from `rest`. Returns 0, or EILSEQ when
-  /// `rest` begins with what cannot be converted, or EINVAL when it is the beginning of a
-  /// character.
+  /// Converts as much as it can, removes the converted bytes from `rest`, and appends the result to
+  /// `out`. Returns 0 if all is converted, EILSEQ if `rest` begins with bytes that cannot be
+  /// converted, and EINVAL if it begins with an incomplete character.
   int convert(std::string_view& rest, std::string& out) {
     while (!rest.empty()) {
       char buffer[4096];
-      char* from = const_cast<char*>(rest.data());  // iconv() does not write there
+      char* from = const_cast<char*>(rest.data());  // iconv() does not write to it
       char* to = buffer;
       std::size_t left = rest.size();
       std::size_t room = sizeof buffer;

@@ -5,28 +5,28 @@
 
 namespace lesson {
 
-/// Text between UTF-8, in which programs work, and the encoding that a peer speaks: "utf-8", "gbk"
-/// or any other name that iconv(3) knows. A value; safe from any thread.
+/// Converts text between UTF-8, which the programs use, and the encoding of a peer: "utf-8", "gbk"
+/// or any other name that iconv(3) knows. Safe to use from any thread.
 class Codec {
  public:
-  /// Throws ValueError naming an encoding that this system does not have.
+  /// Throws ValueError if the system does not know the encoding.
   explicit Codec(std::string_view encoding);
 
   const std::string& encoding() const noexcept { return encoding_; }
 
   struct Decoded {
     std::string text;
-    bool incomplete;  ///< the bytes end inside a character, which `text` leaves out
+    bool incomplete;  ///< the bytes end inside a character; `text` ends before it
   };
 
-  /// Throws UnicodeDecodeError naming the first byte that is no text.
+  /// Decodes bytes. Throws UnicodeDecodeError, which names the first invalid byte.
   Decoded decode(std::string_view bytes) const;
 
-  /// Throws UnicodeEncodeError naming the first character that the encoding does not have, or bytes
-  /// that are not UTF-8.
+  /// Encodes text. Throws UnicodeEncodeError, which names the first character that the encoding
+  /// lacks, or bytes that are not UTF-8.
   std::string encode(std::string_view text) const;
 
-  /// As encode(), with '?' for what the encoding does not have.
+  /// Encodes text, with '?' for each character that the encoding lacks.
   std::string encode_lossy(std::string_view text) const;
 
  private:

@@ -1,7 +1,6 @@
 #pragma once
 
-// A file descriptor that closes itself, for files, directories, pipes and children: what plug does
-// not do.
+// A file descriptor that closes itself, for files, directories, pipes and child processes.
 
 #include <plug/error.hpp>
 
@@ -25,7 +24,7 @@ class Descriptor {
   }
   ~Descriptor() { reset(); }
 
-  /// The number; -1 when closed.
+  /// Returns the descriptor; -1 if it is closed.
   int get() const noexcept { return value_; }
   bool is_open() const noexcept { return value_ >= 0; }
 
@@ -37,7 +36,7 @@ class Descriptor {
   int value_ = -1;
 };
 
-/// The result of a system call. Throws OSError with errno, and `about`, when it is negative.
+/// Returns the result of a system call. If it is negative, throws OSError with errno and `about`.
 inline int check(int result, std::string_view about = {}) {
   if (result < 0) plug::throw_if(std::error_code(errno, std::system_category()), about);
   return result;

@@ -31,7 +31,7 @@ IncomingFile::IncomingFile(int directory, std::string name)
   file_ = Descriptor(check(openat(folder_.get(), temporary.c_str(),
                                   O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0666),
                            name_));
-  temporary_ = std::move(temporary);  // which cannot fail: the file is there
+  temporary_ = std::move(temporary);  // does not throw
 }
 
 IncomingFile::~IncomingFile() {

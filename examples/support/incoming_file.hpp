@@ -1,6 +1,6 @@
 #pragma once
 
-// Files that appear whole.
+// Files that appear only when they are complete.
 
 #include <plug/bytes.hpp>
 
@@ -10,11 +10,11 @@
 
 namespace lesson {
 
-/// A file on its way in. It has no name, or where the file system cannot do that a temporary one,
-/// until keep() gives it its own; without keep() nothing is left of it.
+/// A file that is being received. Until keep() gives it its name, the file has no name, or a
+/// temporary one if the file system requires that. Without keep() the destructor removes the file.
 class IncomingFile {
  public:
-  /// In an open directory. Throws OSError.
+  /// Creates the file in an open directory. Throws OSError.
   IncomingFile(int directory, std::string name);
   ~IncomingFile();
   IncomingFile(const IncomingFile&) = delete;
@@ -22,13 +22,14 @@ class IncomingFile {
 
   void write(plug::BytesView bytes);
 
-  /// Writes everything to the disk and replaces what had the name before, at once.
+  /// Writes all data to the disk, and atomically gives the file its name. Replaces an existing
+  /// file.
   void keep();
 
  private:
   std::string name_;
   std::string temporary_;  // empty while the file has no name
-  Descriptor folder_;      // which the caller may close
+  Descriptor folder_;      // a copy: the caller may close the directory
   Descriptor file_;
 };
 

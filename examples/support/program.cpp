@@ -153,7 +153,7 @@ void print_line(const plug::Address& peer, std::string_view text) {
 void for_each_line(EmptyLine policy, const std::function<bool(const std::string&)>& body) {
   const bool terminal = isatty(STDIN_FILENO) == 1;
   std::string line;
-  std::cin.exceptions(std::ios::badbit);  // what is thrown while a line is read is no end of it
+  std::cin.exceptions(std::ios::badbit);  // an exception is not the end of input
   while (true) {
     if (terminal) std::cout << "> " << std::flush;
     if (!std::getline(std::cin, line)) {

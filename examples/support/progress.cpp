@@ -12,7 +12,7 @@
 namespace lesson {
 namespace {
 
-/// Columns of the terminal; 80 when it does not say.
+/// Returns the width of the terminal in columns; 80 if it is not known.
 std::size_t terminal_width() noexcept {
   winsize size{};
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
@@ -61,13 +61,13 @@ void Progress::draw(Clock::time_point now) {
   std::string figures = human_size(done) + " of " + human_size(static_cast<double>(total_));
   if (seconds > 0) figures += ", " + human_size(done / seconds) + "/s";
 
-  // The bar's brackets, the space behind it, and a column left free at the end.
+  // The brackets, the space after them, and a free column at the end.
   constexpr std::size_t kFrame = 4;
   const std::size_t width = terminal_width();
   const std::size_t used = label_.size() + sizeof " 100% " - 1 + figures.size() + kFrame;
   const std::size_t bar = std::min<std::size_t>(width > used ? width - used : 0, 40);
   const auto full = static_cast<std::size_t>(part * static_cast<double>(bar));
-  // The rest of the line is cleared, since the one before may have been longer.
+  // Clears the rest of the line, because the previous text may have been longer.
   std::cerr << "\r" + label_ + percent + "[" + std::string(full, '#') +
                    std::string(bar - full, ' ') + "] " + figures + "\x1b[K"
             << std::flush;

@@ -7,11 +7,11 @@
 
 namespace lesson {
 
-/// A size as people read it: "512 B", "1.5 KiB", "33.8 MiB".
+/// Formats a size for people: "512 B", "1.5 KiB", "33.8 MiB".
 std::string human_size(double bytes);
 
-/// A bar that shows how much of a known amount is done, on standard error and only when that is a
-/// terminal. Drawn at most ten times a second; its line is ended when it goes.
+/// A progress bar for a known amount, on standard error. Draws only on a terminal, and at most ten
+/// times a second. The destructor ends the line.
 class Progress {
  public:
   Progress(std::string_view label, std::uint64_t total);

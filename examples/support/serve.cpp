@@ -14,8 +14,8 @@
 namespace lesson {
 namespace {
 
-/// Blocks SIGINT and SIGTERM for the calling thread, so that serve_until_signal() gets those too
-/// that come before it.
+/// Blocks SIGINT and SIGTERM for the calling thread. serve_until_signal() then also receives a
+/// signal that arrives before it is called.
 void hold_signals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -91,7 +91,7 @@ void serve(const Endpoint& endpoint, const plug::AddrInfo& address,
 void serve_until_signal(plug::TCPServer& server, const Endpoint& endpoint) {
   hold_signals();
   announce(server.socket);
-  // Once: whether a child has ended has to be looked at.
+  // With --once, service_actions() has to look often whether the child process has ended.
   server.serve_until_signal(endpoint.drain, endpoint.once ? 0.02 : 0.5);
   server.server_close();
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// The server classes of plug under the example programs: --server chooses one for a handler class.
-// Whichever it is, the program says what the others say, and ends on a signal as they do.
+// Serves a handler class with one of plug's server classes, which --server chooses. With each of
+// them a program prints the same lines, and ends on a signal in the same way.
 
 #include <plug/plug.hpp>
 
@@ -13,26 +13,26 @@
 
 namespace lesson {
 
-/// Adds --server=plain|tcp|threading|forking|pool|fiber and --drain. Fibers are there where plug
-/// has been built with them.
+/// Adds --server=plain|tcp|threading|forking|pool|fiber and --drain. "fiber" exists if plug was
+/// built with fibers.
 void add_server_type(CLI::App& app, Endpoint& endpoint);
 
-/// As server_arguments(), with these.
+/// Like server_arguments(), and with the options of add_server_type().
 Endpoint server_type_arguments(int argc, char** argv, const std::string& description);
 
-/// Serves with the class that endpoint.server names, which is not `plain`, and a handler each for
-/// the clients, until a signal comes, or one client has been served when endpoint.once says so. A
-/// signal ends the conversations, after endpoint.drain seconds. Throws OSError naming the address
-/// when it cannot listen there.
+/// Serves with the class that endpoint.server names, and makes a handler for each client. The class
+/// must not be `plain`. Returns after a signal, or after one client if endpoint.once is set. After
+/// a signal clients may go on for endpoint.drain seconds. Throws OSError with the address if it
+/// cannot listen there.
 ///
-/// Not within run(), whose Stop has the signals.
+/// Do not call it within run(), whose Stop takes the signals.
 void serve(const Endpoint& endpoint, const plug::HandlerFactory& handler);
-/// The same at an address that was looked up already.
+/// The same, at an address that has been looked up already.
 void serve(const Endpoint& endpoint, const plug::AddrInfo& address,
            const plug::HandlerFactory& handler);
 
-/// A server class, listening at an address of either family, that says who comes and leaves. Make
-/// it as plug::Server<Attending<Base>>.
+/// A server class that listens at an address of either family and prints a line when a client
+/// connects or leaves. Create it as plug::Server<Attending<Base>>.
 template <class Base>
 class Attending : public Base {
  public:
@@ -41,20 +41,20 @@ class Attending : public Base {
     this->address_family = address.family;
   }
 
-  /// Once: the second client is not served.
+  /// With `only_one`, refuses every client but the first.
   bool verify_request(plug::Request& request, const plug::Address& peer) override {
     const bool is_first = !seen_.exchange(true);
     return (is_first || !once_) && Base::verify_request(request, peer);
   }
 
-  /// Calls the handler, in whichever thread or process that is to happen.
+  /// Runs the handler, in the thread or process that the server class uses.
   void finish_request(plug::Request& request, const plug::Address& peer) override {
     attend(request, peer, [&] { Base::finish_request(request, peer); });
     if (once_) this->stop_serving();
   }
 
-  /// What the client's handler throws has been said by then: this is for a client without one,
-  /// since there can be no thread or process for it.
+  /// Prints the error of a client for which no thread or process could be started. attend() has
+  /// already printed the exceptions of handlers.
   void handle_error(plug::Request& request, const plug::Address& peer) override {
     try {
       throw;
@@ -66,7 +66,8 @@ class Attending : public Base {
     seen_ = false;
   }
 
-  /// Once: a client that was a process's has been served when that has ended.
+  /// With `only_one` in a forking server: ends when the child process that served the client has
+  /// ended.
   void service_actions() override {
     Base::service_actions();
     if constexpr (requires { this->active_children; }) {
@@ -74,7 +75,7 @@ class Attending : public Base {
     }
   }
 
-  /// Whether there has been a client.
+  /// Returns true if there has been a client.
   bool seen() const { return seen_; }
 
  private:
@@ -82,8 +83,8 @@ class Attending : public Base {
   std::atomic<bool> seen_{false};
 };
 
-/// Blocks the signals that end a server, so that none comes too early; says where it listens; and
-/// serves until one comes, or once as the server was told.
+/// Blocks the signals that end a server, so that none arrives too early. Prints the address, and
+/// serves until a signal arrives, or until one client has been served with --once.
 void serve_until_signal(plug::TCPServer& server, const Endpoint& endpoint);
 
 }  // namespace lesson

@@ -9,14 +9,14 @@ struct evp_md_ctx_st;
 
 namespace lesson {
 
-/// The SHA-256 of bytes that come in pieces. Throws std::runtime_error when OpenSSL fails.
+/// Computes the SHA-256 of bytes that arrive in pieces. Throws std::runtime_error if OpenSSL fails.
 class Sha256 {
  public:
   Sha256();
 
   void update(plug::BytesView piece);
 
-  /// 64 hexadecimal digits, lower case. Ends the computation: no update() after it.
+  /// Returns 64 hexadecimal digits in lower case. Do not call update() after it.
   std::string hex();
 
  private:

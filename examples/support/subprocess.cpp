@@ -17,12 +17,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// What posix_spawn() and its like return: an error number, 0 for none.
+/// Throws OSError if posix_spawn() or one of its helpers has returned an error number.
 void require(int error, const char* about) {
   if (error != 0) plug::throw_if(std::error_code(error, std::system_category()), about);
 }
 
-/// Read end, write end.
+/// Returns the read end and the write end.
 std::pair<Descriptor, Descriptor> make_pipe() {
   int ends[2];
   check(pipe2(ends, O_CLOEXEC), "pipe");
@@ -74,8 +74,8 @@ class SpawnAttributes {
   posix_spawnattr_t value_;
 };
 
-/// Reads what a pipe has, once; closes it at its end. False when `text` has passed `size` bytes,
-/// to which it is cut.
+/// Reads from a pipe once, and closes it at its end. Returns false if `text` has reached `size`
+/// bytes; it never exceeds them.
 bool collect(Descriptor& pipe, std::string& text, std::size_t size) {
   char buffer[1 << 16];
   const ssize_t count = read(pipe.get(), buffer, sizeof buffer);
@@ -89,7 +89,8 @@ bool collect(Descriptor& pipe, std::string& text, std::size_t size) {
   return text.size() < size;
 }
 
-/// Milliseconds until `end`, for poll(): rounded up, so that it never spins.
+/// Returns the milliseconds until `end`, for poll(). Rounds up, so that a loop around poll() does
+/// not spin.
 int milliseconds_until(Clock::time_point end) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
   return static_cast<int>(std::clamp<long long>(left, 0, INT_MAX));
@@ -111,7 +112,7 @@ ShellCommand::ShellCommand(const std::string& text) {
           "/bin/sh");
   output_ = std::move(output);
   errors_ = std::move(errors);
-  // Not reaped before the destructor, so the number stays this child's.
+  // The destructor reaps the child, so until then no other process can have its number.
   child_ = Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
   if (!child_.is_open()) {
     const int error = errno;
@@ -136,7 +137,7 @@ ShellCommand::Result ShellCommand::wait(std::chrono::nanoseconds time, std::size
   const Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(time);
   Result result{End::itself, false, {}, {}};
   bool running = true;
-  // A command that was killed is waited for, but not whoever else holds its output.
+  // After kill(), wait for the shell, but not for other processes that hold its output.
   while (running || (!killed_ && (output_.is_open() || errors_.is_open()))) {
     std::array<pollfd, 3> waited{{{output_.get(), POLLIN, 0},
                                   {errors_.get(), POLLIN, 0},

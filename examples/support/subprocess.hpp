@@ -12,22 +12,22 @@
 
 namespace lesson {
 
-/// A shell command that runs in a process group of its own, with nothing to read, no descriptor of
-/// this process and no signal blocked, and whose output is collected.
+/// Runs a shell command and collects its output. The command runs in its own process group. It has
+/// no input, no file descriptor of this process, and no blocked signal.
 ///
-/// It has ended when the shell has and nobody holds its output any more. What is then left of its
-/// process group is killed; what left the group (setsid) is not.
+/// The command has ended when the shell has ended and no process holds its output any more. The
+/// destructor kills the rest of its process group, but no process that has left the group (setsid).
 class ShellCommand {
  public:
-  /// Starts `sh -c text`. Throws OSError; ValueError when the text holds a NUL.
+  /// Starts `sh -c text`. Throws OSError, or ValueError if the text contains a NUL byte.
   explicit ShellCommand(const std::string& text);
-  /// Kills what still runs.
+  /// Kills the processes that still run.
   ~ShellCommand();
   ShellCommand(const ShellCommand&) = delete;
   ShellCommand& operator=(const ShellCommand&) = delete;
 
   enum class End {
-    itself,    ///< it ended
+    itself,    ///< the command ended
     too_long,  ///< killed: it ran longer than allowed
     too_much,  ///< killed: it wrote more than allowed
     killed     ///< by kill()
@@ -36,15 +36,15 @@ class ShellCommand {
   struct Result {
     End end;
     bool success;        ///< ended by itself, with status 0
-    std::string output;  ///< standard output, up to the bound
-    std::string errors;  ///< standard error, up to the bound
+    std::string output;  ///< standard output, up to the limit
+    std::string errors;  ///< standard error, up to the limit
   };
 
-  /// Waits for the end; kills the process group after `time`, or when output or errors pass `size`
-  /// bytes. Once only.
+  /// Waits for the end. Kills the process group after `time`, or when output or errors reach `size`
+  /// bytes. Call it only once.
   Result wait(std::chrono::nanoseconds time, std::size_t size);
 
-  /// Kills the process group. Safe from another thread while this object lives.
+  /// Kills the process group. Safe to call from another thread while this object exists.
   void kill() noexcept;
 
  private:

@@ -20,7 +20,8 @@ std::string escape(unsigned char byte) {
 }
 
 bool is_control(char32_t character) {
-  // The two separators end a line, and the last ranges change the direction of what follows.
+  // U+2028 and U+2029 end a line. The last two ranges change the direction of the text that
+  // follows.
   return character < 0x20 || (character >= 0x7f && character < 0xa0) || character == 0x2028 ||
          character == 0x2029 || (character >= 0x202a && character <= 0x202e) ||
          (character >= 0x2066 && character <= 0x2069);
@@ -38,7 +39,7 @@ Utf8Start utf8_start(std::string_view text) noexcept {
   const std::size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
   char32_t character = first & (0x7fu >> size);
   for (std::size_t i = 1; i < std::min(size, text.size()); ++i) {
-    // The second byte's range leaves out long forms, surrogates and what lies beyond U+10FFFF.
+    // The range of the second byte excludes overlong forms, surrogates and values above U+10FFFF.
     const unsigned char low = i > 1 ? 0x80 : first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
     const unsigned char high = i > 1 ? 0xbf : first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
     if (byte(i) < low || byte(i) > high) return invalid;
@@ -54,7 +55,7 @@ void append_utf8(std::string& text, char32_t character) {
     return;
   }
   const int more = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
-  // As many high bits as there are bytes, and below them the character's first bits.
+  // The first byte has as many leading one bits as the character has bytes.
   const char32_t lead = (0xf00u >> (more + 1)) & 0xffu;
   text += static_cast<char>(lead | character >> (6 * more));
   for (int i = more - 1; i >= 0; --i)

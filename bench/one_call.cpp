@@ -1,12 +1,16 @@
-// One operation, done as often as asked, by the raw system calls or by plug, so that what it costs
-// can be counted from outside: `one_call raw|plug OPERATION COUNT`. bench/count_calls does that.
+// Performs one operation COUNT times, with raw system calls or with plug, so that another program
+// can count its cost:
 //
-// The preparation is the same whatever COUNT is: the difference between two runs is the
-// operation's. What is received lies ready before the first operation, except where OPERATION ends
-// in "_wait": there each message is sent once the kernel has put the calling thread to sleep.
-// "_timeout" sets one.
+//   one_call raw|plug OPERATION COUNT
 //
-// Prints how many pieces of memory the operations have allocated.
+// bench/count_calls runs it.
+//
+// The preparation does not depend on COUNT, so the difference between two runs is the cost of the
+// operations alone. All data arrives before the first operation, unless OPERATION ends in "_wait":
+// then each message is sent only after the kernel has put the calling thread to sleep. If OPERATION
+// contains "_timeout", the socket has a timeout.
+//
+// Prints how often the operations have allocated memory.
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -34,7 +38,7 @@ namespace {
 thread_local long allocations = 0;
 }
 
-/// In place of the C library's; operator new comes here too.
+/// Replaces the C library's malloc(). operator new calls it too.
 extern "C" void* malloc(std::size_t size) {
   ++allocations;
   return __libc_malloc(size);
@@ -71,7 +75,7 @@ sockaddr_in name_of(int fd) {
   return name;
 }
 
-/// Datagram sockets; what the far one writes goes to the near one.
+/// Returns two datagram sockets. The far one is connected to the near one.
 Ends datagram_ends() {
   Ends ends{};
   for (int* const end : {&ends.near, &ends.far}) {
@@ -86,7 +90,7 @@ Ends datagram_ends() {
   return ends;
 }
 
-/// Sends a message each time that the thread which made it has asked and then gone to sleep.
+/// Sends a message each time the thread that created the Waker has called ask() and fallen asleep.
 class Waker {
  public:
   Waker(int fd, int count)
@@ -114,7 +118,7 @@ class Waker {
   std::thread thread_;
 };
 
-/// The raw calls, checked as any program has to.
+/// The raw system calls, with the checks that any program needs.
 class Raw {
  public:
   Raw(Ends ends, bool timed, bool datagrams) : fd_(ends.near), timed_(timed) {

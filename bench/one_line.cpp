@@ -1,10 +1,13 @@
-// One line or message of 100 bytes, taken out of data that is already buffered, as often as asked:
-// `one_line OPERATION COUNT`. bench/count_calls counts its instructions.
+// Takes COUNT lines or messages of 100 bytes out of data that is already buffered:
 //
-// "memchr" is what the others are measured by: a loop over memory that a careful programmer writes
-// by hand. The preparation is the same whatever COUNT is, so that the difference between two runs
-// is the operation's. What is to be read is received whole before the first operation, except for
-// "readline_text": there each 64 lines take one receive and are decoded together.
+//   one_line OPERATION COUNT
+//
+// bench/count_calls counts the instructions.
+//
+// The operation "memchr" is the reference: a loop over memory that a careful programmer writes by
+// hand. The preparation does not depend on COUNT, so the difference between two runs is the cost of
+// the operations alone. All data is received before the first operation, except for
+// "readline_text", which needs one receive for 64 lines and decodes them together.
 
 #include <plug/plug.hpp>
 
@@ -23,7 +26,7 @@ constexpr int kMost = 128;
 constexpr std::size_t kSize = 100;
 constexpr int kLinesOfAReceive = 64;
 
-/// What the results come to, so that no compiler leaves one out.
+/// Sums up the results, so that the compiler removes none of them.
 std::size_t total = 0;
 
 const std::string& line() {

@@ -1,15 +1,16 @@
-// A 64-byte ping-pong: what plug costs above the system calls it makes.
+// A 64-byte ping-pong: measures the cost of plug on top of its system calls.
 //
-// One side sends 64 bytes and waits for them; the other, a thread of this process, sends them back.
-// Both sides run the same implementation and both are counted: a round is two sends and two
-// receives that wait, and its cost is the CPU time of the whole process.
+// One side sends 64 bytes and waits until they come back. The other side, a thread of this process,
+// sends them back. Both sides run the same implementation. A round is two sends and two receives
+// that wait; its cost is the CPU time of the whole process.
 //
 // SCENARIO/raw and SCENARIO/plug time one implementation. SCENARIO/paired runs both in short
-// slices, in the order raw plug plug raw, on two conversations that stay open, so that whatever
-// disturbs the machine meets both: its counters are nanoseconds of CPU a round, and plug / raw.
-// TRANSPORT/null pairs the raw calls with themselves and shows how much of a difference is chance.
+// slices, in the order raw plug plug raw, on two connections that stay open, so that other programs
+// on the machine disturb both alike. Its counters are nanoseconds of CPU per round, and the ratio
+// plug / raw. TRANSPORT/null pairs the raw calls with themselves and shows how large a difference
+// can be by chance.
 //
-// bench/compare runs this pinned and repeated; docs/performance.md has the figures.
+// bench/compare runs this on one CPU, several times. docs/performance.md has the figures.
 
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
@@ -41,7 +42,7 @@ T checked(T result, const char* call) {
   return result;
 }
 
-// --- connections, made alike for both implementations ---
+// --- connections, made in the same way for both implementations ---
 
 using Ends = std::pair<int, int>;
 
@@ -76,9 +77,9 @@ struct Tcp {
   }
 };
 
-// --- the implementations: receive up to a message, send all of it ---
+// --- the implementations: receive at most one message, send all of it ---
 
-/// System calls as a careful C programmer writes them.
+/// The system calls, as a careful C programmer writes them.
 template <bool timed>
 class Raw {
  public:
@@ -138,7 +139,7 @@ class PlugInto {
   plug::Socket socket_;
 };
 
-/// With recv(), which returns what came as a value of its own.
+/// Uses recv(), which returns the data in a new Bytes object.
 template <bool timed>
 class PlugBytes : public PlugInto<timed> {
  public:

@@ -1,18 +1,20 @@
-// A server on plug's public API alone, as a user would write it, for benchmarks.
+// A server for benchmarks. It uses only plug's public API, as a user would.
 //
 //   plug_bench_server [--server=fiber|threading|tcp] [--engine=auto|epoll|uring] [--busy-poll]
 //                     [--batch] [PORT]
 //
-// Listens on 127.0.0.1, on a port that is free when PORT is 0 or left out, says where on standard
-// output, and serves until SIGINT or SIGTERM. The environment variable BENCH_MODE says what:
+// Listens on 127.0.0.1, at a free port if PORT is 0 or missing. Prints its address on standard
+// output, and serves until SIGINT or SIGTERM. The environment variable BENCH_MODE chooses the
+// service:
 //
-//   echo   sends back what comes (the default)
-//   sink   reads to the end of the stream, answers with the count of bytes, as 8 of them, the least
-//          significant first, and closes
-//   udp    sends datagrams back to where they came from; --server=fiber in a fiber, the others in a
+//   echo   sends back the data that it receives (the default)
+//   sink   reads to the end of the stream, answers with the number of bytes (8 bytes,
+//          little-endian), and closes
+//   udp    sends datagrams back to their senders; in a fiber with --server=fiber, otherwise in a
 //          plain thread
 //
-// --engine and --busy-poll are of fibers. --batch takes and sends many datagrams at once.
+// --engine and --busy-poll apply to fibers. With --batch the server receives and sends several
+// datagrams with one call.
 
 #include <plug/batch.hpp>
 #include <plug/fiber_server.hpp>
@@ -51,7 +53,7 @@ void say_where(const plug::Socket& sock) {
 
 struct Echo : plug::BaseRequestHandler {
   void handle() override {
-    // Most messages are small.
+    // Most messages fit into a small buffer.
     char few[1024];
     for (;;) {
       const std::size_t got = request->recv_into(few);
@@ -91,7 +93,7 @@ class BenchServer : public Base {
     this->request_queue_size = 4096;
     this->allow_reuse_address = true;
   }
-  // A client may reset its connection.
+  // A client may reset its connection, which is no error here.
   void handle_error(plug::Request&, const plug::Address&) override {}
 };
 

@@ -1,14 +1,14 @@
-// Selectors beside raw epoll: one turn with 10,000 descriptors registered and 10 ready, and an echo
-// server of 1,000 connections.
+// Compares selectors with raw epoll: one select() with 10,000 registered descriptors of which 10
+// are ready, and an echo server with 1,000 connections.
 //
-// Each scenario runs both sides in short alternating slices in one thread, raw plug plug raw, on
-// what is registered with both throughout; `ratio` is the CPU time of plug to that of raw. The
-// echo's clients are in the same thread and are not counted: they send, then the server runs until
-// it has answered all of them, which is counted, then they receive. The null scenario pairs the raw
-// side with itself.
+// Each scenario runs both sides in one thread, in short slices, in the order raw plug plug raw. The
+// descriptors stay registered with both sides. `ratio` is the CPU time of plug divided by that of
+// raw. The clients of the echo server run in the same thread, but their time does not count: they
+// send, then the server runs until it has answered all of them, which is timed, then they receive.
+// The null scenarios pair the raw side with itself.
 //
-// `select_bench count raw|plug TURNS` makes that many turns, for a tool that counts instructions
-// (bench/count_calls).
+// `select_bench count raw|plug TURNS` only calls select() TURNS times, for a tool that counts
+// instructions (valgrind --tool=callgrind).
 
 #include <plug/selectors.hpp>
 #include <plug/socket.hpp>
@@ -35,9 +35,9 @@ namespace {
 
 constexpr std::size_t kRegistered = 10'000;
 constexpr std::size_t kReady = 10;
-constexpr std::size_t kTurns = 200;  // a slice
+constexpr std::size_t kTurns = 200;  // in a slice
 constexpr std::size_t kConnections = 1'000;
-constexpr std::size_t kAtOnce = 100;  // connections that speak before the server's next turn
+constexpr std::size_t kAtOnce = 100;  // connections that send before the server's turn
 constexpr std::size_t kMessage = 64;
 
 int checked(long result) {
@@ -51,7 +51,7 @@ std::int64_t cpu_nanoseconds() {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-/// What the sides have registered: eventfds, every thousandth of them ready.
+/// Returns the descriptors that each side registers: eventfds, of which every thousandth is ready.
 std::vector<plug::OwnedFd> descriptors() {
   std::vector<plug::OwnedFd> result;
   for (std::size_t i = 0; i < kRegistered; ++i)
@@ -64,7 +64,7 @@ struct Connection {
   std::uint64_t served = 0;
 };
 
-// --- the sides: register things, and make turns ---
+// --- the two sides: add descriptors, and take turns ---
 
 class Raw {
  public:
@@ -150,7 +150,8 @@ class Plug {
 
 // --- scenarios ---
 
-/// Alternates the slices of two sides, which give the time of their part; each does `size` things.
+/// Runs the slices of two sides alternately. Each side returns the time of its slice, which handles
+/// `size` descriptors or messages.
 template <class First, class Second>
 void alternate(benchmark::State& state, First first, Second second, std::size_t size) {
   std::int64_t times[2] = {0, 0};
@@ -210,7 +211,7 @@ class Echo {
     }
   }
 
-  /// The server's part.
+  /// Sends and receives for the clients; returns the CPU time of the server.
   std::int64_t operator()() {
     char message[kMessage] = {};
     char answer[kMessage];

@@ -1,15 +1,16 @@
-// Sending a file of 1 GiB over TCP (127.0.0.1): what Socket::sendfile() costs above sendfile(2).
+// Sends a file of 1 GiB over TCP (127.0.0.1): measures the cost of Socket::sendfile() on top of
+// sendfile(2).
 //
-// A thread of this process takes the bytes and drops them. The cost is the CPU time of the whole
-// process, since either thread may do the kernel's work for both. The file is in memory and has
-// holes only, so that nothing but the sending is measured.
+// A thread of this process receives the bytes and drops them. The cost is the CPU time of the whole
+// process, because either thread may do the kernel's work for both. The file is in memory and
+// consists of holes, so that only the sending is measured.
 //
-// SCENARIO/paired sends the file four times an iteration, in the order raw plug plug raw, on two
-// connections that stay open; its counters are nanoseconds of CPU a file, and plug / raw. null
-// pairs the raw calls with themselves and shows how much of a difference is chance.
+// SCENARIO/paired sends the file four times per iteration, in the order raw plug plug raw, on two
+// connections that stay open. Its counters are nanoseconds of CPU per file, and the ratio plug /
+// raw. null pairs the raw calls with themselves and shows how large a difference can be by chance.
 //
-// bench/compare --program build/release/bench/sendfile_bench runs this pinned and repeated;
-// docs/performance.md has the figures.
+// `bench/compare sendfile_bench` runs this on one CPU, several times. docs/performance.md has the
+// figures.
 
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
@@ -42,14 +43,14 @@ T checked(T result, const char* call) {
   return result;
 }
 
-/// A connection whose other end takes all that comes.
+/// A connection whose other end receives all data and drops it.
 class Drained {
  public:
   Drained() {
     plug::Socket listener = plug::create_server({"127.0.0.1", 0});
     near = plug::create_connection({"127.0.0.1", listener.getsockname().port()});
     thread_ = std::thread([far = listener.accept().first]() mutable {
-      // TCP drops what MSG_TRUNC asks for instead of copying it.
+      // With MSG_TRUNC, TCP drops the bytes instead of copying them.
       static thread_local char room[16 * kPiece];
       while (far.recv_into(room, 0, plug::MSG::TRUNC) > 0) continue;
     });
@@ -73,7 +74,7 @@ void wait_for(int fd, short events) {
     throw std::system_error(ETIMEDOUT, std::system_category(), "poll");
 }
 
-/// The system call as a careful C programmer makes it.
+/// The system call, as a careful C programmer uses it.
 template <bool timed>
 struct Raw {
   explicit Raw(plug::Socket& sock) : fd(sock.fileno()) {
@@ -106,7 +107,7 @@ struct Plug {
   plug::Socket& sock;
 };
 
-/// Read and sent: what sendfile spares.
+/// Reads the file and sends it: the work that sendfile() avoids.
 struct Copied {
   explicit Copied(plug::Socket& socket) : sock(socket) {}
   std::int64_t send(int file) const {
@@ -124,7 +125,7 @@ struct Copied {
   plug::Socket& sock;
 };
 
-/// A pipe that another thread fills with the bytes of a file.
+/// A pipe into which another thread writes as many bytes as the file has.
 class FilledPipe {
  public:
   FilledPipe() {
@@ -145,7 +146,7 @@ class FilledPipe {
   std::thread thread_;
 };
 
-/// From a pipe: spliced by plug, or read and sent.
+/// Sends from a pipe: with splice() by plug, or by reading and sending.
 struct PipeSpliced {
   explicit PipeSpliced(plug::Socket& socket) : sock(socket) {}
   std::int64_t send(int) const {

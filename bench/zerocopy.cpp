@@ -1,11 +1,11 @@
-// Sends by TCP with copying or with MSG_ZEROCOPY, in raw system calls; bench/zerocopy runs it.
+// Sends over TCP, with copying or with MSG_ZEROCOPY, in raw system calls. bench/zerocopy runs it.
 //
 //   zerocopy receive HOST            prints the port that it listens on, and takes one connection
 //   zerocopy send HOST PORT SIZE TOTAL copy|zerocopy
 //
-// Either prints at the end the CPU time it took, in nanoseconds; the sender also how many of its
-// calls the kernel copied all the same. The sender reads every completion and, as a program that
-// uses its buffers again has to, has no more than 16 calls open.
+// Each prints at the end its CPU time in nanoseconds. The sender also prints the number of its
+// calls, and how many of them the kernel copied after all. The sender reads every completion. It
+// has at most 16 calls open, as in a program that reuses its buffers.
 
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
@@ -63,7 +63,7 @@ void receive(const char* host) {
   std::printf("%lld\n", static_cast<long long>(cpu_nanoseconds() - begin));
 }
 
-/// The calls that have been begun and not completed, counted by the socket's error queue.
+/// Counts the calls that have not been completed, from the reports in the socket's error queue.
 class Completions {
  public:
   explicit Completions(int sock) : sock_(sock) {}

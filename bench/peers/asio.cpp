@@ -1,4 +1,4 @@
-// Asio: one io_context that knows it has one thread, callbacks. Prints its port.
+// Asio: callbacks on an io_context for a single thread. Prints its port.
 //
 //   asio [echo|sink|udp]
 
@@ -18,7 +18,7 @@ using asio::ip::tcp;
 using asio::ip::udp;
 
 bool sinks = false;
-// All that is read is counted before the next is read.
+// All connections share this buffer, because only the number of bytes matters.
 std::array<char, 64 * 1024> counted;
 
 class Connection : public std::enable_shared_from_this<Connection> {

@@ -1,4 +1,4 @@
-"""Python's asyncio: protocols, which its manual says are the fast way. Prints its port.
+"""Python's asyncio, with protocols: its manual's way to high performance. Prints its port.
 
 asyncio_server.py [echo|sink|udp]
 """

@@ -1,5 +1,6 @@
-// Go: a goroutine for each connection. Prints its port. On one processor: GOMAXPROCS=1.
+// Go: a goroutine for each connection. Prints its port. bench/race sets GOMAXPROCS=1.
 //
+//	go_server [echo|sink|udp]
 //	go_server [echo|sink|udp]
 package main
 

@@ -1,4 +1,4 @@
-// libevent: bufferevents on one event_base, as its manual's echo server. Prints its port.
+// libevent: bufferevents on one event_base, like the echo server in its manual. Prints its port.
 //
 //   libevent [echo|sink|udp]
 
@@ -46,7 +46,7 @@ void accept(evconnlistener* listener, int fd, sockaddr*, int, void*) {
   bufferevent* const connection =
       bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
   auto* const total = sinks ? new std::uint64_t(0) : nullptr;
-  // By default it reads 16 KiB at once at most.
+  // The default is at most 16 KiB for each read.
   bufferevent_set_max_single_read(connection, 64 * 1024);
   bufferevent_set_max_single_write(connection, 64 * 1024);
   bufferevent_setcb(connection, &echo, nullptr, &ended, total);

@@ -1,4 +1,4 @@
-// libuv: one loop. Prints its port.
+// libuv: callbacks on one event loop. Prints its port.
 //
 //   libuv [echo|sink|udp]
 
@@ -33,7 +33,7 @@ struct Datagram {
 };
 
 bool sinks = false;
-// All that is read is written, or counted, before the next is read.
+// All connections share this buffer: the data is written or counted before the next read.
 char memory[64 * 1024];
 
 void give_memory(uv_handle_t*, std::size_t, uv_buf_t* buffer) {
@@ -51,7 +51,7 @@ void written(uv_write_t* request, int) {
   delete answer;
 }
 
-/// At once where the kernel takes it, as libuv's manual says.
+/// Writes at once as much as the kernel takes, and queues the rest.
 void write(Connection* connection, const char* data, std::size_t size) {
   auto* const stream = reinterpret_cast<uv_stream_t*>(&connection->tcp);
   uv_buf_t buffer = uv_buf_init(const_cast<char*>(data), static_cast<unsigned>(size));

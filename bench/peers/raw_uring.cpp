@@ -1,5 +1,5 @@
-// An echo server in system calls: one thread and io_uring, by liburing, an operation at a time for
-// each connection. Prints its port.
+// An echo server on io_uring (liburing): one thread, and one operation at a time for each
+// connection. Prints its port.
 
 #include <liburing.h>
 #include <unistd.h>

@@ -1,28 +1,28 @@
-// Loads servers on 127.0.0.1, one after the other, in system calls alone; bench/servers and
-// bench/race run it.
+// Loads servers on 127.0.0.1, one at a time, with raw system calls. bench/servers and bench/race
+// run it.
 //
 //   load WHAT HOW... SECONDS TURNS ROUNDS PID:PORT...
-//     In each round each server has so many turns, in the order given and then backwards, again and
-//     again; each turn ends when SECONDS have passed. For each round and server it prints a line,
-//     with the sums of its turns: the round, the number of the server, what was done, nanoseconds,
-//     and nanoseconds of CPU time that the process PID took meanwhile.
+//     In each round each server has TURNS turns of SECONDS each. The servers take their turns in
+//     the given order, then backwards, and so on. For each round and server the program prints a
+//     line with the sums over its turns: the round, the number of the server, the number of
+//     operations, nanoseconds, and nanoseconds of CPU time of the process PID.
 //   load WHAT_count HOW... COUNT PID:PORT
-//     One turn, of that many.
+//     A single turn with COUNT operations.
 //
-//   WHAT HOW...                        what is counted
-//   echo CONNECTIONS SIZE              requests: on each of the connections, which stay open, SIZE
-//                                      bytes are sent, come back, and again
-//   pipe CONNECTIONS SIZE IN_FLIGHT    the same, with so many on their way on each
-//   accept AT_ONCE                     connections, so many of which are made, and then have to
-//                                      have been closed by the server
-//   once AT_ONCE SIZE                  connections, on each of which SIZE bytes are sent and come
-//                                      back before it is closed
-//   bulk                               KiB sent on one connection, whose server answers with their
-//                                      count
-//   udp SOCKETS SIZE                   datagrams, each of which comes back
+//   WHAT HOW...                        an operation is
+//   echo CONNECTIONS SIZE              a request: SIZE bytes are sent and come back, on one of the
+//                                      connections, which stay open
+//   pipe CONNECTIONS SIZE IN_FLIGHT    the same, with IN_FLIGHT requests at a time per connection
+//   accept AT_ONCE                     a connection that the server closes; AT_ONCE connections are
+//                                      made at a time
+//   once AT_ONCE SIZE                  a connection on which SIZE bytes are sent and come back;
+//                                      AT_ONCE connections are made at a time
+//   bulk                               a KiB sent on one connection; at its end the server answers
+//                                      with the number of bytes
+//   udp SOCKETS SIZE                   a datagram that comes back
 //
 //   load memory CONNECTIONS PID:PORT
-//     Prints by how many bytes of memory the server has grown for each connection, when they are
+//     Prints by how many bytes the server has grown for each connection: when all connections are
 //     open, and when 64 bytes have come back on each.
 
 #include <netinet/in.h>
@@ -66,7 +66,7 @@ Count nanoseconds(clockid_t clock) {
   return Count{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-/// A server and the clock of its CPU time.
+/// A server, and the clock that measures its CPU time.
 struct Server {
   explicit Server(const std::string& text) {
     const std::size_t colon = text.find(':');
@@ -99,7 +99,7 @@ void send_whole(int fd, const char* data, std::size_t size) {
   }
 }
 
-/// Until the end of the stream, or of the room: how much came.
+/// Receives until the end of the stream or until `size` bytes have arrived. Returns their number.
 std::size_t receive_whole(int fd, char* data, std::size_t size) {
   std::size_t got = 0;
   while (got < size) {
@@ -110,7 +110,7 @@ std::size_t receive_whole(int fd, char* data, std::size_t size) {
   return got;
 }
 
-/// What a turn ends with: a moment, or a count.
+/// The end of a turn: a time or a number of operations.
 struct Limit {
   Count time = kNoEnd;
   Count count = kNoEnd;
@@ -120,7 +120,7 @@ struct Limit {
 
 class Echo {
  public:
-  /// `in_flight`: messages on their way on each connection.
+  /// `in_flight`: the number of requests at a time on each connection.
   Echo(const Server& server, int connections, std::size_t size, std::size_t in_flight = 1)
       : size_(size), in_flight_(in_flight), messages_(size * in_flight, 'x') {
     for (int i = 0; i < connections; ++i) {
@@ -159,10 +159,10 @@ class Echo {
   struct Seat {
     int fd;
     std::size_t on_their_way;
-    std::size_t got;  // of the next answer
+    std::size_t got;  // bytes of the next answer
   };
 
-  /// As many as may be on their way.
+  /// Sends as many requests as may be in flight. Returns their number.
   Count send(Seat& seat, Count most) const {
     const std::size_t count =
         std::min(in_flight_ - seat.on_their_way, static_cast<std::size_t>(most));
@@ -175,7 +175,7 @@ class Echo {
     return static_cast<Count>(count);
   }
 
-  /// The answers that are whole by now.
+  /// Receives, and returns the number of answers that have become complete.
   Count receive(Seat& seat) {
     static char buffer[65536];
     const ssize_t got = checked(recv(seat.fd, buffer, sizeof buffer, 0), "recv");
@@ -208,7 +208,7 @@ class Accept {
       for (const int fd : fds_) {
         char byte;
         if (checked(recv(fd, &byte, 1, 0), "recv") != 0) throw std::runtime_error("an answer");
-        // Nothing stays behind in TIME_WAIT.
+        // A reset leaves nothing in TIME_WAIT.
         const linger reset{1, 0};
         checked(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), "SO_LINGER");
         close(fd);
@@ -225,8 +225,8 @@ class Accept {
 
 // --- once ---
 
-/// A connection for each message. Its ports come from many addresses of this host: none has to be
-/// waited for.
+/// Makes a connection for each message. The connections come from many addresses of this host, so
+/// that a port is always free.
 class Once {
  public:
   Once(const Server& server, std::size_t at_once, std::size_t size)
@@ -351,7 +351,7 @@ class Udp {
 
 // --- memory ---
 
-/// The memory of a process that is its own, in bytes.
+/// Returns the number of bytes of a process's private memory.
 Count memory_of(int process) {
   std::ifstream file("/proc/" + std::to_string(process) + "/smaps_rollup");
   for (std::string word; file >> word;) {
@@ -370,7 +370,7 @@ void echo_once(int fd) {
     throw std::runtime_error("a server has closed a connection");
 }
 
-/// On a connection of its own, which is accepted after all that have been made before.
+/// Makes a connection and waits for its echo. The server accepts it after all earlier connections.
 void wait_until_accepted(const Server& server) {
   const int fd = server.connect();
   echo_once(fd);
@@ -388,7 +388,7 @@ void measure_memory(const Server& server, int connections) {
   wait_until_accepted(server);
   const Count open = memory_of(server.process);
   for (const int fd : fds) echo_once(fd);
-  usleep(100'000);  // in which the server waits for more
+  usleep(100'000);  // until the server waits for data again
   const Count spoken = memory_of(server.process);
   std::printf("%jd %jd\n", std::intmax_t{(open - before) / connections},
               std::intmax_t{(spoken - before) / connections});
@@ -412,7 +412,8 @@ void take_turn(Load& load, const Server& server, Limit limit, Sums& sums) {
   sums.cpu += nanoseconds(server.clock) - cpu;
 }
 
-/// A load in a process of its own, since a process may not have the descriptors of all of them.
+/// Runs a load in a child process, because one process may not have enough file descriptors for all
+/// loads.
 class Loader {
  public:
   template <class Load, class... How>
@@ -425,7 +426,7 @@ class Loader {
       return Loader(ends[0]);
     }
     try {
-      // Only this one tells the parent that it has ended.
+      // Close all other descriptors, so that each end of a socket pair is open in one process only.
       close_range(3, static_cast<unsigned>(ends[1]) - 1, 0);
       close_range(static_cast<unsigned>(ends[1]) + 1, ~0U, 0);
       const Server server(target);
@@ -473,7 +474,7 @@ class Loader {
   int end_;
 };
 
-/// `how` is what the load is made from, beside its server.
+/// `how` are the arguments of the load, after its server.
 template <class Load, class... How>
 void run(const std::vector<std::string>& targets, int rounds, int turns, const Limit& limit,
          How... how) {
@@ -502,7 +503,7 @@ int usage() {
 
 struct Kind {
   std::string_view name;
-  std::size_t numbers;  // that say how
+  std::size_t numbers;  // in HOW
 };
 constexpr Kind kKinds[] = {{"echo", 2}, {"pipe", 3}, {"accept", 1},
                            {"once", 2}, {"bulk", 0}, {"udp", 2}};

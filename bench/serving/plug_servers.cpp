@@ -1,5 +1,5 @@
-// What raw_threading, raw_epoll and raw_accept do, on plug's public API, as its users would write
-// it. Prints its port.
+// The servers of raw_threading, raw_epoll and raw_accept on plug's public API, as a user would
+// write them. Prints its port.
 //
 //   plug_servers threading          ThreadingTCPServer; the handler receives into an array
 //   plug_servers threading_recv     the same; the handler calls recv()
@@ -52,7 +52,7 @@ struct Quiet : Base {
       : Base(std::move(address), std::move(factory), false) {
     this->request_queue_size = 1024;
   }
-  // A client may reset its connection.
+  // A client may reset its connection, which is no error here.
   void handle_error(plug::Request&, const plug::Address&) override {}
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the servers in raw system calls share.
+// Functions that the servers in raw system calls share.
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -12,14 +12,15 @@
 
 namespace raw {
 
-/// Ends the program when a system call has failed.
+/// Ends the program if a system call has failed.
 inline int check(int result, const char* call) {
   if (result >= 0) return result;
   std::perror(call);
   std::exit(1);
 }
 
-/// A socket at a free port of 127.0.0.1, which is printed.
+/// Returns a socket that is bound to a free port of 127.0.0.1. A stream socket listens. Prints the
+/// port.
 inline int bound(int type) {
   const int fd = check(socket(AF_INET, type | SOCK_CLOEXEC, 0), "socket");
   sockaddr_in address{};
@@ -35,10 +36,10 @@ inline int bound(int type) {
   return fd;
 }
 
-/// Listens on 127.0.0.1 and prints the port.
+/// Listens on a free port of 127.0.0.1 and prints the port.
 inline int listener(int type = SOCK_STREAM) { return bound(type); }
 
-/// Sends everything; false when the client has gone.
+/// Sends all data. Returns false if the client has gone.
 inline bool send_all(int fd, const char* data, size_t size) {
   while (size > 0) {
     const ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);

@@ -1,7 +1,7 @@
-// Accepts connections and closes them, in system calls. Prints its port.
+// Accepts connections and closes them, with raw system calls. Prints its port.
 //
 //   raw_accept             accept4(), close()
-//   raw_accept shutdown    accept4(), shutdown() of sending, close()
+//   raw_accept shutdown    accept4(), shutdown(SHUT_WR), close()
 
 #include <unistd.h>
 

@@ -1,8 +1,8 @@
-// A server in system calls: one thread and epoll, level-triggered. Prints its port.
+// A server in raw system calls: one thread and level-triggered epoll. Prints its port.
 //
-//   raw_epoll         sends back what comes
-//   raw_epoll sink    counts what comes, and at the end of the stream answers with that, 8 bytes
-//   raw_epoll spin    sends back what comes, and never sleeps
+//   raw_epoll         sends back the data that it receives
+//   raw_epoll sink    counts the bytes, and answers with their number at the end of the stream
+//   raw_epoll spin    sends the data back, and polls instead of sleeping
 
 #include <sys/epoll.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
-// An echo server in system calls: a thread for each connection, which blocks. Prints its port.
+// An echo server in raw system calls: a blocking thread for each connection. Prints its port.
 //
-//   raw_threading          echoes
-//   raw_threading close    the thread closes its connection at once
+//   raw_threading          sends back the data that it receives
+//   raw_threading close    closes each connection at once, in its thread
 
 #include <pthread.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// Sends datagrams back in system calls: one thread and epoll. Prints its port.
+// Sends datagrams back, with raw system calls: one thread and epoll. Prints its port.
 //
 //   raw_udp          recvmmsg() and sendmmsg(), up to 64 datagrams at once
 //   raw_udp single   recvfrom() and sendto()

@@ -1,5 +1,5 @@
-# Installs the library, its headers, and what find_package(plug) and `pkg-config plug` read.
-# Nothing installed names an absolute path, so `cmake --install BUILD --prefix ANY` works.
+# Installs the library, its headers, and the files that find_package(plug) and `pkg-config plug`
+# read. No installed file contains an absolute path, so `cmake --install BUILD --prefix ANY` works.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
@@ -13,7 +13,7 @@ if(TARGET plug_fiber)
   install(EXPORT plugFiberTargets NAMESPACE plug:: DESTINATION "${plug_cmake_dir}")
 endif()
 
-# What a program has to be linked with beside a static plug_fiber.
+# The libraries that a program links in addition to a static plug_fiber.
 set(plug_fiber_needs "")
 if(TARGET plug_fiber)
   get_target_property(plug_fiber_type plug_fiber TYPE)

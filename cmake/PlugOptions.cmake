@@ -1,5 +1,5 @@
-# What a build of plug can be told, and the settings that every target of this build shares.
-# As a subproject plug builds its library alone and leaves the parent's settings as they are.
+# The options of a build of plug, and the settings that all targets of the build share. As a
+# subproject, plug builds only its library and does not change the parent's settings.
 
 find_package(benchmark QUIET)
 if(PROJECT_IS_TOP_LEVEL AND benchmark_FOUND)
@@ -15,8 +15,9 @@ option(PLUG_URING "Let fibers run with io_uring, where liburing 2.3 is installed
 option(PLUG_WERROR "Treat compiler warnings as errors" OFF)
 set(PLUG_SANITIZE "" CACHE STRING "What -fsanitize= takes: address,undefined or thread")
 
-# For CPython's tests: Debian's python3-dev, or the headers of whichever Python comes first. What a
-# sanitizer has built needs an interpreter that loads the sanitizer: ask for it by name.
+# CPython's tests need the headers of Python (Debian: python3-dev). This finds the first Python of
+# the system. With a sanitizer, the module needs an interpreter that loads the sanitizer, so a
+# sanitizer build has the module only if PLUG_BUILD_PYTHON asks for it.
 find_package(Python3 QUIET COMPONENTS Interpreter Development.Module)
 if(PLUG_BUILD_TESTS AND Python3_Development.Module_FOUND AND NOT PLUG_SANITIZE)
   set(plug_python_default ON)
@@ -39,11 +40,12 @@ endif()
 
 if(PLUG_SANITIZE)
   add_compile_options(-fsanitize=${PLUG_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
-  # g++ binds the reference of catch (const abi::__forced_unwind&), a thread's end, to nothing.
+  # In catch (const abi::__forced_unwind&), through which a thread ends, g++ binds the reference to
+  # a null pointer.
   if(PLUG_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize=null)
   endif()
-  # With a sanitizer, g++ takes more for uninitialized than is.
+  # With a sanitizer, g++ takes some initialized variables for uninitialized ones.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wno-maybe-uninitialized)
   endif()
@@ -51,8 +53,9 @@ if(PLUG_SANITIZE)
   add_compile_definitions(PLUG_SANITIZED)
 endif()
 
-# In builds for development, what runs once is compiled quickly: with line numbers, but neither
-# variables for a debugger nor the last of the speed. Called by its folder.
+# For folders whose programs run only once, such as tests. In development builds their code compiles
+# faster: with line numbers, but without debug information about variables and with few
+# optimisations. The CMakeLists.txt of the folder calls it.
 macro(plug_compile_quickly)
   add_compile_options("$<$<CONFIG:RelWithDebInfo,None>:-O1;-g1>")
 endmacro()

@@ -1,10 +1,10 @@
-# plug_python_tests(<folder> [<NAME=value>...]): each method of each <folder>/test_*.py, a unittest
-# file, becomes one ctest test, run with the given environment.
+# plug_python_tests(<folder> [<NAME=value>...]): adds a ctest test for each method of each unittest
+# file <folder>/test_*.py. The tests run with the given environment.
 function(plug_python_tests folder)
   set(environment ${ARGN} PYTHONDONTWRITEBYTECODE=1)
   set(directory "${CMAKE_CURRENT_SOURCE_DIR}/${folder}")
   file(GLOB files CONFIGURE_DEPENDS ${folder}/test_*.py)
-  # A method that appears in a file, or in what the files share, is a new test.
+  # Configure again when a file changes, because it may contain new tests.
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.py)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${sources})
   foreach(file IN LISTS files)
@@ -17,7 +17,7 @@ function(plug_python_tests folder)
       COMMAND_ERROR_IS_FATAL ANY)
     string(REGEX MATCHALL "[^\n]+" tests "${tests}")
     set(time_limit 60)
-    if(module STREQUAL "test_families")  # in an emulated machine
+    if(module STREQUAL "test_families")  # may run in an emulated machine, which is slow
       set(time_limit 240)
     endif()
     foreach(test IN LISTS tests)

@@ -1,10 +1,10 @@
-# plug_target(<target>): what every target of this project has in common. The warnings stay private
-# to the target: a project that uses plug sets its own.
+# plug_target(<target>): applies the settings that every target of this project needs. The warnings
+# are private to the target, so that a project that uses plug sets its own.
 function(plug_target target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion
     -Wsign-conversion -Wshadow)
-  # g++ 12 warns of std::string's own operator+ at -O3 (GCC bug 105651).
+  # At -O3, g++ 12 warns of std::string's operator+ (GCC bug 105651).
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     target_compile_options(${target} PRIVATE -Wno-restrict)
   endif()

@@ -1,6 +1,6 @@
 """Prints the name of each test in a unittest module, one a line: module.Class.method.
 
-A module that cannot be imported is printed as itself, so that running it shows the error.
+For a module that cannot be imported, prints the name of the module: running it shows the error.
 """
 
 import sys

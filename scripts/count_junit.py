@@ -1,8 +1,8 @@
-"""Counts a JUnit file that ctest wrote.
+"""Counts the results in a JUnit file of ctest.
 
-Prints "passed failed skipped" as numbers, then the name of each failed test with the end of what
-it printed, indented. ctest calls a test that it could not start "notrun", as it calls a skipped
-one; here it has failed.
+Prints the numbers "passed failed skipped", then for each failed test its name and the end of its
+output, indented. ctest reports a test that it could not start as "notrun", like a skipped one; here
+it counts as failed.
 """
 
 import sys

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What the scripts share. Source it; it expects `set -euo pipefail`.
+# Functions that the scripts share. The script that sources it must use `set -euo pipefail`.
 
 PLUG_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# ccache keeps precompiled headers only when it may trust their timestamps and defines.
+# ccache keeps precompiled headers only if it may ignore their #defines and the macros of the time.
 export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
 
 say() { printf '\n== %s\n' "$*"; }
@@ -12,11 +12,11 @@ die() {
   exit 1
 }
 
-# plug_setup [--all]: installs the packages that are missing.
+# plug_setup [--all]: installs missing packages.
 plug_setup() { "$PLUG_ROOT/scripts/setup" "$@"; }
 
-# plug_install PACKAGE...: installs those of Debian's packages that are missing; says how where it
-# may not.
+# plug_install PACKAGE...: installs Debian packages that are missing. Without the right to do so,
+# prints the command.
 plug_install() {
   local package state missing=() as_root=()
   if ! command -v dpkg-query >/dev/null; then
@@ -44,19 +44,20 @@ plug_install() {
     -o DPkg::Lock::Timeout=300 "${missing[@]}"
 }
 
-# plug_in PRESET COMMAND...: runs it at the root of the tree, as the preset's programs need it.
+# plug_in PRESET COMMAND...: runs the command at the root of the tree, in the way that the preset's
+# programs need.
 plug_in() {
   local preset=$1 launcher=()
   shift
-  # The thread sanitizer of g++ 12 cannot start where the kernel spreads addresses over more than
-  # 28 bits (vm.mmap_rnd_bits): without spreading it always can.
+  # The thread sanitizer of g++ 12 cannot start if the kernel randomizes more than 28 bits of
+  # addresses (vm.mmap_rnd_bits). Without randomization it always starts.
   if [[ $preset == tsan ]] && setarch -R true 2>/dev/null; then
     launcher=(setarch -R)
   fi
   (cd "$PLUG_ROOT" && "${launcher[@]}" "$@")
 }
 
-# plug_build PRESET [TARGET...]: configures it in build/PRESET and builds everything, or the targets.
+# plug_build PRESET [TARGET...]: configures build/PRESET, and builds everything or the targets.
 plug_build() {
   local preset=$1 targets=()
   shift
@@ -65,7 +66,7 @@ plug_build() {
     plug_in "$preset" cmake --build --preset "$preset" "${targets[@]}"
 }
 
-# plug_sources: the C++ files of the tree, one a line, relative to its root.
+# plug_sources: prints the C++ files of the tree, one a line, relative to its root.
 plug_sources() {
   (cd "$PLUG_ROOT" &&
     find include src examples tests bench python \( -name '*.cpp' -o -name '*.hpp' \) | sort)

@@ -15,7 +15,7 @@ void need_tuple(PyObject* value, const char* call, const char* family) {
 }
 
 std::string unix_path(PyObject* value) {
-  // An abstract name may hold any byte.
+  // An abstract address may contain any byte.
   const Object encoded =
       PyUnicode_Check(value) ? Object(PyUnicode_EncodeFSDefault(value)) : Object::borrow(value);
   Lent lent;
@@ -105,7 +105,7 @@ Address alg_address(PyObject* value, const char* call) {
   return AlgAddress(type, name, feat, mask);
 }
 
-/// The families whose address is two numbers.
+/// Converts addresses of families whose address is two numbers.
 template <class Typed>
 Address two_numbers(PyObject* value, const char* call, const char* family) {
   need_tuple(value, call, family);

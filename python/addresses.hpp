@@ -1,6 +1,6 @@
 #pragma once
 
-// Addresses and names as Python writes them.
+// Converts addresses and names between Python's form and plug's.
 
 #include <plug/address.hpp>
 #include <plug/resolve.hpp>
@@ -12,36 +12,36 @@
 
 namespace plug::python {
 
-/// What kind of socket an address is for.
+/// The kind of socket that an address is for.
 struct Kind {
   int family;
   int type;
   int proto;
 };
 
-/// An address that was given to a call.
+/// The address that a Python caller has passed.
 class AddressArgument {
  public:
-  /// `call` is named by errors. Throws Python's errors for a value of another shape.
+  /// Errors name `call`. Throws Python's errors if `value` has the wrong shape.
   AddressArgument(Kind kind, PyObject* value, const char* call);
 
   AddressLike like() const { return host_ ? AddressLike(*host_) : AddressLike(address_); }
 
  private:
-  std::optional<HostPort> host_;  // else address_
+  std::optional<HostPort> host_;  // if empty, address_ is set
   Address address_;
 };
 
-/// The tuple, text or None that Python has for an address.
+/// Returns an address as Python has it: a tuple, a text or None.
 Object to_python(const Address& address);
 
-/// A host name: str, bytes or bytearray.
+/// Converts a host name: str, bytes or bytearray.
 std::string host_name(PyObject* value);
 
-/// A path, an interface or this machine's name: str in the encoding of the file system, or bytes.
+/// Converts a path, an interface or a host name: str in the encoding of the file system, or bytes.
 std::string system_name(PyObject* value);
 
-/// The (host, port[, flowinfo[, scope_id]]) of a call.
+/// Converts (host, port[, flowinfo[, scope_id]]).
 HostPort host_and_port(PyObject* tuple, bool ipv6, const char* call);
 
 }  // namespace plug::python

@@ -37,7 +37,7 @@ void raise_os_error(const OSError& error) {
   else if (category == plug_category())
     PyErr_SetString(PyExc_OSError, error.strerror().c_str());
   else
-    raise_numbered(PyExc_OSError, error);  // which finds the class of the number
+    raise_numbered(PyExc_OSError, error);  // Python chooses the subclass by the number
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ void lock() {
 }
 
 std::errc run_signal_handlers() {
-  if (released == nullptr) return std::errc{};  // no thread of Python's is waiting here
+  if (released == nullptr) return std::errc{};  // this thread has not released the lock
   lock();
   const bool raised = PyErr_CheckSignals() != 0;
   unlock();

@@ -1,6 +1,6 @@
 #pragma once
 
-// How the extension module speaks with the interpreter: references, the lock, exceptions.
+// The extension module's access to the interpreter: references, the lock, exceptions.
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -13,18 +13,19 @@
 
 namespace plug::python {
 
-/// Thrown where Python's own exception has been set.
+/// Thrown after Python's own exception has been set.
 struct PythonError {};
 
-/// Whether this thread holds the interpreter's lock. It does not while it is being ended, which the
-/// interpreter does to threads that ask for the lock when it has gone: what they refer to is lost.
+/// True if this thread holds the interpreter's lock. A thread that asks for the lock after the
+/// interpreter has ended is terminated. It then unwinds without the lock and leaks the objects that
+/// it refers to.
 inline thread_local bool holds_lock = true;
 
-/// An owned reference.
+/// An owned reference to a Python object.
 class Object {
  public:
   Object() noexcept = default;
-  /// Takes over a new reference; throws PythonError for null.
+  /// Takes ownership of a new reference. Throws PythonError for null.
   explicit Object(PyObject* made) : object_(made) {
     if (made == nullptr) throw PythonError();
   }
@@ -53,13 +54,13 @@ class Object {
 
 inline Object none() noexcept { return Object::borrow(Py_None); }
 
-/// Builds a value as Py_BuildValue() does. "N" takes over a reference.
+/// Builds a value like Py_BuildValue(). "N" takes ownership of a reference.
 template <class... Values>
 Object build(const char* format, Values... values) {
   return Object(Py_BuildValue(format, values...));
 }
 
-/// Text that the system gave: names and paths, in the encoding of the file system.
+/// Converts text that the system has returned: names and paths, in the encoding of the file system.
 inline Object system_text(std::string_view text) {
   return Object(
       PyUnicode_DecodeFSDefaultAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
@@ -69,7 +70,7 @@ inline Object bytes_of(std::string_view data) {
   return Object(PyBytes_FromStringAndSize(data.data(), static_cast<Py_ssize_t>(data.size())));
 }
 
-/// Unpacks arguments as PyArg_ParseTuple() does.
+/// Unpacks arguments like PyArg_ParseTuple().
 template <class... Places>
 void parse(PyObject* args, const char* format, Places... places) {
   if (!PyArg_ParseTuple(args, format, places...)) throw PythonError();
@@ -93,16 +94,16 @@ template <class... Values>
   throw PythonError();
 }
 
-/// A Python integer as a C int; OverflowError where it does not fit.
+/// Converts a Python integer to a C int. Raises OverflowError if it does not fit.
 int c_int(PyObject* value);
 
-/// sys.audit().
+/// Calls sys.audit().
 template <class... Values>
 void audit(const char* event, const char* format, Values... values) {
   if (PySys_Audit(event, format, values...) < 0) throw PythonError();
 }
 
-/// Memory that a Python object lends.
+/// A buffer that belongs to a Python object, held while it is used.
 class Lent {
  public:
   Lent() noexcept = default;
@@ -112,7 +113,7 @@ class Lent {
     if (holds_lock) PyBuffer_Release(&view_);
   }
 
-  /// What PyArg_ParseTuple() fills.
+  /// The argument for PyArg_ParseTuple().
   Py_buffer* place() noexcept { return &view_; }
   char* data() const noexcept { return static_cast<char*>(view_.buf); }
   std::size_t size() const noexcept { return static_cast<std::size_t>(view_.len); }
@@ -121,7 +122,8 @@ class Lent {
   Py_buffer view_{};
 };
 
-/// Gives up the interpreter's lock for as long as this thread is in the library.
+/// Releases and takes the interpreter's lock. The thread does not hold it while it is in the
+/// library.
 void unlock() noexcept;
 void lock();
 
@@ -138,34 +140,34 @@ auto unlocked(Call call) {
       return result;
     }
   } catch (const abi::__forced_unwind&) {
-    throw;  // the thread ends, in lock()
+    throw;  // lock() ends this thread
   } catch (...) {
     lock();
     throw;
   }
 }
 
-/// Runs signal handlers when a signal has interrupted a call, as PEP 475 wants. plug's hook.
+/// plug's interrupt hook: runs Python's signal handlers when a signal has interrupted a call (PEP
+/// 475).
 std::errc run_signal_handlers();
 
-/// Turns the exception in flight into Python's.
+/// Sets Python's exception for the C++ exception that is being handled.
 void raise_current();
 
-/// Sets OSError, or the class that belongs to the number, from errno. Returns null.
+/// Sets OSError, or its subclass for the number, from errno. Returns null.
 PyObject* raise_errno() noexcept;
 
-/// How many calls have come to the library through the module.
+/// Counts a call of the module into the library.
 void count_call() noexcept;
-/// Counts from now on in memory that other processes share, so that theirs are in the sum.
+/// From now on counts in memory that several processes share, and adds the calls counted so far.
 void count_calls_in(std::uint64_t* shared) noexcept;
 std::uint64_t calls() noexcept;
 
-/// socket.herror and socket.gaierror.
+/// The exceptions socket.herror and socket.gaierror.
 extern PyObject* herror_type;
 extern PyObject* gaierror_type;
 
-/// A function of the module's as C calls it, which counts the call and lets no exception of C++
-/// out.
+/// Wraps a function of the module for C: counts the call, and turns C++ exceptions into Python's.
 template <auto Function, class... Arguments>
 PyObject* entry(Arguments... arguments) {
   count_call();

@@ -9,7 +9,7 @@ import sys
 
 
 def constants(text):
-    """Pairs of both names."""
+    """Yields the name in Python and the name in C++ of each constant."""
     text = re.sub(r"//[^\n]*", "", text)
     for enum, body in re.findall(r"(?:enum class|struct) (\w+)(?: : [\w:]+)? \{(.*?)\n\};", text, re.S):
         for name in re.findall(r"(\w+) = [^=]", body):

@@ -1,5 +1,5 @@
-// The module `_socket`: what CPython's socket, and everything above it, is built on. It converts
-// arguments and results; what happens is plug's doing.
+// The module `_socket`, on which CPython's socket and all modules above it are built. It converts
+// arguments and results; plug does the work.
 
 #include <plug/constants.hpp>
 #include <plug/family_constants.hpp>
@@ -43,17 +43,17 @@ Object setdefaulttimeout(PyObject* value) {
   return none();
 }
 
-/// How many calls have come to plug.
+/// Returns the number of calls into plug.
 Object plug_calls(PyObject*) { return Object(PyLong_FromUnsignedLongLong(calls())); }
 
-/// Counts in the first eight bytes of a buffer from now on, which is kept for ever: of a file that
-/// several processes map.
+/// Counts from now on in the first eight bytes of a buffer, such as a file that several processes
+/// map. The buffer is never released.
 Object count_plug_calls_in(PyObject* args) {
   Lent buffer;
   parse(args, "w*:count_plug_calls_in", buffer.place());
   if (buffer.size() < sizeof(std::uint64_t)) fail(PyExc_ValueError, "fewer than eight bytes");
   count_calls_in(reinterpret_cast<std::uint64_t*>(buffer.data()));
-  new Lent(std::move(buffer));  // kept: calls are counted until the process ends
+  new Lent(std::move(buffer));  // leaked: calls are counted until the process ends
   return none();
 }
 
@@ -94,7 +94,7 @@ void add_constants(PyObject* module) {
 
 void add_types(PyObject* module) {
   static CApi api;
-  // They live as long as the process.
+  // The types are never freed.
   socket_type = reinterpret_cast<PyTypeObject*>(make_socket_type().release());
   herror_type = Object(PyErr_NewException("socket.herror", PyExc_OSError, nullptr)).release();
   gaierror_type = Object(PyErr_NewException("socket.gaierror", PyExc_OSError, nullptr)).release();

@@ -14,7 +14,7 @@ namespace {
 
 // --- hosts ---
 
-/// The port of getaddrinfo().
+/// Converts the port argument of getaddrinfo().
 Service service_of(PyObject* value) {
   if (value == Py_None) return std::nullopt;
   if (PyLong_Check(value)) {

@@ -6,7 +6,7 @@
 
 namespace plug::python {
 
-/// Their table, ending as Python wants it.
+/// Returns their table, with the empty entry that Python expects at the end.
 PyMethodDef* name_functions() noexcept;
 
 }  // namespace plug::python

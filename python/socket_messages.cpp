@@ -9,12 +9,12 @@ namespace plug::python {
 
 namespace {
 
-/// The items of an iterable, each as `convert` makes it.
+/// Converts each item of an iterable with `convert`.
 template <class T, class Convert>
 std::vector<T> items_of(PyObject* iterable, const char* message, Convert convert) {
   const Object sequence(PySequence_Fast(iterable, message));
   std::vector<T> items;
-  // The length is asked each time: converting runs Python code.
+  // Read the size each time, because `convert` runs Python code, which may change the sequence.
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence.get()); ++i) {
     const Object item = Object::borrow(PySequence_Fast_GET_ITEM(sequence.get(), i));
     items.push_back(convert(item.get()));
@@ -45,13 +45,13 @@ std::vector<ControlMessage> control_messages(PyObject* iterable) {
         Lent data;
         if (PySequence_Check(item) == 0)
           fail(PyExc_TypeError, "[sendmsg() ancillary data items] must be a sequence");
-        const Object sequence(PySequence_Tuple(item));  // a list will do as well
+        const Object sequence(PySequence_Tuple(item));  // accepts a list too
         parse(sequence.get(), "iiy*:[sendmsg() ancillary data items]", &level, &type, data.place());
         return ControlMessage(level, type, {data.data(), data.size()});
       });
 }
 
-/// The list of (level, type, data); the descriptors in it are its owner's from then on.
+/// Returns a list of (level, type, data). The Python caller then owns the descriptors in it.
 Object items_to_python(const AncillaryData& ancdata) {
   Object list(PyList_New(0));
   for (const ControlMessage& item : ancdata) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// recvmsg(), sendmsg() and their like: messages of several buffers, with ancillary data.
+// recvmsg(), sendmsg() and similar methods: messages of several buffers, with ancillary data.
 
 #include "socket_type.hpp"
 

@@ -144,7 +144,7 @@ Object connect_ex(SocketObject* self, PyObject* value) {
   const AddressArgument address(self->kind(), value, "connect_ex");
   audit("socket.connect", "OO", self, value);
   const int number = unlocked([&] { return self->sock.connect_ex(address.like()); });
-  if (PyErr_Occurred() != nullptr) throw PythonError();  // a signal's handler raised
+  if (PyErr_Occurred() != nullptr) throw PythonError();  // a signal handler raised an exception
   return build("i", number);
 }
 
@@ -155,7 +155,7 @@ Object shutdown(SocketObject* self, PyObject* value) {
 }
 
 Object close(SocketObject* self, PyObject*) {
-  // The object forgets the descriptor before the system is asked.
+  // Forget the descriptor before the system closes it.
   self->fd = -1;
   unlocked([&] { self->sock.close(); });
   return none();
@@ -174,7 +174,7 @@ Object recv(SocketObject* self, PyObject* args) {
   int flags = 0;
   parse(args, "n|i:recv", &size, &flags);
   if (size < 0) throw_if(Errc::negative_size, "recv");
-  // Straight into the object, which is cut to what came.
+  // Receive into the bytes object, and then shorten it.
   Object data(PyBytes_FromStringAndSize(nullptr, size));
   const MutableBytes room(PyBytes_AS_STRING(data.get()), static_cast<std::size_t>(size));
   const std::size_t count = unlocked([&] { return self->sock.recv_into(room, 0, MSG{flags}); });
@@ -263,7 +263,7 @@ Object getpeername(SocketObject* self, PyObject*) {
   return to_python(unlocked([&] { return self->sock.getpeername(); }));
 }
 
-/// Python's integers for options have 64 bits on a socket of AF_VSOCK; the library's are int.
+/// Python's integer options have 64 bits on AF_VSOCK sockets. plug's are int.
 bool has_wide_options(const SocketObject* self) {
   return self->family == static_cast<int>(AF::VSOCK);
 }

@@ -12,9 +12,9 @@
 
 namespace plug::python {
 
-/// Begins as CPython's own object does, since its module `_ssl` reads these members. No header of
-/// an installed Python declares it (Modules/socketmodule.h); a version that changed it needs a
-/// look.
+/// The first members are those of CPython's own object, because the module `_ssl` reads them. No
+/// installed header declares them (see Modules/socketmodule.h). Compare them again for each new
+/// version of CPython.
 static_assert(PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030F0000,
               "compare this layout with Modules/socketmodule.h of this version of CPython");
 struct SocketObject {
@@ -24,30 +24,30 @@ struct SocketObject {
   int type;
   int proto;
   PyObject* (*errorhandler)();
-  std::int64_t timeout;  // nanoseconds; below zero: none
-  void* state;           // from 3.12 on; read by CPython's own functions alone
+  std::int64_t timeout;  // nanoseconds; negative: no timeout
+  void* state;           // since 3.12; only CPython's own functions read it
 
   Socket sock;
 
   Kind kind() const noexcept { return {family, type, proto}; }
-  /// Writes down what the members above say of `sock`.
+  /// Updates the members above from `sock`.
   void mirror() noexcept;
 };
 
-/// What the capsule `_socket.CAPI` holds.
+/// The content of the capsule `_socket.CAPI`.
 struct CApi {
   PyTypeObject* socket_type;
   PyObject* error;
   PyObject* timeout_error;
 };
 
-/// Makes the type. Throws PythonError.
+/// Creates the type. Throws PythonError.
 Object make_socket_type();
 
-/// An object of the type, over a socket.
+/// Returns an object of the type that owns `sock`.
 Object to_python(PyTypeObject* type, Socket sock);
 
-/// Seconds, or None.
+/// Converts seconds, or None.
 Timeout to_timeout(PyObject* value);
 Object to_python(const Timeout& timeout);
 

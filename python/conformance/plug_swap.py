@@ -1,8 +1,9 @@
-"""Puts plug's `_socket` in the place of CPython's, in every process of the interpreter it is in.
+"""Puts plug's `_socket` in the place of CPython's, in every process of this interpreter.
 
-run_conformance copies this file into the site-packages of an interpreter made for one suite, with
-swap.json beside it: what to load, where to count calls, where to report. A .pth file imports it
-before anything imports `socket`, with -I and -E too.
+run_conformance creates an interpreter for each suite and copies this file into its site-packages.
+Beside it lies swap.json, which names the module to load, the file that counts the calls, and the
+file for problems. A .pth file imports this module before anything can import `socket`, also with -I
+and -E.
 """
 
 import importlib.machinery
@@ -30,7 +31,7 @@ class _Loader(importlib.machinery.ExtensionFileLoader):
 
 
 class _Finder:
-    """Before the finder of built-in modules and before the path."""
+    """Finds _socket before the finder of built-in modules and the search path do."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
@@ -41,7 +42,7 @@ class _Finder:
 
 
 def _check():
-    """At the end of the process: what it used was plug's."""
+    """Checks, at the end of the process, that it used plug's module."""
     module = sys.modules.get("_socket")
     if module is not None and getattr(module, "__file__", None) != _where["module"]:
         _report("another _socket was imported")

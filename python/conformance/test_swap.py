@@ -1,5 +1,7 @@
-"""The interpreter that run_conformance makes has plug's _socket, and tells when it has another; it
-runs where no other program takes its ports.
+"""Tests the interpreters and network namespaces that run_conformance creates.
+
+An interpreter must have plug's _socket, and must report a different one. In the network namespace
+no other program may take the ports of the tests.
 
 Usage: test_swap.py _socket.so
 """
@@ -18,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODULE = os.path.realpath(sys.argv.pop(1))
 
 USE_A_SOCKET = "import socket; socket.socket().close()"
-# As if the finder were not there.
+# Removes the finder, so that CPython's own module is imported.
 USE_ANOTHER = "import sys; del sys.meta_path[0]; " + USE_A_SOCKET
 
 

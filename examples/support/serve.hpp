@@ -17,7 +17,7 @@ namespace lesson {
 /// built with fibers.
 void add_server_type(CLI::App& app, Endpoint& endpoint);
 
-/// Like server_arguments(), and with the options of add_server_type().
+/// Like server_arguments(), plus the options of add_server_type().
 Endpoint server_type_arguments(int argc, char** argv, const std::string& description);
 
 /// Serves with the class that endpoint.server names, and makes a handler for each client. The class
@@ -75,7 +75,7 @@ class Attending : public Base {
     }
   }
 
-  /// Returns true if there has been a client.
+  /// Returns true if a client has been served, or is being served.
   bool seen() const { return seen_; }
 
  private:

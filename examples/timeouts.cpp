@@ -15,7 +15,7 @@
 namespace {
 
 void show(const std::string& what, const plug::Socket& sock) {
-  lesson::print_line(what + ": time-out " + to_string(sock.gettimeout()) +
+  lesson::print_line(what + ": timeout " + to_string(sock.gettimeout()) +
                      (sock.getblocking() ? ", blocking" : ", non-blocking"));
 }
 
@@ -41,9 +41,9 @@ void receive(plug::Socket& sock) {
 int main(int argc, char** argv) try {
   lesson::Endpoint endpoint;
   double seconds = 0.25;
-  CLI::App app("Shows what time-outs do, on a connection to itself.");
+  CLI::App app("Shows what timeouts do, on a connection to itself.");
   lesson::add_endpoint(app, endpoint);
-  app.add_option("--seconds", seconds, "the time-out to set")
+  app.add_option("--seconds", seconds, "the timeout to set")
       ->check(CLI::Range(0.001, 60.0))
       ->capture_default_str();
   lesson::parse(app, argc, argv);

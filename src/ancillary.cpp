@@ -249,7 +249,7 @@ Timestamp ControlMessage::timestamp() const {
     when = moment(time, 1000);
   else if (holds(*this, SOL::SOCKET, SCM::TIMESTAMPNS, time))
     when = moment(time, 1);
-  if (!when) throw_no("time stamp", *this);
+  if (!when) throw_no("timestamp", *this);
   return *when;
 }
 
@@ -257,11 +257,11 @@ Timestamps ControlMessage::timestamps() const {
   struct {
     sys::TimePair software, unused, hardware;
   } times{};
-  if (!holds(*this, SOL::SOCKET, SCM::TIMESTAMPING, times)) throw_no("time stamps", *this);
+  if (!holds(*this, SOL::SOCKET, SCM::TIMESTAMPING, times)) throw_no("timestamps", *this);
   const auto given = [this](const sys::TimePair& time) -> std::optional<Timestamp> {
     if (time.seconds == 0 && time.fraction == 0) return std::nullopt;
     const std::optional<Timestamp> when = moment(time, 1);
-    if (!when) throw_no("time stamps", *this);
+    if (!when) throw_no("timestamps", *this);
     return when;
   };
   return {given(times.software), given(times.hardware)};

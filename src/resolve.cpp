@@ -101,7 +101,7 @@ template <class Call>
 auto from_database(Call call) {
   std::error_code error;
   auto found = detail::off_thread(std::move(call), Deadline::none(), error);
-  throw_if(error, "name look-up");
+  throw_if(error, "name lookup");
   return std::move(*found);
 }
 

@@ -31,7 +31,7 @@ std::atomic<std::int64_t> default_timeout{-1};
 namespace detail {
 
 void throw_timeout_out_of_range(double seconds) {
-  if (std::isnan(seconds)) throw ValueError("Invalid value NaN (not a number) as a time-out");
+  if (std::isnan(seconds)) throw ValueError("Invalid value NaN (not a number) as a timeout");
   if (seconds < 0) throw ValueError("Timeout value out of range: " + text_of(seconds));
   throw OverflowError("Timeout value too large: " + text_of(seconds));
 }

@@ -29,7 +29,7 @@ class Alg : public FamilyTest {
 
   Socket operation(const std::string& type, const std::string& name, BytesView key = {},
                    std::size_t authsize = 0) const {
-    // Without a time-out: accept() never waits, and nothing ever says that it would not.
+    // Without a timeout: accept() never waits, and nothing ever says that it would not.
     Socket sock(AF::ALG, SOCK::SEQPACKET);
     sock.bind(AlgAddress(type, name));
     if (!key.empty()) sock.setsockopt(SOL::ALG, ALG::SET_KEY, key);

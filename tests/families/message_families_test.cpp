@@ -29,7 +29,7 @@ std::string python(const std::string& script) {
   return said;
 }
 
-/// Closes a socket in whose `call`, which has a time-out, a thread waits: how that ends.
+/// Closes a socket in whose `call`, which has a timeout, a thread waits: how that ends.
 std::error_code closed_meanwhile(Socket& sock,
                                  const std::function<void(Socket&, std::error_code&)>& call) {
   sock.settimeout(60);

@@ -546,14 +546,14 @@ SCENARIOS = {
         "0",
         "--seconds=0.05",
         expected=r"listening on .*\n"
-        r"a new socket: time-out None, blocking\n"
-        r"after settimeout\(0.05\): time-out 0.05, blocking\n"
+        r"a new socket: timeout None, blocking\n"
+        r"after settimeout\(0.05\): timeout 0.05, blocking\n"
         r"recv: TimeoutError timed out: .* after \d\.\d\d s\n"
         r"recv: 'better late than never' after \d\.\d\d s\n"
-        r"after settimeout\(0\): time-out 0(\.0)?, non-blocking\n"
+        r"after settimeout\(0\): timeout 0(\.0)?, non-blocking\n"
         r"recv: BlockingIOError .* after \d\.\d\d s\n"
-        r"after settimeout\(None\): time-out None, blocking\n"
-        r"a new socket after setdefaulttimeout\(0.05\): time-out 0.05, blocking\n",
+        r"after settimeout\(None\): timeout None, blocking\n"
+        r"a new socket after setdefaulttimeout\(0.05\): timeout 0.05, blocking\n",
     ),
     "service_table": alone("service_table", "http", "smtp", expected=r"http +80\nsmtp +25\n"),
     "convert_address": alone(

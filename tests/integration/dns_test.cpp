@@ -1,4 +1,4 @@
-// Name look-up beside a real name server, in network and mount name spaces of the test's own.
+// Name lookup beside a real name server, in network and mount name spaces of the test's own.
 
 #include <plug/plug.hpp>
 
@@ -199,7 +199,7 @@ TEST(Dns, HappyEyeballsPassAnAddressThatDropsEverything) {
     ASSERT_EQ(targets[0].family, AF::INET6);
 
     const int before = settled_descriptors();
-    // Without a time-out the first attempt alone would take the kernel's two minutes.
+    // Without a timeout the first attempt alone would take the kernel's two minutes.
     Socket client = create_connection(
         address, {.timeout = std::nullopt, .happy_eyeballs_delay = kHappyEyeballsDelay});
     EXPECT_EQ(client.getpeername(), listener.getsockname());
@@ -277,7 +277,7 @@ TEST(SilentDns, AnAnswerForACallerThatHasGoneIsDropped) {
     const int descriptors = settled_descriptors();
     EXPECT_THROW(getaddrinfo("slow.test", 80, AF::INET, SOCK{}, 0, AI{}, 0.02), TimeoutError);
     const auto query = server.next();
-    // The look-up goes on in its thread, with the one descriptor that asks.
+    // The lookup goes on in its thread, with the one descriptor that asks.
     EXPECT_EQ(settled_descriptors(), descriptors + 1);
     server.answer(query);
     while (settled_descriptors() != descriptors) std::this_thread::yield();
@@ -337,7 +337,7 @@ TEST(SilentDns, AForkedChildBeginsWithoutThreadsAndLooksUpOnItsOwn) {
   if (!kForksWithThreads) GTEST_SKIP() << "not with the thread sanitizer";
   in_own_network([] {
     SilentDnsServer server;
-    // One look-up is under way, and as many as there may be wait for it to end.
+    // One lookup is under way, and as many as there may be wait for it to end.
     std::vector<std::unique_ptr<BlockedThread>> callers;
     for (int i = 0; i < 20; ++i)
       callers.push_back(std::make_unique<BlockedThread>([] {

@@ -391,7 +391,7 @@ def pool(program, clients, seconds, idle=4.0):
     clients = affordable(clients)
     print(
         f"pool: {clients} slow clients, {workers} workers, {per_address} connections an address, "
-        f"time-outs of {idle:g} s idle and {2 * idle:g} s in all",
+        f"timeouts of {idle:g} s idle and {2 * idle:g} s in all",
         flush=True,
     )
     with Server(program, "pool", workers, per_address, idle, 2 * idle) as server:

@@ -1,4 +1,4 @@
-"""The programs that are neither client nor server: polling, time-outs, tables, addresses."""
+"""The programs that are neither client nor server: polling, timeouts, tables, addresses."""
 
 import contextlib
 import os
@@ -71,14 +71,14 @@ class PollingAccept(harness.TestCase):
 class Timeouts(harness.TestCase):
     def test_shows_the_time_out_before_and_after_and_what_running_out_looks_like(self):
         patterns = [
-            r"a new socket: time-out None, blocking",
-            r"after settimeout\(0\.05\): time-out 0\.05, blocking",
+            r"a new socket: timeout None, blocking",
+            r"after settimeout\(0\.05\): timeout 0\.05, blocking",
             r"recv: TimeoutError timed out.* after (?P<seconds>\d+\.\d\d) s",
             r"recv: 'better late than never' after \d+\.\d\d s",
-            r"after settimeout\(0\): time-out 0\.0, non-blocking",
+            r"after settimeout\(0\): timeout 0\.0, non-blocking",
             r"recv: BlockingIOError \[Errno 11\] Resource temporarily unavailable.* after \S+ s",
-            r"after settimeout\(None\): time-out None, blocking",
-            r"a new socket after setdefaulttimeout\(0\.05\): time-out 0\.05, blocking",
+            r"after settimeout\(None\): timeout None, blocking",
+            r"a new socket after setdefaulttimeout\(0\.05\): timeout 0\.05, blocking",
         ]
         for host in HOSTS:
             with self.subTest(host=host):

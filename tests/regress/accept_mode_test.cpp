@@ -1,4 +1,4 @@
-// A duplicate shares the descriptor's blocking mode and may switch it; the time-out of the original
+// A duplicate shares the descriptor's blocking mode and may switch it; the timeout of the original
 // must hold all the same.
 
 #include <plug/socket.hpp>

@@ -72,7 +72,7 @@ TEST(AFullRing, LosesNoFiberThatIsHandedOver) {
       std::vector<fiber::Task<Bytes>> readers;
       for (auto& [one, peer] : pairs)
         readers.push_back(fiber::spawn([&sock = one] { return sock.recv(1); }));
-      // It would be found when a time-out ends, too.
+      // It would be found when a timeout ends, too.
       const auto begun = steady_clock::now();
       come.wait(10);
       all = steady_clock::now() - begun < seconds(8);

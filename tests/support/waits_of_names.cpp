@@ -1,4 +1,4 @@
-// The waits of look-ups, and of connections to a name.
+// The waits of lookups, and of connections to a name.
 
 #include <plug/resolve.hpp>
 
@@ -24,7 +24,7 @@ class HeldNameServer {
   HeldNameServer() : sock_(AF::INET, plug::SOCK::DGRAM) { sock_.bind({"127.0.0.1", 53}); }
   HeldNameServer(const HeldNameServer&) = delete;
   HeldNameServer& operator=(const HeldNameServer&) = delete;
-  /// A look-up that was given up goes on in libc: it is answered.
+  /// A lookup that was given up goes on in libc: it is answered.
   ~HeldNameServer() {
     let_go();
     ending_ = true;

@@ -274,7 +274,7 @@ TEST(Descriptors, OfNobodyAreDuplicatedAndClosed) {
   EXPECT_EQ(error.value(), EBADF);
 }
 
-// --- the default time-out of every way to make a socket ---
+// --- the default timeout of every way to make a socket ---
 
 class WithDefaultTimeout : public ::testing::Test {
  protected:

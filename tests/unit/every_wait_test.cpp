@@ -164,7 +164,7 @@ const std::vector<Scenario>& all_scenarios() {
   return all;
 }
 
-/// What a look-up that was given up has opened closes when libc returns.
+/// What a lookup that was given up has opened closes when libc returns.
 void expect_descriptors(int before) {
   const auto limit = Clock::now() + std::chrono::seconds(5);
   while (count_descriptors() > before && Clock::now() < limit)
@@ -510,7 +510,7 @@ class EveryWaitOnThreads : public testing::Test, private EveryWait {
 
 TEST_F(EveryWaitOnThreads, IsEndedByTheInterruptHookOnce) {
   for_each_on_a_thread([](const Scenario& scenario, const Timeout& timeout) {
-    // A look-up in time is waited for like all else.
+    // A lookup in time is waited for like all else.
     const bool in_time = scenario.is(waits::kNeedsNames) && !timeout.is_none();
     if (scenario.is(waits::kNoHookOnThreads) && !in_time) return;
     for (const Answer& answer : answers()) {

@@ -270,7 +270,7 @@ struct Operation {
   std::unique_ptr<Call> (*prepare)();
   bool in_parts;      // it goes on where it has done a part
   bool may_not_wait;  // it can be asked not to, and what it needs is there
-  bool is_submitted;  // by io_uring, where there is no time-out
+  bool is_submitted;  // by io_uring, where there is no timeout
 };
 
 void PrintTo(const Operation& operation, std::ostream* out) { *out << operation.name; }
@@ -431,7 +431,7 @@ TEST_P(EachOperationOfIoUring, ThatEndsAfterItWasAskedToEndEarlyLosesNothing) {
 }
 
 TEST_P(EachOperationOfIoUring, ThatEndsAtItsTimeoutLosesNothing) {
-  // With a time-out that is a plain call.
+  // With a timeout that is a plain call.
   if (operation().kind == Op::Kind::connect) return;
   OneFault fault(operation().kind, {Fault::Kind::late, 0});
   beside_another(engine(), operation(), [&](Call& call) {

@@ -1,4 +1,4 @@
-// Fibers that belong together: task groups, gather, time-outs; and stop tokens.
+// Fibers that belong together: task groups, gather, timeouts; and stop tokens.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber_group.hpp>

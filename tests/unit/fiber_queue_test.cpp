@@ -304,7 +304,7 @@ TEST(AQueue, HasAnItemThatComesWhenATimeIsOverGoToOne) {
   EXPECT_LT(in_time, static_cast<int>(kSeeds));
 }
 
-/// Puts, gets, time-outs, cancels and a shut-down as the seed says: what has been put is what has
+/// Puts, gets, timeouts, cancels and a shut-down as the seed says: what has been put is what has
 /// been got and what is left.
 TEST(AQueue, HasAllThatWasPutWhateverHappens) {
   for_each_seed([](std::uint64_t seed) {

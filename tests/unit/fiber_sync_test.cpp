@@ -491,7 +491,7 @@ struct Counted {
   int& count;
 };
 
-/// Fibers that acquire with and without a time-out, and are cancelled, as the seed says.
+/// Fibers that acquire with and without a timeout, and are cancelled, as the seed says.
 TEST(ASemaphore, IsWholeAgainWhateverHappens) {
   for_each_seed([](std::uint64_t seed) {
     fiber::BoundedSemaphore semaphore(2);

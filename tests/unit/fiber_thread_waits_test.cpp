@@ -1,4 +1,4 @@
-// Threads without fibers that wait for what fibers wait for: the longest time-outs, and signals.
+// Threads without fibers that wait for what fibers wait for: the longest timeouts, and signals.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber_queue.hpp>

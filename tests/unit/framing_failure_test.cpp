@@ -258,7 +258,7 @@ TEST(Time, IsPerPieceForCopyAndSkip) {
     EXPECT_EQ(copied, Bytes(60, 'x'));
     EXPECT_TRUE(framer.skip());
   }
-  // Both took longer than a time-out, or the peer did not drip.
+  // Both took longer than a timeout, or the peer did not drip.
   EXPECT_GT(Clock::now() - begun, 2 * kTimeout);
   std::error_code error;
   framer.copy(

@@ -230,7 +230,7 @@ TEST(SendfileTimeout, IsForEachWaitAndNotForTheWhole) {
   const auto begun = Clock::now();
   std::size_t arrived = 0;
   {
-    // Some 5 ms for each of these, so that the whole takes longer than the time-out.
+    // Some 5 ms for each of these, so that the whole takes longer than the timeout.
     const Drip drip([&peer = peer, &arrived] {
       std::error_code ignored;
       arrived += peer.recv(4096, MSG::DONTWAIT, ignored).size();

@@ -142,7 +142,7 @@ const Row kRows[] = {
 TEST(Cost, OfACallThatNeedNotWaitIsOneSystemCallWithATimeoutAndWithout) {
   for (const Timeout& timeout : {Timeout(std::nullopt), Timeout(5.0)}) {
     for (const Row& row : kRows) {
-      SCOPED_TRACE(std::string(row.name) + ", time-out " + to_string(timeout));
+      SCOPED_TRACE(std::string(row.name) + ", timeout " + to_string(timeout));
       // Once much is received at once, nothing is left for the second time.
       if (std::string_view(row.name) == "recv of much") continue;
       Ends ends(timeout, row.type);
@@ -189,7 +189,7 @@ TEST(Cost, OfSendingALittleFileIsItsReadingAndItsSending) {
 TEST(Cost, IsNoMemoryButThatOfAResult) {
   for (const Timeout& timeout : {Timeout(std::nullopt), Timeout(5.0)}) {
     for (const Row& row : kRows) {
-      SCOPED_TRACE(std::string(row.name) + ", time-out " + to_string(timeout));
+      SCOPED_TRACE(std::string(row.name) + ", timeout " + to_string(timeout));
       Ends ends(timeout, row.type);
       row.call(ends);
       if (row.type == SOCK::STREAM) ends.peer.send(ends.message);

@@ -433,7 +433,7 @@ TEST(Sigpipe, NeverKillsTheProcessHoweverItSends) {
        [](Socket& sock) {
          sock.sendto("x", {"127.0.0.1", 9});
        }},
-      {"send with a time-out",
+      {"send with a timeout",
        [](Socket& sock) {
          sock.settimeout(5);
          sock.send("x");

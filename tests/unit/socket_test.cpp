@@ -413,7 +413,7 @@ TEST(SocketWithoutDescriptor, MovedFromIsClosedInEveryOtherWay) {
   EXPECT_THAT(to_string(sock), StartsWith("<plug.Socket [closed] fd=-1"));
 }
 
-// --- time-outs and blocking mode ---
+// --- timeouts and blocking mode ---
 
 TEST(SocketTimeout, IsNoneAtFirstAndReadBack) {
   Socket sock;

@@ -163,7 +163,7 @@ TEST(Timeout, ComparesByValue) {
   EXPECT_NE(Timeout(0), Timeout(std::nullopt));
 }
 
-/// Sets the default time-out and puts back what was there.
+/// Sets the default timeout and puts back what was there.
 class DefaultTimeout : public ::testing::Test {
  protected:
   ~DefaultTimeout() override { setdefaulttimeout(before_); }

@@ -9,6 +9,7 @@
 
 #include <plug/fiber.hpp>
 #include <plug/fiber_group.hpp>
+#include <plug/fiber_sync.hpp>
 
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -119,9 +120,14 @@ class Signaller {
       while (!over_ && asked < enough_) {
         pthread_kill(target_, SIGUSR1);
         std::this_thread::sleep_for(milliseconds(1));
+        if (asked > 0 || handled >= 10) seen_.set();
       }
+      seen_.set();
     });
   }
+  /// Blocks until the hook has been asked, or signals have come while the thread slept. The fiber
+  /// that waits must have no timer: a signal does not interrupt a sleep that is over.
+  void wait_until_seen() { seen_.wait(); }
   void end() {
     over_ = true;
     if (thread_.joinable()) thread_.join();
@@ -131,6 +137,7 @@ class Signaller {
   const pthread_t target_;
   const int enough_;
   std::atomic<bool> over_{false};
+  fiber::Event seen_;
   std::thread thread_;
 };
 
@@ -361,7 +368,7 @@ TEST_P(EveryWaitInFibers, IsEndedByTheInterruptHookOnce) {
       auto watch = fiber::spawn([&] {
         const bool parked = until_parked("main", scenario);
         signaller.begin();
-        while (asked == 0 && handled < 10) fiber::sleep(0.001);
+        signaller.wait_until_seen();
         if (parked && !scenario.is(waits::kToldLater) && !scenario.is(waits::kHookLater)) return;
         signaller.end();  // what has come is told, without another one
         wait.let_go();

@@ -56,9 +56,10 @@ struct HandlerPool::Impl {
   ThreadList threads;               // its changes also tell that the queue has room
   std::condition_variable changed;  // there is a request, or the pool is closing
   std::deque<Job> queue;
-  std::size_t workers = 0;                                  // workers that take requests
-  std::size_t idle = 0;                                     // of them: those without a request
-  int closing = 0;                                          // number of callers that close the pool
+  std::deque<Job> dropped;  // made early: a deque allocates when it is constructed
+  std::size_t workers = 0;  // workers that take requests
+  std::size_t idle = 0;     // of them: those without a request
+  int closing = 0;          // number of callers that close the pool
   const std::uint32_t generation = sys::fork_generation();  // the workers' process
   static thread_local const Impl* here;                     // the pool that this thread works for
 };
@@ -233,14 +234,13 @@ void HandlerPool::end() noexcept {
     static_cast<void>(impl_.release());
     return;
   }
-  std::deque<Impl::Job> dropped;
   {
     const std::lock_guard lock(impl_->threads.mutex);
-    dropped.swap(impl_->queue);
+    impl_->dropped.swap(impl_->queue);
     ++impl_->closing;
     impl_->changed.notify_all();
   }
-  dropped.clear();
+  impl_->dropped.clear();
   impl_->threads.end();
   impl_.reset();
 }

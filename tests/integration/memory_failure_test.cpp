@@ -76,6 +76,20 @@ TEST(MemoryFailure, OfAConversationLeaksNoDescriptor) {
   fail_each_allocation(converse, [&] { EXPECT_EQ(settled_descriptors(), before); });
 }
 
+template <class AnyServer>
+void open_and_end() {
+  const AnyServer server({"127.0.0.1", 0}, [](Request&, const Address&, BaseServer&) {});
+}
+
+TEST(MemoryFailure, WhileServersOpenAndEndIsAnExceptionAtMost) {
+  const int before = settled_descriptors();
+  const auto check = [&] { EXPECT_EQ(settled_descriptors(), before); };
+  fail_each_allocation(open_and_end<TCPServer>, check);
+  fail_each_allocation(open_and_end<ThreadingTCPServer>, check);
+  fail_each_allocation(open_and_end<ThreadPoolTCPServer>, check);
+  fail_each_allocation(open_and_end<ForkingTCPServer>, check);
+}
+
 TEST(MemoryFailure, OfAnErrorsTextLeavesTheSocketUsable) {
   ConnectedPair pair;
   pair.sock.settimeout(0);

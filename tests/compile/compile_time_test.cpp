@@ -15,7 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 
 #ifdef __clang__
-const std::string kCompiler = "clang++";
+const std::string kCompiler = "clang++ -ferror-limit=0";
 #else
 const std::string kCompiler = "g++";
 #endif

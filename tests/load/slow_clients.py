@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Servers under many slow clients, beside healthy ones.
 
 A slow client sends a byte now and then, and never a whole line. A healthy one connects, has a line

@@ -283,7 +283,7 @@ class Clients(harness.TestCase):
 
     def test_command_client_beside_a_server_that_answers_in_pieces(self):
         serve = in_pieces(textbook.command_server)
-        self.check_commands(serve, "echo Grüße 日本語\nprintf 'two\nlines'", "--pause", 2)
+        self.check_commands(serve, "echo Grüße 日本語\nprintf 'two\nlines'", "--pause", 5)
 
     def test_command_client_ends_after_its_input_though_the_server_does_not_close(self):
         for text in ("", "echo one\ntrue\n"):
@@ -346,7 +346,7 @@ class ManagementClient(management.ManagementCase):
     def test_management_client_beside_a_server_that_answers_in_pieces(self):
         serve = in_pieces(self.textbook_server())
         text = f"cd 目录\nput {self.file}\ndir"
-        self.check(serve, text, "目录成功", self.put, "Grüße", options=("--pause", 2))
+        self.check(serve, text, "目录成功", self.put, "Grüße", options=("--pause", 5))
 
     def test_management_client_ends_after_its_input_though_the_server_does_not_close(self):
         for text, answers in (("", []), ("dir\n", ["目录"]), (f"put {self.file}", [self.put])):

@@ -14,7 +14,6 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <deque>
 #include <fstream>
 #include <future>
@@ -394,13 +393,12 @@ TEST(MiscTestCase, test_threads_reaped) {
     server.handle_request();
     EXPECT_EQ(client.recv(1), "") << "its thread has done its work";
   };
-  constexpr std::size_t kRequests = 200;
+  // Threads that end late on a busy machine, and the memory that a sanitizer keeps for them, are
+  // bounded; threads that nobody joins are not.
+  constexpr std::size_t kRequests = 2000;
   for (std::size_t n = 0; n < 10; ++n) request();
   const std::size_t before = maps();
   for (std::size_t n = 10; n < kRequests; ++n) request();
-  // On a busy machine the threads end some time after their work.
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (maps() >= before + kRequests / 2 && std::chrono::steady_clock::now() < limit) request();
   EXPECT_LT(maps(), before + kRequests / 2);
 }
 

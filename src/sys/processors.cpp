@@ -99,8 +99,8 @@ std::size_t processors_of_quota(const std::string& cgroups, const std::string& r
       for (const char* const mounted : {"", "/unified"})
         take(least_quota(root + mounted, path, quota_of_version_2));
     } else if (lists(controllers, "cpu")) {
-      for (const std::string& mounted : {controllers, std::string("cpu")})
-        take(least_quota(root + "/" + mounted, path, quota_of_version_1));
+      for (const std::string& mounted : {"/" + controllers, std::string("/cpu")})
+        take(least_quota(root + mounted, path, quota_of_version_1));
     }
   }
   return least;

@@ -21,6 +21,7 @@
 #include "support/process.hpp"
 #include "support/serving.hpp"
 #include "support/sockets.hpp"
+#include "sys/processors.hpp"
 
 namespace plug {
 namespace {
@@ -164,7 +165,7 @@ TEST(AServerGroup, MayBeOneServer) {
 
 TEST(AServerGroup, HasAWorkerForEachProcessorUnlessToldHowMany) {
   const ServerGroup<TCPServer> servers(0, kAnyPort, &echo);
-  EXPECT_EQ(servers.size(), std::thread::hardware_concurrency());
+  EXPECT_EQ(servers.size(), detail::sys::usable_processors());
   EXPECT_EQ(text_of_error<ValueError>([] { ServerGroup<TCPServer>(-1, kAnyPort, &echo); }),
             "a group of servers needs workers, not -1");
 }

@@ -139,7 +139,7 @@ union Lasting {
   constexpr Lasting() noexcept : category() {}
   Lasting(const Lasting&) = delete;
   Lasting& operator=(const Lasting&) = delete;
-  ~Lasting() {}
+  ~Lasting() {}  // NOLINT(modernize-use-equals-default): as the default it would be deleted
 
   Category category;
 };

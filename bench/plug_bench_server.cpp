@@ -17,7 +17,7 @@
 // datagrams with one call.
 
 #include <plug/batch.hpp>
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/server.hpp>
 #include <plug/socket.hpp>
 #include <plug/socketserver.hpp>
 

@@ -6,8 +6,8 @@
 // lock.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_queue.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/queue.hpp>
 
 #include <CLI/CLI.hpp>
 

@@ -1,6 +1,6 @@
 #include "addresses.hpp"
 
-#include <plug/families.hpp>
+#include <plug/family/addresses.hpp>
 
 #include <concepts>
 

@@ -2,7 +2,7 @@
 // arguments and results; plug does the work.
 
 #include <plug/constants.hpp>
-#include <plug/family_constants.hpp>
+#include <plug/family/constants.hpp>
 #include <plug/socket.hpp>
 
 #include <string_view>

@@ -1,7 +1,7 @@
 #include "socket_messages.hpp"
 
 #include <plug/ancillary.hpp>
-#include <plug/family_constants.hpp>
+#include <plug/family/constants.hpp>
 
 #include <vector>
 

@@ -8,7 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #ifdef PLUG_HAS_FIBERS
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/server.hpp>
 #endif
 
 namespace lesson {

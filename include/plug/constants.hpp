@@ -10,7 +10,7 @@
 // families beside the internet's.
 //
 // A value without a name here is written as a cast: AF{40}, MSG{0x4000}.
-// src/sys/constants_check.cpp checks every value against the system's headers.
+// src/layout/constants_check.cpp checks every value against the system's headers.
 // A value that these do not have
 // names its source in a comment.
 

@@ -65,7 +65,7 @@
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
 #include <plug/error.hpp>
-#include <plug/request_handler.hpp>
+#include <plug/server/request_handler.hpp>
 #include <plug/socket.hpp>
 #include <plug/timeout.hpp>
 

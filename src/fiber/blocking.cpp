@@ -1,7 +1,7 @@
 // Waits that no readiness of a descriptor describes: blocking calls, and the end of a child
 // process.
 
-#include <plug/fiber.hpp>
+#include <plug/fiber/fiber.hpp>
 
 #include <algorithm>
 #include <array>
@@ -12,7 +12,7 @@
 
 #include "fiber/scheduler.hpp"
 #include "fiber/sleeper.hpp"
-#include "socket_calls.hpp"
+#include "socket/calls.hpp"
 #include "sys/process.hpp"
 #include "wait/offload.hpp"
 

@@ -1,7 +1,7 @@
 // Runs fibers in one thread per core.
 
 #include <plug/error.hpp>
-#include <plug/fiber_cores.hpp>
+#include <plug/fiber/cores.hpp>
 
 #include <condition_variable>
 #include <exception>
@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "fiber/scheduler.hpp"
-#include "server_loop.hpp"
+#include "server/loop.hpp"
 #include "sys/processors.hpp"
 #include "sys/signals.hpp"
 

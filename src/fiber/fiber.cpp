@@ -1,5 +1,5 @@
-#include <plug/fiber.hpp>
-#include <plug/fiber_cores.hpp>
+#include <plug/fiber/cores.hpp>
+#include <plug/fiber/fiber.hpp>
 
 #include <chrono>
 #include <mutex>
@@ -11,8 +11,8 @@
 #include "fiber/group.hpp"
 #include "fiber/scheduler.hpp"
 #include "fiber/sleeper.hpp"
-#include "server_loop.hpp"
-#include "socket_calls.hpp"
+#include "server/loop.hpp"
+#include "socket/calls.hpp"
 #include "sys/process.hpp"
 
 namespace plug {

@@ -1,13 +1,13 @@
 #include "fiber/group.hpp"
 
-#include <plug/fiber_group.hpp>
+#include <plug/fiber/group.hpp>
 
 #include <algorithm>
 #include <exception>
 #include <string>
 #include <utility>
 
-#include "server_loop.hpp"
+#include "server/loop.hpp"
 
 namespace plug {
 

@@ -2,7 +2,7 @@
 
 // Groups of fibers that are waited for and cancelled together.
 
-#include <plug/fiber.hpp>
+#include <plug/fiber/fiber.hpp>
 
 #include <cstdint>
 #include <list>

@@ -1,4 +1,4 @@
-#include <plug/fiber_queue.hpp>
+#include <plug/fiber/queue.hpp>
 
 #include "fiber/sleeper.hpp"
 

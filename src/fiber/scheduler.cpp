@@ -11,8 +11,8 @@
 #include <string_view>
 #include <utility>
 
-#include "sys/faults.hpp"
 #include "sys/process.hpp"
+#include "sys/segv_handler.hpp"
 
 namespace plug::detail {
 

@@ -21,9 +21,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/engine.hpp"
 #include "fiber/busy.hpp"
 #include "fiber/context.hpp"
+#include "fiber/engine/engine.hpp"
 #include "fiber/patience.hpp"
 #include "fiber/stack.hpp"
 #include "wait/deadline.hpp"

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "socket_state.hpp"
+#include "socket/state.hpp"
 
 namespace plug::detail {
 

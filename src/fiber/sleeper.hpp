@@ -2,7 +2,7 @@
 
 // Waits that work for fibers and threads alike.
 
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/sync.hpp>
 
 #include <atomic>
 #include <cstdint>

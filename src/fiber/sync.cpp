@@ -1,4 +1,4 @@
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/sync.hpp>
 
 #include <limits>
 #include <string>

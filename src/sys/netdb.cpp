@@ -15,7 +15,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "sys/sockaddr.hpp"
+#include "layout/sockaddr.hpp"
 
 namespace plug::detail::sys {
 

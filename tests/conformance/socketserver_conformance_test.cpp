@@ -1,7 +1,7 @@
 // The scenarios of CPython's test_socketserver under their names there. docs/conformance.md has the
 // table.
 
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/server.hpp>
 #include <plug/plug.hpp>
 
 #include <gmock/gmock.h>

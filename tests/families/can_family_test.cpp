@@ -1,7 +1,7 @@
 // CAN on the bus vcan0, beside can-utils.
 
-#include <plug/can.hpp>
-#include <plug/families.hpp>
+#include <plug/family/addresses.hpp>
+#include <plug/family/can.hpp>
 #include <plug/socket.hpp>
 
 #include <gmock/gmock.h>

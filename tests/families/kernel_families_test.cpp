@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
-#include <plug/families.hpp>
+#include <plug/family/addresses.hpp>
 #include <plug/socket.hpp>
 
 #include <gmock/gmock.h>

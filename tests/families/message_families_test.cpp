@@ -1,9 +1,9 @@
 // RDS, TIPC, VSOCK and QIPCRTR, each with both ends in this machine, and Python's own sockets.
 
 #include <unistd.h>
-#include <plug/families.hpp>
+#include <plug/family/addresses.hpp>
+#include <plug/family/tipc.hpp>
 #include <plug/socket.hpp>
-#include <plug/tipc.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // SCTP, UDP-Lite, Multipath TCP, and echoes without the right to raw sockets.
 
-#include <plug/packets.hpp>
-#include <plug/sctp.hpp>
+#include <plug/family/packets.hpp>
+#include <plug/family/sctp.hpp>
 #include <plug/socket.hpp>
 
 #include <gmock/gmock.h>

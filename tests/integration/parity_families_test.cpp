@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "address_access.hpp"
+#include "address/access.hpp"
 #include "support/parity.hpp"
 #include "support/process.hpp"
 
@@ -25,7 +25,7 @@ void expect_constants_of(const std::string& python) {
   int status = 0;
   const std::string output = run_program(
       {python, source_path("tests/integration/python_constants.py"),
-       source_path("include/plug/constants.hpp"), source_path("include/plug/family_constants.hpp")},
+       source_path("include/plug/constants.hpp"), source_path("include/plug/family/constants.hpp")},
       status);
   EXPECT_EQ(status, 0) << output;
 }

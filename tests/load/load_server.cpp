@@ -8,7 +8,7 @@
 
 #include <plug/socketserver.hpp>
 #ifdef PLUG_HAS_FIBERS
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/server.hpp>
 #endif
 
 #include <malloc.h>

@@ -10,10 +10,10 @@
 // A round that fails is named by its seed.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_server.hpp>
-#include <plug/fiber_sync.hpp>
-#include <plug/server_group.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/server.hpp>
+#include <plug/fiber/sync.hpp>
+#include <plug/server/group.hpp>
 #include <plug/socketserver.hpp>
 
 #include <pthread.h>

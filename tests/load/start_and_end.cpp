@@ -4,10 +4,10 @@
 //
 //   start_and_end ROUNDS    of each kind; forking servers make a tenth of them
 
-#include <plug/server_group.hpp>
+#include <plug/server/group.hpp>
 #include <plug/socketserver.hpp>
 #ifdef PLUG_HAS_FIBERS
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/server.hpp>
 #endif
 
 #include <malloc.h>

@@ -2,10 +2,10 @@
 // hook, or a thread that ends itself.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_server.hpp>
-#include <plug/fiber_sync.hpp>
-#include <plug/server_group.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/server.hpp>
+#include <plug/fiber/sync.hpp>
+#include <plug/server/group.hpp>
 #include <plug/socketserver.hpp>
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@
 #include <utility>
 #include <vector>
 
-#include "server_loop.hpp"
+#include "server/loop.hpp"
 #include "support/blocked_thread.hpp"
 #include "support/engines.hpp"
 #include "support/errors.hpp"

@@ -1,8 +1,8 @@
 // Servers that lose nobody: clients that have been accepted, datagrams, answers.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/server.hpp>
 #include <plug/plug.hpp>
 
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 // An io_uring whose submissions do not fit, while another thread wakes it.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_cores.hpp>
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/cores.hpp>
+#include <plug/fiber/sync.hpp>
 #include <plug/plug.hpp>
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/faults.hpp"
+#include "fiber/engine/fault_injection.hpp"
 #include "support/engines.hpp"
 
 namespace plug {

@@ -2,7 +2,7 @@
 
 // Tests of address families that not every kernel has.
 
-#include <plug/families.hpp>
+#include <plug/family/addresses.hpp>
 #include <plug/socket.hpp>
 
 #include <gtest/gtest.h>

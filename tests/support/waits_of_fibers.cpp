@@ -1,9 +1,9 @@
 // The waits of fibers and threads for each other, for children, and for time.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_queue.hpp>
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/queue.hpp>
+#include <plug/fiber/sync.hpp>
 
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,9 +1,9 @@
 // The waits of servers: for requests, for room, for handlers, and for the end of all that.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_server.hpp>
-#include <plug/fiber_sync.hpp>
-#include <plug/server_group.hpp>
+#include <plug/fiber/server.hpp>
+#include <plug/fiber/sync.hpp>
+#include <plug/server/group.hpp>
 #include <plug/socketserver.hpp>
 
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // The waits of files, framers and request handlers.
 
 #include <plug/framing.hpp>
-#include <plug/request_handler.hpp>
+#include <plug/server/request_handler.hpp>
 #include <plug/socketserver.hpp>
 
 #include <gtest/gtest.h>

@@ -18,7 +18,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "address_access.hpp"
+#include "address/access.hpp"
 #include "support/errors.hpp"
 #include "support/temporary_directory.hpp"
 

@@ -1,8 +1,8 @@
 // sendmsg(), recvmsg(), and what travels beside the bytes.
 
 #include <plug/ancillary.hpp>
-#include <plug/families.hpp>
-#include <plug/family_constants.hpp>
+#include <plug/family/addresses.hpp>
+#include <plug/family/constants.hpp>
 #include <plug/socket.hpp>
 
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 #include <string>
 #include <vector>
 
-#include "socket_state.hpp"
+#include "socket/state.hpp"
 #include "support/allocations.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"

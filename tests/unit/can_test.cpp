@@ -5,8 +5,8 @@
 #include <linux/can/isotp.h>
 #include <linux/can/j1939.h>
 #include <linux/can/raw.h>
-#include <plug/can.hpp>
 #include <plug/error.hpp>
+#include <plug/family/can.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // Without any header of the system: its macros must not be needed to spell these.
 #include <plug/constants.hpp>
-#include <plug/family_constants.hpp>
+#include <plug/family/constants.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // The two forms of every call: the one with an error code gives what the throwing one gives.
 
-#include <plug/family_constants.hpp>
+#include <plug/family/constants.hpp>
 #include <plug/socket.hpp>
 
 #include <fcntl.h>

@@ -8,8 +8,8 @@
 // time.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/sync.hpp>
 
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -29,7 +29,7 @@
 #include <string>
 #include <thread>
 
-#include "engine/engine_base.hpp"
+#include "fiber/engine/engine_base.hpp"
 #include "support/engines.hpp"
 #include "support/namespaces.hpp"
 #include "support/process.hpp"

@@ -32,7 +32,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "address_access.hpp"
+#include "address/access.hpp"
 #include "support/errors.hpp"
 
 namespace plug {

@@ -7,8 +7,8 @@
 #include <linux/sctp.h>
 #include <linux/tipc.h>
 #include <plug/error.hpp>
-#include <plug/sctp.hpp>
-#include <plug/tipc.hpp>
+#include <plug/family/sctp.hpp>
+#include <plug/family/tipc.hpp>
 
 #include <gtest/gtest.h>
 

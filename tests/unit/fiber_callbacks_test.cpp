@@ -2,9 +2,9 @@
 // else.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_cores.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/cores.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/sync.hpp>
 #include <plug/plug.hpp>
 
 #include <gtest/gtest.h>

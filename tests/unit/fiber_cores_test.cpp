@@ -1,6 +1,6 @@
 // Fibers in several threads, and work that is handed from one to another.
 
-#include <plug/fiber_cores.hpp>
+#include <plug/fiber/cores.hpp>
 #include <plug/plug.hpp>
 
 #include <gmock/gmock.h>

@@ -25,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/faults.hpp"
+#include "fiber/engine/fault_injection.hpp"
 #include "support/engines.hpp"
 #include "support/errors.hpp"
 #include "support/sockets.hpp"

@@ -1,8 +1,8 @@
 // Fibers that belong together: task groups, gather, timeouts; and stop tokens.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_queue.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/queue.hpp>
 #include <plug/plug.hpp>
 
 #include <gmock/gmock.h>

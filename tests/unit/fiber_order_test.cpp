@@ -1,8 +1,8 @@
 // What happens between fibers holds in whatever order it happens: each test goes through a thousand
 // orders, made from seeds.
 
-#include <plug/fiber_cores.hpp>
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/cores.hpp>
+#include <plug/fiber/server.hpp>
 #include <plug/plug.hpp>
 
 #include <gtest/gtest.h>

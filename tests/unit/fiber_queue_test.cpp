@@ -1,7 +1,7 @@
 // The queue between fibers and threads.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_queue.hpp>
+#include <plug/fiber/queue.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -4,9 +4,9 @@
 // PLUG_PROGRAMS says how many of them there are (few by default), PLUG_SEED which is the first.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_queue.hpp>
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/queue.hpp>
+#include <plug/fiber/sync.hpp>
 #include <plug/plug.hpp>
 
 #include <gtest/gtest.h>

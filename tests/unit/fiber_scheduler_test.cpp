@@ -1,9 +1,9 @@
 // Which fiber runs when, and what wakes it.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_queue.hpp>
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/queue.hpp>
+#include <plug/fiber/sync.hpp>
 #include <plug/plug.hpp>
 
 #include <gmock/gmock.h>

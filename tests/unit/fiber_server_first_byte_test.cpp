@@ -1,7 +1,7 @@
 // Servers whose handlers begin with the first byte of a connection.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/server.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/engine.hpp"
+#include "fiber/engine/engine.hpp"
 #include "fiber/scheduler.hpp"
 #include "support/errors.hpp"
 #include "support/fibers.hpp"

@@ -1,8 +1,8 @@
 // Servers whose handlers run in fibers: what differs from threads.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_server.hpp>
-#include <plug/server_group.hpp>
+#include <plug/fiber/server.hpp>
+#include <plug/server/group.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

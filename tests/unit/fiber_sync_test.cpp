@@ -1,7 +1,7 @@
 // What fibers and threads wait for each other with: Mutex, Condition, Semaphore, Event.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/sync.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

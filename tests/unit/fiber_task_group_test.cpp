@@ -1,8 +1,8 @@
 // fiber::task_group(): a body and its children, of which each ends the others when it fails.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_group.hpp>
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/group.hpp>
+#include <plug/fiber/sync.hpp>
 #include <plug/plug.hpp>
 
 #include <gmock/gmock.h>

@@ -1,7 +1,7 @@
 // Fibers: starting, ending, waiting for each other.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_cores.hpp>
+#include <plug/fiber/cores.hpp>
 #include <plug/plug.hpp>
 
 #include <gmock/gmock.h>

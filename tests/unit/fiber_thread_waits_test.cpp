@@ -1,8 +1,8 @@
 // Threads without fibers that wait for what fibers wait for: the longest timeouts, and signals.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber_queue.hpp>
-#include <plug/fiber_sync.hpp>
+#include <plug/fiber/queue.hpp>
+#include <plug/fiber/sync.hpp>
 #include <plug/socket.hpp>
 
 #include <gtest/gtest.h>

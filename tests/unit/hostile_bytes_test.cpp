@@ -5,17 +5,17 @@
 
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>
-#include <plug/can.hpp>
 #include <plug/error.hpp>
-#include <plug/families.hpp>
-#include <plug/family_constants.hpp>
+#include <plug/family/addresses.hpp>
+#include <plug/family/can.hpp>
+#include <plug/family/constants.hpp>
+#include <plug/family/netlink.hpp>
+#include <plug/family/packets.hpp>
+#include <plug/family/sctp.hpp>
+#include <plug/family/tipc.hpp>
 #include <plug/framing.hpp>
-#include <plug/netlink.hpp>
-#include <plug/packets.hpp>
 #include <plug/resolve.hpp>
-#include <plug/sctp.hpp>
 #include <plug/socket.hpp>
-#include <plug/tipc.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Groups in networks of their own, which only this host hears.
 
-#include <plug/multicast.hpp>
+#include <plug/family/multicast.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,10 +1,10 @@
-#include <plug/netlink.hpp>
+#include <plug/family/netlink.hpp>
 
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <plug/error.hpp>
-#include <plug/families.hpp>
+#include <plug/family/addresses.hpp>
 #include <plug/socket.hpp>
 
 #include <gmock/gmock.h>

@@ -1,10 +1,10 @@
-#include <plug/packets.hpp>
+#include <plug/family/packets.hpp>
 #include <plug/socket.hpp>
 
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <plug/error.hpp>
-#include <plug/families.hpp>
+#include <plug/family/addresses.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // How many processors there are to use.
 
 #include <plug/plug.hpp>
-#include <plug/server_group.hpp>
+#include <plug/server/group.hpp>
 
 #include <gtest/gtest.h>
 

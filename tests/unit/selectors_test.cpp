@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "socket_state.hpp"
+#include "socket/state.hpp"
 #include "support/blocked_thread.hpp"
 #include "support/errors.hpp"
 #include "support/process.hpp"

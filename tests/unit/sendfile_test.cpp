@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-#include "socket_state.hpp"
+#include "socket/state.hpp"
 #include "support/blocked_thread.hpp"
 #include "support/connected_pair.hpp"
 #include "support/drip.hpp"

@@ -1,7 +1,7 @@
 // Several servers on one address.
 
-#include <plug/fiber_server.hpp>
-#include <plug/server_group.hpp>
+#include <plug/fiber/server.hpp>
+#include <plug/server/group.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

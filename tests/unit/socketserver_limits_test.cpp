@@ -1,6 +1,6 @@
 // What servers have beyond Python's: a pool of workers, and limits on connections.
 
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/server.hpp>
 #include <plug/socketserver.hpp>
 
 #include <gmock/gmock.h>

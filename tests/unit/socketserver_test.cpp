@@ -1,6 +1,6 @@
 // What every server does: opening, serving, hooks, errors.
 
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/server.hpp>
 #include <plug/socketserver.hpp>
 
 #include <gmock/gmock.h>

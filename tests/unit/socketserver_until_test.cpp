@@ -1,6 +1,6 @@
 // Servers that serve until a signal comes, and let their requests end.
 
-#include <plug/fiber_server.hpp>
+#include <plug/fiber/server.hpp>
 #include <plug/socketserver.hpp>
 
 #include <gmock/gmock.h>

@@ -1,0 +1,382 @@
+#pragma once
+
+// Fibers: plain blocking code, thousands of which run in one thread. Inside a fiber, every blocking
+// plug call suspends only that fiber. Timeouts and errors are the same as on a thread.
+//
+//   fiber::run([] {
+//     Socket server = create_server({"127.0.0.1", 8000});
+//     while (true) {
+//       auto [conn, peer] = server.accept();
+//       fiber::spawn([conn = std::move(conn)]() mutable {
+//         for (Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096))
+//           conn.sendall(data);
+//       });
+//     }
+//   });
+//
+// Scheduling. A fiber stays on one thread. It runs until it waits, yields or ends; a plug call that
+// could have waited may also let others run. Any other blocking call (locking a std::mutex that
+// another fiber holds, sleep_for, reading a file) blocks all fibers of the thread, unless offload()
+// runs it in a helper thread. While a fiber waits it must not hold anything that belongs to a
+// thread, such as a lock of a std::mutex.
+//
+// Forking. A fiber that forks continues alone in the child, as on a plain thread. The other fibers
+// run only in the parent. Joining them in the child, or spawning through their Scheduler, throws
+// RuntimeError. The child may run new fibers. When the function of the forking fiber returns in the
+// child, fiber::run() returns there too if it was the main fiber, and throws RuntimeError
+// otherwise. Objects on the stacks of the other fibers are not destroyed in the child.
+//
+// Building. Link with plug::fiber. It adds -fstack-clash-protection, with which code that runs in
+// fibers should be compiled (see RunOptions::stack_size).
+
+#include <plug/error.hpp>
+#include <plug/timeout.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace plug::detail {
+
+class FiberGroup;
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
+namespace plug::fiber {
+
+/// The kernel interface that reports events to fibers.
+enum class Engine : std::uint8_t {
+  auto_,  ///< chosen by the environment variable PLUG_ENGINE: auto, epoll or uring; auto is epoll
+  epoll,  ///< epoll(7)
+  uring   ///< io_uring(7): the more fibers wait, the fewer system calls. Needs Linux 6.1. Fibers
+          ///< use epoll instead if the kernel or a sandbox refuses io_uring, or if plug was built
+          ///< without liburing; see engine().
+};
+
+struct RunOptions {
+  /// The size of each fiber's stack, in bytes of address space. Only pages that are touched take
+  /// memory. A stack overflow ends the process with a line on standard error that names the fiber.
+  /// A SIGSEGV handler prints it, and passes all other faults to the previous handler.
+  ///
+  /// The guard below each stack is 64 KiB. A larger stack frame may step over it and write into
+  /// another stack, unless it was compiled with -fstack-clash-protection. The library is compiled
+  /// so; the CMake target plug::fiber and `pkg-config --cflags plug-fiber` pass the option to
+  /// users. Before Linux 6.13 only the first 8,192 stacks of a process have guard pages. For the
+  /// others an overflow of up to 64 KiB is detected when the fiber waits or ends, and a larger one
+  /// is not.
+  std::size_t stack_size = 256 * 1024;
+  Engine engine = Engine::auto_;
+  /// For tests: fibers that are ready run in a random order with this seed, instead of in the order
+  /// in which they became ready.
+  std::optional<std::uint64_t> seed = std::nullopt;
+  /// Cancels the main fiber when a stop is requested, by any thread.
+  std::stop_token stop = {};
+  /// Reports a fiber that runs for longer than this without waiting or yielding, because it blocks
+  /// all others. Reports it again each time that the duration has doubled. Disabled by default and
+  /// when zero. A monitor thread samples four times per interval, but at most once per millisecond.
+  Timeout busy_limit = std::nullopt;
+  /// Called in the monitor thread with the fiber's name and the least time that it has run. Must
+  /// not throw. The default prints a line to standard error.
+  std::function<void(std::string_view name, std::chrono::nanoseconds time)> on_busy = nullptr;
+  /// How long, at most, a thread polls for events before it sleeps, when all its fibers wait. Some
+  /// 50 microseconds save a client the time that the CPU takes to sleep and wake up, but keep the
+  /// CPU busy meanwhile. The thread adapts: it polls only for as long as polling has recently found
+  /// events, and hardly ever if events are further apart than this. Disabled by default and when
+  /// zero. Do not use on a single-CPU machine: polling would starve the sender.
+  Timeout busy_poll = std::nullopt;
+};
+
+/// Returns a token that tells whether the calling fiber has been asked to end, for loops that never
+/// wait. A stop is requested by everything that cancels the fiber, such as Task::cancel() and the
+/// end of the main fiber. The request is visible at once, even from another thread, and permanent.
+/// A timeout of plug/fiber/group.hpp does not request a stop.
+///
+/// The fiber or thread that cancels runs the std::stop_callback, before the cancelled fiber gets
+/// CancelledError. At the end of the main fiber, the main fiber runs it. The callback may wait.
+/// Meanwhile, destroying the std::stop_callback in another fiber of the same thread does not wait
+/// for it. In another thread that blocks the thread until the callback has returned.
+///
+/// Throws RuntimeError outside of a fiber; std::bad_alloc.
+std::stop_token get_stop_token();
+
+}  // namespace plug::fiber
+
+namespace plug::detail {
+
+/// A function that a fiber can run. Like that of a std::jthread, it may take a std::stop_token.
+template <class F>
+concept FiberFunction = std::invocable<F&> || std::invocable<F&, std::stop_token>;
+
+template <FiberFunction F>
+decltype(auto) call_in_fiber(F& function) {
+  if constexpr (std::invocable<F&, std::stop_token>)
+    return function(fiber::get_stop_token());
+  else
+    return function();
+}
+
+template <FiberFunction F>
+using FiberResult = decltype(call_in_fiber(std::declval<F&>()));
+
+/// The result of a fiber, shared with those that wait for it.
+class FiberOutcome {
+ public:
+  FiberOutcome();
+  FiberOutcome(const FiberOutcome&) = delete;
+  FiberOutcome& operator=(const FiberOutcome&) = delete;
+  /// Reports an exception that nobody has asked for.
+  virtual ~FiberOutcome();
+
+  /// Blocks until the fiber has ended. Returns 0, kTimedOut, kCancelled or the interrupt hook's
+  /// error.
+  long wait(const Timeout& timeout);
+  bool done() const noexcept;
+  void cancel() noexcept;
+  const std::string& name() const noexcept;
+  /// Throws the fiber's exception, if any.
+  void rethrow();
+
+ protected:
+  virtual void call() = 0;
+  /// Destroys the function without calling it.
+  virtual void drop() noexcept = 0;
+
+ private:
+  friend struct FiberAccess;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+template <class R>
+class FiberValue : public FiberOutcome {
+ public:
+  R take() { return std::move(*value_); }
+
+ protected:
+  std::optional<R> value_;
+};
+
+template <>
+class FiberValue<void> : public FiberOutcome {
+ public:
+  void take() noexcept {}
+};
+
+template <class F, class R>
+class FiberCall final : public FiberValue<R> {
+ public:
+  explicit FiberCall(F function) : function_(std::move(function)) {}
+
+ private:
+  void call() override {
+    // Destroyed at the end of the call, not with the last Task.
+    F function = std::move(*function_);
+    function_.reset();
+    if constexpr (std::is_void_v<R>)
+      call_in_fiber(function);
+    else
+      this->value_.emplace(call_in_fiber(function));
+  }
+  void drop() noexcept override { function_.reset(); }
+
+  std::optional<F> function_;
+};
+
+/// `group`: the group of which the fiber is a child, or null.
+void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name, FiberGroup* group);
+void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options);
+void throw_if_not_joined(long waited, const std::string& name);
+
+/// A call that a helper thread makes.
+class HelperCall {
+ public:
+  HelperCall() = default;
+  HelperCall(const HelperCall&) = delete;
+  HelperCall& operator=(const HelperCall&) = delete;
+
+  /// Blocks until the call has been made. Throws its exception.
+  void run();
+
+ protected:
+  ~HelperCall() = default;
+
+ private:
+  virtual void call() = 0;
+};
+
+template <class F, class R>
+class HelperCallOf final : public HelperCall {
+ public:
+  explicit HelperCallOf(F& function) noexcept : function_(function) {}
+  R take() {
+    run();
+    if constexpr (!std::is_void_v<R>) return std::move(*value_);
+  }
+
+ private:
+  void call() override {
+    if constexpr (std::is_void_v<R>)
+      function_();
+    else
+      value_.emplace(function_());
+  }
+
+  F& function_;
+  std::optional<std::conditional_t<std::is_void_v<R>, char, R>> value_;
+};
+
+}  // namespace plug::detail
+
+namespace plug::fiber {
+
+/// A handle to a fiber that has been started, and to its result. Copies refer to the same fiber,
+/// and so does a moved-from Task. Destroying the last copy leaves the fiber running; an exception
+/// of the fiber is then printed to standard error. All members may be called from any thread.
+template <class R>
+class Task {
+ public:
+  explicit Task(std::shared_ptr<detail::FiberValue<R>> outcome) noexcept
+      : outcome_(std::move(outcome)) {}
+  Task(const Task&) noexcept = default;
+  Task& operator=(const Task&) noexcept = default;
+  ~Task() = default;
+
+  /// Blocks until the fiber has ended, for `timeout` at most. Moves the result out, so call it
+  /// once. Throws the fiber's exception (CancelledError if it was cancelled); TimeoutError if the
+  /// time is over, and the fiber goes on; CancelledError if the caller is cancelled; RuntimeError
+  /// in the fiber itself.
+  R join(Timeout timeout = std::nullopt) {
+    detail::throw_if_not_joined(outcome_->wait(timeout), outcome_->name());
+    outcome_->rethrow();
+    return outcome_->take();
+  }
+
+  /// Returns true if the fiber has ended; join() then does not wait.
+  bool done() const noexcept { return outcome_->done(); }
+
+  /// Asks the fiber to end: the call in which it waits, or the next one that would wait, throws
+  /// CancelledError. That happens once per cancel(), so that the fiber may wait while it cleans up.
+  /// Its stop token reports the stop at once.
+  void cancel() noexcept { outcome_->cancel(); }
+
+  const std::string& name() const noexcept { return outcome_->name(); }
+
+ private:
+  std::shared_ptr<detail::FiberValue<R>> outcome_;
+};
+
+}  // namespace plug::fiber
+
+namespace plug::detail {
+
+template <FiberFunction F>
+auto spawn_in(FiberGroup* group, std::string_view name, F function) {
+  using R = FiberResult<F>;
+  std::shared_ptr<FiberValue<R>> outcome = std::make_shared<FiberCall<F, R>>(std::move(function));
+  start_fiber(outcome, std::string(name), group);
+  return fiber::Task<R>(std::move(outcome));
+}
+
+}  // namespace plug::detail
+
+namespace plug::fiber {
+
+/// Runs fibers in the calling thread, beginning with `main`, and returns or throws its result. When
+/// main has ended, cancels the other fibers, and returns when all have ended.
+///
+/// If a signal arrives while all fibers wait, the main fiber calls the interrupt hook
+/// (set_interrupt_hook()). Throws RuntimeError in a fiber; ValueError for a stack_size above 64 GiB
+/// or an unknown PLUG_ENGINE; OSError if there are not enough descriptors or memory;
+/// std::bad_alloc. Several threads may each run fibers at the same time.
+template <detail::FiberFunction F>
+auto run(F main, const RunOptions& options = {}) {
+  using R = detail::FiberResult<F>;
+  const auto outcome = std::make_shared<detail::FiberCall<F, R>>(std::move(main));
+  detail::run_fibers(outcome, options);
+  outcome->rethrow();
+  return outcome->take();
+}
+
+/// Starts a fiber in the same thread, and returns its Task. It first runs when the calling fiber
+/// waits, yields or ends. list() and reports show the name. A function that can be called with a
+/// std::stop_token gets get_stop_token(). Throws RuntimeError outside of a fiber; std::bad_alloc.
+template <detail::FiberFunction F>
+auto spawn(std::string_view name, F function) {
+  return detail::spawn_in(nullptr, name, std::move(function));
+}
+template <detail::FiberFunction F>
+auto spawn(F function) {
+  return spawn(std::string_view(), std::move(function));
+}
+
+/// Returns true if the caller runs in a fiber.
+bool inside() noexcept;
+
+/// Lets the thread's other fibers run. Throws CancelledError. Outside of a fiber it calls
+/// std::this_thread::yield().
+void yield();
+
+/// Waits for `time`, on a plain thread too; forever if that is std::nullopt. Throws CancelledError.
+void sleep(const Timeout& time);
+
+/// Calls a function that blocks, such as one that reads files, in a helper thread while the fiber
+/// waits. Returns or throws its result. Outside of a fiber it calls the function directly.
+///
+/// The function may refer to the caller's variables, because offload() returns only after the
+/// function has ended. Nothing can interrupt it. If the fiber is cancelled meanwhile, its next call
+/// that waits throws CancelledError. The function does not run in a fiber, and its thread blocks
+/// signals.
+///
+/// At most 16 helper threads work at a time; they also make name lookups. Further calls are queued.
+/// A helper thread does not count while its function waits for another helper: for a name lookup,
+/// or while it runs fibers that offload. Throws CancelledError if the fiber was cancelled before;
+/// OSError if no thread can be started.
+template <std::invocable F>
+auto offload(F function) {
+  if (!inside()) return function();
+  return detail::HelperCallOf<F, std::decay_t<std::invoke_result_t<F&>>>(function).take();
+}
+
+/// Blocks until a child process has ended, and reaps it. Returns its exit status, or the negative
+/// number of the signal that ended it. Works on a plain thread too. Nothing else may wait for that
+/// child.
+///
+/// Throws ValueError unless pid > 0; ChildProcessError if it is not a child of this process or has
+/// been reaped; TimeoutError or CancelledError, and the child goes on.
+/// Python: subprocess.Popen.wait(); waitpid(2), pidfd_open(2).
+int wait_process(int pid, const Timeout& timeout = std::nullopt);
+/// Stores EINVAL if pid is not above zero.
+int wait_process(int pid, const Timeout& timeout, std::error_code& error);
+
+/// Describes a fiber of the calling thread.
+struct Info {
+  std::string name;
+  /// The call in which it waits; empty if it does not wait.
+  std::string_view waits_in;
+  /// The most stack that has been used, in bytes, in whole pages. Includes earlier fibers on the
+  /// same stack.
+  std::size_t stack_used;
+};
+/// Returns the calling thread's fibers that have not ended. Throws RuntimeError outside of a fiber.
+std::vector<Info> list();
+
+/// Returns the engine in use, "epoll" or "uring". Throws RuntimeError outside of a fiber.
+std::string_view engine();
+
+}  // namespace plug::fiber
+
+#pragma GCC visibility pop

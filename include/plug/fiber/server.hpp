@@ -1,0 +1,170 @@
+#pragma once
+
+// Servers that handle each request in a fiber (fiber.hpp). Handlers of socketserver.hpp work
+// unchanged, thousands of them in one thread.
+//
+//   FiberTCPServer server({"127.0.0.1", 8000}, handler<Echo>);
+//   server.serve_forever();
+//
+//   TCP  FiberTCPServer         Unix, stream     FiberUnixStreamServer
+//   UDP  FiberUDPServer         Unix, datagrams  FiberUnixDatagramServer
+//
+// They have the same members as ThreadingTCPServer and the other threading servers. The differences
+// follow from the single thread:
+//
+//  - serve_forever(), serve_until_signal() and handle_request() run fibers if a plain thread calls
+//    them, and return only when the handlers have ended too. shutdown() returns earlier, when the
+//    server takes no more requests. If a fiber calls them, the handlers are fibers of its thread,
+//    and the calls return as those of a ThreadingMixIn do.
+//  - A handler that blocks in a call outside plug (sleep_for, reading a file) blocks all others. So
+//    does a hook.
+//  - Where a threading server would shut down a handler's connection, this server cancels the
+//    handler: the call in which it waits, or the next one that would wait, throws CancelledError.
+//    Its finish() is called, and may send remaining data for one more second.
+//
+// One thread uses one CPU. ServerGroup<FiberTCPServer> (server_group.hpp) runs one thread per CPU.
+//
+// Link with plug::fiber.
+
+#include <plug/address.hpp>
+#include <plug/fiber/fiber.hpp>
+#include <plug/server/request_handler.hpp>
+#include <plug/socketserver.hpp>
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#pragma GCC visibility push(default)
+
+namespace plug {
+
+namespace detail {
+
+/// The handler fibers of a server.
+class HandlerFibers {
+ public:
+  HandlerFibers();
+  HandlerFibers(const HandlerFibers&) = delete;
+  HandlerFibers& operator=(const HandlerFibers&) = delete;
+  ~HandlerFibers();
+
+  using Main = HandlerThreads::Main;
+  struct How {
+    bool waited;         // join() and run() wait for it
+    bool at_first_byte;  // starts when the first byte arrives
+  };
+  /// Starts a fiber for the request. Takes the request unless it throws.
+  void start(BaseServer& server, Main main, Request& request, const Address& client_address,
+             How how);
+  /// Calls `serving` in a fiber. On a plain thread it runs fibers, and returns when the handlers
+  /// have ended too.
+  void run(const std::function<void()>& serving, const fiber::RunOptions& options);
+  /// Calls `function` in a new fiber. Destroying the result waits for its end.
+  static std::shared_ptr<void> run_beside(std::function<void()> function);
+  /// Closes the connections of the caller's thread on which nothing has arrived yet.
+  void close_silent() noexcept;
+  /// Blocks until the handlers with `waited` have ended.
+  void join();
+  /// Blocks until all handlers have ended.
+  void end() noexcept;
+
+ private:
+  struct Impl;
+
+  /// Abandons the handlers in a forked child: only the parent has them.
+  void leave_to_parent();
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace detail
+
+/// Handles each request in a new fiber: FiberMixIn<TCPServer>. Base may be your own server class;
+/// its further constructor arguments follow bind_and_activate.
+template <class Base>
+class FiberMixIn : public Base {
+ public:
+  template <class... More>
+  FiberMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
+             More&&... more)
+      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
+    this->complete(bind_and_activate);
+  }
+  ~FiberMixIn() override { this->end(); }
+
+  /// If true, server_close() does not wait for handlers that start from now on. They are cancelled
+  /// when serving by a plain thread ends, or else by the destructor, which waits for them.
+  bool daemon_threads = false;
+  /// Whether server_close() waits for handlers that start from now on. If false, they are treated
+  /// as with daemon_threads.
+  bool block_on_close = true;
+
+  /// If true, the handler of a connection starts only when the first byte or the end of the stream
+  /// arrives. Until then the connection needs a few hundred bytes, instead of a fiber and a stack
+  /// of some kilobytes. Do not use if the handler sends first: its clients would wait forever.
+  ///
+  /// Until then the request has passed process_request() and counts for the limits. The connection
+  /// is closed by shutdown_request(), without a handler, if the client is silent for longer than
+  /// the connection's timeout, if its lifetime is over, or if serving ends.
+  ///
+  /// handle_request() waits for the first client that sends, and calls handle_timeout() if none
+  /// does in time. Silent connections are kept for the next call, or until server_close().
+  bool start_at_first_byte = false;
+
+  /// The options with which a plain thread that serves runs fibers. Their `stop` ends serving with
+  /// CancelledError, and cancels the handlers.
+  fiber::RunOptions run_options;
+
+  /// Starts a fiber. If that fails, this request alone fails, with std::bad_alloc. Throws
+  /// RuntimeError outside of a fiber, where the server itself never calls it.
+  void process_request(Request& request, const Address& client_address) override {
+    fibers_.start(*this,
+                  [](BaseServer& server, Request& theirs, const Address& from) {
+                    static_cast<FiberMixIn&>(server).process_request_thread(theirs, from);
+                  },
+                  request, client_address,
+                  {block_on_close && !daemon_threads, start_at_first_byte});
+  }
+
+  /// Runs in the fiber: calls finish_request(), handle_error() if that throws, and
+  /// shutdown_request(). An exception that leaves this function is printed, unless it is a
+  /// BaseException such as CancelledError.
+  virtual void process_request_thread(Request& request, const Address& client_address) {
+    this->process_apart(request, client_address);
+  }
+
+  /// Also waits for the handlers. Throws RuntimeError if one of them calls it.
+  void server_close() override {
+    Base::server_close();
+    fibers_.join();
+  }
+
+ protected:
+  void run_serving(const std::function<void()>& serving) override {
+    fibers_.run(serving, run_options);
+  }
+  std::shared_ptr<void> run_beside(std::function<void()> function) override {
+    return detail::HandlerFibers::run_beside(std::move(function));
+  }
+  void serving_has_ended() noexcept override {
+    Base::serving_has_ended();
+    fibers_.close_silent();
+  }
+  void wait_for_handlers() noexcept override {
+    fibers_.end();
+    Base::wait_for_handlers();
+  }
+
+ private:
+  detail::HandlerFibers fibers_;
+};
+
+using FiberTCPServer = FiberMixIn<TCPServer>;
+using FiberUDPServer = FiberMixIn<UDPServer>;
+using FiberUnixStreamServer = FiberMixIn<UnixStreamServer>;
+using FiberUnixDatagramServer = FiberMixIn<UnixDatagramServer>;
+
+}  // namespace plug
+
+#pragma GCC visibility pop

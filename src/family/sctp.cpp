@@ -1,0 +1,90 @@
+#include <plug/error.hpp>
+#include <plug/family/sctp.hpp>
+
+#include "address/access.hpp"
+#include "layout/structs.hpp"
+#include "socket/calls.hpp"
+#include "socket/state.hpp"
+#include "sys/syscalls.hpp"
+
+namespace plug {
+
+namespace {
+
+namespace sys = detail::sys;
+using sys::bytes_of;
+using sys::form_in;
+
+[[noreturn]] void refuse(const char* what, BytesView raw) {
+  throw ValueError("no " + std::string(what) + ": " + detail::bytes_repr(raw));
+}
+
+bool is_receive_info(const ControlMessage& item) {
+  return item.is(IPPROTO::SCTP, SCTP::RCVINFO) && item.data.size() == sizeof(sys::SctpReceiveForm);
+}
+
+}  // namespace
+
+Bytes SctpInit::to_bytes() const {
+  return bytes_of(sys::SctpInitForm{out_streams, in_streams, attempts, timeout});
+}
+SctpInit SctpInit::from_bytes(BytesView raw) {
+  if (raw.size() != sizeof(sys::SctpInitForm)) refuse("value of SCTP_INITMSG", raw);
+  const auto form = form_in<sys::SctpInitForm>(raw);
+  return {form.out_streams, form.in_streams, form.attempts, form.timeout};
+}
+
+ControlMessage SctpSendInfo::control() const {
+  const sys::SctpSendForm form{stream, flags, ppid, context, association};
+  return {IPPROTO::SCTP, SCTP::SNDINFO, bytes_of(form)};
+}
+
+SctpReceiveInfo SctpReceiveInfo::from(const ControlMessage& item) {
+  if (!is_receive_info(item)) throw ValueError("no SCTP_RCVINFO: " + to_string(item));
+  const auto form = form_in<sys::SctpReceiveForm>(item.data);
+  return {form.stream, form.sequence, form.flags,      form.ppid,
+          form.tsn,    form.context,  form.association};
+}
+
+std::optional<SctpReceiveInfo> SctpReceiveInfo::of(const AncillaryData& ancdata) {
+  const ControlMessage* item = ancdata.find(IPPROTO::SCTP, SCTP::RCVINFO);
+  if (item == nullptr) return std::nullopt;
+  return from(*item);
+}
+
+Bytes SctpEvent::to_bytes() const {
+  return bytes_of(sys::SctpEventForm{association, static_cast<std::uint16_t>(type),
+                                     static_cast<std::uint8_t>(on), 0});
+}
+
+SctpAssociationChange SctpAssociationChange::from_bytes(BytesView raw) {
+  if (raw.size() < sizeof(sys::SctpChangeForm)) refuse("notification of an association", raw);
+  const auto form = form_in<sys::SctpChangeForm>(raw);
+  if (form.type != static_cast<std::uint16_t>(SCTP::ASSOC_CHANGE))
+    refuse("notification of an association", raw);
+  return {SCTP{form.state}, form.error, form.out_streams, form.in_streams, form.association};
+}
+
+Socket sctp_peel_off(Socket& sock, std::int32_t association) {
+  std::error_code error;
+  Socket own = sctp_peel_off(sock, association, error);
+  if (error) throw_if(error, "association " + std::to_string(association));
+  return own;
+}
+
+Socket sctp_peel_off(Socket& sock, std::int32_t association, std::error_code& error) {
+  sys::SctpPeelForm form{association, -1, static_cast<std::uint32_t>(SOCK::CLOEXEC)};
+  std::size_t size = sizeof form;
+  error = detail::error_from(
+      detail::on_descriptor(detail::live(detail::SocketAccess::state(sock)), [&](int fd) {
+        return sys::getsockopt(fd, static_cast<int>(IPPROTO::SCTP),
+                               static_cast<int>(SCTP::SOCKOPT_PEELOFF_FLAGS), &form, size);
+      }));
+  if (error) return detail::SocketAccess::make(nullptr);
+  OwnedFd own(form.fileno);
+  Socket peeled(Fileno{own.fileno()}, sock.family(), SOCK::STREAM, IPPROTO::SCTP, error);
+  if (!error) own.detach();
+  return peeled;
+}
+
+}  // namespace plug

@@ -1,0 +1,46 @@
+// Chooses the engine.
+
+#include "fiber/engine/engine.hpp"
+
+#include <plug/error.hpp>
+
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "socket/state.hpp"
+
+namespace plug::detail {
+
+namespace {
+
+fiber::Engine of_environment() {
+  constexpr std::array<std::pair<std::string_view, fiber::Engine>, 3> kNames{
+      {{"auto", fiber::Engine::auto_},
+       {"epoll", fiber::Engine::epoll},
+       {"uring", fiber::Engine::uring}}};
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): changing the environment while threads run is an error
+  const char* const value = std::getenv("PLUG_ENGINE");
+  if (value == nullptr || *value == '\0') return fiber::Engine::auto_;
+  for (const auto& [name, engine] : kNames)
+    if (name == value) return engine;
+  throw ValueError("PLUG_ENGINE: '" + std::string(value) + "' is none of auto, epoll, uring");
+}
+
+}  // namespace
+
+void throw_engine_error(long failed) {
+  throw_if(error_from(failed), "the engine of fibers");
+  std::abort();
+}
+
+std::unique_ptr<Engine> make_engine(Scheduler& scheduler, fiber::Engine asked) {
+  if (asked == fiber::Engine::auto_) asked = of_environment();
+  if (asked == fiber::Engine::uring)
+    if (auto engine = make_uring_engine(scheduler)) return engine;
+  return make_epoll_engine(scheduler);
+}
+
+}  // namespace plug::detail

@@ -1,0 +1,172 @@
+#include "fiber_server/silent.hpp"
+
+#include <plug/fiber/fiber.hpp>
+
+#include <cstddef>
+#include <new>
+#include <utility>
+
+#include "fiber/scheduler.hpp"
+#include "server/loop.hpp"
+
+namespace plug::detail {
+
+namespace {
+
+constexpr std::uint32_t kReadHangUp = 0x2000, kOnce = std::uint32_t{1} << 30;
+constexpr std::uint64_t kLookAgain = 0;
+
+}  // namespace
+
+bool Silent::open() noexcept {
+  if (set_) return true;
+  if (look_again_.get() < 0) look_again_ = sys::OwnFd(static_cast<int>(sys::eventfd()));
+  const long made = look_again_.get() < 0 ? -1 : sys::epoll_create();
+  if (made < 0) return false;
+  set_.emplace(static_cast<int>(made));
+  if (set_->add(look_again_.get(), sys::kIn, kLookAgain) < 0) set_.reset();
+  return set_.has_value();
+}
+
+bool Silent::add(Connection& connection, Descriptor& descriptor, Deadline deadline) {
+  if (over_) return false;
+  try {
+    if (!watched_)
+      fiber::spawn("silent connections", [self = shared_from_this()] { self->watch(); });
+    watched_ = true;
+    if (!deadline.is_none()) connection.timer_ = timers_.emplace(deadline, &connection);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  connection.timed_ = !deadline.is_none();
+  connection.in_flight_.emplace(descriptor, false);
+  connection.silent_ = this;
+  connection.previous_ = nullptr;
+  connection.next_ = first_;
+  if (first_ != nullptr) first_->previous_ = &connection;
+  first_ = &connection;
+  if (!await(connection)) {
+    forget(connection);
+    return false;
+  }
+  if (deadline < waits_) look_again();
+  return true;
+}
+
+/// Registers a connection with the engine if the engine can watch it, else with the event set.
+bool Silent::await(Connection& connection) {
+  const int fd = connection.in_flight_->fd();
+  if (fd < 0) return false;
+  Engine& engine = Scheduler::here()->engine();
+  if (engine.tells_of_arrivals()) {
+    try {
+      return engine.await_arrival(*connection.in_flight_, connection) >= 0;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
+  const auto data = reinterpret_cast<std::uintptr_t>(&connection);
+  return open() && set_->add(fd, std::uint32_t{sys::kIn} | kReadHangUp | kOnce, data) >= 0;
+}
+
+void Silent::look_again() noexcept {
+  if (set_) sys::eventfd_add(look_again_);
+  if (fiber_ != nullptr) fiber_->owner->wake(*fiber_);
+}
+
+void Silent::forget(Connection& connection) noexcept {
+  if (connection.timed_) timers_.erase(connection.timer_);
+  connection.in_flight_.reset();
+  (connection.previous_ != nullptr ? connection.previous_->next_ : first_) = connection.next_;
+  if (connection.next_ != nullptr) connection.next_->previous_ = connection.previous_;
+}
+
+void Silent::withdraw(Connection& connection) noexcept {
+  if (set_)
+    set_->remove(connection.in_flight_->fd());
+  else
+    Scheduler::here()->engine().forget_arrival(*connection.in_flight_);
+  forget(connection);
+}
+
+void Silent::drop(Connection& connection) noexcept {
+  withdraw(connection);
+  connection.stays_silent();
+}
+
+void Silent::has_come(Connection& connection) noexcept {
+  forget(connection);
+  connection.next_ = nullptr;
+  (speaking_ == nullptr ? speaking_ : last_speaking_->next_) = &connection;
+  last_speaking_ = &connection;
+  if (fiber_ != nullptr) fiber_->owner->wake(*fiber_);
+}
+
+void Silent::let_speak() noexcept {
+  while (speaking_ != nullptr) std::exchange(speaking_, speaking_->next_)->speaks();
+}
+
+void Silent::drop_late() noexcept {
+  while (!timers_.empty() && timers_.begin()->first.remaining() == 0)
+    drop(*timers_.begin()->second);
+}
+
+void Silent::close_all() noexcept {
+  while (first_ != nullptr) drop(*first_);
+  if (watched_) look_again();
+}
+
+void Silent::set_all_aside() noexcept {
+  while (first_ != nullptr) {
+    Connection& connection = *first_;
+    withdraw(connection);
+    connection.is_set_aside();
+  }
+  if (watched_) look_again();
+}
+
+void Silent::look_at(const Events& events, long count) noexcept {
+  for (long i = 0; i < count; ++i) {
+    const std::uint64_t data = events[static_cast<std::size_t>(i)].data;
+    if (data == kLookAgain)
+      sys::eventfd_drain(look_again_);
+    else
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): epoll carries a number here
+      has_come(*reinterpret_cast<Connection*>(static_cast<std::uintptr_t>(data)));
+  }
+}
+
+/// Waits until a connection has data or until `waits_`. Returns a value >= 0, kTimedOut, or another
+/// error.
+long Silent::wait() {
+  if (!set_) {
+    const Scheduler::Woken woken = fiber_->owner->park(waits_, "silent connections");
+    return woken == Scheduler::Woken::by_cancel ? kCancelled : 0;
+  }
+  Events events;
+  const long count = set_->wait(events, waits_);
+  if (count > 0) look_at(events, count);
+  return count;
+}
+
+void Silent::watch() {
+  fiber_ = &Scheduler::here()->current();
+  while (first_ != nullptr || speaking_ != nullptr) {
+    waits_ = timers_.empty() ? Deadline::none() : timers_.begin()->first;
+    long waited = speaking_ == nullptr ? wait() : 0;
+    waits_ = Deadline::immediate();
+    // There may have been no memory for the wait.
+    if (waited < 0 && waited != kTimedOut && waited != kCancelled) waited = ServerLoop::rest();
+    if (waited == kCancelled) {
+      over_ = true;
+      close_all();
+    }
+    // All are off the list before the first callback, which may close others.
+    let_speak();
+    drop_late();
+  }
+  fiber_ = nullptr;
+  watched_ = false;
+}
+
+}  // namespace plug::detail

@@ -1,0 +1,398 @@
+#include <plug/error.hpp>
+#include <plug/resolve.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+
+#include "address/access.hpp"
+#include "layout/sockaddr.hpp"
+#include "resolve/resolver.hpp"
+#include "socket/state.hpp"
+#include "sys/netdb.hpp"
+
+// The name services.
+
+namespace plug {
+
+namespace {
+
+using detail::Deadline;
+using detail::str_repr;
+using detail::sys::AddressQuery;
+using detail::sys::InetFields;
+
+bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
+void check_name(std::string_view name) {
+  if (has_nul(name)) throw_if(Errc::embedded_nul, str_repr(name));
+}
+
+/// Throws the error of a system call that returned -errno.
+void throw_failed(long result, std::string_view about) {
+  if (result < 0) throw_if({static_cast<int>(-result), std::system_category()}, about);
+}
+
+std::string host_text(std::optional<std::string_view> host) {
+  return host ? str_repr(*host) : "None";
+}
+
+/// Returns the query of getaddrinfo() as text, without the hints that were left out.
+std::string query_text(std::optional<std::string_view> host, const Service& port, AF family,
+                       SOCK type, int proto, AI flags) {
+  std::string text =
+      "host " + host_text(host) + ", port " +
+      host_text(port.text() ? std::optional<std::string_view>(*port.text()) : std::nullopt);
+  const std::pair<const char*, int> hints[] = {{"family", static_cast<int>(family)},
+                                               {"type", static_cast<int>(type)},
+                                               {"proto", proto},
+                                               {"flags", static_cast<int>(flags)}};
+  for (const auto& [name, value] : hints)
+    if (value != 0) ((text += ", ") += name) += " " + std::to_string(value);
+  return text;
+}
+
+std::string protocol_text(std::string_view protocol) {
+  return protocol.empty() ? "" : "/" + str_repr(protocol);
+}
+
+const char* null_if_empty(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
+
+bool is_broadcast(std::string_view host) {
+  return host == "<broadcast>" || host == "255.255.255.255";
+}
+
+/// Returns the only address that a name has, in any family.
+Address only_address(std::string_view host, std::error_code& error) {
+  if (is_broadcast(host)) return detail::resolve_host(host, AF::INET, Deadline::none(), error);
+  const bool wildcard = host.empty();
+  const auto answers =
+      getaddrinfo(wildcard ? std::nullopt : std::optional(host),
+                  wildcard ? Service("0") : Service(std::nullopt), AF::UNSPEC,
+                  wildcard ? SOCK::DGRAM : SOCK{}, 0, wildcard ? AI::PASSIVE : AI{}, error);
+  if (!error && wildcard && answers.size() > 1) error = Errc::several_addresses;
+  if (!error && answers.empty()) error = Errc::no_addresses;
+  return error ? Address{} : answers.front().sockaddr;
+}
+
+struct HostAnswer {
+  std::error_code error;
+  HostEntry entry;
+};
+
+template <class Call>
+HostEntry host_entry(Call call, std::error_code& error) {
+  auto answer = detail::off_thread(std::move(call), Deadline::none(), error);
+  if (error) return {};
+  error = answer->error;
+  return error ? HostEntry{} : std::move(answer->entry);
+}
+
+/// Returns true if no file has to be read for the query, unless the host turns out to be a name.
+bool is_numeric(const AddressQuery& query) {
+  const auto digits = [](char c) { return c >= '0' && c <= '9'; };
+  const auto ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  return (!query.service || std::all_of(query.service->begin(), query.service->end(), digits)) &&
+         (!query.host || std::all_of(query.host->begin(), query.host->end(), ascii));
+}
+
+/// Returns the result of `call`, which reads a file of names or asks another name service.
+template <class Call>
+auto from_database(Call call) {
+  std::error_code error;
+  auto found = detail::off_thread(std::move(call), Deadline::none(), error);
+  throw_if(error, "name lookup");
+  return std::move(*found);
+}
+
+}  // namespace
+
+namespace detail {
+
+std::vector<AddrInfo> look_up(const AddressQuery& query, Deadline deadline,
+                              std::error_code& error) {
+  std::vector<AddrInfo> answers;
+  const bool direct = deadline.is_none() && current_waiter() == nullptr;
+  if (direct || current_waiter() == nullptr || is_numeric(query)) {
+    error = sys::getaddrinfo(direct ? query : sys::numeric(query), answers);
+    if (direct || error != std::error_code(sys::kEaiNoName, gai_category())) return answers;
+  }
+  if (deadline.is_immediate()) {
+    error = timed_out();
+    return answers;
+  }
+  struct Answer {
+    std::error_code error;
+    std::vector<AddrInfo> answers;
+  };
+  auto answer = off_thread(
+      [query] {
+        Answer found;
+        found.error = sys::getaddrinfo(query, found.answers);
+        return found;
+      },
+      deadline, error);
+  if (error) return answers;
+  error = answer->error;
+  return std::move(answer->answers);
+}
+
+Address resolve_host(std::string_view host, AF family, Deadline deadline, std::error_code& error) {
+  error.clear();
+  InetFields fields;
+  fields.family = static_cast<int>(family);
+  if (host.empty()) return inet_address(fields);
+  if (is_broadcast(host)) {
+    if (family != AF::INET) {
+      error = Errc::address_family;
+      return {};
+    }
+    for (int i = 0; i < 4; ++i) fields.host[i] = 0xff;
+    return inet_address(fields);
+  }
+  AddressQuery query;
+  query.host = host;
+  query.family = fields.family;
+  if (sys::parse_host(fields.family, *query.host, fields.host)) return inet_address(fields);
+  const auto answers = look_up(query, deadline, error);
+  if (!error && answers.empty()) error = Errc::no_addresses;
+  return error ? Address{} : answers.front().sockaddr;
+}
+
+}  // namespace detail
+
+std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,
+                                  AF family, SOCK type, Protocol proto, AI flags, Timeout timeout,
+                                  std::error_code& error) {
+  if ((host && has_nul(*host)) || (port.text() && has_nul(*port.text()))) {
+    error = Errc::embedded_nul;
+    return {};
+  }
+  AddressQuery query{{},
+                     port.text(),
+                     static_cast<int>(family),
+                     static_cast<int>(type),
+                     proto,
+                     static_cast<int>(flags)};
+  if (host) query.host = *host;
+  return detail::look_up(query, detail::deadline_of(timeout), error);
+}
+
+std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,
+                                  AF family, SOCK type, Protocol proto, AI flags, Timeout timeout) {
+  std::error_code error;
+  auto answers = getaddrinfo(host, port, family, type, proto, flags, timeout, error);
+  if (error) throw_if(error, query_text(host, port, family, type, proto, flags));
+  return answers;
+}
+
+std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,
+                                  AF family, SOCK type, Protocol proto, AI flags,
+                                  std::error_code& error) {
+  return getaddrinfo(host, port, family, type, proto, flags, Timeout(std::nullopt), error);
+}
+
+std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,
+                                  AF family, SOCK type, Protocol proto, AI flags) {
+  return getaddrinfo(host, port, family, type, proto, flags, Timeout(std::nullopt));
+}
+
+std::pair<std::string, std::string> getnameinfo(const Address& address, NI flags,
+                                                std::error_code& error) {
+  struct Answer {
+    std::error_code error;
+    std::pair<std::string, std::string> names;
+  };
+  auto answer = detail::off_thread(
+      [address, flags = static_cast<int>(flags)] {
+        Answer found;
+        found.error =
+            detail::sys::getnameinfo(address.bytes(), flags, found.names.first, found.names.second);
+        return found;
+      },
+      Deadline::none(), error);
+  if (error) return {};
+  error = answer->error;
+  return std::move(answer->names);
+}
+
+std::pair<std::string, std::string> getnameinfo(const Address& address, NI flags) {
+  std::error_code error;
+  auto names = getnameinfo(address, flags, error);
+  if (error) throw_if(error, to_string(address));
+  return names;
+}
+
+std::pair<std::string, std::string> getnameinfo(const HostPort& given, NI flags,
+                                                std::error_code& error) {
+  // Throws for fields that have been changed to invalid values.
+  [[maybe_unused]] const AddressLike checked(given);
+  const auto answers =
+      getaddrinfo(given.host, given.port, AF::UNSPEC, SOCK::DGRAM, 0, AI::NUMERICHOST, error);
+  if (!error && answers.size() != 1)
+    error = answers.empty() ? Errc::no_addresses : Errc::several_addresses;
+  if (error) return {};
+  InetFields fields;
+  const Address address = answers.front().sockaddr;
+  if (address.family() != AF::INET6) {
+    if (given.flowinfo == 0 && given.scope_id == 0) return getnameinfo(address, flags, error);
+    error = Errc::address_family;
+    return {};
+  }
+  detail::sys::read_inet(address.bytes(), fields);
+  fields.flowinfo = given.flowinfo;
+  fields.scope_id = given.scope_id;
+  return getnameinfo(detail::inet_address(fields), flags, error);
+}
+
+std::pair<std::string, std::string> getnameinfo(const HostPort& address, NI flags) {
+  std::error_code error;
+  auto names = getnameinfo(address, flags, error);
+  if (error) throw_if(error, to_string(address));
+  return names;
+}
+
+std::string gethostbyname(std::string_view hostname, std::error_code& error) {
+  if (has_nul(hostname)) {
+    error = Errc::embedded_nul;
+    return {};
+  }
+  const Address address = detail::resolve_host(hostname, AF::INET, Deadline::none(), error);
+  return error ? std::string() : address.host();
+}
+
+std::string gethostbyname(std::string_view hostname) {
+  std::error_code error;
+  std::string address = gethostbyname(hostname, error);
+  if (error) throw_if(error, str_repr(hostname));
+  return address;
+}
+
+HostEntry gethostbyname_ex(std::string_view hostname, std::error_code& error) {
+  // As in Python, a name without an IPv4 address fails here.
+  gethostbyname(hostname, error);
+  if (error) return {};
+  return host_entry(
+      [name = std::string(hostname)] {
+        HostAnswer answer;
+        answer.error = detail::sys::gethostbyname(name, answer.entry);
+        return answer;
+      },
+      error);
+}
+
+HostEntry gethostbyname_ex(std::string_view hostname) {
+  std::error_code error;
+  HostEntry entry = gethostbyname_ex(hostname, error);
+  if (error) throw_if(error, str_repr(hostname));
+  return entry;
+}
+
+HostEntry gethostbyaddr(std::string_view ip_address, std::error_code& error) {
+  if (has_nul(ip_address)) {
+    error = Errc::embedded_nul;
+    return {};
+  }
+  const Address address = only_address(ip_address, error);
+  if (error) return {};
+  return host_entry(
+      [address] {
+        HostAnswer answer;
+        answer.error = detail::sys::gethostbyaddr(address.bytes(), answer.entry);
+        return answer;
+      },
+      error);
+}
+
+HostEntry gethostbyaddr(std::string_view ip_address) {
+  std::error_code error;
+  HostEntry entry = gethostbyaddr(ip_address, error);
+  if (error) throw_if(error, str_repr(ip_address));
+  return entry;
+}
+
+std::string getfqdn(std::string_view name) {
+  check_name(name);
+  constexpr std::string_view kBlanks = " \t\n\r\v\f";
+  name.remove_prefix(std::min(name.find_first_not_of(kBlanks), name.size()));
+  name = name.substr(0, name.find_last_not_of(kBlanks) + 1);
+  std::string asked =
+      name.empty() || name == "0.0.0.0" || name == "::" ? gethostname() : std::string(name);
+  std::error_code error;
+  const HostEntry entry = gethostbyaddr(asked, error);
+  if (detail::ends_call(error)) throw_if(error, str_repr(asked));
+  if (error) return asked;
+  const auto qualified = [](const std::string& text) {
+    return text.find('.') != std::string::npos;
+  };
+  if (qualified(entry.hostname)) return entry.hostname;
+  for (const std::string& alias : entry.aliaslist)
+    if (qualified(alias)) return alias;
+  return entry.hostname;
+}
+
+std::string gethostname() {
+  std::string name;
+  throw_failed(detail::sys::gethostname(name), "gethostname");
+  return name;
+}
+
+void sethostname(std::string_view name) {
+  throw_failed(detail::sys::sethostname(std::string(name)), str_repr(name));
+}
+
+int getservbyname(std::string_view service, std::string_view protocol) {
+  check_name(service);
+  check_name(protocol);
+  const std::string protocol_name(protocol);
+  const int port = from_database([name = std::string(service), protocol_name] {
+    return detail::sys::getservbyname(name, null_if_empty(protocol_name));
+  });
+  if (port < 0) throw_if(Errc::no_such_name, str_repr(service) + protocol_text(protocol));
+  return port;
+}
+
+std::string getservbyport(int port, std::string_view protocol) {
+  if (port < 0 || port > 0xffff)
+    throw OverflowError("getservbyport: port must be 0-65535.: " + std::to_string(port));
+  check_name(protocol);
+  const std::string protocol_name(protocol);
+  std::string service = from_database([port, protocol_name] {
+    return detail::sys::getservbyport(port, null_if_empty(protocol_name));
+  });
+  if (service.empty()) throw_if(Errc::no_such_port, std::to_string(port) + protocol_text(protocol));
+  return service;
+}
+
+int getprotobyname(std::string_view protocol) {
+  check_name(protocol);
+  const int number =
+      from_database([name = std::string(protocol)] { return detail::sys::getprotobyname(name); });
+  if (number < 0) throw_if(Errc::no_such_protocol, str_repr(protocol));
+  return number;
+}
+
+std::vector<std::pair<int, std::string>> if_nameindex() {
+  std::vector<std::pair<int, std::string>> interfaces;
+  throw_failed(detail::sys::if_nameindex(interfaces), "if_nameindex");
+  return interfaces;
+}
+
+int if_nametoindex(std::string_view name) {
+  check_name(name);
+  const long index = detail::sys::interface_index(std::string(name));
+  if (index < 0) throw_if(Errc::no_such_interface, str_repr(name));
+  return static_cast<int>(index);
+}
+
+std::string if_indextoname(std::int64_t index) {
+  if (index < 0 || index > std::numeric_limits<std::uint32_t>::max())
+    throw OverflowError("interface index " + std::to_string(index) +
+                        " does not fit an unsigned int");
+  std::string name;
+  throw_failed(detail::sys::if_indextoname(static_cast<unsigned>(index), name),
+               "interface index " + std::to_string(index));
+  return name;
+}
+
+}  // namespace plug

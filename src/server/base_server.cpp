@@ -1,0 +1,410 @@
+// The servers, and the ways in which they take requests.
+
+#include <plug/error.hpp>
+#include <plug/socketserver.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <string>
+#include <system_error>
+
+#include "server/loop.hpp"
+#include "socket/calls.hpp"
+#include "socket/scratch.hpp"
+#include "sys/process.hpp"
+
+namespace plug {
+
+using detail::Deadline;
+using detail::deadline_of;
+using detail::HostLimit;
+using detail::ServerLoop;
+using detail::SocketAccess;
+namespace sys = detail::sys;
+
+namespace {
+
+bool has_ports(AF family) noexcept { return family == AF::INET || family == AF::INET6; }
+
+/// Returns the limit, or 0 (none) if it is not positive.
+std::size_t count(int limit) noexcept { return limit > 0 ? static_cast<std::size_t>(limit) : 0; }
+
+HostLimit limit_of_host(const BaseServer& server) noexcept {
+  return {.most = count(server.max_connections_per_address),
+          .ipv4_prefix = server.ipv4_prefix_length,
+          .ipv6_prefix = server.ipv6_prefix_length};
+}
+
+/// Returns true if the error is a lack of something that other requests give back when they end.
+bool exhausted(const OSError& error) noexcept {
+  const int number = error.number();
+  return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
+}
+
+/// Waits as ServerLoop::wait() does. A lack of memory does not end a server: it waits again later.
+bool wait_for_request(BaseServer& server, ServerLoop::Watch& watch, Deadline deadline,
+                      bool stoppable) {
+  ServerLoop& loop = detail::ServerAccess::loop(server);
+  try {
+    return loop.wait(watch, deadline, count(server.max_connections), stoppable);
+  } catch (const OSError& error) {
+    // ENOSPC: the user's limit of epoll(7) watches, which fibers use.
+    if (error.number() != ENOMEM && error.number() != ENOSPC) throw;
+    if (loop.pause()) server.handle_exhaustion(error);
+    if (const long rested = ServerLoop::rest(); rested < 0)
+      throw_if(detail::error_from(rested), "waiting for a request");
+    return false;
+  }
+}
+
+/// Calls shutdown_request() while an exception passes through. That exception continues even if the
+/// hook throws.
+void shut_down_left(BaseServer& server, Request& request, const Address& client_address) {
+  try {
+    server.shutdown_request(request);
+  } catch (const sys::ForcedUnwind&) {
+    throw;
+  } catch (const BaseException&) {
+    // The earlier exception is rethrown.
+  } catch (...) {
+    detail::report_exception("Exception in closing the request from", client_address);
+  }
+}
+
+}  // namespace
+
+std::string to_string(const ServerAddress& address) {
+  return to_string(static_cast<AddressLike>(address));
+}
+
+// --- BaseServer: opening and closing ---
+
+BaseServer::BaseServer(ServerAddress address, HandlerFactory handler)
+    : socket(SocketAccess::make(nullptr)),
+      RequestHandlerClass(std::move(handler)),
+      requested_(std::move(address)),
+      loop_(std::make_unique<ServerLoop>()) {
+  if (!RequestHandlerClass) throw ValueError("a server needs a handler");
+}
+
+BaseServer::~BaseServer() = default;
+
+void BaseServer::complete(bool bind_and_activate) {
+  if (opened_)
+    throw RuntimeError(sys::type_name(typeid(*this)) +
+                       ": a base class has opened the server before it was complete; a "
+                       "constructor has to pass bind_and_activate = false to its base");
+  complete_as_ = &typeid(*this);
+  if (!bind_and_activate) return;
+  try {
+    server_bind();
+    server_activate();
+  } catch (...) {
+    server_close();
+    throw;
+  }
+  opened_ = true;
+}
+
+void BaseServer::end() noexcept {
+  if (ended_) return;
+  ended_ = true;
+  // A cancellation that ends a wait in here is delivered to a later one.
+  const detail::Shield shield(detail::OnCancel::keep);
+  try {
+    server_close();
+  } catch (...) {
+    // A destructor cannot report it.
+  }
+  loop_->requests().cut();
+  wait_for_handlers();
+}
+
+void BaseServer::check_complete(std::string_view call) const {
+  if (complete_as_ != nullptr && *complete_as_ == typeid(*this)) return;
+  const std::string name = sys::type_name(typeid(*this));
+  throw RuntimeError(std::string(call) + ": " + name +
+                     " is derived from a server and has to be made as plug::Server<" + name +
+                     ">, which opens it when it is complete and closes it before its members are "
+                     "destroyed");
+}
+
+// --- BaseServer: serving ---
+
+void BaseServer::serve_forever(Timeout poll_interval) {
+  check_complete("serve_forever");
+  loop_->adopt();
+  run_serving([&] {
+    const ServerLoop::Running running(*loop_);
+    serve(poll_interval);
+  });
+}
+
+void BaseServer::run_serving(const std::function<void()>& serving) { serving(); }
+
+void BaseServer::serve(const Timeout& poll_interval) {
+  class Ended {
+   public:
+    explicit Ended(BaseServer& server) noexcept : server_(server) {}
+    Ended(const Ended&) = delete;
+    Ended& operator=(const Ended&) = delete;
+    ~Ended() { server_.serving_has_ended(); }
+
+   private:
+    BaseServer& server_;
+  };
+  const Ended ended(*this);
+  ServerLoop::Watch watch(*loop_, *this);
+  // A fiber's wait takes several calls, so it checks for the next request after each one.
+  bool more = false;
+  while (!loop_->stopping()) {
+    const bool waited = !more;
+    if (waited) {
+      more = wait_for_request(*this, watch, deadline_of(poll_interval), true);
+      if (loop_->stopping()) break;
+    }
+    const bool handled = more && handle_ready();
+    more = handled && !loop_->stopping() && detail::current_waiter() != nullptr &&
+           loop_->may_take_another(count(max_connections)) && watch.has_request();
+    if (waited || handled) service_actions();
+  }
+  // The request has come before the stop.
+  if (loop_->ahead().is_any()) handle_ready();
+}
+
+void BaseServer::handle_request() {
+  check_complete("handle_request");
+  loop_->adopt();
+  loop_->let_one_in();
+  run_serving([&] { handle_one(); });
+}
+
+void BaseServer::handle_one() {
+  const Deadline deadline = std::min(deadline_of(socket.gettimeout()), deadline_of(timeout));
+  ServerLoop::Watch watch(*loop_, *this);
+  loop_->forget_deferred();
+  for (;;) {
+    if (wait_for_request(*this, watch, deadline, false)) {
+      handle_ready();
+      if (!loop_->take_deferred()) return;
+    }
+    if (loop_->deferred_has_begun()) return;
+    if (!deadline.is_none() && deadline.remaining() == 0) return handle_timeout();
+  }
+}
+
+void BaseServer::check_shutdown() const {
+  if (loop_->forked()) throw RuntimeError("shutdown: this is a child process of the server's");
+  if (loop_->runs_here())
+    throw RuntimeError(
+        "shutdown: called by the thread of serve_forever(), it would wait for itself; "
+        "stop_serving() does not wait");
+}
+
+void BaseServer::shutdown() {
+  check_shutdown();
+  loop_->stop();
+  loop_->wait_until_ended();
+}
+
+void BaseServer::stop_serving() noexcept {
+  if (!loop_->forked()) loop_->stop();
+}
+
+bool BaseServer::handle_ready() {
+  std::optional<std::pair<Request, Address>> got;
+  try {
+    got.emplace(get_request());
+  } catch (const OSError& error) {
+    if (exhausted(error) && loop_->pause()) handle_exhaustion(error);
+    return false;
+  }
+  loop_->got_request();
+  auto& [request, client_address] = *got;
+  if (admit(request, client_address) && verify_request(request, client_address))
+    process(request, client_address);
+  else
+    shutdown_request(request);
+  return true;
+}
+
+bool BaseServer::admit(Request& request, const Address& client_address) {
+  if (!loop_->admit(request, client_address, limit_of_host(*this))) return false;
+  if (loop_->requests().is_cut()) return false;
+  if (request.is_datagram()) return true;
+  if (!connection_timeout.is_none()) request->settimeout(connection_timeout);
+  if (!connection_lifetime.is_none())
+    if (const auto& state = SocketAccess::state(request.socket()))
+      state->end_at(deadline_of(connection_lifetime));
+  return true;
+}
+
+void BaseServer::process(Request& request, const Address& client_address) {
+  try {
+    process_request(request, client_address);
+  } catch (const sys::ForcedUnwind&) {
+    shut_down_left(*this, request, client_address);
+    throw;
+  } catch (const BaseException&) {
+    shut_down_left(*this, request, client_address);
+    throw;
+  } catch (...) {
+    handle_error(request, client_address);
+    shutdown_request(request);
+  }
+}
+
+void BaseServer::process_apart(Request& request, const Address& client_address) {
+  if (loop_->requests().is_cut()) return shutdown_request(request);
+  const auto finish = [&] {
+    try {
+      finish_request(request, client_address);
+    } catch (const sys::ForcedUnwind&) {
+      throw;
+    } catch (const BaseException&) {
+      throw;
+    } catch (...) {
+      handle_error(request, client_address);
+    }
+  };
+  const auto& place = detail::ServerAccess::place(request);
+  try {
+    finish();
+  } catch (...) {
+    detail::LiveRequests::stop_counting(place);
+    shut_down_left(*this, request, client_address);
+    throw;
+  }
+  detail::LiveRequests::stop_counting(place);
+  shutdown_request(request);
+}
+
+// --- BaseServer: hooks ---
+
+bool BaseServer::verify_request(Request&, const Address&) { return true; }
+
+void BaseServer::process_request(Request& request, const Address& client_address) {
+  finish_request(request, client_address);
+  shutdown_request(request);
+}
+
+void BaseServer::finish_request(Request& request, const Address& client_address) {
+  RequestHandlerClass(request, client_address, *this);
+}
+
+void BaseServer::shutdown_request(Request& request) { close_request(request); }
+void BaseServer::close_request(Request&) {}
+
+void BaseServer::handle_error(Request&, const Address& client_address) {
+  detail::report_exception("Exception occurred during processing of request from", client_address);
+}
+
+void BaseServer::handle_exhaustion(const OSError& error) {
+  const std::string line = "plug: the server at " + to_string(server_address) +
+                           " accepts again when it can: " + error.what() + "\n";
+  sys::write_error(line.data(), line.size());
+}
+
+// --- TCPServer ---
+
+TCPServer::TCPServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate)
+    : TCPServer(AF::INET, SOCK::STREAM, std::move(address), std::move(handler)) {
+  make_socket();
+  complete(bind_and_activate);
+}
+
+TCPServer::TCPServer(AF family, SOCK type, ServerAddress address, HandlerFactory handler)
+    : BaseServer(std::move(address), std::move(handler)) {
+  address_family = family;
+  socket_type = type;
+  allow_reuse_address = type == SOCK::STREAM && has_ports(family);
+}
+
+TCPServer::~TCPServer() { end(); }
+
+void TCPServer::make_socket() { socket = Socket(address_family, socket_type); }
+
+void TCPServer::server_bind() {
+  if (socket.fileno() < 0 || socket.family() != address_family || socket.type() != socket_type)
+    make_socket();
+  if (allow_reuse_address) socket.setsockopt(SOL::SOCKET, SO::REUSEADDR, 1);
+  if (allow_reuse_port && has_ports(address_family))
+    socket.setsockopt(SOL::SOCKET, SO::REUSEPORT, 1);
+  if (server_address)
+    socket.bind(server_address);
+  else
+    socket.bind(requested_address());
+  server_address = socket.getsockname();
+}
+
+void TCPServer::server_activate() { socket.listen(request_queue_size); }
+
+void TCPServer::server_close() {
+  // A connection that has been accepted ahead is closed with the server.
+  detail::ServerAccess::loop(*this).ahead().take();
+  socket.close();
+}
+
+std::pair<Request, Address> TCPServer::get_request() {
+  ServerLoop& loop = detail::ServerAccess::loop(*this);
+  loop.does_not_wait(true);
+  if (auto ahead = loop.ahead().take()) return *std::move(ahead);
+  std::error_code error;
+  auto accepted = detail::accept_now(detail::live(SocketAccess::state(socket)), error);
+  if (error) throw_if(error, "accept");
+  return accepted;
+}
+
+void TCPServer::shutdown_request(Request& request) {
+  std::error_code ignored;
+  request->shutdown(SHUT::WR, ignored);
+  close_request(request);
+}
+
+void TCPServer::close_request(Request& request) { request->close(); }
+
+// --- UDPServer ---
+
+UDPServer::UDPServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate)
+    : UDPServer(AF::INET, std::move(address), std::move(handler)) {
+  complete(bind_and_activate);
+}
+
+UDPServer::UDPServer(AF family, ServerAddress address, HandlerFactory handler)
+    : TCPServer(family, SOCK::DGRAM, std::move(address), std::move(handler)) {
+  make_socket();
+}
+
+std::pair<Request, Address> UDPServer::get_request() {
+  detail::ServerAccess::loop(*this).does_not_wait(false);
+  std::error_code error;
+  const std::size_t size = detail::checked_size(max_packet_size, error);
+  detail::Scratch scratch(size);
+  std::pair<std::size_t, Address> received;
+  if (!error)
+    received = detail::receive_from(detail::live(SocketAccess::state(socket)),
+                                    {scratch.data(), size}, MSG{}, Deadline::immediate(), error);
+  if (error) throw_if(error, "recvfrom");
+  return {Request(Bytes(scratch.data(), std::min(received.first, size)), socket), received.second};
+}
+
+void UDPServer::shutdown_request(Request& request) { close_request(request); }
+void UDPServer::close_request(Request&) {}
+
+// --- Unix ---
+
+UnixStreamServer::UnixStreamServer(ServerAddress address, HandlerFactory handler,
+                                   bool bind_and_activate)
+    : TCPServer(AF::UNIX, SOCK::STREAM, std::move(address), std::move(handler)) {
+  make_socket();
+  complete(bind_and_activate);
+}
+
+UnixDatagramServer::UnixDatagramServer(ServerAddress address, HandlerFactory handler,
+                                       bool bind_and_activate)
+    : UDPServer(AF::UNIX, std::move(address), std::move(handler)) {
+  complete(bind_and_activate);
+}
+
+}  // namespace plug

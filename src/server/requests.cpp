@@ -1,0 +1,149 @@
+#include "server/requests.hpp"
+
+#include <plug/error.hpp>
+
+#include <utility>
+
+#include "server/loop.hpp"
+#include "socket/calls.hpp"
+
+namespace plug::detail {
+
+namespace {
+
+constexpr int kShutBoth = 2;
+
+void end_connection(SocketState& connection) noexcept {
+  on_descriptor(connection, [](int fd) { return sys::shutdown(fd, kShutBoth); });
+}
+
+}  // namespace
+
+struct LiveRequests::Place : std::enable_shared_from_this<Place> {
+  Place(std::shared_ptr<LiveRequests> all, std::shared_ptr<SocketState> handled)
+      : requests(std::move(all)), connection(std::move(handled)) {}
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  ~Place() {
+    if (listed) requests->leave(*this);
+  }
+
+  const std::shared_ptr<LiveRequests> requests;
+  const std::shared_ptr<SocketState> connection;
+  mutable Host* host = nullptr;  // the entry that counts its connection
+  bool listed = false;
+  mutable RequestEnding ending;
+  mutable bool told = false;  // the handler has been told
+  Place* previous = nullptr;
+  Place* next = nullptr;
+};
+
+LiveRequests::LiveRequests() : changed_(make_event()) {}
+
+std::shared_ptr<const void> LiveRequests::enter(std::shared_ptr<SocketState> connection,
+                                                const std::string& host, std::size_t most) {
+  auto place = std::make_shared<Place>(shared_from_this(), std::move(connection));
+  if (generation_ != sys::fork_generation()) return place;
+  const std::lock_guard lock(mutex_);
+  if (!host.empty()) {
+    Host& here = *by_host_.try_emplace(host, 0).first;
+    if (most > 0 && here.second >= most) return nullptr;
+    ++here.second;
+    place->host = &here;
+  }
+  place->listed = true;
+  place->next = first_;
+  if (first_ != nullptr) first_->previous = place.get();
+  first_ = place.get();
+  if (place->connection) {
+    ++connections_;
+    if (is_cut()) end_connection(*place->connection);
+  }
+  return place;
+}
+
+void LiveRequests::leave(Place& place) noexcept {
+  if (generation_ != sys::fork_generation()) return;
+  const std::lock_guard lock(mutex_);
+  (place.previous != nullptr ? place.previous->next : first_) = place.next;
+  if (place.next != nullptr) place.next->previous = place.previous;
+  if (place.connection) --connections_;
+  leave_host(place);
+  if (std::exchange(watched_, false)) signal_event();
+}
+
+/// The mutex must be held.
+void LiveRequests::leave_host(const Place& place) noexcept {
+  Host* const host = std::exchange(place.host, nullptr);
+  if (host != nullptr && --host->second == 0) by_host_.erase(by_host_.find(host->first));
+}
+
+void LiveRequests::stop_counting(const std::shared_ptr<const void>& place) noexcept {
+  if (!place) return;
+  const auto& its = *static_cast<const Place*>(place.get());
+  LiveRequests& requests = *its.requests;
+  if (requests.generation_ != sys::fork_generation()) return;
+  const std::lock_guard lock(requests.mutex_);
+  requests.leave_host(its);
+}
+
+void LiveRequests::set_handler(const std::shared_ptr<const void>& place,
+                               RequestEnding ending) noexcept {
+  const auto& its = *static_cast<const Place*>(place.get());
+  const std::lock_guard lock(its.requests->mutex_);
+  std::swap(its.ending, ending);  // the old one is destroyed without the lock
+}
+
+bool LiveRequests::end_handler(const std::shared_ptr<const void>& place) noexcept {
+  const auto& its = *static_cast<const Place*>(place.get());
+  RequestEnding ending;
+  {
+    const std::lock_guard lock(its.requests->mutex_);
+    if (its.ending.tell == nullptr) return false;
+    if (std::exchange(its.told, true)) return true;
+    ending = its.ending;
+  }
+  ending.tell(ending.handler.get(), its.connection.get());
+  return true;
+}
+
+bool LiveRequests::is_full(std::size_t most) {
+  const std::lock_guard lock(mutex_);
+  if (connections_ < most) return false;
+  watched_ = true;
+  return true;
+}
+
+bool LiveRequests::is_idle() {
+  const std::lock_guard lock(mutex_);
+  if (first_ == nullptr) return true;
+  watched_ = true;
+  return false;
+}
+
+/// Returns the first place from `place` on that is not about to leave. The mutex must be held.
+std::shared_ptr<LiveRequests::Place> LiveRequests::hold(Place* place) noexcept {
+  std::shared_ptr<Place> held;
+  for (; place != nullptr && !held; place = place->next) held = place->weak_from_this().lock();
+  return held;
+}
+
+void LiveRequests::cut() noexcept {
+  if (generation_ != sys::fork_generation()) return;
+  std::shared_ptr<Place> place;
+  {
+    const std::lock_guard lock(mutex_);
+    cut_.store(true);
+    place = hold(first_);
+  }
+  // A place that is held stays in the list; new places come before it.
+  while (place) {
+    if (!end_handler(place) && place->connection) end_connection(*place->connection);
+    std::unique_lock lock(mutex_);
+    std::shared_ptr<Place> next = hold(place->next);
+    lock.unlock();
+    place = std::move(next);
+  }
+}
+
+}  // namespace plug::detail

@@ -1,0 +1,86 @@
+#pragma once
+
+// The requests of a server that are being handled.
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "socket/state.hpp"
+#include "sys/for_fiber.hpp"
+#include "sys/syscalls.hpp"
+
+namespace plug::detail {
+
+/// The way to tell the handler of a request to end. tell() is called with no lock held and may do
+/// anything. `connection` is null for a datagram.
+struct RequestEnding {
+  void (*tell)(void* handler, SocketState* connection) noexcept = nullptr;
+  std::shared_ptr<void> handler;
+};
+
+/// Counts requests, for limits and for callers that wait until there are none, and can end their
+/// connections. A request has a place here for as long as its Request lives, which may be longer
+/// than the server lives. Thread-safe. In a forked child the requests are the parent's, and nothing
+/// happens.
+class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
+ public:
+  /// Throws OSError if the system has no descriptor left for its event.
+  LiveRequests();
+
+  /// Adds a request for as long as the result lives. `connection` is null for a datagram; `host` is
+  /// empty unless connections are counted per host. Returns null if `host` has `most` already.
+  std::shared_ptr<const void> enter(std::shared_ptr<SocketState> connection,
+                                    const std::string& host, std::size_t most);
+
+  /// Stops counting the request for its host before the request leaves: its client may be about to
+  /// see the end of the connection and to come again. `place` is a result of enter(), or null.
+  static void stop_counting(const std::shared_ptr<const void>& place) noexcept;
+
+  /// Makes cut() tell the handler of the request to end, instead of shutting down its connection.
+  /// An empty `ending` undoes that. `place` is a result of enter().
+  PLUG_FOR_FIBER static void set_handler(const std::shared_ptr<const void>& place,
+                                         RequestEnding ending) noexcept;
+  /// Tells the handler to end, unless it has been told. Returns true if there is a handler.
+  PLUG_FOR_FIBER static bool end_handler(const std::shared_ptr<const void>& place) noexcept;
+
+  /// Returns true if there are `most` connections or more; the event is readable once one has
+  /// ended.
+  bool is_full(std::size_t most);
+  /// Returns true if there are none; otherwise the event is readable once one has ended.
+  bool is_idle();
+  int event() const noexcept { return changed_.get(); }
+  /// Signals the event for another reason of the server.
+  void signal_event() const noexcept { sys::eventfd_add(changed_); }
+  void drain_event() const noexcept { sys::eventfd_drain(changed_); }
+
+  /// Shuts down each connection, and those to come, so that their handlers end. Handlers that can
+  /// be told to end are told instead, and may do anything meanwhile.
+  void cut() noexcept;
+  bool is_cut() const noexcept { return cut_.load(); }
+  /// Accepts connections again after cut().
+  void uncut() noexcept { cut_.store(false); }
+
+ private:
+  struct Place;
+  using Host = std::pair<const std::string, std::size_t>;  // an element of by_host_
+
+  void leave(Place& place) noexcept;
+  void leave_host(const Place& place) noexcept;
+  static std::shared_ptr<Place> hold(Place* place) noexcept;
+
+  const std::uint32_t generation_ = sys::fork_generation();
+  sys::OwnFd changed_;
+  std::atomic<bool> cut_{false};
+  std::mutex mutex_;
+  bool watched_ = false;  // a caller waits for the event
+  Place* first_ = nullptr;
+  std::size_t connections_ = 0;
+  std::unordered_map<std::string, std::size_t> by_host_;
+};
+
+}  // namespace plug::detail

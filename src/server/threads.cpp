@@ -1,0 +1,244 @@
+// The threads of ThreadingMixIn, and the parts that the pool shares with them.
+
+#include "server/threads.hpp"
+
+#include <plug/error.hpp>
+#include <plug/socketserver.hpp>
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "server/loop.hpp"
+#include "sys/process.hpp"
+#include "wait/waiter.hpp"
+
+namespace plug::detail {
+
+namespace {
+
+constexpr std::int64_t kLookAgain = 1'000'000;  // nanoseconds
+
+sys::OwnFd event_or_none() noexcept {
+  const long made = sys::eventfd();
+  return sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
+}
+
+}  // namespace
+
+// --- changes ---
+
+Changes::Waiting::Waiting(Changes& changes, std::unique_lock<std::mutex>& lock) noexcept
+    : changes_(changes), lock_(lock), event_(event_or_none()), next_(changes.first_) {
+  if (next_ != nullptr) next_->previous_ = this;
+  changes_.first_ = this;
+}
+
+Changes::Waiting::~Waiting() {
+  if (!lock_.owns_lock()) lock_.lock();
+  (previous_ != nullptr ? previous_->next_ : changes_.first_) = next_;
+  if (next_ != nullptr) next_->previous_ = previous_;
+}
+
+void Changes::Waiting::wait(const char* what, int also) {
+  lock_.unlock();
+  std::array entries{sys::PollEntry{event_.get(), sys::kIn, 0}, sys::PollEntry{also, sys::kIn, 0}};
+  // Without a descriptor, check now and then.
+  const long ready =
+      wait_any(entries, event_.get() < 0 ? Deadline::after(kLookAgain) : Deadline::none());
+  if (ready < 0) throw_if(error_from(ready), what);
+  if (entries[0].revents != 0) sys::eventfd_drain(event_);
+  lock_.lock();
+}
+
+void Changes::tell() const noexcept {
+  for (const Waiting* waiting = first_; waiting != nullptr; waiting = waiting->next_)
+    if (waiting->event_.get() >= 0) sys::eventfd_add(waiting->event_);
+}
+
+// --- threads ---
+
+void ThreadList::List::add(Thread& thread) noexcept {
+  thread.previous_ = nullptr;
+  thread.next_ = first_;
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): a thread is removed before it is freed
+  if (first_ != nullptr) first_->previous_ = &thread;
+  first_ = &thread;
+}
+
+void ThreadList::List::remove(Thread& thread) noexcept {
+  (thread.previous_ != nullptr ? thread.previous_->next_ : first_) = thread.next_;
+  if (thread.next_ != nullptr) thread.next_->previous_ = thread.previous_;
+}
+
+void* ThreadList::main(void* given) {
+  Thread& thread = *static_cast<Thread*>(given);
+  class Ended {
+   public:
+    explicit Ended(Thread& thread) noexcept : thread_(thread) {}
+    Ended(const Ended&) = delete;
+    Ended& operator=(const Ended&) = delete;
+    ~Ended() {
+      thread_.let_go();
+      thread_.list_->ended(thread_);
+    }
+
+   private:
+    Thread& thread_;
+  };
+  const Ended ended(thread);
+  thread.run();
+  return nullptr;
+}
+
+void ThreadList::ended(Thread& thread) noexcept {
+  const std::lock_guard lock(mutex);
+  thread.leave();
+  running_.remove(thread);
+  done_.add(thread);
+  changes.tell();
+}
+
+long ThreadList::start(std::unique_ptr<Thread>& thread) noexcept {
+  thread->list_ = this;
+  running_.add(*thread);
+  const long begun = sys::start_joined_thread(&main, thread.get(), thread->thread_);
+  if (begun < 0) {
+    running_.remove(*thread);
+    return begun;
+  }
+  // The list owns the thread, which enters no other list before the mutex is free.
+  static_cast<void>(thread.release());
+  return 0;
+}
+
+void ThreadList::collect(bool wait_for_exit) noexcept {
+  List ready;
+  {
+    const std::lock_guard lock(mutex);
+    std::swap(ready, done_);
+  }
+  while (Thread* const thread = ready.first()) {
+    ready.remove(*thread);
+    if (sys::join_thread(thread->thread_, wait_for_exit) == 0) {
+      delete thread;
+    } else {
+      const std::lock_guard lock(mutex);
+      done_.add(*thread);
+    }
+  }
+}
+
+void ThreadList::end() noexcept {
+  const Shield shield(OnCancel::ignore);
+  for (;;) {
+    try {
+      std::unique_lock lock(mutex);
+      Changes::Waiting waiting(changes, lock);
+      while (any_runs()) waiting.wait("ending the threads of a server");
+      break;
+    } catch (...) {
+      // There was no memory for the wait.
+      static_cast<void>(ServerLoop::rest());
+    }
+  }
+  collect(true);
+}
+
+// --- those of ThreadingMixIn ---
+
+struct HandlerThreads::Impl {
+  /// A thread and its request.
+  class Handler final : public ThreadList::Thread {
+   public:
+    Handler(Impl& owner, BaseServer& server, Main function, const Address& from, bool waited)
+        : owner_(owner), server_(server), main_(function), client_address_(from), waited_(waited) {}
+
+    Request request;
+
+   private:
+    void run() override;
+    void let_go() noexcept override { request = Request(); }
+    void leave() noexcept override {
+      if (waited_) --owner_.waited;
+    }
+
+    Impl& owner_;
+    BaseServer& server_;
+    const Main main_;
+    const Address client_address_;
+    const bool waited_;
+  };
+
+  ThreadList threads;
+  std::size_t waited = 0;  // running threads that join() waits for
+  const std::uint32_t generation = sys::fork_generation();
+  static thread_local const Impl* here;  // the threads that this one belongs to
+};
+
+thread_local const HandlerThreads::Impl* HandlerThreads::Impl::here = nullptr;
+
+void HandlerThreads::Impl::Handler::run() {
+  here = &owner_;
+  try {
+    main_(server_, request, client_address_);
+  } catch (const sys::ForcedUnwind&) {
+    throw;
+  } catch (const BaseException&) {
+    // The exception was to end this thread, which has ended.
+  } catch (...) {
+    report_exception("Exception in the thread of the request from", client_address_);
+  }
+}
+
+HandlerThreads::HandlerThreads() : impl_(std::make_unique<Impl>()) {}
+HandlerThreads::~HandlerThreads() { end(); }
+
+void HandlerThreads::leave_to_parent() {
+  if (left_to_parent(impl_)) impl_ = std::make_unique<Impl>();
+}
+
+void HandlerThreads::start(BaseServer& server, Main main, Request& request,
+                           const Address& client_address, bool waited) {
+  leave_to_parent();
+  collect();
+  ServerAccess::loop(server).admit(request, client_address);
+  auto handler = std::make_unique<Impl::Handler>(*impl_, server, main, client_address, waited);
+  Request& its = handler->request;
+  its = std::move(request);
+  std::unique_ptr<ThreadList::Thread> thread = std::move(handler);
+  std::unique_lock lock(impl_->threads.mutex);
+  if (waited) ++impl_->waited;
+  const long begun = impl_->threads.start(thread);
+  if (begun == 0) return;
+  if (waited) --impl_->waited;
+  lock.unlock();
+  request = std::move(its);
+  throw RuntimeError("can't start new thread: " + error_from(begun).message());
+}
+
+void HandlerThreads::collect() noexcept {
+  // The server's loop does not wait for a thread that is leaving the system, and joins it later.
+  if (impl_->generation == sys::fork_generation()) impl_->threads.collect(false);
+}
+
+void HandlerThreads::join() {
+  leave_to_parent();
+  if (Impl::here == impl_.get()) throw RuntimeError("cannot join current thread");
+  {
+    std::unique_lock lock(impl_->threads.mutex);
+    Changes::Waiting waiting(impl_->threads.changes, lock);
+    while (impl_->waited > 0) waiting.wait("waiting for the threads of a server");
+  }
+  impl_->threads.collect(true);
+}
+
+void HandlerThreads::end() noexcept {
+  if (impl_ == nullptr || left_to_parent(impl_)) return;
+  impl_->threads.end();
+  impl_.reset();
+}
+
+}  // namespace plug::detail

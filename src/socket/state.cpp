@@ -1,0 +1,97 @@
+#include "socket/state.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace plug::detail {
+
+Timeout SocketState::timeout() const noexcept {
+  const std::int64_t nanoseconds = timeout_.load(std::memory_order_relaxed);
+  if (nanoseconds < 0) return std::nullopt;
+  return std::chrono::nanoseconds(nanoseconds);
+}
+
+void SocketState::end_at(Deadline limit) noexcept {
+  Deadline before = limit_.load();
+  while (limit < before && !limit_.compare_exchange_weak(before, limit)) continue;
+}
+
+Deadline SocketState::within(Deadline limit, Deadline deadline) noexcept {
+  if (limit.remaining() == 0) descriptor.close();
+  return std::min(deadline, limit);
+}
+
+void SocketState::set_timeout(Timeout timeout) noexcept {
+  timeout_.store(timeout.is_none() ? -1 : timeout.duration().count(), std::memory_order_relaxed);
+}
+
+long SocketState::release_holder() noexcept {
+  return holders_.fetch_sub(1) == 1 ? descriptor.close() : 0;
+}
+
+std::error_code error_from(long result) noexcept {
+  if (result >= 0) return {};
+  if (result == kTimedOut) return timed_out();
+  if (result == kCancelled) return Errc::cancelled;
+  if (result < kStopped) return {static_cast<int>(kStopped - result), std::generic_category()};
+  return {static_cast<int>(-result), std::system_category()};
+}
+
+std::size_t receive_through(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
+                            std::error_code& error) {
+  if (!state.layer()) {
+    Op op{.kind = Op::Kind::receive, .flags = flags, .data = buffer.data(), .size = buffer.size()};
+    return count_of(perform(state.descriptor, op, deadline), error);
+  }
+  return count_of(state.layer()->receive(state.descriptor, buffer, flags, deadline), error);
+}
+
+std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline deadline,
+                         std::error_code& error) {
+  if (!state.layer()) {
+    Op op{.kind = Op::Kind::send,
+          .flags = flags,
+          .data = const_cast<char*>(data.data()),
+          .size = data.size()};
+    return count_of(perform(state.descriptor, op, deadline), error);
+  }
+  return count_of(state.layer()->send(state.descriptor, data, flags, deadline), error);
+}
+
+std::size_t send_rest(SocketState& state, BytesView data, std::size_t sent, int flags,
+                      Deadline deadline, std::error_code& error) {
+  while (!error && sent < data.size() && may_send_on(error))
+    sent += send_some(state, data.from(sent), flags, deadline, error);
+  return sent;
+}
+
+std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesView tail,
+                     Deadline deadline, std::error_code& error) {
+  if (state.layer()) [[unlikely]] {
+    std::size_t sent = 0;
+    for (const BytesView part : {head, body, tail}) {
+      if (part.empty()) continue;
+      sent += send_all(state, part, 0, deadline, error);
+      if (error) break;
+    }
+    return sent;
+  }
+  const std::size_t total = head.size() + body.size() + tail.size();
+  std::size_t sent = 0;
+  do {
+    sys::Piece pieces[3];
+    std::size_t count = 0;
+    std::size_t skipped = sent;
+    for (const BytesView part : {head, body, tail}) {
+      const BytesView rest = part.from(skipped);
+      skipped -= part.size() - rest.size();
+      if (!rest.empty()) pieces[count++] = {const_cast<char*>(rest.data()), rest.size()};
+    }
+    sys::Message message{.pieces = pieces, .count = count};
+    Op op{.kind = Op::Kind::send_message, .data = &message};
+    sent += count_of(perform(state.descriptor, op, deadline), error);
+  } while (!error && sent < total && may_send_on(error));
+  return sent;
+}
+
+}  // namespace plug::detail

@@ -103,7 +103,7 @@ class FiberServer : public BenchServer<plug::FiberTCPServer> {
               const plug::fiber::RunOptions& options)
       : BenchServer(std::move(address), std::move(handler), bind_and_activate) {
     run_options = options;
-    start_at_first_byte = true;
+    defer_until_readable = true;
   }
 };
 

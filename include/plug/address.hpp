@@ -9,7 +9,7 @@
 //   sock.connect({"fe80::1", 8000, 0, 2});          // IPv6: flow information, scope id
 //   sock.connect(Address::parse("[::1]:8000"));     // numbers only, no lookup
 //   sock.connect(UnixAddress{"/run/app.sock"});
-//   sock.bind(CanAddress{"can0"});                  // other families: families.hpp
+//   sock.bind(CanAddress{"can0"});                  // other families: family/addresses.hpp
 //   sock.connect(peer);                             // returned by accept() or recvfrom()
 //
 // Python: https://docs.python.org/3/library/socket.html#socket-families
@@ -67,7 +67,7 @@ class Address {
   ///   l2cap:BDADDR:PSM[:CID:BDADDR_TYPE]   rfcomm:BDADDR:CHANNEL   hci:DEV[:CHANNEL]   sco:BDADDR
   ///   raw:FAMILY:BYTES                              any family, BYTES in hexadecimal digits
   ///
-  /// The fields, and their limits, are those of the typed addresses (families.hpp). Throws
+  /// The fields, and their limits, are those of the typed addresses (family/addresses.hpp). Throws
   /// ValueError naming the text if it is not an address, OverflowError for a number out of range,
   /// OSError for an unknown interface.
   static Address parse(std::string_view text);

@@ -42,7 +42,7 @@ struct AncillaryAccess;
 namespace plug {
 
 class Socket;
-enum class ALG : int;  // family_constants.hpp
+enum class ALG : int;  // family/constants.hpp
 
 /// A file descriptor that closes with this object. Move-only. Not thread-safe.
 class OwnedFd {

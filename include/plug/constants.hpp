@@ -6,13 +6,12 @@
 // If the remaining name is also a macro of a system header, it ends in an underscore: IP_::TTL,
 // IPPROTO::IP_, SOL::IP_, SO::DEBUG_, SO::ERROR_, MSG::EOR_, SOMAXCONN_, SOL::CAN_RAW_.
 //
-// family_constants.hpp has the constants of CAN, packet, netlink, TIPC, Bluetooth and other
+// family/constants.hpp has the constants of CAN, packet, netlink, TIPC, Bluetooth and other
 // families beside the internet's.
 //
 // A value without a name here is written as a cast: AF{40}, MSG{0x4000}.
-// src/layout/constants_check.cpp checks every value against the system's headers.
-// A value that these do not have
-// names its source in a comment.
+// src/layout/constants_check.cpp checks every value against the system's headers. A value that
+// these do not have names its source in a comment.
 
 #include <concepts>
 #include <cstdint>
@@ -682,7 +681,7 @@ using Protocol = detail::IntOr<detail::kProtocol>;
 using OptionLevel = detail::IntOr<detail::kLevel>;
 
 /// The name of an option: SO, TCP, UDP, UDPLITE, IP_, IPV6, MCAST, a constant of a family
-/// (family_constants.hpp), or a number.
+/// (family/constants.hpp), or a number.
 using OptionName = detail::IntOr<detail::kOption>;
 
 template <detail::FlagEnum E>

@@ -212,7 +212,7 @@ class Socket {
                       const AddressLike& address, std::error_code& error);
 
   /// Sends data to the kernel's crypto API, on a socket returned by accept() of an AF::ALG socket.
-  /// `op` is ALG::OP_ENCRYPT or ALG::OP_DECRYPT (family_constants.hpp).
+  /// `op` is ALG::OP_ENCRYPT or ALG::OP_DECRYPT (family/constants.hpp).
   std::size_t sendmsg_afalg(ALG op, const Buffers& buffers = {}, const AfalgOptions& options = {});
   std::size_t sendmsg_afalg(ALG op, const Buffers& buffers, const AfalgOptions& options,
                             std::error_code& error);

@@ -14,7 +14,6 @@
 
 #include "layout/sockaddr.hpp"
 #include "sys/for_fiber.hpp"
-#include "wait/deadline.hpp"
 
 namespace plug::detail {
 
@@ -33,16 +32,25 @@ struct AddressAccess {
   /// which may exceed the room, and one byte too many for a Unix path that fills its room.
   PLUG_FOR_FIBER static std::size_t fitting(const Address& address, std::size_t size) noexcept;
 
-  /// Returns the address that `like` means for a socket of `family`. Looks up a host until the
-  /// deadline. The result may point into `like` or to `found`.
-  static const Address* resolve(const AddressLike& like, AF family, Deadline deadline,
-                                Address& found, std::error_code& error);
+  /// Returns the address that `like` stands for, or null if that is a host. The result may point
+  /// into `like` or to `found`.
+  static const Address* known(const AddressLike& like, Address& found, std::error_code& error) {
+    error.clear();
+    if (like.address_ != nullptr) return like.address_;
+    return like.typed_ != nullptr ? typed(like, found, error) : nullptr;
+  }
+  static std::string_view host(const AddressLike& like) noexcept { return like.host_; }
+  /// Gives the address of host(like), which has port 0, the other fields of `like`.
+  static void complete(const AddressLike& like, Address& found);
 
   /// Returns the text that `like` was given as, for error messages.
   static std::string text(const AddressLike& like);
   /// Does the same for an error of a socket of `family`, and names both families if they are the
   /// cause.
   static std::string text(const AddressLike& like, int family, const std::error_code& error);
+
+ private:
+  static const Address* typed(const AddressLike& like, Address& found, std::error_code& error);
 };
 
 /// Returns the name of a family, such as "AF_INET", or its number.
@@ -55,10 +63,6 @@ Address inet_address(const sys::InetFields& fields);
 /// empty for other families. May be called in a signal handler.
 inline constexpr std::size_t kInetText = 96;
 PLUG_FOR_FIBER std::string_view print_inet(const Address& address, std::span<char> room) noexcept;
-
-/// Returns the first address of a host in a family (AF::INET or AF::INET6), with port 0. Reads
-/// numbers without the resolver and looks up names until the deadline; "" means every interface.
-Address resolve_host(std::string_view host, AF family, Deadline deadline, std::error_code& error);
 
 /// Returns the text of an address whose family has a type in <plug/family/addresses.hpp>; nothing
 /// for other families or too few bytes.

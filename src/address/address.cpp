@@ -131,26 +131,19 @@ std::size_t AddressAccess::fitting(const Address& address, std::size_t size) noe
                   family == static_cast<int>(AF::UNIX) ? sys::kLargestUnix : Address::kCapacity);
 }
 
-const Address* AddressAccess::resolve(const AddressLike& like, AF family, Deadline deadline,
-                                      Address& found, std::error_code& error) {
-  error.clear();
-  if (like.address_ != nullptr) return like.address_;
-  if (like.typed_ != nullptr) {
-    found = like.form_->address(like.typed_, error);
-    return &found;
-  }
-  if (family != AF::INET && family != AF::INET6 && family != AF::RDS) {
-    error = Errc::address_family;
-    return &found;
-  }
+const Address* AddressAccess::typed(const AddressLike& like, Address& found,
+                                    std::error_code& error) {
+  found = like.form_->address(like.typed_, error);
+  return &found;
+}
+
+void AddressAccess::complete(const AddressLike& like, Address& found) {
   InetFields fields;
-  found = resolve_host(like.host_, family == AF::RDS ? AF::INET : family, deadline, error);
-  if (error || !sys::read_inet(found.bytes(), fields)) return &found;
+  if (!sys::read_inet(found.bytes(), fields)) return;
   fields.port = static_cast<std::uint16_t>(like.port_);
   fields.flowinfo = like.flowinfo_;
   if (like.scope_id_ != 0) fields.scope_id = like.scope_id_;
   found = inet_address(fields);
-  return &found;
 }
 
 std::string AddressAccess::text(const AddressLike& like) {

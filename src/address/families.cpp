@@ -7,7 +7,8 @@
 #include <optional>
 
 #include "address/access.hpp"
-#include "layout/families.hpp"
+#include "address/family_layout.hpp"
+#include "sys/netdb.hpp"
 
 namespace plug {
 

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "address/access.hpp"
-#include "layout/families.hpp"
+#include "address/family_layout.hpp"
+#include "sys/netdb.hpp"
 
 namespace plug {
 

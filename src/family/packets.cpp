@@ -7,6 +7,7 @@
 
 #include "address/access.hpp"
 #include "layout/structs.hpp"
+#include "sys/netdb.hpp"
 
 namespace plug {
 

@@ -75,8 +75,8 @@ Socket sctp_peel_off(Socket& sock, std::int32_t association) {
 Socket sctp_peel_off(Socket& sock, std::int32_t association, std::error_code& error) {
   sys::SctpPeelForm form{association, -1, static_cast<std::uint32_t>(SOCK::CLOEXEC)};
   std::size_t size = sizeof form;
-  error = detail::error_from(
-      detail::on_descriptor(detail::live(detail::SocketAccess::state(sock)), [&](int fd) {
+  error = detail::error_from(detail::on_descriptor(
+      detail::state_or_closed(detail::SocketAccess::state(sock)), [&](int fd) {
         return sys::getsockopt(fd, static_cast<int>(IPPROTO::SCTP),
                                static_cast<int>(SCTP::SOCKOPT_PEELOFF_FLAGS), &form, size);
       }));

@@ -10,9 +10,9 @@
 #include <memory>
 #include <string>
 
+#include "base/result.hpp"
 #include "fiber/scheduler.hpp"
-#include "fiber/sleeper.hpp"
-#include "socket/calls.hpp"
+#include "fiber/wait_queue.hpp"
 #include "sys/process.hpp"
 #include "wait/offload.hpp"
 
@@ -38,8 +38,8 @@ void HelperCall::run() {
   };
   if (Scheduler::here()->take_cancel()) throw_if(error_from(kCancelled), "offload");
   const auto job = std::make_shared<CallJob>(*this);
-  Sleeper sleeper;
-  const auto tell = [](void* it) noexcept { static_cast<Sleeper*>(it)->wake(); };
+  WaitNode sleeper;
+  const auto tell = [](void* it) noexcept { static_cast<WaitNode*>(it)->wake(); };
   const Offloaded offloaded(job, tell, &sleeper);
   if (offloaded.error() < 0) throw_if(error_from(offloaded.error()), "offload");
   {

@@ -9,8 +9,8 @@
 #include <system_error>
 #include <thread>
 
+#include "base/report.hpp"
 #include "fiber/scheduler.hpp"
-#include "server/loop.hpp"
 #include "sys/processors.hpp"
 #include "sys/signals.hpp"
 
@@ -20,7 +20,7 @@ namespace detail {
 
 namespace {
 
-/// The threads of one run_on(), and its outcome.
+/// The threads of one run_on_threads(), and its outcome.
 class Cores {
  public:
   Cores(std::size_t count, const CoreMain& main, const fiber::RunOptions& options)
@@ -34,7 +34,7 @@ class Cores {
       for (std::size_t core = 1; core < all_.size(); ++core)
         threads.emplace_back([this, core] { run_core(core); });
     } catch (const std::system_error& error) {
-      fail(std::make_exception_ptr(OSError(error.code(), "fiber::run_on: thread")));
+      fail(std::make_exception_ptr(OSError(error.code(), "fiber::run_on_threads: thread")));
     } catch (...) {
       fail(std::current_exception());
     }
@@ -106,7 +106,7 @@ class Cores {
     } catch (const CancelledError&) {
       // The fiber has been cancelled.
     } catch (...) {
-      report_exception("Exception in fiber::run_on");
+      report_exception("Exception in fiber::run_on_threads");
     }
   }
 
@@ -136,10 +136,13 @@ class Cores {
 
 }  // namespace
 
-void run_on_cores(std::size_t cores, const CoreMain& main, const fiber::RunOptions& options) {
-  if (Scheduler::here() != nullptr) throw RuntimeError("fiber::run_on: called in a fiber");
-  Cores(cores == 0 ? sys::usable_processors() : cores, main, options).run();
+void run_on_threads(std::size_t threads, const CoreMain& main, const fiber::RunOptions& options) {
+  if (Scheduler::here() != nullptr) throw RuntimeError("fiber::run_on_threads: called in a fiber");
+  if (threads == 0) throw ValueError("fiber::run_on_threads: 0 threads");
+  Cores(threads, main, options).run();
 }
+
+std::size_t usable_cores() { return sys::usable_processors(); }
 
 }  // namespace detail
 

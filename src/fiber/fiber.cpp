@@ -8,11 +8,11 @@
 #include <string_view>
 #include <thread>
 
+#include "base/report.hpp"
+#include "base/result.hpp"
 #include "fiber/group.hpp"
 #include "fiber/scheduler.hpp"
-#include "fiber/sleeper.hpp"
-#include "server/loop.hpp"
-#include "socket/calls.hpp"
+#include "fiber/wait_queue.hpp"
 #include "sys/process.hpp"
 
 namespace plug {
@@ -28,7 +28,7 @@ struct FiberOutcome::Impl final : FiberMain {
   std::shared_ptr<FiberCore> fiber;
   std::shared_ptr<FiberOutcome> self;  // until the fiber lets go
   std::mutex mutex;
-  SleeperList waiting;
+  WaitQueue waiting;
   bool done = false;
   std::exception_ptr thrown;
   bool asked = false;  // the exception has been rethrown
@@ -140,7 +140,7 @@ long FiberOutcome::wait(const Timeout& timeout) {
   if (here != nullptr && here->current_or_null() == impl_->fiber.get() && !done())
     throw RuntimeError("joining the fiber " + name() + " in itself");
   const Deadline deadline = deadline_of(timeout);
-  Sleeper sleeper;
+  WaitNode sleeper;
   for (long waited = 0;;) {
     {
       const auto lock = impl_->lock();
@@ -199,15 +199,15 @@ std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options) {
   if (options.stack_size > kLargestStack)
     throw ValueError("fiber::run: a stack_size of " + std::to_string(options.stack_size) +
                      " is beyond all bounds");
-  return std::make_shared<Scheduler>(
-      Scheduler::Options{.stack_size = options.stack_size,
-                         .engine = options.engine,
-                         .seed = options.seed,
-                         .busy_limit = options.busy_limit.is_none() ? std::chrono::nanoseconds(0)
-                                                                    : options.busy_limit.duration(),
-                         .on_busy = options.on_busy,
-                         .busy_poll = options.busy_poll.is_none() ? std::chrono::nanoseconds(0)
-                                                                  : options.busy_poll.duration()});
+  return std::make_shared<Scheduler>(Scheduler::Options{
+      .stack_size = options.stack_size,
+      .engine = options.engine,
+      .seed = options.seed,
+      .stall_threshold = options.stall_threshold.is_none() ? std::chrono::nanoseconds(0)
+                                                           : options.stall_threshold.duration(),
+      .on_stall = options.on_stall,
+      .busy_poll = options.busy_poll.is_none() ? std::chrono::nanoseconds(0)
+                                               : options.busy_poll.duration()});
 }
 
 std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,
@@ -253,7 +253,7 @@ void yield() {
 
 void sleep(const Timeout& time) {
   const detail::Deadline deadline = detail::deadline_of(time);
-  detail::Sleeper sleeper;
+  detail::WaitNode sleeper;
   for (;;) {
     long slept = sleeper.sleep(deadline, "sleep");
     if (slept == 0) slept = sleeper.ask_interrupt_hook();

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "server/loop.hpp"
+#include "base/report.hpp"
 
 namespace plug {
 
@@ -91,18 +91,18 @@ void FiberGroup::check_wait() {
     throw RuntimeError("TaskGroup::wait: called by one of the group's own fibers");
 }
 
-Waited FiberGroup::wait(Sleeper& sleeper, OnCancel on_cancel) noexcept {
+Waited FiberGroup::wait(WaitNode& sleeper, OnCancel on_cancel) noexcept {
   if (is_of_parent()) return Waited::handed;
   Waited waited = Waited::handed;
   std::unique_lock lock(mutex_);
   while (!empty() && waited == Waited::handed)
-    waited = wait_on(waiting_, sleeper, lock, Deadline::none(), "TaskGroup::wait", on_cancel);
+    waited = wait_in(waiting_, sleeper, lock, Deadline::none(), "TaskGroup::wait", on_cancel);
   return waited;
 }
 
 void FiberGroup::end() noexcept {
   cancel();
-  Sleeper sleeper;
+  WaitNode sleeper;
   wait(sleeper, OnCancel::ignore);
 }
 
@@ -182,7 +182,7 @@ TaskGroup::TaskGroup()
     : group_(std::make_unique<detail::FiberGroup>()), exceptions_(std::uncaught_exceptions()) {}
 
 TaskGroup::~TaskGroup() {
-  detail::Sleeper sleeper;
+  detail::WaitNode sleeper;
   if (std::uncaught_exceptions() > exceptions_ ||
       group_->wait(sleeper, detail::OnCancel::keep) != detail::Waited::handed)
     group_->end();
@@ -190,7 +190,7 @@ TaskGroup::~TaskGroup() {
 
 void TaskGroup::wait() {
   group_->check_wait();
-  detail::Sleeper sleeper;
+  detail::WaitNode sleeper;
   const detail::Waited waited = group_->wait(sleeper, detail::OnCancel::tell);
   if (waited != detail::Waited::handed) group_->end();
   const std::shared_ptr<detail::FiberOutcome> failed = group_->finish();
@@ -206,7 +206,7 @@ void TaskGroup::run(void (*body)(void*), void* argument) {
     detail::FiberGroup::Body scope(*group_);
     try {
       body(argument);
-      detail::Sleeper sleeper;
+      detail::WaitNode sleeper;
       handed_or_thrown(group_->wait(sleeper, detail::OnCancel::tell), sleeper);
     } catch (const CancelledError&) {
       if (!scope.has_ended()) thrown = std::current_exception();

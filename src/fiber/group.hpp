@@ -9,7 +9,7 @@
 #include <memory>
 #include <mutex>
 
-#include "fiber/sleeper.hpp"
+#include "fiber/wait_queue.hpp"
 
 namespace plug::detail {
 
@@ -51,7 +51,7 @@ class FiberGroup {
   /// Throws RuntimeError if the caller is a child.
   void check_wait();
   /// Waits until there are no children, or until the wait is stopped.
-  Waited wait(Sleeper& sleeper, OnCancel on_cancel) noexcept;
+  Waited wait(WaitNode& sleeper, OnCancel on_cancel) noexcept;
   /// Cancels the children and waits for all of them; nothing ends this wait earlier.
   void end() noexcept;
   bool has_failed() noexcept;
@@ -71,7 +71,7 @@ class FiberGroup {
   // The children that cancel() still has to cancel, and the other ones.
   std::list<Child> untold_;
   std::list<Child> told_;
-  SleeperList waiting_;
+  WaitQueue waiting_;
   bool cancelled_ = false;
   std::shared_ptr<FiberOutcome> failed_;
   FiberCore* body_ = nullptr;

@@ -1,14 +1,14 @@
 #include <plug/fiber/queue.hpp>
 
-#include "fiber/sleeper.hpp"
+#include "fiber/wait_queue.hpp"
 
 namespace plug::detail {
 
-struct QueueCore::Putter : Sleeper {
+struct QueueCore::Putter : WaitNode {
   bool has_place = false;
 };
 
-struct QueueCore::Taker : Sleeper {
+struct QueueCore::Taker : WaitNode {
   QueueNode* node = nullptr;
 };
 
@@ -54,7 +54,7 @@ void QueueCore::settle() noexcept {
 void QueueCore::reserve(const Timeout& timeout) {
   const Deadline deadline = deadline_of(timeout);
   if (Scheduler* const scheduler = Scheduler::here(); scheduler != nullptr && !timeout.is_zero())
-    scheduler->did_not_wait();
+    scheduler->maybe_yield();
   std::unique_lock guard(guard_);
   if (shut_) throw fiber::ShutDown();
   if (has_room()) {
@@ -62,7 +62,7 @@ void QueueCore::reserve(const Timeout& timeout) {
     return;
   }
   Putter putter;
-  const Waited waited = wait_on(putters_, putter, guard, deadline, "Queue::put");
+  const Waited waited = wait_in(putters_, putter, guard, deadline, "Queue::put");
   if (waited == Waited::handed && putter.has_place) return;
   if (putter.has_place) {
     --reserved_;
@@ -93,7 +93,7 @@ void QueueCore::release() noexcept {
 QueueNode* QueueCore::take(const Timeout& timeout) {
   const Deadline deadline = deadline_of(timeout);
   if (Scheduler* const scheduler = Scheduler::here(); scheduler != nullptr && !timeout.is_zero())
-    scheduler->did_not_wait();
+    scheduler->maybe_yield();
   std::unique_lock guard(guard_);
   if (first_ != nullptr) {
     QueueNode* const node = first_;
@@ -105,7 +105,7 @@ QueueNode* QueueCore::take(const Timeout& timeout) {
   }
   if (over()) throw fiber::ShutDown();
   Taker taker;
-  const Waited waited = wait_on(takers_, taker, guard, deadline, "Queue::get");
+  const Waited waited = wait_in(takers_, taker, guard, deadline, "Queue::get");
   if (taker.node != nullptr) {
     --handed_;
     if (waited == Waited::handed) {

@@ -26,8 +26,8 @@ Scheduler::Scheduler(const Options& options)
       engine_(make_engine(*this, options.engine)),
       patience_(options.busy_poll.count()) {
   if (options.seed) order_.emplace(*options.seed);
-  if (options.busy_limit.count() > 0)
-    watch_ = std::make_unique<BusyWatch>(options.busy_limit, options.on_busy);
+  if (options.stall_threshold.count() > 0)
+    watch_ = std::make_unique<StallDetector>(options.stall_threshold, options.on_stall);
 }
 
 Scheduler::~Scheduler() = default;
@@ -61,9 +61,9 @@ bool Scheduler::explain_fault(const void* address) noexcept {
 long Scheduler::run(FiberCore& main) {
   const sys::ExplainedFaults faults(&explain_fault);
   main_ = &main;
-  Waiter* const waiter_before = current_waiter();
+  IoDriver* const waiter_before = current_driver();
   Scheduler* const here_before = std::exchange(here_, this);
-  set_current_waiter(engine_.get());
+  set_current_driver(engine_.get());
   long failed = 0;
   while (!fibers_.empty()) {
     take_posted();
@@ -89,7 +89,7 @@ long Scheduler::run(FiberCore& main) {
       break;
     }
   }
-  set_current_waiter(waiter_before);
+  set_current_driver(waiter_before);
   here_ = here_before;
   {
     const std::lock_guard lock(mutex_);
@@ -149,7 +149,7 @@ void Scheduler::leave_in_child() noexcept {
   if (here_ == nullptr) return;
   forked_ = here_->current_;
   here_ = nullptr;
-  set_current_waiter(nullptr);
+  set_current_driver(nullptr);
 }
 
 /// Leaks the scheduler in a forked child, because suspended stacks cannot be unwound.
@@ -172,7 +172,7 @@ void Scheduler::expect(const FiberCore& fiber) noexcept {
 void Scheduler::resume(FiberCore& fiber) noexcept {
   fiber.state_ = FiberCore::State::running;
   current_ = &fiber;
-  hot_ = 0;
+  budget_ = 0;
   if (watch_) watch_->begins(fiber);
   context_.switch_to(fiber.context_);
   if (!fiber.stack_.intact(fiber.context_.place())) {
@@ -355,8 +355,8 @@ bool Scheduler::ended_by(FiberLimit& limit) noexcept {
 }
 
 /// Handles the cases of park() other than a plain wait until the fiber is woken.
-Scheduler::Woken Scheduler::park_until(Deadline deadline, const char* where,
-                                       OnCancel on_cancel) noexcept {
+Scheduler::WakeReason Scheduler::park_until(Deadline deadline, const char* where,
+                                            OnCancel on_cancel) noexcept {
   FiberCore& fiber = *current_;
   on_cancel = std::max(on_cancel, fiber.shield_);
   const bool heeds = on_cancel != OnCancel::ignore;
@@ -374,17 +374,17 @@ Scheduler::Woken Scheduler::park_until(Deadline deadline, const char* where,
   over = over || (fiber.timed_out_ && limit < deadline) ||
          (heeds && nearest_limit(fiber).is_immediate());
   if (over || (heeds && fiber.cancelled_)) return end_park(on_cancel);
-  if (!fiber.timed_out_) return Woken::by_someone;
+  if (!fiber.timed_out_) return WakeReason::event;
   leave_interrupt();
-  return Woken::by_the_clock;
+  return WakeReason::deadline;
 }
 
-Scheduler::Woken Scheduler::end_park(OnCancel on_cancel) noexcept {
+Scheduler::WakeReason Scheduler::end_park(OnCancel on_cancel) noexcept {
   on_cancel = std::max(on_cancel, current_->shield_);
-  if (on_cancel == OnCancel::ignore) return Woken::by_someone;
+  if (on_cancel == OnCancel::ignore) return WakeReason::event;
   if (on_cancel == OnCancel::tell) take_cancel();
   leave_interrupt();
-  return Woken::by_cancel;
+  return WakeReason::cancel;
 }
 
 bool Scheduler::yield() noexcept {
@@ -518,12 +518,12 @@ std::exception_ptr Scheduler::refusal(const FiberCore& fiber) noexcept {
 
 /// Refuses a fiber as on a plain thread, if no scheduler runs or there is no memory for a fiber.
 void Scheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
-  Waiter* const waiter_before = current_waiter();
+  IoDriver* const waiter_before = current_driver();
   Scheduler* const here_before = std::exchange(here_, nullptr);
-  set_current_waiter(nullptr);
+  set_current_driver(nullptr);
   fiber.main_->run(std::move(why));
   drop(fiber);
-  set_current_waiter(waiter_before);
+  set_current_driver(waiter_before);
   here_ = here_before;
 }
 

@@ -21,11 +21,11 @@
 #include <utility>
 #include <vector>
 
-#include "fiber/busy.hpp"
+#include "fiber/adaptive_spin.hpp"
 #include "fiber/context.hpp"
 #include "fiber/engine/engine.hpp"
-#include "fiber/patience.hpp"
 #include "fiber/stack.hpp"
+#include "fiber/stall_detector.hpp"
 #include "wait/deadline.hpp"
 
 namespace plug::fiber {
@@ -141,8 +141,8 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
     std::optional<std::uint64_t> seed = std::nullopt;
     StackGuard guard = StackGuard::mark;
     /// Reports fibers that run longer without waiting, unless it is zero.
-    std::chrono::nanoseconds busy_limit{0};
-    BusyWatch::Report on_busy = nullptr;
+    std::chrono::nanoseconds stall_threshold{0};
+    StallDetector::Report on_stall = nullptr;
     /// How long to poll for events, at most, before sleeping.
     std::chrono::nanoseconds busy_poll{0};
   };
@@ -190,10 +190,11 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   void uses(const void* what) noexcept { current_->uses_ = what; }
   const FiberCore* current_or_null() const noexcept { return current_; }
 
-  enum class Woken : std::uint8_t { by_someone, by_the_clock, by_cancel };
+  enum class WakeReason : std::uint8_t { event, deadline, cancel };
   /// Suspends the fiber until it is woken. Spurious wakeups occur: the caller checks its condition.
   /// `where` is the name that lists show.
-  Woken park(Deadline deadline, const char* where, OnCancel on_cancel = OnCancel::tell) noexcept {
+  WakeReason park(Deadline deadline, const char* where,
+                  OnCancel on_cancel = OnCancel::tell) noexcept {
     FiberCore& fiber = *current_;
     if (!deadline.is_none() || fiber.limit_ != nullptr || fiber.permit_ || fiber.cancelled_)
         [[unlikely]]
@@ -204,7 +205,7 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
     fiber.permit_ = false;
     if (fiber.cancelled_ && on_cancel != OnCancel::ignore) [[unlikely]]
       return end_park(on_cancel);
-    return Woken::by_someone;
+    return WakeReason::event;
   }
   /// Lets the other runnable fibers run. Returns false if the fiber is cancelled.
   bool yield() noexcept;
@@ -246,8 +247,8 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   std::stop_token stop_token();
   /// Must be called after an operation that may not have waited. Lets other fibers run now and
   /// then, so that none starves.
-  void did_not_wait() noexcept {
-    if (++hot_ >= kMostHot) let_others_run();
+  void maybe_yield() noexcept {
+    if (++budget_ >= kBudget) let_others_run();
   }
 
   // --- called on any thread ---
@@ -267,11 +268,11 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   const StackPool& stacks() const noexcept { return stacks_; }
 
  private:
-  static constexpr int kMostHot = 16;
+  static constexpr int kBudget = 16;
   static constexpr std::size_t kFirstRoom = 16;  // fibers
 
-  Woken park_until(Deadline deadline, const char* where, OnCancel on_cancel) noexcept;
-  Woken end_park(OnCancel on_cancel) noexcept;
+  WakeReason park_until(Deadline deadline, const char* where, OnCancel on_cancel) noexcept;
+  WakeReason end_park(OnCancel on_cancel) noexcept;
   static void main_of_current() noexcept;
   void end_others() noexcept;
   void let_go_of_main(FiberCore& fiber) noexcept;
@@ -314,8 +315,8 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   const std::uint32_t generation_ = sys::fork_generation();
   StackPool stacks_;
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<BusyWatch> watch_;
-  Patience patience_;
+  std::unique_ptr<StallDetector> watch_;
+  AdaptiveSpin patience_;
   Context::Announced announced_;
   Context context_{announced_};  // the thread's own
   FiberCore* current_ = nullptr;
@@ -324,7 +325,7 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   bool interrupted_ = false;
   long kept_stop_ = 0;  // an answer of the interrupt hook, or an exception, not delivered yet
   std::exception_ptr kept_thrown_;
-  int hot_ = 0;
+  int budget_ = 0;
   std::deque<std::shared_ptr<FiberCore>> fibers_;
   FiberCore* first_ = nullptr;  // the queue of runnable fibers
   FiberCore* last_ = nullptr;

@@ -3,7 +3,7 @@
 #include <limits>
 #include <string>
 
-#include "fiber/sleeper.hpp"
+#include "fiber/wait_queue.hpp"
 
 namespace plug {
 
@@ -11,11 +11,11 @@ namespace detail {
 
 namespace {
 
-struct ConditionSleeper : Sleeper {
+struct ConditionSleeper : WaitNode {
   bool alone = false;  // woken by notify_one(): passes it on if it cannot use it
 };
 
-void notify_one_of(SleeperList& waiting) noexcept {
+void notify_one_of(WaitQueue& waiting) noexcept {
   auto* const sleeper = static_cast<ConditionSleeper*>(waiting.take());
   if (sleeper == nullptr) return;
   sleeper->alone = true;
@@ -29,28 +29,28 @@ struct SyncAccess {
   static bool lock(fiber::Mutex& mutex, Deadline deadline, OnCancel on_cancel);
   static bool holds(fiber::Mutex& mutex) noexcept {
     const std::lock_guard guard(mutex.guard_);
-    return mutex.owner_ == Sleeper::caller();
+    return mutex.owner_ == WaitNode::caller();
   }
   static bool wait(fiber::Condition& condition, fiber::Mutex& mutex, Deadline deadline);
   static bool acquire(fiber::Semaphore& semaphore, Deadline deadline);
   /// The mutex's guard must be held.
   static void hand_over(fiber::Mutex& mutex) noexcept {
-    Sleeper* const next = mutex.waiting_.take();
+    WaitNode* const next = mutex.waiting_.take();
     mutex.owner_ = next == nullptr ? nullptr : next->made_by();
     if (next != nullptr) next->wake();
   }
 };
 
 bool SyncAccess::lock(fiber::Mutex& mutex, Deadline deadline, OnCancel on_cancel) {
-  const void* const caller = Sleeper::caller();
+  const void* const caller = WaitNode::caller();
   std::unique_lock guard(mutex.guard_);
   if (mutex.owner_ == caller) throw RuntimeError("Mutex: the caller has locked it already");
   if (mutex.owner_ == nullptr) {
     mutex.owner_ = caller;
     return true;
   }
-  Sleeper sleeper;
-  const Waited waited = wait_on(mutex.waiting_, sleeper, guard, deadline, "Mutex::lock", on_cancel);
+  WaitNode sleeper;
+  const Waited waited = wait_in(mutex.waiting_, sleeper, guard, deadline, "Mutex::lock", on_cancel);
   if (waited == Waited::handed_but_stopped) hand_over(mutex);
   return handed_or_thrown(waited, sleeper);
 }
@@ -60,7 +60,7 @@ bool SyncAccess::wait(fiber::Condition& condition, fiber::Mutex& mutex, Deadline
   std::unique_lock guard(condition.guard_);
   // The guard is held, so nobody can notify between the unlock and the wait.
   mutex.unlock();
-  const Waited waited = wait_on(condition.waiting_, sleeper, guard, deadline, "Condition::wait");
+  const Waited waited = wait_in(condition.waiting_, sleeper, guard, deadline, "Condition::wait");
   if (waited == Waited::handed_but_stopped && sleeper.alone) notify_one_of(condition.waiting_);
   guard.unlock();
   lock(mutex, Deadline::none(), OnCancel::ignore);
@@ -68,14 +68,14 @@ bool SyncAccess::wait(fiber::Condition& condition, fiber::Mutex& mutex, Deadline
 }
 
 bool SyncAccess::acquire(fiber::Semaphore& semaphore, Deadline deadline) {
-  if (Scheduler* const scheduler = Scheduler::here()) scheduler->did_not_wait();
+  if (Scheduler* const scheduler = Scheduler::here()) scheduler->maybe_yield();
   std::unique_lock guard(semaphore.guard_);
   if (semaphore.value_ > 0) {
     --semaphore.value_;
     return true;
   }
-  Sleeper sleeper;
-  const Waited waited = wait_on(semaphore.waiting_, sleeper, guard, deadline, "Semaphore::acquire");
+  WaitNode sleeper;
+  const Waited waited = wait_in(semaphore.waiting_, sleeper, guard, deadline, "Semaphore::acquire");
   if (waited == Waited::handed_but_stopped && !semaphore.waiting_.wake_one()) ++semaphore.value_;
   return handed_or_thrown(waited, sleeper);
 }
@@ -101,13 +101,13 @@ bool Mutex::try_lock_for(const Timeout& timeout) {
 bool Mutex::try_lock() noexcept {
   const std::lock_guard guard(guard_);
   if (owner_ != nullptr) return false;
-  owner_ = detail::Sleeper::caller();
+  owner_ = detail::WaitNode::caller();
   return true;
 }
 
 void Mutex::unlock() {
   const std::lock_guard guard(guard_);
-  if (owner_ != detail::Sleeper::caller())
+  if (owner_ != detail::WaitNode::caller())
     throw RuntimeError("Mutex: unlocked by who has not locked it");
   SyncAccess::hand_over(*this);
 }
@@ -202,10 +202,10 @@ void Event::clear() noexcept {
 }
 
 bool Event::wait(const Timeout& timeout) {
-  detail::Sleeper sleeper;
+  detail::WaitNode sleeper;
   std::unique_lock guard(guard_);
   if (set_) return true;
-  const Waited waited = wait_on(waiting_, sleeper, guard, deadline_of(timeout), "Event::wait");
+  const Waited waited = wait_in(waiting_, sleeper, guard, deadline_of(timeout), "Event::wait");
   return handed_or_thrown(waited, sleeper);
 }
 

@@ -17,8 +17,8 @@
 
 #include "address/access.hpp"
 #include "fiber/scheduler.hpp"
-#include "fiber/sleeper.hpp"
-#include "fiber_server/silent.hpp"
+#include "fiber/wait_queue.hpp"
+#include "fiber_server/deferred_connections.hpp"
 #include "server/loop.hpp"
 #include "sys/process.hpp"
 
@@ -57,7 +57,7 @@ class KeptAddress {
 
 struct HandlerFibers::Impl {
   class Handler;
-  class Silence;
+  class Deferred;
 
   /// One scheduler's part of the server.
   struct Home {
@@ -66,7 +66,7 @@ struct HandlerFibers::Impl {
     // No other scheduler can get this address while `alive` exists.
     const Scheduler* const here;
     const std::weak_ptr<Scheduler> alive;
-    const std::shared_ptr<Silent> silent = std::make_shared<Silent>();
+    const std::shared_ptr<DeferredConnections> silent = std::make_shared<DeferredConnections>();
     Handler* first = nullptr;  // for the scheduler's thread only
     std::size_t all = 0;
     std::size_t waited = 0;  // of them: those that join() waits for
@@ -115,7 +115,7 @@ struct HandlerFibers::Impl {
   std::vector<std::unique_ptr<Home>> homes;
   std::size_t all = 0;
   std::size_t waited = 0;  // of them: those that join() waits for
-  SleeperList waiting;
+  WaitQueue waiting;
   std::vector<Aside> aside;
   bool closed = false;  // the server is closed: silent requests are not kept any more
   const std::uint32_t generation = sys::fork_generation();
@@ -134,7 +134,7 @@ class HandlerFibers::Impl::Handler final : public FiberMain {
         next_(call.home.first) {
     if (next_ != nullptr) next_->previous_ = this;
     call.home.first = this;
-    LiveRequests::set_handler(place_, {&tell_to_end, fiber.shared_from_this()});
+    RequestRegistry::set_handler(place_, {&tell_to_end, fiber.shared_from_this()});
   }
 
   void run(std::exception_ptr refused) noexcept override;
@@ -185,7 +185,7 @@ void HandlerFibers::Impl::Handler::let_go() noexcept {
   unlist();
   request_ = Request();
   // The place ends here, unless another owner keeps the request or is about to tell the handler.
-  if (place_.use_count() > 1) LiveRequests::set_handler(place_, {});
+  if (place_.use_count() > 1) RequestRegistry::set_handler(place_, {});
   const Call call = call_;
   this->~Handler();
   leave(call);
@@ -199,16 +199,16 @@ std::string_view HandlerFibers::Impl::Handler::name(std::span<char> room) const 
 }
 
 /// A request whose connection has had no data yet, in as little memory as possible.
-class HandlerFibers::Impl::Silence final : public Silent::Connection {
+class HandlerFibers::Impl::Deferred final : public DeferredConnections::Connection {
  public:
-  Silence(const Call& call, Request& request, const Address& from)
+  Deferred(const Call& call, Request& request, const Address& from)
       : call_(call),
         client_address_(from),
         connection_(std::move(request.socket())),
         place_(std::move(ServerAccess::place(request))) {}
 
-  void speaks() noexcept override;
-  void stays_silent() noexcept override;
+  void on_readable() noexcept override;
+  void on_timeout() noexcept override;
   void is_set_aside() noexcept override;
 
   Request take_request() noexcept {
@@ -224,7 +224,7 @@ class HandlerFibers::Impl::Silence final : public Silent::Connection {
   std::shared_ptr<const void> place_;
 };
 
-void HandlerFibers::Impl::Silence::speaks() noexcept {
+void HandlerFibers::Impl::Deferred::on_readable() noexcept {
   const Call call = call_;
   const Address client_address = client_address_.get();
   Request request = take_request();
@@ -233,7 +233,7 @@ void HandlerFibers::Impl::Silence::speaks() noexcept {
   ServerAccess::loop(call.server).begin_deferred();
 }
 
-void HandlerFibers::Impl::Silence::stays_silent() noexcept {
+void HandlerFibers::Impl::Deferred::on_timeout() noexcept {
   const Call call = call_;
   const Address client_address = client_address_.get();
   Request request = take_request();
@@ -241,7 +241,7 @@ void HandlerFibers::Impl::Silence::stays_silent() noexcept {
   shut_down(call, request, client_address);
 }
 
-void HandlerFibers::Impl::Silence::is_set_aside() noexcept {
+void HandlerFibers::Impl::Deferred::is_set_aside() noexcept {
   const Call call = call_;
   const Address client_address = client_address_.get();
   Request request = take_request();
@@ -307,7 +307,7 @@ bool HandlerFibers::Impl::watch(const Call& call, Request& request, const Addres
   const Deadline deadline = connection->deadline();
   if (deadline.is_immediate()) return false;
   Descriptor& descriptor = connection->descriptor;
-  auto silence = std::make_unique<Silence>(call, request, client_address);
+  auto silence = std::make_unique<Deferred>(call, request, client_address);
   if (!call.home.silent->add(*silence, descriptor, deadline)) {
     request = silence->take_request();
     return false;
@@ -391,7 +391,7 @@ bool HandlerFibers::Impl::handles_here() const noexcept {
 /// the answer of the interrupt hook, which may throw.
 template <class Done>
 long HandlerFibers::Impl::wait(Done done) {
-  Sleeper sleeper;
+  WaitNode sleeper;
   for (long slept = 0;;) {
     {
       const std::lock_guard lock(mutex);
@@ -413,7 +413,7 @@ long HandlerFibers::Impl::wait(Done done) {
 template <class Done>
 void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
   const Shield shield(OnCancel::ignore);
-  Sleeper sleeper;
+  WaitNode sleeper;
   for (;;) {
     {
       const std::lock_guard lock(mutex);
@@ -428,7 +428,7 @@ void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
 void HandlerFibers::Impl::end_handlers(Home& home) noexcept {
   home.silent->close_all();
   // While one handler is told, any of them may end and others may begin.
-  while (home.first != nullptr) LiveRequests::end_handler(home.first->unlist());
+  while (home.first != nullptr) RequestRegistry::end_handler(home.first->unlist());
   wait_whatever_happens([&] { return home.all == 0; });
 }
 
@@ -459,7 +459,7 @@ void HandlerFibers::start(BaseServer& server, Main main, Request& request,
   ServerAccess::loop(server).admit(request, client_address);
   const Impl::Call call{*impl_, impl_->enter(*scheduler, how.waited), server, main, how.waited};
   try {
-    if (how.at_first_byte && Impl::watch(call, request, client_address))
+    if (how.deferred && Impl::watch(call, request, client_address))
       ServerAccess::loop(server).defer();
     else
       Impl::begin(call, request, client_address);
@@ -495,7 +495,7 @@ void HandlerFibers::run(const std::function<void()>& serving, const fiber::RunOp
       options);
 }
 
-std::shared_ptr<void> HandlerFibers::run_beside(std::function<void()> function) {
+std::shared_ptr<void> HandlerFibers::run_in_background(std::function<void()> function) {
   class Beside {
    public:
     explicit Beside(std::function<void()> function)
@@ -509,7 +509,7 @@ std::shared_ptr<void> HandlerFibers::run_beside(std::function<void()> function) 
     // A cancellation of the caller does not end this wait.
     ~Beside() {
       const Shield shield(OnCancel::ignore);
-      Sleeper sleeper;
+      WaitNode sleeper;
       while (!over_) {
         waiting_.add(sleeper);
         sleeper.sleep(Deadline::none(), "join");
@@ -519,14 +519,14 @@ std::shared_ptr<void> HandlerFibers::run_beside(std::function<void()> function) 
 
    private:
     bool over_ = false;
-    SleeperList waiting_;
+    WaitQueue waiting_;
     fiber::Task<void> task_;
   };
   return std::make_shared<Beside>(std::move(function));
 }
 
-void HandlerFibers::close_silent() noexcept {
-  std::shared_ptr<Silent> silent;
+void HandlerFibers::close_deferred() noexcept {
+  std::shared_ptr<DeferredConnections> silent;
   {
     const std::lock_guard lock(impl_->mutex);
     for (const auto& home : impl_->homes)
@@ -543,7 +543,7 @@ void HandlerFibers::join() {
     const std::lock_guard lock(impl_->mutex);
     impl_->closed = true;
   }
-  close_silent();
+  close_deferred();
   impl_->close_aside();
   const long waited = impl_->wait([this] { return impl_->waited == 0; });
   if (waited < 0) throw_if(error_from(waited), "waiting for the handlers of a server");

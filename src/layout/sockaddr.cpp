@@ -111,9 +111,4 @@ std::string format_host(int family, const unsigned char* host) {
   return text.data();
 }
 
-long interface_index(const std::string& name) noexcept {
-  const unsigned index = if_nametoindex(name.c_str());
-  return index == 0 ? -errno : static_cast<long>(index);
-}
-
 }  // namespace plug::detail::sys

@@ -48,7 +48,4 @@ using HostText = std::array<char, 46>;
 void print_host(int family, const unsigned char* host, HostText& text) noexcept;
 std::string format_host(int family, const unsigned char* host);
 
-/// Returns the number of an interface, or -errno: -ENODEV if there is no interface of that name.
-long interface_index(const std::string& name) noexcept;
-
 }  // namespace plug::detail::sys

@@ -6,9 +6,9 @@
 #include <limits>
 
 #include "address/access.hpp"
+#include "base/result.hpp"
 #include "layout/sockaddr.hpp"
 #include "resolve/resolver.hpp"
-#include "socket/state.hpp"
 #include "sys/netdb.hpp"
 
 // The name services.
@@ -21,6 +21,7 @@ using detail::Deadline;
 using detail::str_repr;
 using detail::sys::AddressQuery;
 using detail::sys::InetFields;
+namespace sys = detail::sys;
 
 bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
@@ -62,6 +63,30 @@ bool is_broadcast(std::string_view host) {
   return host == "<broadcast>" || host == "255.255.255.255";
 }
 
+std::error_code code_of(const sys::LookupError& error) noexcept {
+  switch (error.of) {
+    case sys::LookupError::Of::system:
+      return {error.number, std::system_category()};
+    case sys::LookupError::Of::getaddrinfo:
+      return {error.number, gai_category()};
+    case sys::LookupError::Of::gethostbyname:
+      return {error.number, herror_category()};
+    case sys::LookupError::Of::nothing:
+      break;
+  }
+  return {};
+}
+
+std::vector<AddrInfo> answers_of(std::vector<sys::FoundAddress>&& found) {
+  std::vector<AddrInfo> answers;
+  answers.reserve(found.size());
+  for (sys::FoundAddress& one : found)
+    answers.push_back({static_cast<AF>(one.family), static_cast<SOCK>(one.type), one.proto,
+                       std::move(one.canonical_name),
+                       Address::from_bytes({one.address, one.size})});
+  return answers;
+}
+
 /// Returns the only address that a name has, in any family.
 Address only_address(std::string_view host, std::error_code& error) {
   if (is_broadcast(host)) return detail::resolve_host(host, AF::INET, Deadline::none(), error);
@@ -76,16 +101,25 @@ Address only_address(std::string_view host, std::error_code& error) {
 }
 
 struct HostAnswer {
-  std::error_code error;
-  HostEntry entry;
+  sys::LookupError error;
+  sys::FoundHost host;
 };
+
+HostEntry entry_of(sys::FoundHost&& host) {
+  HostEntry entry{std::move(host.name), std::move(host.aliases), {}};
+  for (const std::string& address : host.addresses)
+    entry.ipaddrlist.push_back(
+        sys::format_host(static_cast<int>(address.size() == 4 ? AF::INET : AF::INET6),
+                         reinterpret_cast<const unsigned char*>(address.data())));
+  return entry;
+}
 
 template <class Call>
 HostEntry host_entry(Call call, std::error_code& error) {
   auto answer = detail::off_thread(std::move(call), Deadline::none(), error);
   if (error) return {};
-  error = answer->error;
-  return error ? HostEntry{} : std::move(answer->entry);
+  error = code_of(answer->error);
+  return error ? HostEntry{} : entry_of(std::move(answer->host));
 }
 
 /// Returns true if no file has to be read for the query, unless the host turns out to be a name.
@@ -111,19 +145,20 @@ namespace detail {
 
 std::vector<AddrInfo> look_up(const AddressQuery& query, Deadline deadline,
                               std::error_code& error) {
-  std::vector<AddrInfo> answers;
-  const bool direct = deadline.is_none() && current_waiter() == nullptr;
-  if (direct || current_waiter() == nullptr || is_numeric(query)) {
-    error = sys::getaddrinfo(direct ? query : sys::numeric(query), answers);
-    if (direct || error != std::error_code(sys::kEaiNoName, gai_category())) return answers;
+  const bool direct = deadline.is_none() && current_driver() == nullptr;
+  if (direct || current_driver() == nullptr || is_numeric(query)) {
+    std::vector<sys::FoundAddress> found;
+    error = code_of(sys::getaddrinfo(direct ? query : sys::numeric(query), found));
+    if (direct || error != std::error_code(sys::kEaiNoName, gai_category()))
+      return answers_of(std::move(found));
   }
   if (deadline.is_immediate()) {
     error = timed_out();
-    return answers;
+    return {};
   }
   struct Answer {
-    std::error_code error;
-    std::vector<AddrInfo> answers;
+    sys::LookupError error;
+    std::vector<sys::FoundAddress> answers;
   };
   auto answer = off_thread(
       [query] {
@@ -132,9 +167,9 @@ std::vector<AddrInfo> look_up(const AddressQuery& query, Deadline deadline,
         return found;
       },
       deadline, error);
-  if (error) return answers;
-  error = answer->error;
-  return std::move(answer->answers);
+  if (error) return {};
+  error = code_of(answer->error);
+  return answers_of(std::move(answer->answers));
 }
 
 Address resolve_host(std::string_view host, AF family, Deadline deadline, std::error_code& error) {
@@ -157,6 +192,19 @@ Address resolve_host(std::string_view host, AF family, Deadline deadline, std::e
   const auto answers = look_up(query, deadline, error);
   if (!error && answers.empty()) error = Errc::no_addresses;
   return error ? Address{} : answers.front().sockaddr;
+}
+
+const Address* resolve(const AddressLike& like, AF family, Deadline deadline, Address& found,
+                       std::error_code& error) {
+  if (const Address* const known = AddressAccess::known(like, found, error)) return known;
+  if (family != AF::INET && family != AF::INET6 && family != AF::RDS) {
+    error = Errc::address_family;
+    return &found;
+  }
+  found = resolve_host(AddressAccess::host(like), family == AF::RDS ? AF::INET : family, deadline,
+                       error);
+  if (!error) AddressAccess::complete(like, found);
+  return &found;
 }
 
 }  // namespace detail
@@ -200,7 +248,7 @@ std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Se
 std::pair<std::string, std::string> getnameinfo(const Address& address, NI flags,
                                                 std::error_code& error) {
   struct Answer {
-    std::error_code error;
+    detail::sys::LookupError error;
     std::pair<std::string, std::string> names;
   };
   auto answer = detail::off_thread(
@@ -212,7 +260,7 @@ std::pair<std::string, std::string> getnameinfo(const Address& address, NI flags
       },
       Deadline::none(), error);
   if (error) return {};
-  error = answer->error;
+  error = code_of(answer->error);
   return std::move(answer->names);
 }
 
@@ -275,7 +323,7 @@ HostEntry gethostbyname_ex(std::string_view hostname, std::error_code& error) {
   return host_entry(
       [name = std::string(hostname)] {
         HostAnswer answer;
-        answer.error = detail::sys::gethostbyname(name, answer.entry);
+        answer.error = sys::gethostbyname(name, answer.host);
         return answer;
       },
       error);
@@ -295,10 +343,15 @@ HostEntry gethostbyaddr(std::string_view ip_address, std::error_code& error) {
   }
   const Address address = only_address(ip_address, error);
   if (error) return {};
+  InetFields fields;
+  if (!sys::read_inet(address.bytes(), fields)) {
+    error = detail::error_from(-EAFNOSUPPORT);
+    return {};
+  }
   return host_entry(
-      [address] {
+      [fields] {
         HostAnswer answer;
-        answer.error = detail::sys::gethostbyaddr(address.bytes(), answer.entry);
+        answer.error = sys::gethostbyaddr(fields.family, fields.host, answer.host);
         return answer;
       },
       error);

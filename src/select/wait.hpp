@@ -15,7 +15,7 @@
 #include "socket/state.hpp"
 #include "sys/polling.hpp"
 #include "wait/deadline.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug::detail {
 

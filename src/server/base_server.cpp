@@ -117,7 +117,7 @@ void BaseServer::end() noexcept {
   } catch (...) {
     // A destructor cannot report it.
   }
-  loop_->requests().cut();
+  loop_->requests().shut_down_all();
   wait_for_handlers();
 }
 
@@ -165,7 +165,7 @@ void BaseServer::serve(const Timeout& poll_interval) {
       if (loop_->stopping()) break;
     }
     const bool handled = more && handle_ready();
-    more = handled && !loop_->stopping() && detail::current_waiter() != nullptr &&
+    more = handled && !loop_->stopping() && detail::current_driver() != nullptr &&
            loop_->may_take_another(count(max_connections)) && watch.has_request();
     if (waited || handled) service_actions();
   }
@@ -272,11 +272,11 @@ void BaseServer::process_apart(Request& request, const Address& client_address) 
   try {
     finish();
   } catch (...) {
-    detail::LiveRequests::stop_counting(place);
+    detail::RequestRegistry::stop_counting(place);
     shut_down_left(*this, request, client_address);
     throw;
   }
-  detail::LiveRequests::stop_counting(place);
+  detail::RequestRegistry::stop_counting(place);
   shutdown_request(request);
 }
 
@@ -351,7 +351,7 @@ std::pair<Request, Address> TCPServer::get_request() {
   loop.does_not_wait(true);
   if (auto ahead = loop.ahead().take()) return *std::move(ahead);
   std::error_code error;
-  auto accepted = detail::accept_now(detail::live(SocketAccess::state(socket)), error);
+  auto accepted = detail::accept_now(detail::state_or_closed(SocketAccess::state(socket)), error);
   if (error) throw_if(error, "accept");
   return accepted;
 }
@@ -383,7 +383,7 @@ std::pair<Request, Address> UDPServer::get_request() {
   detail::Scratch scratch(size);
   std::pair<std::size_t, Address> received;
   if (!error)
-    received = detail::receive_from(detail::live(SocketAccess::state(socket)),
+    received = detail::receive_from(detail::state_or_closed(SocketAccess::state(socket)),
                                     {scratch.data(), size}, MSG{}, Deadline::immediate(), error);
   if (error) throw_if(error, "recvfrom");
   return {Request(Bytes(scratch.data(), std::min(received.first, size)), socket), received.second};

@@ -76,7 +76,7 @@ void ServerChildren::read_handled() noexcept {
     const std::span handled(numbers.data(), static_cast<std::size_t>(got) / sizeof(int));
     for (const Child& child : children_)
       if (std::find(handled.begin(), handled.end(), child.number) != handled.end())
-        LiveRequests::stop_counting(child.place);
+        RequestRegistry::stop_counting(child.place);
   }
 }
 

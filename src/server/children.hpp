@@ -21,7 +21,7 @@ class ServerChildren {
   /// Must be called before a fork: makes the descriptors that add() and tell_handled() use, if the
   /// system has any left. Throws std::bad_alloc.
   void prepare();
-  /// Adds a child, which holds the place of a request (LiveRequests) until it ends.
+  /// Adds a child, which holds the place of a request (RequestRegistry) until it ends.
   void add(int child, std::shared_ptr<const void> place) noexcept;
   /// Removes a child that has been reaped.
   void remove(int child) noexcept;

@@ -18,7 +18,7 @@
 #include "server/loop.hpp"
 #include "socket/calls.hpp"
 #include "sys/signals.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug {
 
@@ -26,9 +26,9 @@ namespace detail {
 namespace {
 
 /// A thread that blocks all signals and is joined.
-class ThreadBeside {
+class BackgroundThread {
  public:
-  explicit ThreadBeside(std::function<void()> function) {
+  explicit BackgroundThread(std::function<void()> function) {
     const sys::SignalMask none;
     std::latch begun(1);
     try {
@@ -43,9 +43,9 @@ class ThreadBeside {
     // memory, the allocators of sanitizers stay locked in the child.
     begun.wait();
   }
-  ThreadBeside(const ThreadBeside&) = delete;
-  ThreadBeside& operator=(const ThreadBeside&) = delete;
-  ~ThreadBeside() { thread_.join(); }
+  BackgroundThread(const BackgroundThread&) = delete;
+  BackgroundThread& operator=(const BackgroundThread&) = delete;
+  ~BackgroundThread() { thread_.join(); }
 
  private:
   std::thread thread_;
@@ -53,17 +53,18 @@ class ThreadBeside {
 
 /// Stops a server when a signal comes, and ends its connections some time after any request to
 /// stop. Runs beside the serving thread, which may be handling a request.
-class Ending {
+class GracefulShutdown {
  public:
-  Ending(BaseServer& server, const Timeout& drain_timeout, const std::vector<int>& signals)
+  GracefulShutdown(BaseServer& server, const Timeout& drain_timeout,
+                   const std::vector<int>& signals)
       : loop_(ServerAccess::loop(server)), drain_timeout_(drain_timeout) {
     const long taken = signals_.take(signals);
     if (taken < 0) throw_if(error_from(taken), "the signals that end a server:" + text_of(signals));
-    beside_ = ServerAccess::run_beside(server, [this] { watch(); });
+    beside_ = ServerAccess::run_in_background(server, [this] { watch(); });
   }
-  Ending(const Ending&) = delete;
-  Ending& operator=(const Ending&) = delete;
-  ~Ending() {
+  GracefulShutdown(const GracefulShutdown&) = delete;
+  GracefulShutdown& operator=(const GracefulShutdown&) = delete;
+  ~GracefulShutdown() {
     sys::eventfd_add(over_);
     beside_.reset();
   }
@@ -102,7 +103,7 @@ class Ending {
       if (entries[0].revents != 0) return;
     }
     signals_.give_back();
-    loop_.requests().cut();
+    loop_.requests().shut_down_all();
     sys::eventfd_add(cut_);
   }
 
@@ -117,8 +118,8 @@ class Ending {
 }  // namespace
 }  // namespace detail
 
-std::shared_ptr<void> BaseServer::run_beside(std::function<void()> function) {
-  return std::make_shared<detail::ThreadBeside>(std::move(function));
+std::shared_ptr<void> BaseServer::run_in_background(std::function<void()> function) {
+  return std::make_shared<detail::BackgroundThread>(std::move(function));
 }
 
 int BaseServer::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,
@@ -133,12 +134,13 @@ int BaseServer::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,
 int BaseServer::serve_and_drain(const Timeout& drain_timeout, const Timeout& poll_interval,
                                 const std::vector<int>& signals) {
   const detail::ServerLoop::Running running(*loop_);
-  const detail::Ending ending(*this, drain_timeout, signals);
+  const detail::GracefulShutdown ending(*this, drain_timeout, signals);
   const detail::sys::SignalMask let_through(signals);
   serve(poll_interval);
   const auto listens = [](int fd) -> long { return detail::sys::is_listening(fd) ? 1 : 0; };
   std::error_code ignored;
-  if (detail::on_descriptor(detail::live(detail::SocketAccess::state(socket)), listens) > 0)
+  if (detail::on_descriptor(detail::state_or_closed(detail::SocketAccess::state(socket)), listens) >
+      0)
     socket.close(ignored);
   if (!loop_->wait_until_idle(ending.cut_event())) loop_->children().terminate();
   return ending.signal();

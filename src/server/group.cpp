@@ -14,7 +14,7 @@
 #include "server/loop.hpp"
 #include "sys/process.hpp"
 #include "sys/processors.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug {
 
@@ -134,7 +134,7 @@ int BaseServerGroup::serve(Serve serve_one) {
     ~Threads() {
       group_.stop_workers();
       // In a fiber, wait first: join() would block other fibers, which those threads may wait for.
-      if (detail::current_waiter() != nullptr) wait();
+      if (detail::current_driver() != nullptr) wait();
       for (std::thread& thread : threads_) thread.join();
       group_.stop_.store(false);
     }

@@ -10,7 +10,7 @@
 #include "layout/sockaddr.hpp"
 #include "socket/calls.hpp"
 #include "sys/process.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug::detail {
 
@@ -54,7 +54,7 @@ sys::OwnFd make_event() {
 ServerLoop::ServerLoop()
     : stop_wanted_(make_event()),
       ended_(make_event()),
-      requests_(std::make_shared<LiveRequests>()) {}
+      requests_(std::make_shared<RequestRegistry>()) {}
 
 void ServerLoop::close_sockets_of_others(BaseServer& server) noexcept {
   if (group_ == nullptr) return;
@@ -67,7 +67,7 @@ void ServerLoop::adopt() {
   if (!forked()) return;
   sys::OwnFd stop_wanted = make_event();
   sys::OwnFd ended = make_event();
-  requests_ = std::make_shared<LiveRequests>();
+  requests_ = std::make_shared<RequestRegistry>();
   stop_wanted_ = std::move(stop_wanted);
   ended_ = std::move(ended);
   stop_.store(false);
@@ -81,7 +81,7 @@ void ServerLoop::adopt() {
 ServerLoop::Running::Running(ServerLoop& loop) : loop_(loop) {
   const std::lock_guard lock(loop_.mutex_);
   loop_.callers_.push_back(caller());
-  if (!loop_.serving_.exchange(true)) loop_.requests_->uncut();
+  if (!loop_.serving_.exchange(true)) loop_.requests_->accept_again();
   sys::eventfd_drain(loop_.ended_);
 }
 
@@ -97,7 +97,7 @@ ServerLoop::Running::~Running() {
 
 void ServerLoop::let_one_in() {
   const std::lock_guard lock(mutex_);
-  if (!serving_.load()) requests_->uncut();
+  if (!serving_.load()) requests_->accept_again();
 }
 
 void ServerLoop::stop() noexcept {
@@ -152,7 +152,7 @@ ServerLoop::Watch::~Watch() {
 /// Returns true if there is an event set. Only the server's own socket uses one, because it cannot
 /// close unnoticed.
 bool ServerLoop::Watch::has_set() {
-  if (set_ || current_waiter() == nullptr || !listed_) return set_.has_value();
+  if (set_ || current_driver() == nullptr || !listed_) return set_.has_value();
   const long made = sys::epoll_create();
   if (made < 0) return false;
   set_.emplace(static_cast<int>(made));
@@ -287,26 +287,6 @@ void report_exception(std::string_view what, const Address& client_address) noex
     return report_exception(what);
   }
   report_exception(text);
-}
-
-void report_exception(std::string_view what) noexcept {
-  try {
-    const std::string line(40, '-');
-    std::string text = line + "\n" + std::string(what) + "\n";
-    try {
-      throw;
-    } catch (const std::exception& error) {
-      text += sys::type_name(typeid(error)) + ": " + error.what();
-    } catch (...) {
-      const std::type_info* const type = sys::current_exception_type();
-      text += type == nullptr ? "an exception of another language" : sys::type_name(*type);
-    }
-    text += "\n" + line + "\n";
-    sys::write_error(text.data(), text.size());
-  } catch (...) {
-    constexpr std::string_view kShort = "an exception, and no memory to describe it\n";
-    sys::write_error(kShort.data(), kShort.size());
-  }
 }
 
 }  // namespace plug::detail

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/report.hpp"
 #include "server/children.hpp"
 #include "server/requests.hpp"
 #include "socket/state.hpp"
@@ -172,9 +173,10 @@ class ServerLoop {
   /// host has reached the limit.
   PLUG_FOR_FIBER bool admit(Request& request, const Address& client_address,
                             const HostLimit& limit = {});
-  LiveRequests& requests() const noexcept { return *requests_; }
+  RequestRegistry& requests() const noexcept { return *requests_; }
   ServerChildren& children() noexcept { return children_; }
-  /// Must be called before a request without serve_forever(): accepts it even after cut().
+  /// Must be called before a request without serve_forever(): accepts it even after
+  /// shut_down_all().
   void let_one_in();
   /// Waits until no request is being handled, and returns true. Returns false once the descriptor
   /// `give_up` is readable. Must be called on the serving thread.
@@ -215,20 +217,20 @@ class ServerLoop {
   std::atomic<bool> deferred_begun_{true};
   std::atomic<bool> paused_{false};
   std::atomic<std::int64_t> paused_until_{0};  // on the monotonic clock
-  std::shared_ptr<LiveRequests> requests_;
+  std::shared_ptr<RequestRegistry> requests_;
   ServerChildren children_;
   const std::vector<std::unique_ptr<BaseServer>>* group_ = nullptr;
 };
 
-/// Prints the exception that is being handled, after `what` and the client, in one write.
+/// Does the same as report_exception(what), and prints the client after `what`.
 PLUG_FOR_FIBER void report_exception(std::string_view what, const Address& client_address) noexcept;
-PLUG_FOR_FIBER void report_exception(std::string_view what) noexcept;
 
 struct ServerAccess {
   static ServerLoop& loop(BaseServer& server) noexcept { return *server.loop_; }
   static void check_shutdown(BaseServer& server) { server.check_shutdown(); }
-  static std::shared_ptr<void> run_beside(BaseServer& server, std::function<void()> function) {
-    return server.run_beside(std::move(function));
+  static std::shared_ptr<void> run_in_background(BaseServer& server,
+                                                 std::function<void()> function) {
+    return server.run_in_background(std::move(function));
   }
   static std::shared_ptr<const void>& place(Request& request) noexcept { return request.place_; }
   static const std::shared_ptr<const void>& place(const Request& request) noexcept {

@@ -19,7 +19,7 @@
 #include "server/loop.hpp"
 #include "server/threads.hpp"
 #include "sys/process.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug::detail {
 

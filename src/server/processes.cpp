@@ -13,7 +13,7 @@
 #include "server/loop.hpp"
 #include "sys/process.hpp"
 #include "sys/signals.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug::detail {
 

@@ -19,8 +19,8 @@ void end_connection(SocketState& connection) noexcept {
 
 }  // namespace
 
-struct LiveRequests::Place : std::enable_shared_from_this<Place> {
-  Place(std::shared_ptr<LiveRequests> all, std::shared_ptr<SocketState> handled)
+struct RequestRegistry::Place : std::enable_shared_from_this<Place> {
+  Place(std::shared_ptr<RequestRegistry> all, std::shared_ptr<SocketState> handled)
       : requests(std::move(all)), connection(std::move(handled)) {}
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
@@ -28,7 +28,7 @@ struct LiveRequests::Place : std::enable_shared_from_this<Place> {
     if (listed) requests->leave(*this);
   }
 
-  const std::shared_ptr<LiveRequests> requests;
+  const std::shared_ptr<RequestRegistry> requests;
   const std::shared_ptr<SocketState> connection;
   mutable Host* host = nullptr;  // the entry that counts its connection
   bool listed = false;
@@ -38,10 +38,10 @@ struct LiveRequests::Place : std::enable_shared_from_this<Place> {
   Place* next = nullptr;
 };
 
-LiveRequests::LiveRequests() : changed_(make_event()) {}
+RequestRegistry::RequestRegistry() : changed_(make_event()) {}
 
-std::shared_ptr<const void> LiveRequests::enter(std::shared_ptr<SocketState> connection,
-                                                const std::string& host, std::size_t most) {
+std::shared_ptr<const void> RequestRegistry::enter(std::shared_ptr<SocketState> connection,
+                                                   const std::string& host, std::size_t most) {
   auto place = std::make_shared<Place>(shared_from_this(), std::move(connection));
   if (generation_ != sys::fork_generation()) return place;
   const std::lock_guard lock(mutex_);
@@ -62,7 +62,7 @@ std::shared_ptr<const void> LiveRequests::enter(std::shared_ptr<SocketState> con
   return place;
 }
 
-void LiveRequests::leave(Place& place) noexcept {
+void RequestRegistry::leave(Place& place) noexcept {
   if (generation_ != sys::fork_generation()) return;
   const std::lock_guard lock(mutex_);
   (place.previous != nullptr ? place.previous->next : first_) = place.next;
@@ -73,28 +73,28 @@ void LiveRequests::leave(Place& place) noexcept {
 }
 
 /// The mutex must be held.
-void LiveRequests::leave_host(const Place& place) noexcept {
+void RequestRegistry::leave_host(const Place& place) noexcept {
   Host* const host = std::exchange(place.host, nullptr);
   if (host != nullptr && --host->second == 0) by_host_.erase(by_host_.find(host->first));
 }
 
-void LiveRequests::stop_counting(const std::shared_ptr<const void>& place) noexcept {
+void RequestRegistry::stop_counting(const std::shared_ptr<const void>& place) noexcept {
   if (!place) return;
   const auto& its = *static_cast<const Place*>(place.get());
-  LiveRequests& requests = *its.requests;
+  RequestRegistry& requests = *its.requests;
   if (requests.generation_ != sys::fork_generation()) return;
   const std::lock_guard lock(requests.mutex_);
   requests.leave_host(its);
 }
 
-void LiveRequests::set_handler(const std::shared_ptr<const void>& place,
-                               RequestEnding ending) noexcept {
+void RequestRegistry::set_handler(const std::shared_ptr<const void>& place,
+                                  RequestEnding ending) noexcept {
   const auto& its = *static_cast<const Place*>(place.get());
   const std::lock_guard lock(its.requests->mutex_);
   std::swap(its.ending, ending);  // the old one is destroyed without the lock
 }
 
-bool LiveRequests::end_handler(const std::shared_ptr<const void>& place) noexcept {
+bool RequestRegistry::end_handler(const std::shared_ptr<const void>& place) noexcept {
   const auto& its = *static_cast<const Place*>(place.get());
   RequestEnding ending;
   {
@@ -107,14 +107,14 @@ bool LiveRequests::end_handler(const std::shared_ptr<const void>& place) noexcep
   return true;
 }
 
-bool LiveRequests::is_full(std::size_t most) {
+bool RequestRegistry::is_full(std::size_t most) {
   const std::lock_guard lock(mutex_);
   if (connections_ < most) return false;
   watched_ = true;
   return true;
 }
 
-bool LiveRequests::is_idle() {
+bool RequestRegistry::is_idle() {
   const std::lock_guard lock(mutex_);
   if (first_ == nullptr) return true;
   watched_ = true;
@@ -122,13 +122,13 @@ bool LiveRequests::is_idle() {
 }
 
 /// Returns the first place from `place` on that is not about to leave. The mutex must be held.
-std::shared_ptr<LiveRequests::Place> LiveRequests::hold(Place* place) noexcept {
+std::shared_ptr<RequestRegistry::Place> RequestRegistry::hold(Place* place) noexcept {
   std::shared_ptr<Place> held;
   for (; place != nullptr && !held; place = place->next) held = place->weak_from_this().lock();
   return held;
 }
 
-void LiveRequests::cut() noexcept {
+void RequestRegistry::shut_down_all() noexcept {
   if (generation_ != sys::fork_generation()) return;
   std::shared_ptr<Place> place;
   {

@@ -27,10 +27,10 @@ struct RequestEnding {
 /// connections. A request has a place here for as long as its Request lives, which may be longer
 /// than the server lives. Thread-safe. In a forked child the requests are the parent's, and nothing
 /// happens.
-class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
+class RequestRegistry : public std::enable_shared_from_this<RequestRegistry> {
  public:
   /// Throws OSError if the system has no descriptor left for its event.
-  LiveRequests();
+  RequestRegistry();
 
   /// Adds a request for as long as the result lives. `connection` is null for a datagram; `host` is
   /// empty unless connections are counted per host. Returns null if `host` has `most` already.
@@ -41,8 +41,8 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
   /// see the end of the connection and to come again. `place` is a result of enter(), or null.
   static void stop_counting(const std::shared_ptr<const void>& place) noexcept;
 
-  /// Makes cut() tell the handler of the request to end, instead of shutting down its connection.
-  /// An empty `ending` undoes that. `place` is a result of enter().
+  /// Makes shut_down_all() tell the handler of the request to end, instead of shutting down its
+  /// connection. An empty `ending` undoes that. `place` is a result of enter().
   PLUG_FOR_FIBER static void set_handler(const std::shared_ptr<const void>& place,
                                          RequestEnding ending) noexcept;
   /// Tells the handler to end, unless it has been told. Returns true if there is a handler.
@@ -60,10 +60,10 @@ class LiveRequests : public std::enable_shared_from_this<LiveRequests> {
 
   /// Shuts down each connection, and those to come, so that their handlers end. Handlers that can
   /// be told to end are told instead, and may do anything meanwhile.
-  void cut() noexcept;
+  void shut_down_all() noexcept;
   bool is_cut() const noexcept { return cut_.load(); }
-  /// Accepts connections again after cut().
-  void uncut() noexcept { cut_.store(false); }
+  /// Accepts connections again after shut_down_all().
+  void accept_again() noexcept { cut_.store(false); }
 
  private:
   struct Place;

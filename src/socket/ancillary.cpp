@@ -22,10 +22,10 @@ using detail::AddressAccess;
 using detail::checked_size;
 using detail::Deadline;
 using detail::error_from;
-using detail::live;
 using detail::Op;
 using detail::Scratch;
 using detail::SocketState;
+using detail::state_or_closed;
 namespace sys = detail::sys;
 
 constexpr int kRights = static_cast<int>(SCM::RIGHTS);
@@ -328,23 +328,23 @@ class Pieces {
  public:
   template <class View>
   explicit Pieces(const detail::ListOf<View>& views) : size_(views.size()) {
-    sys::Piece* piece = few_;
+    sys::IoVec* piece = few_;
     if (size_ > kFew) {
-      many_ = std::make_unique_for_overwrite<sys::Piece[]>(size_);
+      many_ = std::make_unique_for_overwrite<sys::IoVec[]>(size_);
       piece = many_.get();
     }
     for (const View& view : views) *piece++ = {const_cast<char*>(view.data()), view.size()};
   }
 
-  sys::Piece* data() noexcept { return many_ ? many_.get() : few_; }
+  sys::IoVec* data() noexcept { return many_ ? many_.get() : few_; }
   std::size_t size() const noexcept { return size_; }
 
  private:
   static constexpr std::size_t kFew = 16;
 
   std::size_t size_;
-  sys::Piece few_[kFew];
-  std::unique_ptr<sys::Piece[]> many_;
+  sys::IoVec few_[kFew];
+  std::unique_ptr<sys::IoVec[]> many_;
 };
 
 std::size_t send_message(SocketState& state, const Buffers& buffers, const ControlMessages& ancdata,
@@ -402,7 +402,7 @@ std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancda
 
 std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancdata, MSG flags,
                             std::error_code& error) {
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   return send_message(state, buffers, ancdata, flags, {}, state.deadline(), error);
 }
 
@@ -416,7 +416,7 @@ std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancda
 
 std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancdata, MSG flags,
                             const AddressLike& address, std::error_code& error) {
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   const Deadline deadline = state.deadline();
   Address found;
   error.clear();
@@ -515,7 +515,7 @@ ReceivedMessage Socket::recvmsg(std::ptrdiff_t size, std::ptrdiff_t ancsize, MSG
   if ((flags & MSG::TRUNC) != MSG{}) scratch.clear(room + wanted);
   Pieces pieces(MutableBuffers{MutableBytes(scratch.data() + room, wanted)});
   ReceivedInto into =
-      receive_message(live(state_), pieces, scratch.data(), control_size, flags, error);
+      receive_message(state_or_closed(state_), pieces, scratch.data(), control_size, flags, error);
   if (error) return {};
   return {Bytes(scratch.data() + room, std::min(into.count, wanted)), std::move(into.ancdata),
           into.flags, into.address};
@@ -538,9 +538,11 @@ ReceivedInto Socket::recvmsg_into(const MutableBuffers& buffers, std::ptrdiff_t 
   const std::size_t control_size = checked_ancsize(ancsize, error);
   if (error) return {};
   Pieces pieces(buffers);
-  if (control_size == 0) return receive_message(live(state_), pieces, nullptr, 0, flags, error);
+  if (control_size == 0)
+    return receive_message(state_or_closed(state_), pieces, nullptr, 0, flags, error);
   Scratch control(control_size);
-  return receive_message(live(state_), pieces, control.data(), control_size, flags, error);
+  return receive_message(state_or_closed(state_), pieces, control.data(), control_size, flags,
+                         error);
 }
 
 // --- descriptors ---

@@ -11,7 +11,7 @@
 #include "socket/calls.hpp"
 #include "socket/state.hpp"
 #include "sys/control.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug {
 
@@ -93,8 +93,8 @@ struct DatagramBatch::Memory {
   std::unique_ptr<char[]> bytes;
   std::unique_ptr<char[]> control;
   std::unique_ptr<Datagram[]> datagrams;
-  std::vector<sys::Piece> pieces;
-  std::vector<sys::OneOfMany> messages;
+  std::vector<sys::IoVec> pieces;
+  std::vector<sys::MMsgHdr> messages;
   // From this message on all are ready for receiving, with or without room for control data.
   std::size_t used = count;
   bool has_control = false;
@@ -175,7 +175,7 @@ struct BatchAccess {
     memory.used = std::min(count + 1, memory.count);
     for (std::size_t i = 0; i < count; ++i) {
       Datagram& datagram = memory.datagrams[i];
-      const sys::OneOfMany& got = memory.messages[i];
+      const sys::MMsgHdr& got = memory.messages[i];
       datagram.size_ = std::min<std::size_t>(got.size, memory.size);
       AddressAccess::set_size(datagram.address, got.message.address_size, state.proto);
       datagram.control_size_ = control ? got.message.control_size : 0;
@@ -235,8 +235,8 @@ std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags) {
 }
 
 std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags, std::error_code& error) {
-  return detail::BatchAccess::receive(detail::live(detail::SocketAccess::state(sock)), batch,
-                                      static_cast<int>(flags), error);
+  return detail::BatchAccess::receive(detail::state_or_closed(detail::SocketAccess::state(sock)),
+                                      batch, static_cast<int>(flags), error);
 }
 
 std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags) {
@@ -249,8 +249,8 @@ std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags) {
 }
 
 std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags, std::error_code& error) {
-  return detail::BatchAccess::send(detail::live(detail::SocketAccess::state(sock)), batch,
-                                   static_cast<int>(flags), error);
+  return detail::BatchAccess::send(detail::state_or_closed(detail::SocketAccess::state(sock)),
+                                   batch, static_cast<int>(flags), error);
 }
 
 }  // namespace plug

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "address/access.hpp"
+#include "resolve/resolver.hpp"
 #include "socket/state.hpp"
 
 namespace plug::detail {
@@ -21,7 +22,7 @@ inline SocketState& moved_from() {
   static SocketState closed(-1, 0, 0, 0, std::nullopt);
   return closed;
 }
-inline SocketState& live(const std::shared_ptr<SocketState>& state) {
+inline SocketState& state_or_closed(const std::shared_ptr<SocketState>& state) {
   if (state) [[likely]]
     return *state;
   return moved_from();
@@ -55,7 +56,7 @@ inline std::size_t checked_size(std::ptrdiff_t size, std::error_code& error) noe
 inline void throw_about(const std::error_code& error, const AddressLike& address,
                         const std::shared_ptr<SocketState>& state) {
   if (error) [[unlikely]]
-    throw_if(error, AddressAccess::text(address, live(state).family, error));
+    throw_if(error, AddressAccess::text(address, state_or_closed(state).family, error));
 }
 
 /// Returns the error of a call with an address. Returns Errc::address_family if the system refuses
@@ -79,9 +80,8 @@ inline const Address* target_of(SocketState& state, const AddressLike& like, Dea
     error = error_from(-EBADF);
     return &found;
   }
-  return AddressAccess::resolve(like, static_cast<AF>(state.family),
-                                deadline.is_immediate() ? Deadline::none() : deadline, found,
-                                error);
+  return resolve(like, static_cast<AF>(state.family),
+                 deadline.is_immediate() ? Deadline::none() : deadline, found, error);
 }
 
 }  // namespace plug::detail

@@ -8,7 +8,7 @@
 
 #include "resolve/resolver.hpp"
 #include "sys/syscalls.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug::detail {
 

@@ -93,7 +93,7 @@ class Transfer {
   /// In a fiber, keeps the thread from waiting for a disk: a helper reads up to `size` bytes into
   /// memory, unless they are there. May reduce `size`.
   long load(std::int64_t offset, std::size_t& size) {
-    if (detail::current_waiter() == nullptr) return 0;
+    if (detail::current_driver() == nullptr) return 0;
     // Beyond the largest offset of a file the system reports the error.
     const std::int64_t most = std::numeric_limits<std::int64_t>::max() - offset;
     if (most == 0) return 0;
@@ -242,7 +242,7 @@ std::int64_t Socket::sendfile(int fileno, std::int64_t offset, std::optional<std
 
 std::int64_t Socket::sendfile(int fileno, std::int64_t offset, std::optional<std::int64_t> count,
                               std::error_code& error) {
-  SocketState& state = detail::live(state_);
+  SocketState& state = detail::state_or_closed(state_);
   error.clear();
   if (state.descriptor.fd() < 0)
     error = error_from(-EBADF);

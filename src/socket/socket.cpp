@@ -24,10 +24,10 @@ using detail::Deadline;
 using detail::Descriptor;
 using detail::error_from;
 using detail::error_with;
-using detail::live;
 using detail::on_descriptor;
 using detail::Op;
 using detail::SocketState;
+using detail::state_or_closed;
 using detail::target_of;
 using detail::throw_about;
 namespace sys = detail::sys;
@@ -84,8 +84,8 @@ Address name_of(SocketState& state, long (*call)(int, void*, std::size_t&) noexc
 }
 
 /// Makes the state of a socket for a new descriptor, and closes the descriptor if that fails.
-std::shared_ptr<SocketState> own(long made, int family, int type, int proto,
-                                 std::error_code& error) {
+std::shared_ptr<SocketState> adopt(long made, int family, int type, int proto,
+                                   std::error_code& error) {
   sys::OwnFd owner(static_cast<int>(made));
   auto state = make_state(owner.get(), family, type, proto, error);
   if (state) owner.release();
@@ -154,7 +154,7 @@ std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline de
   error = error_from(accepted);
   if (accepted < 0) return result;
   AddressAccess::set_size(result.second, op.address_size, state.proto);
-  auto made = own(accepted, state.family, state.type, state.proto, error);
+  auto made = adopt(accepted, state.family, state.type, state.proto, error);
   if (made) made->descriptor.heed_as(state.descriptor);
   if (made && state.descriptor.known_tcp()) made->descriptor.set_known_tcp();
   result.first = detail::SocketAccess::make(std::move(made));
@@ -171,7 +171,7 @@ std::pair<Socket, Address> detail::accept_until(SocketState& state, Deadline dea
 std::pair<Socket, Address> detail::accept_now(SocketState& state, std::error_code& error) {
   // On a plain thread it is one system call, which does not block on a non-blocking descriptor.
   const Deadline deadline =
-      detail::current_waiter() == nullptr ? Deadline::none() : Deadline::immediate();
+      detail::current_driver() == nullptr ? Deadline::none() : Deadline::immediate();
   return accept_one(state, sys::kDontWait, deadline, error);
 }
 
@@ -207,7 +207,7 @@ Socket::Socket(AF family, SOCK type, Protocol proto, std::error_code& error) {
   const long made = sys::socket(static_cast<int>(family), static_cast<int>(type), proto);
   error = error_from(made);
   if (made < 0) return;
-  state_ = own(made, static_cast<int>(family), static_cast<int>(type), proto, error);
+  state_ = adopt(made, static_cast<int>(family), static_cast<int>(type), proto, error);
   const bool tcp = state_ && (family == AF::INET || family == AF::INET6) &&
                    state_->type == static_cast<int>(SOCK::STREAM) &&
                    (state_->proto == 0 || state_->proto == static_cast<int>(IPPROTO::TCP));
@@ -252,7 +252,7 @@ void Socket::bind(const AddressLike& address) {
 }
 
 void Socket::bind(const AddressLike& address, std::error_code& error) {
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   Address found;
   const Address* target = target_of(state, address, state.deadline(), found, error);
   if (error) return;
@@ -269,8 +269,9 @@ void Socket::listen(int backlog) {
 }
 
 void Socket::listen(int backlog, std::error_code& error) {
-  error = error_from(on_descriptor(
-      live(state_), [backlog](int fd) { return sys::listen(fd, std::max(backlog, 0)); }));
+  error = error_from(on_descriptor(state_or_closed(state_), [backlog](int fd) {
+    return sys::listen(fd, std::max(backlog, 0));
+  }));
 }
 
 std::pair<Socket, Address> Socket::accept() {
@@ -281,7 +282,7 @@ std::pair<Socket, Address> Socket::accept() {
 }
 
 std::pair<Socket, Address> Socket::accept(std::error_code& error) {
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   return detail::accept_until(state, state.deadline(), error);
 }
 
@@ -292,7 +293,7 @@ void Socket::connect(const AddressLike& address) {
 }
 
 void Socket::connect(const AddressLike& address, std::error_code& error) {
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   const Deadline deadline = state.deadline();
   Address found;
   const Address* target = target_of(state, address, deadline, found, error);
@@ -321,7 +322,7 @@ void Socket::shutdown(SHUT how) {
 
 void Socket::shutdown(SHUT how, std::error_code& error) {
   error = error_from(on_descriptor(
-      live(state_), [how](int fd) { return sys::shutdown(fd, static_cast<int>(how)); }));
+      state_or_closed(state_), [how](int fd) { return sys::shutdown(fd, static_cast<int>(how)); }));
 }
 
 void Socket::close() {
@@ -351,7 +352,7 @@ Socket Socket::dup() const {
 }
 
 Socket Socket::dup(std::error_code& error) const {
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   const long made = on_descriptor(state, [](int fd) { return sys::dup(fd); });
   error = error_from(made);
   if (made < 0) return Socket(nullptr);
@@ -373,7 +374,7 @@ namespace {
 [[gnu::noinline]] std::optional<Bytes> recv_when_there_is(SocketState& state, std::size_t size,
                                                           detail::Deadline deadline,
                                                           std::error_code& error) {
-  detail::Waiter& waiter = *detail::current_waiter();
+  detail::IoDriver& waiter = *detail::current_driver();
   if (!waiter.tells_of_data(size) || deadline.is_immediate() || state.descriptor.heeds_any())
     return std::nullopt;
   // After two reports of data without any data, the caller waits with memory instead.
@@ -406,9 +407,9 @@ Bytes Socket::recv(std::ptrdiff_t size, MSG flags) {
 Bytes Socket::recv(std::ptrdiff_t size, MSG flags, std::error_code& error) {
   const std::size_t wanted = checked_size(size, error);
   if (wanted == 0) return {};  // with or without an error, as in Python
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   const detail::Deadline deadline = state.deadline();
-  if (detail::current_waiter() != nullptr && flags == MSG{})
+  if (detail::current_driver() != nullptr && flags == MSG{})
     if (auto data = recv_when_there_is(state, wanted, deadline, error)) return *std::move(data);
   detail::Scratch scratch(wanted);
   if ((flags & MSG::TRUNC) != MSG{}) [[unlikely]]
@@ -426,7 +427,7 @@ namespace {
                                                        MSG flags, std::error_code& error) {
   const MutableBytes part = checked_part(buffer, size, error);
   if (error || part.empty()) return 0;
-  SocketState& open = live(state);
+  SocketState& open = state_or_closed(state);
   return receive_some(open, part, static_cast<int>(flags), open.deadline(), error);
 }
 
@@ -458,7 +459,7 @@ std::pair<Bytes, Address> Socket::recvfrom(std::ptrdiff_t size, MSG flags, std::
   if (error) return {};
   detail::Scratch scratch(wanted);
   if ((flags & MSG::TRUNC) != MSG{}) scratch.clear(wanted);
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   const auto [count, sender] =
       receive_from(state, {scratch.data(), wanted}, flags, state.deadline(), error);
   if (error) return {};
@@ -478,7 +479,7 @@ std::pair<std::size_t, Address> Socket::recvfrom_into(MutableBytes buffer, std::
                                                       MSG flags, std::error_code& error) {
   const MutableBytes part = checked_part(buffer, size, error);
   if (error) return {};
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   return receive_from(state, part, flags, state.deadline(), error);
 }
 
@@ -493,7 +494,7 @@ std::size_t Socket::send(BytesView data, MSG flags) {
 }
 
 std::size_t Socket::send(BytesView data, MSG flags, std::error_code& error) {
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   return send_some(state, data, static_cast<int>(flags), state.deadline(), error);
 }
 
@@ -505,7 +506,7 @@ void Socket::sendall(BytesView data, MSG flags) {
 }
 
 std::size_t Socket::sendall(BytesView data, MSG flags, std::error_code& error) {
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   return send_all(state, data, static_cast<int>(flags), state.deadline(), error);
 }
 
@@ -522,7 +523,7 @@ std::size_t Socket::sendto(BytesView data, MSG flags, const AddressLike& address
 
 std::size_t Socket::sendto(BytesView data, MSG flags, const AddressLike& address,
                            std::error_code& error) {
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   const Deadline deadline = state.deadline();
   Address found;
   const Address* target = target_of(state, address, deadline, found, error);
@@ -548,7 +549,7 @@ Address Socket::getsockname() const {
 }
 
 Address Socket::getsockname(std::error_code& error) const {
-  return name_of(live(state_), sys::getsockname, error);
+  return name_of(state_or_closed(state_), sys::getsockname, error);
 }
 
 Address Socket::getpeername() const {
@@ -559,7 +560,7 @@ Address Socket::getpeername() const {
 }
 
 Address Socket::getpeername(std::error_code& error) const {
-  return name_of(live(state_), sys::getpeername, error);
+  return name_of(state_or_closed(state_), sys::getpeername, error);
 }
 
 void Socket::set_integer_option(OptionLevel level, OptionName name, long long value) {
@@ -584,8 +585,9 @@ void Socket::setsockopt(OptionLevel level, OptionName name, BytesView value) {
 }
 
 void Socket::setsockopt(OptionLevel level, OptionName name, std::nullopt_t, std::size_t length) {
-  const long result = on_descriptor(
-      live(state_), [=](int fd) { return sys::setsockopt(fd, level, name, nullptr, length); });
+  const long result = on_descriptor(state_or_closed(state_), [=](int fd) {
+    return sys::setsockopt(fd, level, name, nullptr, length);
+  });
   if (result < 0)
     throw_if(error_from(result),
              option_text(level, name) + ", None of " + std::to_string(length) + " bytes");
@@ -597,13 +599,14 @@ void Socket::setsockopt(OptionLevel level, OptionName name, int value, std::erro
 
 void Socket::setsockopt(OptionLevel level, OptionName name, BytesView value,
                         std::error_code& error) {
-  error = error_from(on_descriptor(live(state_), [=](int fd) {
+  error = error_from(on_descriptor(state_or_closed(state_), [=](int fd) {
     return sys::setsockopt(fd, level, name, value.data(), value.size());
   }));
   if (OptionLevel(SOL::SOCKET) != level) return;
   if (OptionName(SO::RCVTIMEO) == name || OptionName(SO::SNDTIMEO) == name)
-    live(state_).descriptor.heed(Descriptor::kTimed);
-  if (OptionName(SO::RCVLOWAT) == name) live(state_).descriptor.heed(Descriptor::kLowWater);
+    state_or_closed(state_).descriptor.heed(Descriptor::kTimed);
+  if (OptionName(SO::RCVLOWAT) == name)
+    state_or_closed(state_).descriptor.heed(Descriptor::kLowWater);
 }
 
 int Socket::getsockopt(OptionLevel level, OptionName name) const {
@@ -616,8 +619,9 @@ int Socket::getsockopt(OptionLevel level, OptionName name) const {
 int Socket::getsockopt(OptionLevel level, OptionName name, std::error_code& error) const {
   int value = 0;
   std::size_t size = sizeof value;
-  error = error_from(on_descriptor(
-      live(state_), [&](int fd) { return sys::getsockopt(fd, level, name, &value, size); }));
+  error = error_from(on_descriptor(state_or_closed(state_), [&](int fd) {
+    return sys::getsockopt(fd, level, name, &value, size);
+  }));
   return value;
 }
 
@@ -637,8 +641,9 @@ Bytes Socket::getsockopt(OptionLevel level, OptionName name, std::ptrdiff_t leng
   }
   Bytes value(static_cast<std::size_t>(length), '\0');
   std::size_t size = value.size();
-  error = error_from(on_descriptor(
-      live(state_), [&](int fd) { return sys::getsockopt(fd, level, name, value.data(), size); }));
+  error = error_from(on_descriptor(state_or_closed(state_), [&](int fd) {
+    return sys::getsockopt(fd, level, name, value.data(), size);
+  }));
   value.resize(error ? 0 : std::min(size, value.size()));
   return value;
 }
@@ -652,13 +657,13 @@ void Socket::settimeout(Timeout timeout) {
 }
 
 void Socket::settimeout(Timeout timeout, std::error_code& error) {
-  SocketState& state = live(state_);
+  SocketState& state = state_or_closed(state_);
   error = error_from(
       on_descriptor(state, [&](int fd) { return sys::set_nonblocking(fd, !timeout.is_none()); }));
   if (!error) state.set_timeout(timeout);
 }
 
-Timeout Socket::gettimeout() const noexcept { return live(state_).timeout(); }
+Timeout Socket::gettimeout() const noexcept { return state_or_closed(state_).timeout(); }
 
 void Socket::setblocking(bool blocking) {
   settimeout(blocking ? Timeout(std::nullopt) : Timeout(0));
@@ -667,23 +672,23 @@ void Socket::setblocking(bool blocking) {
 bool Socket::getblocking() const noexcept { return !gettimeout().is_zero(); }
 
 bool Socket::get_inheritable() const {
-  const long result = on_descriptor(live(state_), sys::get_inheritable);
+  const long result = on_descriptor(state_or_closed(state_), sys::get_inheritable);
   if (result < 0) throw_if(error_from(result), "get_inheritable");
   return result != 0;
 }
 
 void Socket::set_inheritable(bool inheritable) {
-  const long result =
-      on_descriptor(live(state_), [=](int fd) { return sys::set_inheritable(fd, inheritable); });
+  const long result = on_descriptor(state_or_closed(state_),
+                                    [=](int fd) { return sys::set_inheritable(fd, inheritable); });
   if (result < 0) throw_if(error_from(result), "set_inheritable");
 }
 
 // --- the rest ---
 
-int Socket::fileno() const noexcept { return live(state_).descriptor.fd(); }
-AF Socket::family() const noexcept { return static_cast<AF>(live(state_).family); }
-SOCK Socket::type() const noexcept { return static_cast<SOCK>(live(state_).type); }
-int Socket::proto() const noexcept { return live(state_).proto; }
+int Socket::fileno() const noexcept { return state_or_closed(state_).descriptor.fd(); }
+AF Socket::family() const noexcept { return static_cast<AF>(state_or_closed(state_).family); }
+SOCK Socket::type() const noexcept { return static_cast<SOCK>(state_or_closed(state_).type); }
+int Socket::proto() const noexcept { return state_or_closed(state_).proto; }
 
 std::string to_string(const Socket& sock) {
   const auto& state = detail::SocketAccess::state(sock);
@@ -723,9 +728,9 @@ std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto, std::
                                  detail::SocketAccess::make(nullptr)};
   if (error) return pair;
   sys::OwnFd second_owner(made[1]);
-  auto first = own(made[0], family_number, type_number, proto, error);
+  auto first = adopt(made[0], family_number, type_number, proto, error);
   if (error) return pair;
-  auto second = own(second_owner.release(), family_number, type_number, proto, error);
+  auto second = adopt(second_owner.release(), family_number, type_number, proto, error);
   if (error) return pair;
   pair.first = detail::SocketAccess::make(std::move(first));
   pair.second = detail::SocketAccess::make(std::move(second));
@@ -747,7 +752,8 @@ Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code&
   Kind kind;
   error = error_from(describe(owner.get(), kind));
   if (error) return detail::SocketAccess::make(nullptr);
-  auto state = own(owner.release(), static_cast<int>(family), static_cast<int>(type), proto, error);
+  auto state =
+      adopt(owner.release(), static_cast<int>(family), static_cast<int>(type), proto, error);
   if (state) ask_for_options(state->descriptor);
   return detail::SocketAccess::make(std::move(state));
 }

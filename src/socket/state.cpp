@@ -29,14 +29,6 @@ long SocketState::release_holder() noexcept {
   return holders_.fetch_sub(1) == 1 ? descriptor.close() : 0;
 }
 
-std::error_code error_from(long result) noexcept {
-  if (result >= 0) return {};
-  if (result == kTimedOut) return timed_out();
-  if (result == kCancelled) return Errc::cancelled;
-  if (result < kStopped) return {static_cast<int>(kStopped - result), std::generic_category()};
-  return {static_cast<int>(-result), std::system_category()};
-}
-
 std::size_t receive_through(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
                             std::error_code& error) {
   if (!state.layer()) {
@@ -79,7 +71,7 @@ std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesVi
   const std::size_t total = head.size() + body.size() + tail.size();
   std::size_t sent = 0;
   do {
-    sys::Piece pieces[3];
+    sys::IoVec pieces[3];
     std::size_t count = 0;
     std::size_t skipped = sent;
     for (const BytesView part : {head, body, tail}) {

@@ -16,14 +16,14 @@
 
 #include "wait/deadline.hpp"
 #include "wait/descriptor.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 #include "sys/for_fiber.hpp"
 
 namespace plug::detail {
 
 /// A transformation between a socket's calls and its descriptor, such as TLS. Results are those of
-/// perform() (wait/waiter.hpp). A layer performs its own operations on the descriptor.
+/// perform() (wait/io_driver.hpp). A layer performs its own operations on the descriptor.
 class Layer {
  public:
   virtual ~Layer() = default;
@@ -98,27 +98,6 @@ struct SocketAccess {
   /// Closes a file and discards the data that it has still to write.
   static void drop(File& file) noexcept;
 };
-
-/// Returns a result of perform() as an error code; no error if it is >= 0.
-PLUG_FOR_FIBER std::error_code error_from(long result) noexcept;
-
-/// Returns true if an error from error_from() is not a failure of the operation: the caller has
-/// been told to end, by a cancellation or the interrupt hook, and must not wait for something else
-/// instead.
-inline bool ends_call(const std::error_code& error) noexcept {
-  return error == make_error_code(Errc::cancelled) || error.category() == std::generic_category();
-}
-
-/// Splits a result into a count and an error.
-inline std::size_t count_of(long result, std::error_code& error) noexcept {
-  if (result >= 0) [[likely]] {
-    if (error) [[unlikely]]
-      error.clear();
-    return static_cast<std::size_t>(result);
-  }
-  error = error_from(result);
-  return 0;
-}
 
 /// Perform receive_some() and send_some() on a descriptor that heeds_any().
 std::size_t receive_through(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,

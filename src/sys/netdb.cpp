@@ -6,16 +6,15 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
-#include <plug/error.hpp>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
-
-#include "layout/sockaddr.hpp"
 
 namespace plug::detail::sys {
 
@@ -24,16 +23,16 @@ namespace {
 static_assert(kEaiNoName == EAI_NONAME);
 constexpr int kEaiIdnEncode = -105;  // EAI_IDN_ENCODE, a GNU extension
 
-std::error_code gai_error(int number, int system_error) {
+LookupError gai_error(int number, int system_error) {
   if (number == 0) return {};
   // A resolver module may report this without setting errno.
-  if (number == EAI_SYSTEM && system_error != 0) return {system_error, std::system_category()};
-  return {number, gai_category()};
+  if (number == EAI_SYSTEM && system_error != 0) return {LookupError::Of::system, system_error};
+  return {LookupError::Of::getaddrinfo, number};
 }
 
-std::error_code host_error(int number) {
+LookupError host_error(int number) {
   // No error, but no result either, is still a failure.
-  return {number == NETDB_SUCCESS ? NO_RECOVERY : number, herror_category()};
+  return {LookupError::Of::gethostbyname, number == NETDB_SUCCESS ? NO_RECOVERY : number};
 }
 
 /// libidn2, of which only this function is used.
@@ -68,12 +67,12 @@ class Idn {
   Lookup lookup_ = nullptr;
 };
 
-std::error_code encode_name(std::string& name) {
+LookupError encode_name(std::string& name) {
   if (std::all_of(name.begin(), name.end(),
                   [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
     return {};
   auto encoded = Idn::library().encode(name);
-  if (!encoded) return {kEaiIdnEncode, gai_category()};
+  if (!encoded) return {LookupError::Of::getaddrinfo, kEaiIdnEncode};
   name = *std::move(encoded);
   return {};
 }
@@ -95,13 +94,22 @@ const char* null_unless(const std::optional<std::string>& text) noexcept {
 
 std::string text_of(const char* text) { return text == nullptr ? std::string() : text; }
 
-void copy_entry(const hostent& found, HostEntry& entry) {
-  entry.hostname = text_of(found.h_name);
-  for (char** alias = found.h_aliases; alias != nullptr && *alias != nullptr; ++alias)
-    entry.aliaslist.emplace_back(*alias);
-  for (char** packed = found.h_addr_list; packed != nullptr && *packed != nullptr; ++packed)
-    entry.ipaddrlist.push_back(
-        format_host(found.h_addrtype, reinterpret_cast<const unsigned char*>(*packed)));
+void copy_entry(const hostent& entry, FoundHost& found) {
+  found.name = text_of(entry.h_name);
+  for (char** alias = entry.h_aliases; alias != nullptr && *alias != nullptr; ++alias)
+    found.aliases.emplace_back(*alias);
+  for (char** packed = entry.h_addr_list; packed != nullptr && *packed != nullptr; ++packed)
+    found.addresses.emplace_back(*packed, static_cast<std::size_t>(entry.h_length));
+}
+
+void add(const addrinfo& answer, std::vector<FoundAddress>& answers) {
+  FoundAddress& found = answers.emplace_back();
+  found.family = answer.ai_family;
+  found.type = answer.ai_socktype;
+  found.proto = answer.ai_protocol;
+  found.canonical_name = text_of(answer.ai_canonname);
+  found.size = std::min(std::size_t{answer.ai_addrlen}, FoundAddress::kCapacity);
+  if (answer.ai_addr != nullptr) std::memcpy(found.address, answer.ai_addr, found.size);
 }
 
 }  // namespace
@@ -114,10 +122,10 @@ AddressQuery numeric(AddressQuery query) {
   return query;
 }
 
-std::error_code getaddrinfo(const AddressQuery& query, std::vector<AddrInfo>& answers) {
+LookupError getaddrinfo(const AddressQuery& query, std::vector<FoundAddress>& answers) {
   std::optional<std::string> host = query.host;
   if (host)
-    if (const std::error_code error = encode_name(*host)) return error;
+    if (const LookupError error = encode_name(*host)) return error;
   addrinfo hints{};
   hints.ai_family = query.family;
   hints.ai_socktype = query.type;
@@ -131,18 +139,15 @@ std::error_code getaddrinfo(const AddressQuery& query, std::vector<AddrInfo>& an
     return gai_error(failed, errno);
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, freeaddrinfo);
   for (const addrinfo* answer = list; answer != nullptr; answer = answer->ai_next)
-    answers.push_back(
-        {static_cast<AF>(answer->ai_family), static_cast<SOCK>(answer->ai_socktype),
-         answer->ai_protocol, text_of(answer->ai_canonname),
-         Address::from_bytes({static_cast<const void*>(answer->ai_addr), answer->ai_addrlen})});
+    add(*answer, answers);
   return {};
 }
 
-std::error_code getnameinfo(BytesView address, int flags, std::string& host, std::string& service) {
+LookupError getnameinfo(BytesView address, int flags, std::string& host, std::string& service) {
   char host_text[NI_MAXHOST] = {};
   // For a Unix address the service is its path, which the C library reads up to a NUL.
-  char service_text[std::max(std::size_t{NI_MAXSERV}, kUnixPathCapacity + 1)] = {};
-  alignas(sockaddr_storage) char ended[Address::kCapacity + 1] = {};
+  char service_text[std::max(std::size_t{NI_MAXSERV}, sizeof(sockaddr_un::sun_path) + 1)] = {};
+  alignas(sockaddr_storage) char ended[sizeof(sockaddr_storage) + 1] = {};
   std::copy(address.begin(), address.end(), ended);
   errno = 0;
   const int failed = ::getnameinfo(reinterpret_cast<const sockaddr*>(ended),
@@ -154,35 +159,32 @@ std::error_code getnameinfo(BytesView address, int flags, std::string& host, std
   return {};
 }
 
-std::error_code gethostbyname(const std::string& name, HostEntry& entry) {
+LookupError gethostbyname(const std::string& name, FoundHost& found) {
   std::string encoded = name;
-  if (const std::error_code error = encode_name(encoded)) return error;
+  if (const LookupError error = encode_name(encoded)) return error;
   std::vector<char> buffer;
   hostent memory{};
-  hostent* found = nullptr;
+  hostent* entry = nullptr;
   int problem = 0;
   with_buffer(buffer, [&](char* data, std::size_t size) {
-    return gethostbyname_r(encoded.c_str(), &memory, data, size, &found, &problem);
+    return gethostbyname_r(encoded.c_str(), &memory, data, size, &entry, &problem);
   });
-  if (found == nullptr) return host_error(problem);
-  copy_entry(*found, entry);
+  if (entry == nullptr) return host_error(problem);
+  copy_entry(*entry, found);
   return {};
 }
 
-std::error_code gethostbyaddr(BytesView address, HostEntry& entry) {
-  InetFields fields;
-  if (!read_inet(address, fields)) return {EAFNOSUPPORT, std::system_category()};
-  const socklen_t host_size = fields.family == AF_INET6 ? sizeof(in6_addr) : sizeof(in_addr);
+LookupError gethostbyaddr(int family, const unsigned char* address, FoundHost& found) {
+  const socklen_t size = family == AF_INET6 ? sizeof(in6_addr) : sizeof(in_addr);
   std::vector<char> buffer;
   hostent memory{};
-  hostent* found = nullptr;
+  hostent* entry = nullptr;
   int problem = 0;
-  with_buffer(buffer, [&](char* data, std::size_t size) {
-    return gethostbyaddr_r(fields.host, host_size, fields.family, &memory, data, size, &found,
-                           &problem);
+  with_buffer(buffer, [&](char* data, std::size_t room) {
+    return gethostbyaddr_r(address, size, family, &memory, data, room, &entry, &problem);
   });
-  if (found == nullptr) return host_error(problem);
-  copy_entry(*found, entry);
+  if (entry == nullptr) return host_error(problem);
+  copy_entry(*entry, found);
   return {};
 }
 
@@ -243,6 +245,11 @@ long if_indextoname(unsigned index, std::string& name) {
   if (::if_indextoname(index, text) == nullptr) return -errno;
   name = text;
   return 0;
+}
+
+long interface_index(const std::string& name) noexcept {
+  const unsigned index = if_nametoindex(name.c_str());
+  return index == 0 ? -errno : static_cast<long>(index);
 }
 
 }  // namespace plug::detail::sys

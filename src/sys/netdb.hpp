@@ -4,11 +4,11 @@
 // it is loaded for the first such name. Without it they fail with EAI_IDN_ENCODE.
 
 #include <plug/bytes.hpp>
-#include <plug/resolve.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -31,15 +31,42 @@ struct AddressQuery {
 /// Returns the same query for a host that must be numeric, which needs no name server.
 AddressQuery numeric(AddressQuery query);
 
-// Each error is of gai_category(), herror_category() or the system's category.
+/// Why a lookup failed: an errno, or a number of getaddrinfo(3) or gethostbyname(3).
+struct LookupError {
+  enum class Of : std::uint8_t { nothing, system, getaddrinfo, gethostbyname };
 
-std::error_code getaddrinfo(const AddressQuery& query, std::vector<AddrInfo>& answers);
+  explicit operator bool() const noexcept { return of != Of::nothing; }
+
+  Of of = Of::nothing;
+  int number = 0;
+};
+
+/// One answer of getaddrinfo(3). The address is in the kernel's form.
+struct FoundAddress {
+  static constexpr std::size_t kCapacity = 128;
+
+  int family = 0;
+  int type = 0;
+  int proto = 0;
+  std::string canonical_name;
+  char address[kCapacity] = {};
+  std::size_t size = 0;
+};
+
+/// An entry of the table of hosts. Each address has 4 or 16 bytes.
+struct FoundHost {
+  std::string name;
+  std::vector<std::string> aliases;
+  std::vector<std::string> addresses;
+};
+
+LookupError getaddrinfo(const AddressQuery& query, std::vector<FoundAddress>& answers);
 /// `address` is in the kernel's form.
-std::error_code getnameinfo(BytesView address, int flags, std::string& host, std::string& service);
+LookupError getnameinfo(BytesView address, int flags, std::string& host, std::string& service);
 /// Finds the IPv4 addresses of a name.
-std::error_code gethostbyname(const std::string& name, HostEntry& entry);
-/// Finds the names of an IPv4 or IPv6 address in the kernel's form.
-std::error_code gethostbyaddr(BytesView address, HostEntry& entry);
+LookupError gethostbyname(const std::string& name, FoundHost& found);
+/// Finds the names of an address of 4 or 16 bytes.
+LookupError gethostbyaddr(int family, const unsigned char* address, FoundHost& found);
 
 /// Return the number, or -1 if the name is unknown. A null protocol means any.
 int getservbyname(const std::string& service, const char* protocol);
@@ -52,5 +79,7 @@ long gethostname(std::string& name);
 long sethostname(const std::string& name) noexcept;
 long if_nameindex(std::vector<std::pair<int, std::string>>& interfaces);
 long if_indextoname(unsigned index, std::string& name);
+/// Returns the number of an interface, or -errno: -ENODEV if there is no interface of that name.
+long interface_index(const std::string& name) noexcept;
 
 }  // namespace plug::detail::sys

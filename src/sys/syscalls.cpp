@@ -41,11 +41,11 @@ static_assert(kIn == POLLIN && kPriority == POLLPRI && kOut == POLLOUT && kError
 
 static_assert(kDontWait == MSG_DONTWAIT);
 
-static_assert(sizeof(OneOfMany) == sizeof(mmsghdr));
-static_assert(offsetof(OneOfMany, size) == offsetof(mmsghdr, msg_len));
-static_assert(sizeof(Piece) == sizeof(iovec));
-static_assert(offsetof(Piece, data) == offsetof(iovec, iov_base));
-static_assert(offsetof(Piece, size) == offsetof(iovec, iov_len));
+static_assert(sizeof(MMsgHdr) == sizeof(mmsghdr));
+static_assert(offsetof(MMsgHdr, size) == offsetof(mmsghdr, msg_len));
+static_assert(sizeof(IoVec) == sizeof(iovec));
+static_assert(offsetof(IoVec, data) == offsetof(iovec, iov_base));
+static_assert(offsetof(IoVec, size) == offsetof(iovec, iov_len));
 static_assert(sizeof(Message) == sizeof(msghdr));
 static_assert(offsetof(Message, address) == offsetof(msghdr, msg_name));
 static_assert(offsetof(Message, address_size) == offsetof(msghdr, msg_namelen));
@@ -149,12 +149,12 @@ Result close(int fd) noexcept { return result(::close(fd)); }
 
 Result dup(int fd) noexcept { return result(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
-Result recvmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept {
+Result recvmmsg(int fd, MMsgHdr* messages, std::size_t count, int flags) noexcept {
   return result(::recvmmsg(fd, reinterpret_cast<mmsghdr*>(messages), static_cast<unsigned>(count),
                            flags | MSG_WAITFORONE, nullptr));
 }
 
-Result sendmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept {
+Result sendmmsg(int fd, MMsgHdr* messages, std::size_t count, int flags) noexcept {
   return quietly(fd, flags, [=](int all) {
     return ::sendmmsg(fd, reinterpret_cast<mmsghdr*>(messages), static_cast<unsigned>(count), all);
   });

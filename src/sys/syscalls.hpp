@@ -41,7 +41,7 @@ Result dup(int fd) noexcept;
 inline constexpr int kDontWait = 0x40;  // MSG_DONTWAIT
 
 /// One buffer of a message; laid out as the system's iovec. Only receiving writes to it.
-struct Piece {
+struct IoVec {
   void* data;
   std::size_t size;
 };
@@ -51,7 +51,7 @@ struct Piece {
 struct Message {
   void* address = nullptr;
   std::uint32_t address_size = 0;
-  Piece* pieces = nullptr;
+  IoVec* pieces = nullptr;
   std::size_t count = 0;
   void* control = nullptr;
   std::size_t control_size = 0;
@@ -59,15 +59,15 @@ struct Message {
 };
 
 /// One of several messages; laid out as the system's mmsghdr. `size` is the number of bytes moved.
-struct OneOfMany {
+struct MMsgHdr {
   Message message;
   unsigned size = 0;
 };
 
 /// Receives at least one and as many of these messages as there are, or sends them. Returns their
 /// number, or an error if the first one fails. SIGPIPE is not raised.
-PLUG_FOR_FIBER Result recvmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept;
-PLUG_FOR_FIBER Result sendmmsg(int fd, OneOfMany* messages, std::size_t count, int flags) noexcept;
+PLUG_FOR_FIBER Result recvmmsg(int fd, MMsgHdr* messages, std::size_t count, int flags) noexcept;
+PLUG_FOR_FIBER Result sendmmsg(int fd, MMsgHdr* messages, std::size_t count, int flags) noexcept;
 
 /// Sends up to `size` bytes of a file, from `offset` on, and adds their number to `offset`.
 PLUG_FOR_FIBER Result sendfile(int fd, int file, std::int64_t& offset, std::size_t size) noexcept;

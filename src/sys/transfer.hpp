@@ -1,7 +1,7 @@
 #pragma once
 
 // The system calls that move data; syscalls.hpp has the others. They are inline, so that the system
-// call returns straight into its caller; see perform() in wait/waiter.hpp. Sending never raises
+// call returns straight into its caller; see perform() in wait/io_driver.hpp. Sending never raises
 // SIGPIPE.
 
 #include <sys/socket.h>

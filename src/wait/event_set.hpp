@@ -10,7 +10,7 @@
 #include "sys/polling.hpp"
 #include "wait/deadline.hpp"
 #include "wait/descriptor.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug::detail {
 

@@ -7,7 +7,7 @@
 #include <deque>
 #include <mutex>
 
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug::detail {
 

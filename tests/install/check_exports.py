@@ -37,7 +37,7 @@ def owner(path):
 
 def main(headers, library, *others):
     declared = set()
-    for header in pathlib.Path(headers).glob("plug/*.hpp"):
+    for header in pathlib.Path(headers).rglob("*.hpp"):
         declared.update(re.findall(r"\w+", header.read_text()))
     known = ("--undefined-only", "--defined-only")
     used = {owner(path_of(name)) for other in others for which in known for _, name in symbols(other, which)}

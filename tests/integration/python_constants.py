@@ -13,7 +13,7 @@ import sys
 # Error numbers that the module hands on: std::errc in C++.
 ERRNO = {"EAGAIN", "EBADF", "EWOULDBLOCK"}
 
-# Documented up to Python 3.15 where Linux defines them; src/sys holds their values.
+# Documented up to Python 3.15 where Linux defines them; src/layout compares their values with the system's.
 DOCUMENTED = """
     BDADDR_ANY BDADDR_LOCAL BDADDR_BREDR BDADDR_LE_PUBLIC BDADDR_LE_RANDOM
     BTPROTO_L2CAP BTPROTO_RFCOMM BTPROTO_HCI BTPROTO_SCO

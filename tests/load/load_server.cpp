@@ -81,7 +81,7 @@ int main(int argc, char** argv) {
 #ifdef PLUG_HAS_FIBERS
   if ((kind == "fiber" || kind == "first_byte") && argc == 2) {
     plug::Server<Loaded<plug::FiberTCPServer>> server({"", 0}, plug::handler<Lines>);
-    server.start_at_first_byte = kind == "first_byte";
+    server.defer_until_readable = kind == "first_byte";
     return serve(server);
   }
 #endif

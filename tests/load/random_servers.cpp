@@ -555,8 +555,8 @@ void set_attributes(Kind& server, Chance& its) {
   if constexpr (requires { server.max_children; })
     server.max_children = static_cast<int>(1 + its.below(4));
   if constexpr (requires { server.daemon_threads; }) server.daemon_threads = its.one_in(3);
-  if constexpr (requires { server.start_at_first_byte; }) {
-    server.start_at_first_byte = its.one_in(3);
+  if constexpr (requires { server.defer_until_readable; }) {
+    server.defer_until_readable = its.one_in(3);
     server.run_options.engine = some_engine(its);
   }
 }

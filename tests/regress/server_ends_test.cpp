@@ -37,7 +37,7 @@
 #include "support/process.hpp"
 #include "support/serving.hpp"
 #include "support/sockets.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 extern "C" std::uint64_t plug_census();
 
@@ -548,7 +548,7 @@ TEST(AFiberServer, TellsOfACancelThatComesWithTheEndOfItsHandlers) {
 
 TEST(AFiberServer, ClosesTheSilentClientsOfACallThatItsClosingEnds) {
   FiberTCPServer server(kAnyPort, [](Request&, const Address&, BaseServer&) {});
-  server.start_at_first_byte = true;
+  server.defer_until_readable = true;
   Socket client = client_of(server.server_address);
   client.settimeout(5);
   BlockedThread handling([&] { EXPECT_THROW(server.handle_request(), OSError); });
@@ -559,7 +559,7 @@ TEST(AFiberServer, ClosesTheSilentClientsOfACallThatItsClosingEnds) {
 
 TEST(AFiberServer, ClosesTheSilentClientsOfAServingThatEndsAfterItsClosing) {
   FiberTCPServer server(kAnyPort, [](Request&, const Address&, BaseServer&) {});
-  server.start_at_first_byte = true;
+  server.defer_until_readable = true;
   server.daemon_threads = true;  // server_close() does not wait for them
   Socket client = client_of(server.server_address);
   client.settimeout(5);

@@ -183,20 +183,20 @@ Wait for_child(Timeout timeout) {
 
 std::vector<Scenario> of_fibers() {
   return {
-      {"sleep", "sleep", "fiber.cpp", kInFibersOnly, sleeping},
-      {"Event::wait", "Event::wait", "sync.cpp", kTimed, for_event},
-      {"Mutex::lock", "Mutex::lock", "sync.cpp", 0,
+      {"sleep", "sleep", "fiber/fiber.cpp", kInFibersOnly, sleeping},
+      {"Event::wait", "Event::wait", "fiber/sync.cpp", kTimed, for_event},
+      {"Mutex::lock", "Mutex::lock", "fiber/sync.cpp", 0,
        [](Timeout) { return for_mutex([](fiber::Mutex& mutex) { mutex.lock(); }); }},
-      {"Mutex::try_lock_for", "Mutex::lock", "sync.cpp", kTimed,
+      {"Mutex::try_lock_for", "Mutex::lock", "fiber/sync.cpp", kTimed,
        [](Timeout t) {
          return for_mutex([t](fiber::Mutex& mutex) { expect_in_time(mutex.try_lock_for(t)); });
        }},
-      {"Condition::wait", "Condition::wait", "sync.cpp", kTimed, for_condition},
-      {"Semaphore::acquire", "Semaphore::acquire", "sync.cpp", kTimed, for_semaphore},
-      {"Queue::get", "Queue::get", "queue.cpp", kTimed, for_item},
-      {"Queue::put", "Queue::put", "queue.cpp", kTimed, for_room},
-      {"Task::join", "join", "fiber.cpp", kTimed | kInFibersOnly, joining},
-      {"TaskGroup::wait", "TaskGroup::wait", "group.cpp", kInFibersOnly,
+      {"Condition::wait", "Condition::wait", "fiber/sync.cpp", kTimed, for_condition},
+      {"Semaphore::acquire", "Semaphore::acquire", "fiber/sync.cpp", kTimed, for_semaphore},
+      {"Queue::get", "Queue::get", "fiber/queue.cpp", kTimed, for_item},
+      {"Queue::put", "Queue::put", "fiber/queue.cpp", kTimed, for_room},
+      {"Task::join", "join", "fiber/fiber.cpp", kTimed | kInFibersOnly, joining},
+      {"TaskGroup::wait", "TaskGroup::wait", "fiber/group.cpp", kInFibersOnly,
        [](Timeout) {
          return of_group([](fiber::Event& over) {
            fiber::TaskGroup group;
@@ -204,20 +204,20 @@ std::vector<Scenario> of_fibers() {
            group.wait();
          });
        }},
-      {"~TaskGroup", "TaskGroup::wait", "group.cpp", kInFibersOnly | kEndsAtOnce | kHookLater,
+      {"~TaskGroup", "TaskGroup::wait", "fiber/group.cpp", kInFibersOnly | kEndsAtOnce | kHookLater,
        [](Timeout) {
          return of_group([](fiber::Event& over) {
            fiber::TaskGroup group;
            group.spawn("child", [&] { over.wait(); });
          });
        }},
-      {"gather", "TaskGroup::wait", "group.cpp", kInFibersOnly,
+      {"gather", "TaskGroup::wait", "fiber/group.cpp", kInFibersOnly,
        [](Timeout) {
          return of_group(
              [](fiber::Event& over) { fiber::gather([&] { over.wait(); }, [&] { over.wait(); }); });
        }},
-      {"offload", "offload", "blocking.cpp", kInFibersOnly | kToldLater, offloading},
-      {"wait_process", "select", "blocking.cpp", kTimed, for_child},
+      {"offload", "offload", "fiber/blocking.cpp", kInFibersOnly | kToldLater, offloading},
+      {"wait_process", "select", "fiber/blocking.cpp", kTimed, for_child},
   };
 }
 

@@ -103,7 +103,7 @@ Wait connecting(const plug::ConnectOptions& options) {
 
 Scenario of_connection(std::string_view name, bool happy_eyeballs, bool all_errors) {
   return {name, happy_eyeballs ? "select" : "connect",
-          happy_eyeballs ? "connect_race.cpp" : "connect.cpp", kNeedsNames,
+          happy_eyeballs ? "socket/connect_race.cpp" : "socket/connect.cpp", kNeedsNames,
           [=](Timeout timeout) { return connecting(with(timeout, happy_eyeballs, all_errors)); }};
 }
 
@@ -139,10 +139,10 @@ Wait looking_up_in_time(Timeout timeout) {
 }  // namespace
 
 std::vector<Scenario> of_names() {
-  const std::string_view resolve = "resolve.cpp";
+  const std::string_view resolve = "resolve/resolve.cpp";
   constexpr unsigned kLibc = kNeedsNames | kNoHookOnThreads;
   return {
-      {"getaddrinfo", "select", "offload.cpp", kNeedsNames | kTimed | kNoHookOnThreads,
+      {"getaddrinfo", "select", "wait/offload.cpp", kNeedsNames | kTimed | kNoHookOnThreads,
        looking_up_in_time},
       of_look_up("gethostbyname", resolve, [] { plug::gethostbyname("silent.test"); }),
       of_look_up("gethostbyname_ex", resolve, [] { plug::gethostbyname_ex("silent.test"); }),
@@ -157,31 +157,32 @@ std::vector<Scenario> of_names() {
       of_look_up("getfqdn", resolve, [] { plug::getfqdn("127.0.0.99"); }),
       of_look_up("getnameinfo", resolve,
                  [] { plug::getnameinfo(HostPort("127.0.0.99", 80), plug::NI{}); }),
-      of_look_up("connect to a name", "socket_calls.hpp",
+      of_look_up("connect to a name", "socket/calls.hpp",
                  [] {
                    std::error_code refused;
                    Socket sock;
                    sock.connect({"silent.test", 9}, refused);
                    if (refused != std::errc::connection_refused) plug::throw_if(refused);
                  }),
-      of_look_up("bind to a name", "socket_calls.hpp",
+      of_look_up("bind to a name", "socket/calls.hpp",
                  [] {
                    Socket().bind({"silent.test", 0});
                  }),
-      of_look_up("sendto a name", "socket_calls.hpp",
+      of_look_up("sendto a name", "socket/calls.hpp",
                  [] {
                    Socket(AF::INET, plug::SOCK::DGRAM).sendto("x", {"silent.test", 9});
                  }),
-      {"create_connection to a silent name", "select", "connect.cpp", kLibc,
+      {"create_connection to a silent name", "select", "socket/connect.cpp", kLibc,
        [](Timeout) { return connecting_to_a_silent_name(); }},
-      {"create_connection from a name", "select", "connect_race.cpp", kLibc,
+      {"create_connection from a name", "select", "socket/connect_race.cpp", kLibc,
        [](Timeout) { return connecting_from_a_name(false, false); }},
-      {"create_connection from a name, all_errors", "select", "connect_race.cpp", kLibc,
+      {"create_connection from a name, all_errors", "select", "socket/connect_race.cpp", kLibc,
        [](Timeout) { return connecting_from_a_name(false, true); }},
-      {"create_connection from a name, happy eyeballs", "select", "connect_race.cpp", kLibc,
+      {"create_connection from a name, happy eyeballs", "select", "socket/connect_race.cpp", kLibc,
        [](Timeout) { return connecting_from_a_name(true, false); }},
-      {"create_connection from a name, happy eyeballs, all_errors", "select", "connect_race.cpp",
-       kLibc, [](Timeout) { return connecting_from_a_name(true, true); }},
+      {"create_connection from a name, happy eyeballs, all_errors", "select",
+       "socket/connect_race.cpp", kLibc,
+       [](Timeout) { return connecting_from_a_name(true, true); }},
       of_connection("create_connection", false, false),
       of_connection("create_connection, all_errors", false, true),
       of_connection("create_connection, happy eyeballs", true, false),

@@ -94,14 +94,14 @@ Wait serving(F serve) {
 
 template <class T>
 Scenario of_serving(std::string_view name) {
-  return {name, "ready", "server.cpp", 0, [](Timeout) {
+  return {name, "ready", "server/base_server.cpp", 0, [](Timeout) {
             return serving<T>([](auto& server) { server.serve_forever(std::nullopt); });
           }};
 }
 
 template <class T>
 Scenario of_serving_until_signal(std::string_view name) {
-  return {name, "ready", "server_until.cpp", 0, [](Timeout) {
+  return {name, "ready", "server/graceful_shutdown.cpp", 0, [](Timeout) {
             return serving<T>(
                 [](auto& server) { server.serve_until_signal(std::nullopt, std::nullopt); });
           }};
@@ -314,7 +314,7 @@ Wait shutting_down_group(Timeout) {
 struct Silent : Served<plug::FiberTCPServer> {
   explicit Silent(Timeout timeout) {
     gate.open.set();
-    server->start_at_first_byte = true;
+    server->defer_until_readable = true;
     server->timeout = timeout;
     connect();
   }
@@ -345,34 +345,34 @@ std::vector<Scenario> of_servers() {
       of_serving<FiberTCPServer>("serve_forever with fibers"),
       of_serving_until_signal<ThreadingTCPServer>("serve_until_signal"),
       of_serving_until_signal<FiberTCPServer>("serve_until_signal with fibers"),
-      {"serve_until_signal for its handlers", "select", "server_until.cpp", 0,
+      {"serve_until_signal for its handlers", "select", "server/graceful_shutdown.cpp", 0,
        draining<ThreadingTCPServer>},
-      {"serve_until_signal for its fibers", "select", "server_until.cpp", kInFibersOnly,
+      {"serve_until_signal for its fibers", "select", "server/graceful_shutdown.cpp", kInFibersOnly,
        draining<FiberTCPServer>},
-      {"serve_forever for its fibers", "handlers", "server.cpp", kOnThreadsOnly,
+      {"serve_forever for its fibers", "handlers", "fiber_server/server.cpp", kOnThreadsOnly,
        outlasting_handlers},
-      {"handle_request", "select", "server_loop.cpp", kTimed, handling_one<ThreadingTCPServer>},
-      {"handle_request for a worker", "select", "server_pool.cpp", 0, for_worker},
-      {"handle_request for a first byte", "select", "silent.cpp", kTimed, for_first_byte,
-       "silent connections"},
-      {"shutdown", "select", "server_loop.cpp", 0, shutting_down},
-      {"server_close for threads", "select", "server_threads.cpp", 0, closing<ThreadingTCPServer>},
-      {"server_close for a pool", "select", "server_pool.cpp", 0, closing<ThreadPoolTCPServer>},
-      {"server_close for fibers", "handlers", "server.cpp", 0, closing_fibers},
-      {"server_close for children", "select", "server_processes.cpp", 0,
+      {"handle_request", "select", "server/loop.cpp", kTimed, handling_one<ThreadingTCPServer>},
+      {"handle_request for a worker", "select", "server/pool.cpp", 0, for_worker},
+      {"handle_request for a first byte", "select", "fiber_server/deferred_connections.cpp", kTimed,
+       for_first_byte, "silent connections"},
+      {"shutdown", "select", "server/loop.cpp", 0, shutting_down},
+      {"server_close for threads", "select", "server/threads.cpp", 0, closing<ThreadingTCPServer>},
+      {"server_close for a pool", "select", "server/pool.cpp", 0, closing<ThreadPoolTCPServer>},
+      {"server_close for fibers", "handlers", "fiber_server/server.cpp", 0, closing_fibers},
+      {"server_close for children", "select", "server/processes.cpp", 0,
        [](Timeout) { return for_children([](auto& server) { server.server_close(); }); }},
-      {"collect_children", "select", "server_processes.cpp", 0,
+      {"collect_children", "select", "server/processes.cpp", 0,
        [](Timeout) { return for_children([](auto& server) { server.collect_children(); }); }},
-      {"~ThreadingTCPServer", "select", "server_threads.cpp", kToldLater | kNoHookOnThreads,
+      {"~ThreadingTCPServer", "select", "server/threads.cpp", kToldLater | kNoHookOnThreads,
        destroying<ThreadingTCPServer>},
-      {"~ThreadPoolTCPServer", "select", "server_pool.cpp", kToldLater | kNoHookOnThreads,
+      {"~ThreadPoolTCPServer", "select", "server/pool.cpp", kToldLater | kNoHookOnThreads,
        destroying<ThreadPoolTCPServer>},
-      {"~FiberTCPServer", "handlers", "server.cpp", kToldLater | kInFibersOnly,
+      {"~FiberTCPServer", "handlers", "fiber_server/server.cpp", kToldLater | kInFibersOnly,
        destroying<FiberTCPServer>},
-      {"ServerGroup::serve_forever", "ready", "server_group.cpp", 0, serving_in_group},
-      {"ServerGroup::serve_forever for a worker", "select", "server_group.cpp",
+      {"ServerGroup::serve_forever", "ready", "server/group.cpp", 0, serving_in_group},
+      {"ServerGroup::serve_forever for a worker", "select", "server/group.cpp",
        kToldLater | kNoHookOnThreads, ending_group},
-      {"ServerGroup::shutdown", "select", "server_loop.cpp", 0, shutting_down_group},
+      {"ServerGroup::shutdown", "select", "server/loop.cpp", 0, shutting_down_group},
   };
 }
 

@@ -98,7 +98,7 @@ Wait selecting(Timeout timeout, F wait) {
 
 template <class Selector>
 Scenario of_selector(std::string_view name, std::string_view where) {
-  return {name, where, "selectors.cpp", kTimed, [](Timeout timeout) {
+  return {name, where, "select/selectors.cpp", kTimed, [](Timeout timeout) {
             return selecting(timeout, [](Socket& sock, std::optional<double> seconds) {
               Selector selector;
               selector.register_(sock, plug::EVENT::READ);
@@ -188,12 +188,12 @@ Wait sending_file(Timeout timeout, From from) {
 std::vector<Scenario> of_sockets() {
   const auto recv = [](Socket& sock) { sock.recv(8); };
   return {
-      {"recv", "recv", "socket.cpp", kTimed, [=](Timeout t) { return receiving(t, recv); }},
-      {"recv of much", "recv", "socket.cpp", kTimed,
+      {"recv", "recv", "socket/socket.cpp", kTimed, [=](Timeout t) { return receiving(t, recv); }},
+      {"recv of much", "recv", "socket/socket.cpp", kTimed,
        [](Timeout t) { return receiving(t, [](Socket& sock) { sock.recv(100'000); }); }},
-      {"recv of a datagram", "recv", "socket.cpp", kTimed,
+      {"recv of a datagram", "recv", "socket/socket.cpp", kTimed,
        [=](Timeout t) { return receiving(t, recv, {}, SOCK::DGRAM); }},
-      {"recv(WAITALL) after a part", "recv", "engine_base.cpp", 0,
+      {"recv(WAITALL) after a part", "recv", "fiber/engine/engine_base.cpp", 0,
        [](Timeout t) {
          return receiving(
              t,
@@ -206,19 +206,20 @@ std::vector<Scenario> of_sockets() {
              },
              "part");
        }},
-      {"recv(WAITALL|PEEK) after a part", "recv", "engine_base.cpp", kInFibersOnly, peeking},
-      {"recv_into", "recv", "socket.cpp", kTimed,
+      {"recv(WAITALL|PEEK) after a part", "recv", "fiber/engine/engine_base.cpp", kInFibersOnly,
+       peeking},
+      {"recv_into", "recv", "socket/socket.cpp", kTimed,
        [](Timeout t) {
          return receiving(t, [](Socket& sock) {
            char room[8];
            sock.recv_into(room);
          });
        }},
-      {"recvfrom", "recvfrom", "socket.cpp", kTimed,
+      {"recvfrom", "recvfrom", "socket/socket.cpp", kTimed,
        [](Timeout t) { return receiving(t, [](Socket& sock) { sock.recvfrom(8); }); }},
-      {"recvmsg", "recvmsg", "ancillary.cpp", kTimed,
+      {"recvmsg", "recvmsg", "socket/ancillary.cpp", kTimed,
        [](Timeout t) { return receiving(t, [](Socket& sock) { sock.recvmsg(8, 64); }); }},
-      {"recv_batch", "recv_batch", "batch.cpp", kTimed | kNotWokenByClose,
+      {"recv_batch", "recv_batch", "socket/batch.cpp", kTimed | kNotWokenByClose,
        [](Timeout t) {
          return receiving(
              t,
@@ -228,36 +229,36 @@ std::vector<Scenario> of_sockets() {
              },
              {}, SOCK::DGRAM);
        }},
-      {"accept", "accept", "socket.cpp", kTimed, accepting},
-      {"connect", "connect", "socket.cpp", kTimed, connecting},
-      {"connect to a full Unix listener", "connect", "engine_base.cpp", kNotWokenByClose,
-       connecting_to_unix},
-      {"send", "send", "socket.cpp", kTimed,
+      {"accept", "accept", "socket/socket.cpp", kTimed, accepting},
+      {"connect", "connect", "socket/socket.cpp", kTimed, connecting},
+      {"connect to a full Unix listener", "connect", "fiber/engine/engine_base.cpp",
+       kNotWokenByClose, connecting_to_unix},
+      {"send", "send", "socket/socket.cpp", kTimed,
        [](Timeout t) {
          return sending(
              t, [](Socket& sock) { sock.send("x"); }, true);
        }},
-      {"sendall", "send", "socket_state.hpp", kTimed,
+      {"sendall", "send", "socket/state.hpp", kTimed,
        [](Timeout t) {
          return sending(
              t, [](Socket& sock) { sock.sendall(kMuch); }, true);
        }},
-      {"sendall after a part", "send", "socket_state.hpp", kTimed,
+      {"sendall after a part", "send", "socket/state.hpp", kTimed,
        [](Timeout t) {
          return sending(
              t, [](Socket& sock) { sock.sendall(kMuch); }, false);
        }},
-      {"sendmsg", "sendmsg", "ancillary.cpp", kTimed,
+      {"sendmsg", "sendmsg", "socket/ancillary.cpp", kTimed,
        [](Timeout t) {
          return sending(
              t, [](Socket& sock) { sock.sendmsg({"x"}); }, true);
        }},
-      {"sendto", "sendto", "socket.cpp", kTimed | kNotWokenByClose,
+      {"sendto", "sendto", "socket/socket.cpp", kTimed | kNotWokenByClose,
        [](Timeout t) {
          return sending_datagrams(
              t, [](Socket& sock, const plug::Address& to) { sock.sendto("x", to); });
        }},
-      {"send_batch", "send_batch", "batch.cpp", kTimed | kNotWokenByClose,
+      {"send_batch", "send_batch", "socket/batch.cpp", kTimed | kNotWokenByClose,
        [](Timeout t) {
          return sending_datagrams(t, [](Socket& sock, const plug::Address& to) {
            plug::DatagramBatch batch({.count = 4, .size = 100});
@@ -265,19 +266,19 @@ std::vector<Scenario> of_sockets() {
            plug::send_batch(sock, batch);
          });
        }},
-      {"sendfile of a file", "sendfile", "sendfile.cpp", kTimed,
+      {"sendfile of a file", "sendfile", "socket/sendfile.cpp", kTimed,
        [](Timeout t) { return sending_file(t, From::file); }},
-      {"sendfile of a pipe", "sendfile", "sendfile.cpp", kTimed,
+      {"sendfile of a pipe", "sendfile", "socket/sendfile.cpp", kTimed,
        [](Timeout t) { return sending_file(t, From::pipe); }},
-      {"sendfile of an empty pipe", "ready", "sendfile.cpp", kTimed,
+      {"sendfile of an empty pipe", "ready", "socket/sendfile.cpp", kTimed,
        [](Timeout t) { return sending_file(t, From::empty_pipe); }},
-      {"select", "select", "select.cpp", kTimed,
+      {"select", "select", "select/select.cpp", kTimed,
        [](Timeout t) {
          return selecting(t, [](Socket& sock, std::optional<double> seconds) {
            return !plug::select({sock}, {}, {}, seconds).readable.empty();
          });
        }},
-      {"Poll::poll", "select", "select.cpp", kTimed,
+      {"Poll::poll", "select", "select/select.cpp", kTimed,
        [](Timeout t) {
          return selecting(t, [](Socket& sock, std::optional<double> seconds) {
            plug::Poll poll;
@@ -285,7 +286,7 @@ std::vector<Scenario> of_sockets() {
            return !(seconds ? poll.poll(*seconds * 1000) : poll.poll()).empty();
          });
        }},
-      {"Epoll::poll", "ready", "select_wait.cpp", kTimed,
+      {"Epoll::poll", "ready", "select/wait.cpp", kTimed,
        [](Timeout t) {
          return selecting(t, [](Socket& sock, std::optional<double> seconds) {
            plug::Epoll epoll;

@@ -58,13 +58,13 @@ Wait reading(Timeout timeout, const char* mode, F read) {
 /// A file cannot be read behind its timeout, as in Python.
 template <class F>
 Scenario of_reading(std::string_view name, const char* mode, F read) {
-  return {name, "recv", "stream_reader.cpp", 0,
+  return {name, "recv", "stream/reader.cpp", 0,
           [mode, read](Timeout timeout) { return reading(timeout, mode, read); }};
 }
 
 template <class F>
 Scenario of_framer(std::string_view name, F read) {
-  return {name, "recv", "framing.cpp", kTimed,
+  return {name, "recv", "framing/framing.cpp", kTimed,
           [read](Timeout timeout) { return reading(timeout, nullptr, read); }};
 }
 
@@ -117,10 +117,10 @@ std::vector<Scenario> of_streams() {
       of_reading("File::readline", "rb", [](Stream& it) { it.file->readline(); }),
       of_reading("File::readline of text", "r", [](Stream& it) { it.file->readline(); }),
       of_reading("File::readlines", "r", [](Stream& it) { it.file->readlines(); }),
-      {"File::write", "send", "stream.cpp", kTimed,
+      {"File::write", "send", "stream/stream.cpp", kTimed,
        [](Timeout t) { return writing(t, "wb", [](Stream& it) { it.file->write(kMuch); }); }},
-      {"File::flush", "send", "stream.cpp", kTimed, flushing},
-      {"File::close", "send", "stream.cpp", kTimed,
+      {"File::flush", "send", "stream/stream.cpp", kTimed, flushing},
+      {"File::close", "send", "stream/stream.cpp", kTimed,
        [](Timeout t) {
          return writing(t, nullptr, [](Stream& it) {
            File file = it.sock.makefile("wb", {.buffering = 8 << 20});
@@ -128,14 +128,14 @@ std::vector<Scenario> of_streams() {
            file.close();
          });
        }},
-      {"~File", "send", "stream.cpp", kEndsAtOnce,
+      {"~File", "send", "stream/stream.cpp", kEndsAtOnce,
        [](Timeout t) {
          return writing(t, nullptr, [](Stream& it) {
            File file = it.sock.makefile("wb", {.buffering = 8 << 20});
            file.write(kMuch);
          });
        }},
-      {"StreamRequestHandler::finish", "send", "request_handler.cpp", 0, finishing},
+      {"StreamRequestHandler::finish", "send", "server/request_handler.cpp", 0, finishing},
       of_framer("Framer::recv", [](Stream& it) { it.framer->recv(); }),
       of_framer("Framer::readexactly", [](Stream& it) { it.framer->readexactly(10); }),
       of_framer("Framer::readinto",
@@ -146,11 +146,11 @@ std::vector<Scenario> of_streams() {
       of_framer("Framer::skip", [](Stream& it) { it.framer->skip(plug::FixedSize{10}); }),
       of_framer("Framer::recv of a long message",
                 [](Stream& it) { it.framer->recv(plug::FixedSize{10}); }),
-      {"Framer::copy", "recv", "framing.cpp", kTimed,
+      {"Framer::copy", "recv", "framing/framing.cpp", kTimed,
        [](Timeout t) {
          return reading(t, nullptr, [](Stream& it) { it.framer->copy(5, [](plug::BytesView) {}); });
        }},
-      {"Framer::send", "sendmsg", "socket_state.cpp", kTimed,
+      {"Framer::send", "sendmsg", "socket/state.cpp", kTimed,
        [](Timeout t) {
          return writing(t, nullptr,
                         [](Stream& it) { it.framer->send(kMuch, plug::LengthPrefix{}); });

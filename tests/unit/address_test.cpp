@@ -18,7 +18,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "address/access.hpp"
+#include "resolve/resolver.hpp"
 #include "support/errors.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -315,8 +315,8 @@ TEST(HostPortFields, ReachTheKernelsFormInNetworkOrder) {
   const HostPort pair("fe80::1", 80, 0x12345, 7);
   Address found;
   std::error_code error;
-  const Address* address = detail::AddressAccess::resolve(AddressLike(pair), AF::INET6,
-                                                          detail::Deadline::none(), found, error);
+  const Address* address =
+      detail::resolve(AddressLike(pair), AF::INET6, detail::Deadline::none(), found, error);
   ASSERT_FALSE(error);
   EXPECT_EQ(std::string_view(address->bytes()).substr(2, 6),
             std::string_view("\0\x50\0\1\x23\x45", 6));

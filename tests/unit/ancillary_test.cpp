@@ -28,7 +28,7 @@
 #include "support/process.hpp"
 #include "support/sockets.hpp"
 #include "sys/control.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 using namespace std::string_literals;
 
@@ -388,7 +388,7 @@ TEST(ReceivedDescriptors, AreClosedWhenAnAllocationFailsAfterwards) {
 
 TEST(ReceivedDescriptors, AreClosedWhenTheCallFailsAlthoughTheyArrived) {
   /// What a close() at the wrong moment does to a message without bytes.
-  struct ClosedMeanwhile : detail::Waiter {
+  struct ClosedMeanwhile : detail::IoDriver {
     long perform(detail::Descriptor& descriptor, detail::Op& op, detail::Deadline) override {
       got = detail::attempt(descriptor.fd(), op);
       return -EBADF;
@@ -401,9 +401,9 @@ TEST(ReceivedDescriptors, AreClosedWhenTheCallFailsAlthoughTheyArrived) {
   sock.sendmsg({}, {ControlMessage::rights({0, 1})});
   ClosedMeanwhile waiter;
   std::error_code error;
-  detail::set_current_waiter(&waiter);
+  detail::set_current_driver(&waiter);
   peer.recvmsg(10, 100, MSG{}, error);
-  detail::set_current_waiter(nullptr);
+  detail::set_current_driver(nullptr);
   EXPECT_EQ(waiter.got, 0);
   EXPECT_EQ(error.value(), EBADF);
   EXPECT_EQ(count_descriptors(), before);
@@ -707,7 +707,7 @@ TEST(SendmsgAfalg, EncryptsAndDecrypts) {
 
 TEST(SendmsgAfalg, SendsOperationVectorAndLengthAsTheKernelReadsThem) {
   /// Sees what would be sent.
-  struct Seen : detail::Waiter {
+  struct Seen : detail::IoDriver {
     long perform(detail::Descriptor&, detail::Op& op, detail::Deadline) override {
       const auto& message = *static_cast<const sys::Message*>(op.data);
       items =
@@ -721,9 +721,9 @@ TEST(SendmsgAfalg, SendsOperationVectorAndLengthAsTheKernelReadsThem) {
   };
   auto [sock, peer] = socketpair();
   Seen seen;
-  detail::set_current_waiter(&seen);
+  detail::set_current_driver(&seen);
   sock.sendmsg_afalg(ALG::OP_ENCRYPT, {"x"}, {.iv = "vector", .assoclen = 258, .flags = MSG::MORE});
-  detail::set_current_waiter(nullptr);
+  detail::set_current_driver(nullptr);
   EXPECT_THAT(seen.items,
               ElementsAre("279.3.\1\0\0\0"s, "279.2.\6\0\0\0vector"s, "279.4.\2\1\0\0"s));
   EXPECT_EQ(seen.flags, static_cast<int>(MSG::MORE));

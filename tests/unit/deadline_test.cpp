@@ -9,7 +9,7 @@
 #include <string>
 
 #include "support/drip.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug {
 namespace {

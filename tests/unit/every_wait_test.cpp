@@ -287,14 +287,14 @@ class EveryWaitInFibers : public OnEngine, private EveryWait {
   }
 
   /// The call in a fiber of its own, and what the next wait of that comes to.
-  struct Waiter {
-    explicit Waiter(const Scenario& scenario, const Timeout& timeout)
+  struct WaitingThread {
+    explicit WaitingThread(const Scenario& scenario, const Timeout& timeout)
         : wait(scenario.make(timeout)) {
       parked = until_parked("waiter", scenario);
     }
-    Waiter(const Waiter&) = delete;
-    Waiter& operator=(const Waiter&) = delete;
-    ~Waiter() { join(); }
+    WaitingThread(const WaitingThread&) = delete;
+    WaitingThread& operator=(const WaitingThread&) = delete;
+    ~WaitingThread() { join(); }
 
     void join() {
       if (end_of([&] { task.join(kTooLong); }) != kTimedOut) return;
@@ -327,7 +327,7 @@ bool is_told_later(const Scenario& scenario) {
 
 TEST_P(EveryWaitInFibers, IsEndedByCancellingOnce) {
   for_each_in_a_fiber([](const Scenario& scenario, const Timeout& timeout) {
-    Waiter waiter(scenario, timeout);
+    WaitingThread waiter(scenario, timeout);
     waiter.task.cancel();
     if (scenario.is(waits::kToldLater)) waiter.wait.let_go();
     waiter.join();
@@ -408,7 +408,7 @@ TEST_P(EveryWaitInFibers, OutlastsSignalsThatDoNotEndIt) {
 TEST_P(EveryWaitInFibers, IsEndedByClosing) {
   for_each_in_a_fiber([](const Scenario& scenario, const Timeout& timeout) {
     if (!scenario.make(timeout).close) return;
-    Waiter waiter(scenario, timeout);
+    WaitingThread waiter(scenario, timeout);
     waiter.wait.close();
     waiter.join();
     EXPECT_EQ(waiter.end, "error " + std::to_string(EBADF));
@@ -429,7 +429,7 @@ TEST_P(EveryWaitInFibers, IsEndedByItsOwnTimeout) {
 
 TEST_P(EveryWaitInFibers, GoesOnInTheParentOfAForkAndNotInTheChild) {
   for_each_in_a_fiber([](const Scenario& scenario, const Timeout& timeout) {
-    Waiter waiter(scenario, timeout);
+    WaitingThread waiter(scenario, timeout);
     EXPECT_EQ(run_in_child([&] { return act_in_child(waiter.wait); }), 0);
     if (waiter.wait.let_go)
       waiter.wait.let_go();
@@ -592,12 +592,17 @@ TEST_F(EveryWaitOnThreads, GoesOnInTheParentOfAForkAndNotInTheChild) {
 
 // --- the table itself ---
 
-/// Of the machinery behind all others; a comment of server_loop.hpp names a wait.
+/// Of the machinery behind all others; a comment of server/loop.hpp names a wait.
 const std::set<std::string> kOtherFiles = {
-    "engine.hpp",      "engine_base.hpp", "epoll.cpp",     "event_set.hpp",
-    "offload.hpp",     "resolver.hpp",    "scheduler.cpp", "scheduler.hpp",
-    "server_loop.hpp", "sleeper.cpp",     "sleeper.hpp",   "select_wait.hpp",
-    "thread.cpp",      "transfer.hpp",    "uring.cpp",     "waiter.hpp"};
+    "fiber/engine/engine.hpp", "fiber/engine/engine_base.hpp",
+    "fiber/engine/epoll.cpp",  "fiber/engine/uring.cpp",
+    "fiber/scheduler.cpp",     "fiber/scheduler.hpp",
+    "fiber/wait_queue.cpp",    "fiber/wait_queue.hpp",
+    "resolve/resolver.hpp",    "select/wait.hpp",
+    "server/loop.hpp",         "socket/state.hpp",
+    "sys/transfer.hpp",        "wait/event_set.hpp",
+    "wait/io_driver.hpp",      "wait/offload.hpp",
+    "wait/thread_driver.cpp"};
 
 TEST(TheTableOfWaits, HasEveryNameAndEveryFileOfTheSource) {
   std::set<std::string> names, files = kOtherFiles;
@@ -607,19 +612,21 @@ TEST(TheTableOfWaits, HasEveryNameAndEveryFileOfTheSource) {
     files.emplace(scenario.file);
   }
   // Each has a name for lists of fibers, and the operations one each.
-  const std::regex named(R"re(\b(?:park|sleep|wait_on|wait_for_end)\([^;"]*?"([^"]+)")re");
+  const std::regex named(R"re(\b(?:park|sleep|wait_in|wait_for_end)\([^;"]*?"([^"]+)")re");
   const std::regex waits(
-      R"(\b(?:perform|transfer|wait_any|wait_epoll|wait_selected|wait_on|call_offloaded|)"
+      R"(\b(?:perform|transfer|wait_any|wait_epoll|wait_selected|wait_in|call_offloaded|)"
       R"(off_thread|look_up|receive_some|send_some|send_all|park|sleep)\()");
   int found = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(source_path("src"))) {
+  const std::string folder = source_path("src");
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     if (!entry.is_regular_file()) continue;
     std::ifstream file(entry.path());
     const std::string text(std::istreambuf_iterator<char>(file), {});
     for (std::sregex_iterator at(text.begin(), text.end(), named), end; at != end; ++at, ++found)
       EXPECT_TRUE(names.contains((*at)[1])) << entry.path() << " waits in " << (*at)[1];
     if (std::regex_search(text, waits)) {
-      EXPECT_TRUE(files.contains(entry.path().filename())) << entry.path() << " waits";
+      EXPECT_TRUE(files.contains(entry.path().lexically_relative(folder)))
+          << entry.path() << " waits";
     }
   }
   EXPECT_GE(found, 12);

@@ -33,6 +33,7 @@
 #include <vector>
 
 #include "address/access.hpp"
+#include "resolve/resolver.hpp"
 #include "support/errors.hpp"
 
 namespace plug {
@@ -551,8 +552,8 @@ TEST(FamilyText, OfWhatNoShortFormSaysIsRaw) {
   const HostPort flow("::1", 80, 7);
   Address found;
   std::error_code error;
-  const Address six = *detail::AddressAccess::resolve(AddressLike(flow), AF::INET6,
-                                                      detail::Deadline::none(), found, error);
+  const Address six =
+      *detail::resolve(AddressLike(flow), AF::INET6, detail::Deadline::none(), found, error);
   EXPECT_THAT(six.text(), StartsWith("raw:10:"));
   EXPECT_EQ(Address::parse(six.text()), six);
   EXPECT_EQ(Address().text(), "");

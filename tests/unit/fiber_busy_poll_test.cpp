@@ -13,47 +13,47 @@
 #include <thread>
 #include <utility>
 
-#include "fiber/patience.hpp"
+#include "fiber/adaptive_spin.hpp"
 #include "support/errors.hpp"
 
 namespace plug {
 namespace {
 
-using detail::Patience;
+using detail::AdaptiveSpin;
 using namespace std::chrono_literals;
 
 // --- how long it lasts ---
 
 /// From `now` on nothing happens for so long.
-void idle(Patience& patience, std::int64_t& now, std::int64_t time) {
+void idle(AdaptiveSpin& patience, std::int64_t& now, std::int64_t time) {
   patience.lasts(now);
   now += time;
   patience.found(now);
 }
 
 /// How long it would look now, in steps of one.
-std::int64_t length(Patience patience, std::int64_t now) {
+std::int64_t length(AdaptiveSpin patience, std::int64_t now) {
   const std::int64_t begin = now;
   while (patience.lasts(now)) ++now;
   return now - begin;
 }
 
-TEST(Patience, IsNoneWithoutTime) {
-  Patience patience(0);
+TEST(AdaptiveSpin, IsNoneWithoutTime) {
+  AdaptiveSpin patience(0);
   EXPECT_FALSE(patience.is_any());
   EXPECT_FALSE(patience.lasts(5));
 }
 
-TEST(Patience, LastsAsLongAsItPays) {
-  Patience patience(80);
+TEST(AdaptiveSpin, LastsAsLongAsItPays) {
+  AdaptiveSpin patience(80);
   std::int64_t now = 1000;
   EXPECT_EQ(length(patience, now), 80);
   for (int i = 0; i < 10; ++i) idle(patience, now, 79);
   EXPECT_EQ(length(patience, now), 80);
 }
 
-TEST(Patience, EndsWhereEventsAreFarApart) {
-  Patience patience(80);
+TEST(AdaptiveSpin, EndsWhereEventsAreFarApart) {
+  AdaptiveSpin patience(80);
   std::int64_t now = 1000;
   idle(patience, now, 500);
   EXPECT_EQ(length(patience, now), 40);
@@ -61,8 +61,8 @@ TEST(Patience, EndsWhereEventsAreFarApart) {
   EXPECT_EQ(length(patience, now), 0);
 }
 
-TEST(Patience, ComesBackWithEventsThatAreNear) {
-  Patience patience(80);
+TEST(AdaptiveSpin, ComesBackWithEventsThatAreNear) {
+  AdaptiveSpin patience(80);
   std::int64_t now = 1000;
   for (int i = 0; i < 9; ++i) idle(patience, now, 500);
   ASSERT_EQ(length(patience, now), 0);
@@ -72,8 +72,8 @@ TEST(Patience, ComesBackWithEventsThatAreNear) {
   EXPECT_EQ(length(patience, now), 80);
 }
 
-TEST(Patience, IsTriedAgainNowAndThen) {
-  Patience patience(80);
+TEST(AdaptiveSpin, IsTriedAgainNowAndThen) {
+  AdaptiveSpin patience(80);
   std::int64_t now = 1000;
   while (length(patience, now) != 0) idle(patience, now, 500);
   int slept = 0;
@@ -82,8 +82,8 @@ TEST(Patience, IsTriedAgainNowAndThen) {
   EXPECT_EQ(length(patience, now), 80);
 }
 
-TEST(Patience, SaysOnceThatItHasEnded) {
-  Patience patience(80);
+TEST(AdaptiveSpin, SaysOnceThatItHasEnded) {
+  AdaptiveSpin patience(80);
   patience.lasts(0);
   EXPECT_TRUE(patience.has_ended());
   EXPECT_FALSE(patience.has_ended());

@@ -189,32 +189,34 @@ TEST(StopCallbacks, OfTheFibersOfSeveralThreadsAreCalledWithoutALock) {
   fiber::Event told;
   std::weak_ptr<int> second;
   bool gone = false;
-  EXPECT_THROW(fiber::run_on(3,
-                             [&](std::size_t core) {
-                               const auto thrown = std::make_shared<int>(0);
-                               if (core == 0) {
-                                 ready.acquire();
-                                 ready.acquire();
-                                 throw ValueError("the first");
-                               }
-                               if (core == 1) {
-                                 // What core 2 throws comes and goes while core 0 is in here.
-                                 const Callback stopping(fiber::get_stop_token(), [&] {
-                                   told.set();
-                                   const auto over = steady_clock::now() + milliseconds(5000);
-                                   while (!gone && steady_clock::now() < over) {
-                                     std::this_thread::sleep_for(milliseconds(1));
-                                     gone = second.expired();
-                                   }
-                                 });
-                                 ready.release();
-                                 fiber::sleep(kTooLong);
-                               }
-                               second = thrown;
-                               ready.release();
-                               told.wait();
-                               throw thrown;
-                             }),
+  EXPECT_THROW(fiber::run_on_threads(3,
+                                     [&](std::size_t core) {
+                                       const auto thrown = std::make_shared<int>(0);
+                                       if (core == 0) {
+                                         ready.acquire();
+                                         ready.acquire();
+                                         throw ValueError("the first");
+                                       }
+                                       if (core == 1) {
+                                         // What core 2 throws comes and goes while core 0 is in
+                                         // here.
+                                         const Callback stopping(fiber::get_stop_token(), [&] {
+                                           told.set();
+                                           const auto over =
+                                               steady_clock::now() + milliseconds(5000);
+                                           while (!gone && steady_clock::now() < over) {
+                                             std::this_thread::sleep_for(milliseconds(1));
+                                             gone = second.expired();
+                                           }
+                                         });
+                                         ready.release();
+                                         fiber::sleep(kTooLong);
+                                       }
+                                       second = thrown;
+                                       ready.release();
+                                       told.wait();
+                                       throw thrown;
+                                     }),
                ValueError);
   testing::internal::GetCapturedStderr();
   EXPECT_TRUE(gone);

@@ -35,12 +35,12 @@ namespace {
 using testing::HasSubstr;
 using Schedulers = std::vector<fiber::Scheduler>;
 
-TEST(RunOn, CallsTheFunctionInAThreadForEachCore) {
+TEST(RunOnThreads, CallsTheFunctionInAThreadForEachCore) {
   std::mutex mutex;
   std::set<std::size_t> numbers;
   std::set<std::thread::id> threads;
   const int before = count_descriptors();
-  fiber::run_on(3, [&](std::size_t core) {
+  fiber::run_on_threads(3, [&](std::size_t core) {
     EXPECT_TRUE(fiber::inside());
     fiber::sleep(0.001);
     const std::lock_guard lock(mutex);
@@ -53,24 +53,30 @@ TEST(RunOn, CallsTheFunctionInAThreadForEachCore) {
   EXPECT_EQ(count_descriptors(), before);
 }
 
-TEST(RunOn, HasAThreadForEachProcessorUnlessToldOtherwise) {
+TEST(RunPerCore, HasAThreadForEachUsableProcessor) {
   cpu_set_t set;
   ASSERT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
   std::atomic<int> count = 0;
-  fiber::run_on(0, [&](std::size_t) { ++count; });
+  fiber::run_per_core([&](std::size_t) { ++count; });
   EXPECT_LE(count, CPU_COUNT(&set));
   EXPECT_EQ(static_cast<std::size_t>(count), detail::sys::usable_processors());
 }
 
-TEST(RunOn, IsRefusedInAFiber) {
-  const auto run_on = [] { fiber::run_on(2, [](std::size_t) {}); };
-  EXPECT_THAT(text_of_error<RuntimeError>([&] { fiber::run(run_on); }), HasSubstr("run_on"));
+TEST(RunOnThreads, RefusesZero) {
+  EXPECT_THAT(text_of_error<ValueError>([] { fiber::run_on_threads(0, [](std::size_t) {}); }),
+              HasSubstr("0 threads"));
 }
 
-TEST(RunOn, EndsAllWhenOneThrowsAndThrowsThat) {
+TEST(RunOnThreads, IsRefusedInAFiber) {
+  const auto run_on = [] { fiber::run_on_threads(2, [](std::size_t) {}); };
+  EXPECT_THAT(text_of_error<RuntimeError>([&] { fiber::run(run_on); }),
+              HasSubstr("run_on_threads"));
+}
+
+TEST(RunOnThreads, EndsAllWhenOneThrowsAndThrowsThat) {
   std::atomic<int> cancelled = 0;
   const auto run_on = [&] {
-    fiber::run_on(3, [&](std::size_t core) {
+    fiber::run_on_threads(3, [&](std::size_t core) {
       if (core == 1) throw std::out_of_range("the first");
       auto other = fiber::spawn([&] {
         try {
@@ -87,10 +93,10 @@ TEST(RunOn, EndsAllWhenOneThrowsAndThrowsThat) {
   EXPECT_THAT(cancelled.load(), testing::AnyOf(0, 1, 2));
 }
 
-TEST(RunOn, PrintsWhatIsThrownAfterTheFirst) {
+TEST(RunOnThreads, PrintsWhatIsThrownAfterTheFirst) {
   testing::internal::CaptureStderr();
   const auto run_on = [] {
-    fiber::run_on(2, [](std::size_t core) {
+    fiber::run_on_threads(2, [](std::size_t core) {
       if (core == 0) throw std::out_of_range("the first");
       try {
         fiber::sleep(std::nullopt);
@@ -107,10 +113,12 @@ TEST(RunOn, PrintsWhatIsThrownAfterTheFirst) {
 }
 
 #ifndef PLUG_SANITIZED  // which need descriptors themselves
-TEST(RunOn, SaysThatThereAreNoDescriptorsToSpare) {
+TEST(RunOnThreads, SaysThatThereAreNoDescriptorsToSpare) {
   EXPECT_EQ(run_in_child([] {
               auto all = take_all_descriptors();
-              const auto run_on = [] { fiber::run_on(2, [](std::size_t) { ADD_FAILURE(); }); };
+              const auto run_on = [] {
+                fiber::run_on_threads(2, [](std::size_t) { ADD_FAILURE(); });
+              };
               for (int spare = 0; spare < 4; ++spare) {
                 EXPECT_EQ(number_of_error(run_on), EMFILE) << spare;
                 all.pop_back();
@@ -122,12 +130,12 @@ TEST(RunOn, SaysThatThereAreNoDescriptorsToSpare) {
 
 #endif
 
-TEST(RunOn, HasAListenerInEachThreadOnOnePort) {
+TEST(RunOnThreads, HasAListenerInEachThreadOnOnePort) {
   Socket first = create_server({"127.0.0.1", 0}, {.reuse_port = true});
   const int port = first.getsockname().port();
   std::atomic<int> served = 0;
   constexpr int kClients = 50;
-  fiber::run_on(2, [&](std::size_t core) {
+  fiber::run_on_threads(2, [&](std::size_t core) {
     Socket server =
         core == 0 ? std::move(first) : create_server({"127.0.0.1", port}, {.reuse_port = true});
     auto serving = fiber::spawn([&] {
@@ -148,11 +156,11 @@ TEST(RunOn, HasAListenerInEachThreadOnOnePort) {
   EXPECT_EQ(served, 2 * kClients);
 }
 
-TEST(RunOn, HandsConnectionsOverBeforeTheirHandlersStart) {
+TEST(RunOnThreads, HandsConnectionsOverBeforeTheirHandlersStart) {
   constexpr std::size_t kCores = 3;
   std::array<std::atomic<int>, kCores> handled{};
   std::array<std::thread::id, kCores> threads;
-  fiber::run_on(kCores, [&](std::size_t core, const Schedulers& all) {
+  fiber::run_on_threads(kCores, [&](std::size_t core, const Schedulers& all) {
     EXPECT_EQ(all.size(), kCores);
     EXPECT_TRUE(fiber::here() == all[core]);
     threads[core] = std::this_thread::get_id();

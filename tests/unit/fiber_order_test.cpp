@@ -278,34 +278,35 @@ TEST(HandingOverInEveryOrder, RunsTheFiberOrClosesWhatItHolds) {
     std::vector<Socket> peers(8);
     std::vector<fiber::Task<void>> tasks;
     int run = 0;
-    fiber::run_on(2,
-                  [&](std::size_t core, const std::vector<fiber::Scheduler>& all) {
-                    Chance chance(2 * seed + core);
-                    if (core == 1) {
-                      for (std::uint64_t i = 0; i < sent_before_end; ++i) chance.pause();
-                      return;
-                    }
-                    for (Socket& peer : peers) {
-                      Socket conn;
-                      std::tie(conn, peer) = socketpair();
-                      peer.settimeout(kLost);
-                      peer.sendall("x");
-                      try {
-                        tasks.push_back(all[1].spawn(
-                            [conn = std::move(conn)]() mutable { conn.sendall(conn.recv(1)); }));
-                      } catch (const RuntimeError&) {  // that core has ended
-                      }
-                      chance.pause();
-                    }
-                    for (auto& task : tasks) {
-                      try {
-                        task.join(kLost);
-                        ++run;
-                      } catch (const RuntimeError&) {  // it has ended before
-                      }
-                    }
-                  },
-                  {.seed = seed});
+    fiber::run_on_threads(2,
+                          [&](std::size_t core, const std::vector<fiber::Scheduler>& all) {
+                            Chance chance(2 * seed + core);
+                            if (core == 1) {
+                              for (std::uint64_t i = 0; i < sent_before_end; ++i) chance.pause();
+                              return;
+                            }
+                            for (Socket& peer : peers) {
+                              Socket conn;
+                              std::tie(conn, peer) = socketpair();
+                              peer.settimeout(kLost);
+                              peer.sendall("x");
+                              try {
+                                tasks.push_back(all[1].spawn([conn = std::move(conn)]() mutable {
+                                  conn.sendall(conn.recv(1));
+                                }));
+                              } catch (const RuntimeError&) {  // that core has ended
+                              }
+                              chance.pause();
+                            }
+                            for (auto& task : tasks) {
+                              try {
+                                task.join(kLost);
+                                ++run;
+                              } catch (const RuntimeError&) {  // it has ended before
+                              }
+                            }
+                          },
+                          {.seed = seed});
     int answered = 0;
     for (Socket& peer : peers) {
       std::error_code error;

@@ -102,9 +102,9 @@ TEST(Waking, IsNotTakenForATimeOutThatCameBefore) {
     Scheduler& scheduler = *Scheduler::here();
     auto task = fiber::spawn([&] {
       // Both of them before it goes on.
-      EXPECT_EQ(scheduler.park(Deadline::after(1), "test"), Scheduler::Woken::by_cancel);
+      EXPECT_EQ(scheduler.park(Deadline::after(1), "test"), Scheduler::WakeReason::cancel);
       scheduler.wake(scheduler.current());
-      EXPECT_EQ(scheduler.park(Deadline::none(), "test"), Scheduler::Woken::by_someone);
+      EXPECT_EQ(scheduler.park(Deadline::none(), "test"), Scheduler::WakeReason::event);
     });
     fiber::yield();
     for (const auto start = Clock::now(); Clock::now() < start + milliseconds(1);) continue;
@@ -162,8 +162,8 @@ class Reports {
  public:
   fiber::RunOptions options(Timeout limit) {
     fiber::RunOptions options;
-    options.busy_limit = limit;
-    options.on_busy = [this](std::string_view name, std::chrono::nanoseconds time) {
+    options.stall_threshold = limit;
+    options.on_stall = [this](std::string_view name, std::chrono::nanoseconds time) {
       const std::lock_guard lock(mutex_);
       reports_.emplace_back(name, time);
     };
@@ -221,7 +221,7 @@ TEST(AFiberThatNeverWaits, IsPrintedByDefault) {
           while (::fstat(2, &printed) == 0 && printed.st_size == 0) continue;
         }).join();
       },
-      {.busy_limit = milliseconds(10)});
+      {.stall_threshold = milliseconds(10)});
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               testing::MatchesRegex("plug: the fiber hog has run for .* s without waiting\n"));
 }

@@ -33,7 +33,7 @@ const ServerAddress kAnyPort{"127.0.0.1", 0};
 class AtFirstByte {
  public:
   explicit AtFirstByte(Timeout silence = std::nullopt, Timeout lifetime = std::nullopt) {
-    server_.start_at_first_byte = true;
+    server_.defer_until_readable = true;
     server_.connection_timeout = silence;
     server_.connection_lifetime = lifetime;
     server_.socket.listen(1000);
@@ -134,7 +134,7 @@ TEST(AtTheFirstByte, EachClientHasATimeOutOfItsOwn) {
       int clients = 0;
     };
     Server<Varied> server(kAnyPort, &echo);
-    server.start_at_first_byte = true;
+    server.defer_until_readable = true;
     auto serving = fiber::spawn([&] { server.serve_forever(std::nullopt); });
     Socket patient = client_of(server.server_address);
     // Its silence is being waited for, without an end.
@@ -184,7 +184,7 @@ TEST(AtTheFirstByte, SilentClientsAreClosedWhenTheServingEnds) {
 
 TEST(AtTheFirstByte, SilentClientsDoNotHoldUpTheEndByASignal) {
   FiberTCPServer server(kAnyPort, &echo);
-  server.start_at_first_byte = true;
+  server.defer_until_readable = true;
   auto ended =
       std::async(std::launch::async, [&] { return server.serve_until_signal(std::nullopt); });
   Socket silent = client_of(server.server_address);
@@ -196,7 +196,7 @@ TEST(AtTheFirstByte, SilentClientsDoNotHoldUpTheEndByASignal) {
 
 TEST(AtTheFirstByte, OneRequestIsWaitedForUntilThen) {
   FiberTCPServer server(kAnyPort, &echo);
-  server.start_at_first_byte = true;
+  server.defer_until_readable = true;
   Socket client = client_of(server.server_address);
   auto handled = std::async(std::launch::async, [&] { server.handle_request(); });
   EXPECT_EQ(handled.wait_for(milliseconds(20)), std::future_status::timeout);
@@ -208,7 +208,7 @@ TEST(AtTheFirstByte, OneRequestIsWaitedForUntilThen) {
 
 TEST(AtTheFirstByte, OneRequestIsTheFirstThatSpeaks) {
   FiberTCPServer server(kAnyPort, &echo);
-  server.start_at_first_byte = true;
+  server.defer_until_readable = true;
   server.timeout = 30;
   Socket silent = client_of(server.server_address);
   Socket speaking = client_of(server.server_address);
@@ -236,7 +236,7 @@ struct Counting : FiberTCPServer {
 TEST(AtTheFirstByte, OneRequestIsNotWaitedForBeyondTheTimeOut) {
   for (const bool inside : {false, true}) {
     Server<Counting> server(kAnyPort, &echo);
-    server.start_at_first_byte = true;
+    server.defer_until_readable = true;
     server.timeout = 0.05;
     Socket silent = client_of(server.server_address);
     const auto handle = [&] {
@@ -270,7 +270,7 @@ TEST(AtTheFirstByte, AHandlerBeginsAfterAHookHasWaitedForIt) {
   in_fiber([] {
     for (const MSG flags : {MSG::PEEK, MSG{}}) {
       Server<LooksFirst> server(kAnyPort, &echo);
-      server.start_at_first_byte = true;
+      server.defer_until_readable = true;
       server.flags = flags;
       auto serving = fiber::spawn([&] { server.serve_forever(std::nullopt); });
       Socket client = client_of(server.server_address);
@@ -293,7 +293,7 @@ TEST(AtTheFirstByte, AnArrivalIsForgottenWhenItsDescriptorHasBeenClosed) {
   };
   in_fiber([] {
     detail::Engine& engine = detail::Scheduler::here()->engine();
-    if (!engine.tells_of_arrivals()) return;
+    if (!engine.supports_read_events()) return;
     auto [client, server] = tcp_pair();
     detail::Descriptor descriptor(server.detach());
     Told told;
@@ -313,7 +313,7 @@ TEST(AtTheFirstByte, DatagramsAreAnsweredAsEver) {
   FiberUDPServer server(kAnyPort, [](Request& request, const Address& from, BaseServer&) {
     request->sendto(request.data(), from);
   });
-  server.start_at_first_byte = true;
+  server.defer_until_readable = true;
   const Serving serving(server);
   Socket client = datagram_client(AF::INET);
   client.sendto("x", server.server_address);

@@ -25,7 +25,7 @@
 #include "support/errors.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug {
 namespace {
@@ -527,10 +527,10 @@ TEST(Epoll, WithAnErrorCodeDoesNotThrow) {
 // --- who waits ---
 
 /// A waiter that counts, and waits as the thread itself would.
-class Counting final : public detail::Waiter {
+class Counting final : public detail::IoDriver {
  public:
-  Counting() { detail::set_current_waiter(this); }
-  ~Counting() { detail::set_current_waiter(nullptr); }
+  Counting() { detail::set_current_driver(this); }
+  ~Counting() { detail::set_current_driver(nullptr); }
 
   long perform(detail::Descriptor&, detail::Op& op, detail::Deadline deadline) override {
     if (op.kind != detail::Op::Kind::ready) return -ENOSYS;
@@ -540,9 +540,9 @@ class Counting final : public detail::Waiter {
   }
   long wait_any(std::span<detail::sys::PollEntry> entries, detail::Deadline deadline) override {
     waited_for.push_back(entries.empty() ? -1 : entries[0].fd);
-    detail::set_current_waiter(nullptr);
+    detail::set_current_driver(nullptr);
     const long ready = detail::wait_any(entries, deadline);
-    detail::set_current_waiter(this);
+    detail::set_current_driver(this);
     return ready;
   }
   const void* caller() const noexcept override { return this; }

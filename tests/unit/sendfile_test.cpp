@@ -30,7 +30,7 @@
 #include "support/fibers.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug {
 namespace {
@@ -320,7 +320,7 @@ TEST(SendfileLayer, GoesThroughIt) {
 }
 
 /// Fails the first sendfile(2) or splice(2), or each call of another kind, as the kernel might.
-struct Refusing : detail::Waiter {
+struct Refusing : detail::IoDriver {
   long perform(detail::Descriptor& descriptor, detail::Op& op, detail::Deadline deadline) override {
     const bool moves = op.kind == detail::Op::Kind::send_file;
     if (moves && !refused) {
@@ -328,15 +328,15 @@ struct Refusing : detail::Waiter {
       return -number;
     }
     if (moves) ++moved;
-    detail::set_current_waiter(nullptr);
+    detail::set_current_driver(nullptr);
     const long result = detail::perform(descriptor, op, deadline);
-    detail::set_current_waiter(this);
+    detail::set_current_driver(this);
     return result;
   }
   long wait_any(std::span<sys::PollEntry> entries, detail::Deadline deadline) override {
-    detail::set_current_waiter(nullptr);
+    detail::set_current_driver(nullptr);
     const long result = detail::wait_any(entries, deadline);
-    detail::set_current_waiter(this);
+    detail::set_current_driver(this);
     return result;
   }
 
@@ -354,9 +354,9 @@ TEST(SendfileFallback, ReadsAndSendsWhatTheKernelRefusesToMove) {
     std::future<std::string> arrived = everything(peer);
     Refusing waiter;
     waiter.number = number;
-    detail::set_current_waiter(&waiter);
+    detail::set_current_driver(&waiter);
     const std::int64_t sent = sock.sendfile(file.fileno(), 1, 250'000);
-    detail::set_current_waiter(nullptr);
+    detail::set_current_driver(nullptr);
     EXPECT_EQ(sent, 250'000) << number;
     EXPECT_EQ(waiter.moved, 0);
     EXPECT_EQ(position(file), 250'001);
@@ -371,9 +371,9 @@ TEST(SendfileFallback, IsNotTriedForOtherErrors) {
   Refusing waiter;
   waiter.number = EIO;
   std::error_code error;
-  detail::set_current_waiter(&waiter);
+  detail::set_current_driver(&waiter);
   EXPECT_EQ(sock.sendfile(file.fileno(), 0, std::nullopt, error), 0);
-  detail::set_current_waiter(nullptr);
+  detail::set_current_driver(nullptr);
   EXPECT_EQ(error.value(), EIO);
   EXPECT_THROW(peer.recv(1, MSG::DONTWAIT), BlockingIOError);
 }

@@ -19,7 +19,7 @@
 #include "support/errors.hpp"
 #include "support/process.hpp"
 #include "support/sockets.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug {
 namespace {
@@ -410,10 +410,10 @@ TEST(Reading, FailsWithoutTakingAnythingWhenItWouldBlock) {
 }
 
 /// Makes each call as it is and throws where it would have to wait: as an interrupt hook may.
-class Impatient final : public detail::Waiter {
+class Impatient final : public detail::IoDriver {
  public:
-  Impatient() { detail::set_current_waiter(this); }
-  ~Impatient() { detail::set_current_waiter(nullptr); }
+  Impatient() { detail::set_current_driver(this); }
+  ~Impatient() { detail::set_current_driver(nullptr); }
 
   long perform(detail::Descriptor& descriptor, detail::Op& op, detail::Deadline) override {
     const detail::Descriptor::InFlight in_flight(descriptor, false);

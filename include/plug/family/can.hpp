@@ -9,8 +9,8 @@
 //   bus.send(CanFrame{.id = 0x123, .data = "\xde\xad"}.to_bytes());
 //   std::cout << to_string(CanFrame::from_bytes(bus.recv(kLargestCanFrame)));    // 123#DEAD
 //
-// The addresses are in families.hpp, the constants in family_constants.hpp. The kernel's formats
-// use host byte order.
+// The addresses are in family/addresses.hpp, the constants in family/constants.hpp. The kernel's
+// formats use host byte order.
 //
 // Source: https://docs.kernel.org/networking/can.html; <linux/can/*.h> for ISO-TP and J1939.
 

@@ -1,7 +1,7 @@
 #pragma once
 
 // Constants of single address families, spelled by the rule in constants.hpp: CAN::RAW,
-// NETLINK::ROUTE, PACKET::HOST, VMADDR::CID_ANY. Their addresses are in families.hpp.
+// NETLINK::ROUTE, PACKET::HOST, VMADDR::CID_ANY. Their addresses are in family/addresses.hpp.
 //
 // src/layout/family_constants_check.cpp checks that every value equals the system's. Values that no
 // header defines name their source.

@@ -13,7 +13,7 @@
 // work as with TCP, but messages keep their boundaries. recvmsg() sets MSG::EOR_ in the flags of
 // the last part of a message.
 //
-// Source: RFC 6458, sctp(7). SCTP in family_constants.hpp has the other options.
+// Source: RFC 6458, sctp(7). SCTP in family/constants.hpp has the other options.
 
 #include <plug/ancillary.hpp>
 #include <plug/bytes.hpp>

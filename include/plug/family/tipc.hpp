@@ -1,7 +1,7 @@
 #pragma once
 
-// TIPC beyond its addresses (families.hpp): the topology service, which reports when services
-// appear and disappear, and groups of sockets.
+// TIPC beyond its addresses (family/addresses.hpp): the topology service, which reports when
+// services appear and disappear, and groups of sockets.
 //
 //   Socket top(AF::TIPC, SOCK::SEQPACKET);
 //   top.connect(TipcAddress(TIPC::ADDR_NAME, TIPC::TOP_SRV, TIPC::TOP_SRV, 0));

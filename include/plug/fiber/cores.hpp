@@ -2,7 +2,7 @@
 
 // Fibers in several threads: one thread per core, and work that one thread hands over to another.
 //
-//   fiber::run_on(0, [](std::size_t) {  // each thread has a listener on the same port
+//   fiber::run_per_core([](std::size_t) {  // each thread has a listener on the same port
 //     Socket server = create_server({"127.0.0.1", 8000}, {.reuse_port = true});
 //     while (true) {
 //       auto [conn, peer] = server.accept();
@@ -16,7 +16,7 @@
 // The kernel distributes connections over the listeners (SO_REUSEPORT). If that is too uneven, one
 // thread accepts all connections and hands them over before their handlers start:
 //
-//   fiber::run_on(4, [](std::size_t core, const std::vector<fiber::Scheduler>& all) {
+//   fiber::run_on_threads(4, [](std::size_t core, const std::vector<fiber::Scheduler>& all) {
 //     if (core != 0) return fiber::sleep(std::nullopt);
 //     Socket server = create_server({"127.0.0.1", 8000});
 //     for (std::size_t next = 0;; ++next) {
@@ -101,39 +101,49 @@ namespace plug::detail {
 
 using AllCores = const std::vector<fiber::Scheduler>&;
 using CoreMain = std::function<void(std::size_t core, AllCores all)>;
-void run_on_cores(std::size_t cores, const CoreMain& main, const fiber::RunOptions& options);
+void run_on_threads(std::size_t threads, const CoreMain& main, const fiber::RunOptions& options);
+/// Returns the number of CPUs that the process may use, by its affinity and by the quota of its
+/// cgroup, rounded up; at least 1.
+std::size_t usable_cores();
 
 }  // namespace plug::detail
 
 namespace plug::fiber {
 
-/// A function that run_on() can call on each core: with the core's index, from 0, and, if it takes
-/// them, with the schedulers of all cores in that order.
+/// A function that each thread can call: with the thread's index, from 0, and, if it takes them,
+/// with the schedulers of all threads in that order.
 template <class F>
 concept CoreFunction =
     std::invocable<F&, std::size_t> || std::is_invocable_v<F&, std::size_t, detail::AllCores>;
 
-/// Runs fibers in `cores` threads, one of which is the calling one, as fiber::run() does. The main
-/// fibers call main(core) concurrently. Zero means one thread for each CPU that the process may
-/// use, by its affinity and by the quota of its cgroup, rounded up. Returns when all fibers have
-/// ended, and ignores the results of main.
+/// Runs fibers in `threads` threads, one of which is the calling one, as fiber::run() does. The
+/// main fibers call main(index) concurrently. Returns when all fibers have ended, and ignores the
+/// results of main.
 ///
 /// An exception of one main fiber cancels the others and is thrown here; their exceptions are
 /// printed to standard error. Threads are not pinned to CPUs. Threads that this creates block
-/// signals: the interrupt hook runs on core 0.
+/// signals: the interrupt hook runs in thread 0.
 ///
-/// Throws RuntimeError in a fiber; OSError if there are not enough threads or descriptors.
+/// Throws ValueError if `threads` is 0; RuntimeError in a fiber; OSError if there are not enough
+/// threads or descriptors.
 template <CoreFunction F>
-void run_on(std::size_t cores, F main, const RunOptions& options = {}) {
-  detail::run_on_cores(
-      cores,
-      [&main](std::size_t core, [[maybe_unused]] detail::AllCores all) {
+void run_on_threads(std::size_t threads, F main, const RunOptions& options = {}) {
+  detail::run_on_threads(
+      threads,
+      [&main](std::size_t index, [[maybe_unused]] detail::AllCores all) {
         if constexpr (std::invocable<F&, std::size_t>)
-          main(core);
+          main(index);
         else
-          main(core, all);
+          main(index, all);
       },
       options);
+}
+
+/// Does the same with one thread for each CPU that the process may use, by its affinity and by the
+/// quota of its cgroup, rounded up.
+template <CoreFunction F>
+void run_per_core(F main, const RunOptions& options = {}) {
+  run_on_threads(detail::usable_cores(), std::move(main), options);
 }
 
 }  // namespace plug::fiber

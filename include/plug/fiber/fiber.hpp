@@ -88,10 +88,10 @@ struct RunOptions {
   /// Reports a fiber that runs for longer than this without waiting or yielding, because it blocks
   /// all others. Reports it again each time that the duration has doubled. Disabled by default and
   /// when zero. A monitor thread samples four times per interval, but at most once per millisecond.
-  Timeout busy_limit = std::nullopt;
+  Timeout stall_threshold = std::nullopt;
   /// Called in the monitor thread with the fiber's name and the least time that it has run. Must
   /// not throw. The default prints a line to standard error.
-  std::function<void(std::string_view name, std::chrono::nanoseconds time)> on_busy = nullptr;
+  std::function<void(std::string_view name, std::chrono::nanoseconds time)> on_stall = nullptr;
   /// How long, at most, a thread polls for events before it sleeps, when all its fibers wait. Some
   /// 50 microseconds save a client the time that the CPU takes to sleep and wake up, but keep the
   /// CPU busy meanwhile. The thread adapts: it polls only for as long as polling has recently found

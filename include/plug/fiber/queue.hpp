@@ -104,8 +104,8 @@ class QueueCore {
   const std::size_t maxsize_;  // 0: no limit
   const Destroy destroy_;
   mutable std::mutex guard_;
-  SleeperList putters_;
-  SleeperList takers_;
+  WaitQueue putters_;
+  WaitQueue takers_;
   QueueNode* first_ = nullptr;
   QueueNode* last_ = nullptr;
   std::size_t size_ = 0;

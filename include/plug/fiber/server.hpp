@@ -22,7 +22,7 @@
 //    handler: the call in which it waits, or the next one that would wait, throws CancelledError.
 //    Its finish() is called, and may send remaining data for one more second.
 //
-// One thread uses one CPU. ServerGroup<FiberTCPServer> (server_group.hpp) runs one thread per CPU.
+// One thread uses one CPU. ServerGroup<FiberTCPServer> (server/group.hpp) runs one thread per CPU.
 //
 // Link with plug::fiber.
 
@@ -51,8 +51,8 @@ class HandlerFibers {
 
   using Main = HandlerThreads::Main;
   struct How {
-    bool waited;         // join() and run() wait for it
-    bool at_first_byte;  // starts when the first byte arrives
+    bool waited;    // join() and run() wait for it
+    bool deferred;  // starts when the first byte arrives
   };
   /// Starts a fiber for the request. Takes the request unless it throws.
   void start(BaseServer& server, Main main, Request& request, const Address& client_address,
@@ -61,9 +61,9 @@ class HandlerFibers {
   /// have ended too.
   void run(const std::function<void()>& serving, const fiber::RunOptions& options);
   /// Calls `function` in a new fiber. Destroying the result waits for its end.
-  static std::shared_ptr<void> run_beside(std::function<void()> function);
+  static std::shared_ptr<void> run_in_background(std::function<void()> function);
   /// Closes the connections of the caller's thread on which nothing has arrived yet.
-  void close_silent() noexcept;
+  void close_deferred() noexcept;
   /// Blocks until the handlers with `waited` have ended.
   void join();
   /// Blocks until all handlers have ended.
@@ -110,7 +110,7 @@ class FiberMixIn : public Base {
   ///
   /// handle_request() waits for the first client that sends, and calls handle_timeout() if none
   /// does in time. Silent connections are kept for the next call, or until server_close().
-  bool start_at_first_byte = false;
+  bool defer_until_readable = false;
 
   /// The options with which a plain thread that serves runs fibers. Their `stop` ends serving with
   /// CancelledError, and cancels the handlers.
@@ -124,7 +124,7 @@ class FiberMixIn : public Base {
                     static_cast<FiberMixIn&>(server).process_request_thread(theirs, from);
                   },
                   request, client_address,
-                  {block_on_close && !daemon_threads, start_at_first_byte});
+                  {block_on_close && !daemon_threads, defer_until_readable});
   }
 
   /// Runs in the fiber: calls finish_request(), handle_error() if that throws, and
@@ -144,12 +144,12 @@ class FiberMixIn : public Base {
   void run_serving(const std::function<void()>& serving) override {
     fibers_.run(serving, run_options);
   }
-  std::shared_ptr<void> run_beside(std::function<void()> function) override {
-    return detail::HandlerFibers::run_beside(std::move(function));
+  std::shared_ptr<void> run_in_background(std::function<void()> function) override {
+    return detail::HandlerFibers::run_in_background(std::move(function));
   }
   void serving_has_ended() noexcept override {
     Base::serving_has_ended();
-    fibers_.close_silent();
+    fibers_.close_deferred();
   }
   void wait_for_handlers() noexcept override {
     fibers_.end();

@@ -38,7 +38,7 @@
 
 namespace plug::detail {
 
-class Sleeper;
+class WaitNode;
 struct SyncAccess;
 
 }  // namespace plug::detail
@@ -48,13 +48,13 @@ struct SyncAccess;
 namespace plug::detail {
 
 /// A queue of waiters, in order of arrival. Guarded by its owner's mutex.
-class SleeperList {
+class WaitQueue {
  public:
-  void add(Sleeper& sleeper) noexcept;
+  void add(WaitNode& sleeper) noexcept;
   /// Removes the waiter. Returns whether it was in the queue.
-  bool remove(Sleeper& sleeper) noexcept;
+  bool remove(WaitNode& sleeper) noexcept;
   /// Removes and returns the first waiter, for the caller to wake; null if there is none.
-  Sleeper* take() noexcept;
+  WaitNode* take() noexcept;
   /// Removes and wakes the first waiter. Returns whether there was one.
   bool wake_one() noexcept;
   void wake_all() noexcept;
@@ -62,8 +62,8 @@ class SleeperList {
  private:
   void forget_parents() noexcept;
 
-  Sleeper* first_ = nullptr;
-  Sleeper* last_ = nullptr;
+  WaitNode* first_ = nullptr;
+  WaitNode* last_ = nullptr;
   std::uint32_t generation_ = 0;  // the fork generation of the waiters
 };
 
@@ -98,7 +98,7 @@ class Mutex {
   friend struct detail::SyncAccess;
 
   std::mutex guard_;
-  detail::SleeperList waiting_;
+  detail::WaitQueue waiting_;
   const void* owner_ = nullptr;
 };
 
@@ -137,7 +137,7 @@ class Condition {
                   const Timeout& timeout);
 
   std::mutex guard_;
-  detail::SleeperList waiting_;
+  detail::WaitQueue waiting_;
 };
 
 /// A counting semaphore. acquire() blocks while the count is zero.
@@ -175,7 +175,7 @@ class Semaphore {
   friend struct detail::SyncAccess;
 
   std::mutex guard_;
-  detail::SleeperList waiting_;
+  detail::WaitQueue waiting_;
   std::ptrdiff_t value_;
   std::ptrdiff_t bound_;
 };
@@ -206,7 +206,7 @@ class Event {
 
  private:
   mutable std::mutex guard_;
-  detail::SleeperList waiting_;
+  detail::WaitQueue waiting_;
   bool set_ = false;
 };
 

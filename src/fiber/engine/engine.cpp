@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "socket/state.hpp"
+#include "base/result.hpp"
 
 namespace plug::detail {
 

@@ -4,7 +4,7 @@
 //
 // An engine belongs to one scheduler. Only that scheduler's thread uses it, except for wake(). It
 // parks the fiber that calls perform() or wait_any() and wakes it in turn(). In addition to the
-// guarantees of every driver (wait/waiter.hpp):
+// guarantees of every driver (wait/io_driver.hpp):
 //  1. Only the calling fiber waits. An operation that can be done at once is done at once.
 //  2. A fiber that is cancelled while it is parked gets kCancelled, once. By then its operation has
 //     ended, and no buffer will be touched.
@@ -17,7 +17,7 @@
 #include <cerrno>
 #include <memory>
 
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug::detail {
 
@@ -34,7 +34,7 @@ class Arrival {
 };
 
 /// The driver of a thread while the thread runs the scheduler's fibers.
-class Engine : public Waiter {
+class Engine : public IoDriver {
  public:
   Engine() = default;
   Engine(const Engine&) = delete;
@@ -44,7 +44,7 @@ class Engine : public Waiter {
   virtual const char* name() const noexcept = 0;
 
   /// Returns true if the engine supports await_arrival().
-  virtual bool tells_of_arrivals() const noexcept { return false; }
+  virtual bool supports_read_events() const noexcept { return false; }
   /// Calls arrival.arrived() once, when the descriptor has data to receive or has reached its end,
   /// also if that happened earlier. No fiber may receive from the descriptor meanwhile. The caller
   /// keeps `number` until the callback or until forget_arrival(), which also works after the

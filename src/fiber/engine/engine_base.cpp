@@ -49,15 +49,15 @@ std::size_t size_of(const Op& op) noexcept {
 
 /// Repeats an operation, one call for each part, until all of its data has moved. The destructor
 /// restores the operation, except for the addresses and control data that the calls have stored.
-class Whole {
+class WholeTransfer {
  public:
-  explicit Whole(Op& op) noexcept
+  explicit WholeTransfer(Op& op) noexcept
       : op_(op), message_(message_of(op)), was_(op), left_(size_of(op)) {
     if (message_ != nullptr) message_was_ = *message_;
   }
-  Whole(const Whole&) = delete;
-  Whole& operator=(const Whole&) = delete;
-  ~Whole() {
+  WholeTransfer(const WholeTransfer&) = delete;
+  WholeTransfer& operator=(const WholeTransfer&) = delete;
+  ~WholeTransfer() {
     op_.data = was_.data;
     op_.size = was_.size;
     if (message_ == nullptr) return;
@@ -81,7 +81,7 @@ class Whole {
       return;
     }
     while (done > 0) {
-      sys::Piece& piece = *message_->pieces;
+      sys::IoVec& piece = *message_->pieces;
       const std::size_t part = std::min(done, piece.size);
       if (cut_ == nullptr) {
         cut_ = &piece;
@@ -128,8 +128,8 @@ class Whole {
   const Op was_;
   sys::Message message_was_{};
   std::size_t left_;
-  sys::Piece* cut_ = nullptr;  // the piece that is done in part
-  sys::Piece piece_was_{};
+  sys::IoVec* cut_ = nullptr;  // the piece that is done in part
+  sys::IoVec piece_was_{};
 };
 
 }  // namespace
@@ -196,13 +196,13 @@ long EngineBase::perform(Descriptor& descriptor, Op& op, Deadline deadline) {
   const long result = deadline.is_none() && descriptor.heeds(Descriptor::kTimed)
                           ? perform_timed_by_system(descriptor, op)
                           : perform_until(descriptor, op, deadline);
-  scheduler_.did_not_wait();
+  scheduler_.maybe_yield();
   return result;
 }
 
 long EngineBase::wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
   const long result = wait_for_any(entries, deadline);
-  scheduler_.did_not_wait();
+  scheduler_.maybe_yield();
   return result;
 }
 
@@ -286,7 +286,7 @@ long EngineBase::block(Descriptor& descriptor, int fd, Op& op) {
 
 long EngineBase::move_whole(Descriptor& descriptor, int fd, Op& op, long part) {
   op.flags &= ~kWaitAll;
-  Whole whole(op);
+  WholeTransfer whole(op);
   for (long moved = part;; moved += part) {
     if (part > 0) {
       if (static_cast<std::size_t>(part) >= whole.left() || whole.has_control() ||

@@ -45,9 +45,9 @@ bool is_stream(int fd) noexcept;
 long try_once(Descriptor& descriptor, int fd, Op& op) noexcept;
 
 /// Wakes a fiber when a descriptor is closed, while this lives.
-class WokenByClosing {
+class CloseListener {
  public:
-  WokenByClosing(Descriptor& descriptor, FiberCore& fiber) noexcept
+  CloseListener(Descriptor& descriptor, FiberCore& fiber) noexcept
       : descriptor_(descriptor),
         waker_{[](void* woken) noexcept {
                  auto& it = *static_cast<FiberCore*>(woken);
@@ -55,9 +55,9 @@ class WokenByClosing {
                },
                &fiber},
         listed_(descriptor.add(waker_)) {}
-  WokenByClosing(const WokenByClosing&) = delete;
-  WokenByClosing& operator=(const WokenByClosing&) = delete;
-  ~WokenByClosing() {
+  CloseListener(const CloseListener&) = delete;
+  CloseListener& operator=(const CloseListener&) = delete;
+  ~CloseListener() {
     if (listed_) descriptor_.remove(waker_);
   }
 
@@ -110,21 +110,21 @@ class EngineBase : public Engine {
   /// or the answer by which the interrupt hook ends the call. The cancellation stays pending until
   /// the whole operation ends with kCancelled.
   long park(Descriptor& descriptor, Deadline deadline, Op::Kind kind) {
-    Scheduler::Woken woken{};
+    Scheduler::WakeReason woken{};
     {
-      const WokenByClosing closing(descriptor, scheduler_.current());
+      const CloseListener closing(descriptor, scheduler_.current());
       if (descriptor.closed()) return -EBADF;
       scheduler_.uses(&descriptor);
       woken = scheduler_.park(deadline, name_of(kind), OnCancel::keep);
     }
-    if (woken == Scheduler::Woken::by_cancel) return kCancelled;
+    if (woken == Scheduler::WakeReason::cancel) return kCancelled;
     if (descriptor.closed()) {
       scheduler_.leave_interrupt();
       return -EBADF;
     }
     if (scheduler_.take_interrupt())
       if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
-    return woken == Scheduler::Woken::by_the_clock ? kTimedOut : 0;
+    return woken == Scheduler::WakeReason::deadline ? kTimedOut : 0;
   }
 
   /// Performs all of a send, or of a receive with MSG_WAITALL, of which `part` bytes are done

@@ -177,7 +177,7 @@ class EpollEngine final : public EngineBase {
   bool tells_of_data(std::size_t /*size*/) const noexcept override { return faults == nullptr; }
   long await_data(Descriptor& descriptor, Deadline deadline) override;
   long try_receive(Descriptor& descriptor, void* data, std::size_t size) override;
-  bool tells_of_arrivals() const noexcept override { return true; }
+  bool supports_read_events() const noexcept override { return true; }
   long await_arrival(const Descriptor::InFlight& number, Arrival& arrival) override;
   void forget_arrival(const Descriptor::InFlight& number) noexcept override;
   long turn(Deadline deadline) override;
@@ -442,7 +442,7 @@ long EpollEngine::try_receive(Descriptor& descriptor, void* data, std::size_t si
   const bool is_short = result > 0 && static_cast<std::size_t>(result) < size;
   if (Slot* const slot = slot_of(descriptor, in_flight.fd()))
     note(*slot, Op::Kind::receive, result, is_short);
-  scheduler_.did_not_wait();
+  scheduler_.maybe_yield();
   return result;
 }
 
@@ -459,7 +459,7 @@ long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::s
                        int flags, Deadline deadline) {
   if (flags != 0 || deadline.is_immediate() || descriptor.heeds_any() || faults != nullptr)
       [[unlikely]]
-    return Waiter::move(descriptor, kind, data, size, flags, deadline);
+    return IoDriver::move(descriptor, kind, data, size, flags, deadline);
   const Descriptor::InFlight in_flight(descriptor, false);
   const int fd = in_flight.fd();
   if (fd < 0) return -EBADF;
@@ -471,7 +471,7 @@ long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::s
                 [=](long got) { return got > 0 && static_cast<std::size_t>(got) < size; });
   if (result == kCancelled) [[unlikely]]
     scheduler_.take_cancel();
-  scheduler_.did_not_wait();
+  scheduler_.maybe_yield();
   return result;
 }
 
@@ -515,8 +515,8 @@ long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
       if (watched < 0) return watched;
       waiting[i].list(slot, fiber, bits(entries[i].events) | kFailed);
     }
-    const Scheduler::Woken woken = scheduler_.park(deadline, "select");
-    if (woken == Scheduler::Woken::by_cancel) return kCancelled;
+    const Scheduler::WakeReason woken = scheduler_.park(deadline, "select");
+    if (woken == Scheduler::WakeReason::cancel) return kCancelled;
     if (scheduler_.take_interrupt())
       if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
     long count = 0;

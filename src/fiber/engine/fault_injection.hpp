@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug::detail {
 

@@ -77,10 +77,10 @@ void tell_ended(int fd, const Op& op, long result) noexcept {
   if (receives(op.kind)) sys::tell_received(fd);
   const bool has_message =
       op.kind == Op::Kind::receive_message || op.kind == Op::Kind::send_message;
-  sys::Piece whole{op.data, op.size};
+  sys::IoVec whole{op.data, op.size};
   const auto* const message = static_cast<const sys::Message*>(op.data);
   auto left = static_cast<std::size_t>(result);
-  for (const sys::Piece& piece :
+  for (const sys::IoVec& piece :
        has_message ? std::span(message->pieces, message->count) : std::span(&whole, 1)) {
     const std::size_t part = std::min(piece.size, left);
     receives(op.kind) ? sys::tell_written(piece.data, part) : sys::tell_read(piece.data, part);
@@ -313,7 +313,7 @@ void UringEngine::ask_to_end(Completion& completion) noexcept {
 /// kTimedOut, kCancelled, -EBADF (closed), -EINTR (a signal).
 long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, Deadline deadline,
                                const char* where) noexcept {
-  std::optional<WokenByClosing> closing;
+  std::optional<CloseListener> closing;
   if (descriptor != nullptr) closing.emplace(*descriptor, completion.fiber);
   long reason = 0;
   bool asked = false;
@@ -327,14 +327,14 @@ long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, D
     }
     const Deadline until = asked ? Deadline::after(kAskAgain) : deadline;
     switch (scheduler_.park(until, where, asked ? OnCancel::ignore : OnCancel::keep)) {
-      case Scheduler::Woken::by_cancel:
+      case Scheduler::WakeReason::cancel:
         reason = kCancelled;
         break;
-      case Scheduler::Woken::by_the_clock:
+      case Scheduler::WakeReason::deadline:
         if (!asked) reason = kTimedOut;
         asked = false;
         break;
-      case Scheduler::Woken::by_someone:
+      case Scheduler::WakeReason::event:
         break;
     }
   }
@@ -389,7 +389,7 @@ long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
   if (op.kind == Op::Kind::send_to || (op.kind == Op::Kind::send_message && !is_stream(fd)))
     return try_until_done(descriptor, fd, op, deadline);
   for (std::optional<Attempts> attempts;;) {
-    sys::Piece piece{op.data, op.size};
+    sys::IoVec piece{op.data, op.size};
     sys::Message around{.address = op.address,
                         .address_size = static_cast<std::uint32_t>(op.address_size),
                         .pieces = &piece,
@@ -495,7 +495,7 @@ long UringEngine::try_receive(Descriptor& descriptor, void* data, std::size_t si
   if (in_flight.fd() < 0) return -EBADF;
   long result = -EINTR;
   while (result == -EINTR) result = sys::recv_now(in_flight.fd(), data, size);
-  scheduler_.did_not_wait();
+  scheduler_.maybe_yield();
   return result;
 }
 

@@ -15,16 +15,16 @@ namespace plug::detail {
 class FiberCore;
 
 /// Checks on a monitor thread whether one fiber of a scheduler runs for too long.
-class BusyWatch {
+class StallDetector {
  public:
   using Report = std::function<void(std::string_view name, std::chrono::nanoseconds time)>;
 
   /// Without a report function, prints a line to standard error. Throws OSError if no thread can be
   /// started.
-  BusyWatch(std::chrono::nanoseconds limit, Report report);
-  BusyWatch(const BusyWatch&) = delete;
-  BusyWatch& operator=(const BusyWatch&) = delete;
-  ~BusyWatch();
+  StallDetector(std::chrono::nanoseconds limit, Report report);
+  StallDetector(const StallDetector&) = delete;
+  StallDetector& operator=(const StallDetector&) = delete;
+  ~StallDetector();
 
   void begins(const FiberCore& fiber) noexcept {
     const std::lock_guard lock(mutex_);

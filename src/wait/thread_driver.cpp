@@ -6,11 +6,11 @@
 
 #include "sys/thread_end.hpp"
 #include "wait/attempts.hpp"
-#include "wait/waiter.hpp"
+#include "wait/io_driver.hpp"
 
 namespace plug::detail {
 
-constinit thread_local Waiter* thread_waiter = nullptr;
+constinit thread_local IoDriver* thread_driver = nullptr;
 
 namespace {
 
@@ -59,15 +59,15 @@ class WakeEvent {
 constinit thread_local WakeEvent wake_event;
 
 /// Registers the calling thread with a descriptor, whose close() wakes it, while it waits.
-class Listed {
+class CloseListener {
  public:
-  explicit Listed(Descriptor& descriptor) noexcept
-      : descriptor_(descriptor), event_(wake_event.take()), waker_{&Listed::wake, this} {
+  explicit CloseListener(Descriptor& descriptor) noexcept
+      : descriptor_(descriptor), event_(wake_event.take()), waker_{&CloseListener::wake, this} {
     listed_ = event_.get() >= 0 && descriptor.add(waker_);
   }
-  Listed(const Listed&) = delete;
-  Listed& operator=(const Listed&) = delete;
-  ~Listed() {
+  CloseListener(const CloseListener&) = delete;
+  CloseListener& operator=(const CloseListener&) = delete;
+  ~CloseListener() {
     if (listed_) descriptor_.remove(waker_);
     if (waker_.woken) sys::eventfd_drain(event_);
     if (event_.get() >= 0) wake_event.give_back(std::move(event_), generation_);
@@ -77,7 +77,9 @@ class Listed {
   int event() const noexcept { return event_.get(); }
 
  private:
-  static void wake(void* self) noexcept { sys::eventfd_add(static_cast<Listed*>(self)->event_); }
+  static void wake(void* self) noexcept {
+    sys::eventfd_add(static_cast<CloseListener*>(self)->event_);
+  }
 
   Descriptor& descriptor_;
   sys::OwnFd event_;
@@ -90,7 +92,7 @@ class Listed {
 /// kTimedOut, or another error.
 long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd, int events,
                 Deadline deadline) {
-  const Listed listed(descriptor);
+  const CloseListener listed(descriptor);
   if (!listed.listed()) in_flight.become_untimed();
   if (descriptor.closed()) return -EBADF;
 
@@ -189,12 +191,12 @@ long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op
 }  // namespace
 
 OnCancel Shield::exchange(OnCancel shield) noexcept {
-  if (thread_waiter != nullptr) return thread_waiter->exchange_shield(shield);
+  if (thread_driver != nullptr) return thread_driver->exchange_shield(shield);
   return std::exchange(thread_shield, shield);
 }
 
 long interrupted() {
-  if (thread_waiter == nullptr && thread_shield == OnCancel::ignore) return 0;
+  if (thread_driver == nullptr && thread_shield == OnCancel::ignore) return 0;
   const InterruptFunction ask = interrupt_function.load(std::memory_order_acquire);
   const auto error = ask == nullptr ? std::errc{} : ask();
   return error == std::errc{} ? 0 : kStopped - static_cast<long>(error);
@@ -265,8 +267,8 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
 }
 
 long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
-  if (thread_waiter != nullptr) [[unlikely]]
-    return thread_waiter->wait_any(entries, deadline);
+  if (thread_driver != nullptr) [[unlikely]]
+    return thread_driver->wait_any(entries, deadline);
   for (;;) {
     const std::int64_t left = deadline.remaining();
     const long ready = sys::poll(entries.data(), entries.size(), left);

@@ -1,4 +1,4 @@
-#include "fiber/busy.hpp"
+#include "fiber/stall_detector.hpp"
 
 #include <plug/error.hpp>
 
@@ -30,7 +30,7 @@ void print(std::string_view name, nanoseconds time) {
 
 }  // namespace
 
-BusyWatch::BusyWatch(nanoseconds limit, Report report)
+StallDetector::StallDetector(nanoseconds limit, Report report)
     : limit_(limit), report_(report ? std::move(report) : Report(print)) {
   try {
     const sys::SignalMask none;
@@ -41,7 +41,7 @@ BusyWatch::BusyWatch(nanoseconds limit, Report report)
   }
 }
 
-BusyWatch::~BusyWatch() {
+StallDetector::~StallDetector() {
   {
     const std::lock_guard lock(mutex_);
     over_ = true;
@@ -50,7 +50,7 @@ BusyWatch::~BusyWatch() {
   thread_.join();
 }
 
-void BusyWatch::watch() {
+void StallDetector::watch() {
   const nanoseconds interval = std::max(limit_ / 4, nanoseconds(std::chrono::milliseconds(1)));
   std::uint64_t seen = 0;
   Clock::time_point since;

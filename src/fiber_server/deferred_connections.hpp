@@ -20,7 +20,7 @@ class FiberCore;
 
 /// The silent connections of one scheduler. A single fiber waits for all of them, as long as there
 /// are any. Only the scheduler's thread uses this.
-class Silent : public std::enable_shared_from_this<Silent> {
+class DeferredConnections : public std::enable_shared_from_this<DeferredConnections> {
  public:
   class Connection : private Arrival {
    public:
@@ -29,22 +29,22 @@ class Silent : public std::enable_shared_from_this<Silent> {
     Connection& operator=(const Connection&) = delete;
 
     /// Exactly one of these is called, once. After that the connection is not watched any more.
-    virtual void speaks() noexcept = 0;        ///< data has come, or the peer has closed
-    virtual void stays_silent() noexcept = 0;  ///< deadline passed, or close_all()
+    virtual void on_readable() noexcept = 0;   ///< data has come, or the peer has closed
+    virtual void on_timeout() noexcept = 0;    ///< deadline passed, or close_all()
     virtual void is_set_aside() noexcept = 0;  ///< set_all_aside()
 
    protected:
     ~Connection() = default;
 
    private:
-    friend class Silent;
+    friend class DeferredConnections;
 
     void arrived() noexcept override { silent_->has_come(*this); }
 
     std::optional<Descriptor::InFlight> in_flight_;  // keeps the number taken
     std::multimap<Deadline, Connection*>::iterator timer_;
     bool timed_ = false;
-    Silent* silent_ = nullptr;
+    DeferredConnections* silent_ = nullptr;
     Connection* previous_ = nullptr;
     Connection* next_ = nullptr;
   };
@@ -63,7 +63,7 @@ class Silent : public std::enable_shared_from_this<Silent> {
   void look_again() noexcept;
   void watch();
   long wait();
-  void let_speak() noexcept;
+  void call_readable() noexcept;
   void look_at(const Events& events, long count) noexcept;
   void forget(Connection& connection) noexcept;
   void drop_late() noexcept;
@@ -73,8 +73,8 @@ class Silent : public std::enable_shared_from_this<Silent> {
   std::optional<EventSet> set_;
   sys::OwnFd look_again_;
   Connection* first_ = nullptr;
-  // Connections with data, whose speaks() is still to be called.
-  Connection* speaking_ = nullptr;
+  // Connections with data, whose on_readable() is still to be called.
+  Connection* readable_ = nullptr;
   Connection* last_speaking_ = nullptr;
   FiberCore* fiber_ = nullptr;  // the one that watches
   std::multimap<Deadline, Connection*> timers_;

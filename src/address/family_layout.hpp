@@ -1,6 +1,6 @@
 #pragma once
 
-// The kernel's structures for the addresses of <plug/family/addresses.hpp>.
+// Converts the addresses of <plug/family/addresses.hpp> to and from the kernel's structures.
 
 #include <plug/family/addresses.hpp>
 
@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "layout/sockaddrs.hpp"
 
 namespace plug::detail::sys {
 
@@ -65,18 +67,9 @@ std::size_t write(const RfcommAddress& address, char* out) noexcept;
 std::size_t write(const HciAddress& address, char* out) noexcept;
 std::size_t write(const ScoAddress& address, char* out) noexcept;
 
-/// A Bluetooth address in the kernel's byte order, which is the reverse of the text's.
-struct BluetoothDevice {
-  unsigned char bytes[6] = {};
-};
 /// Returns false if the text is not a Bluetooth address: six numbers of one or two hexadecimal
 /// digits.
 bool parse_device(std::string_view text, BluetoothDevice& device) noexcept;
-
-inline constexpr std::size_t kInterfaceCapacity = 16;        // with the NUL
-inline constexpr std::size_t kAlgTypeCapacity = 14;          // with the NUL
-inline constexpr std::size_t kAlgNameCapacity = 64;          // with the NUL
-inline constexpr std::size_t kHardwareAddressCapacity = 32;  // of any kind of hardware
 
 template <class Use>
 void visit(const Address& address, Use use) {

@@ -15,14 +15,14 @@ namespace plug::detail {
 
 enum class Waited : std::uint8_t;
 
-/// A caller that waits, as an entry of a SleeperList. A fiber parks, a thread sleeps.
-class Sleeper {
+/// A caller that waits, as an entry of a WaitQueue. A fiber parks, a thread sleeps.
+class WaitNode {
  public:
-  Sleeper() noexcept
+  WaitNode() noexcept
       : fiber_(Scheduler::here() == nullptr ? nullptr : &Scheduler::here()->current()),
         caller_(caller()) {}
-  Sleeper(const Sleeper&) = delete;
-  Sleeper& operator=(const Sleeper&) = delete;
+  WaitNode(const WaitNode&) = delete;
+  WaitNode& operator=(const WaitNode&) = delete;
 
   /// Returns when it has been woken, when the deadline has passed, after a signal, or spuriously:
   /// 0, kTimedOut or kCancelled. `where` is the name that lists of fibers show.
@@ -32,7 +32,7 @@ class Sleeper {
   /// may throw.
   long ask_interrupt_hook();
 
-  /// Wakes the caller. May be called on any thread while the Sleeper exists.
+  /// Wakes the caller. May be called on any thread while the WaitNode exists.
   void wake() noexcept;
 
   /// Returns an address that identifies the calling fiber or thread among all that exist now.
@@ -43,18 +43,18 @@ class Sleeper {
   const void* made_by() const noexcept { return caller_; }
 
  private:
-  friend class SleeperList;
-  friend Waited wait_on(SleeperList& list, Sleeper& sleeper, std::unique_lock<std::mutex>& guard,
+  friend class WaitQueue;
+  friend Waited wait_in(WaitQueue& list, WaitNode& sleeper, std::unique_lock<std::mutex>& guard,
                         Deadline deadline, const char* where, OnCancel on_cancel) noexcept;
-  friend bool handed_or_thrown(Waited waited, const Sleeper& sleeper);
+  friend bool handed_or_thrown(Waited waited, const WaitNode& sleeper);
 
   FiberCore* const fiber_;
   const void* const caller_;
-  long stopped_ = 0;           // why wait_on() ended: kCancelled, or the hook's answer
+  long stopped_ = 0;           // why wait_in() ended: kCancelled, or the hook's answer
   std::exception_ptr thrown_;  // by the hook
   bool listed_ = false;
-  Sleeper* next_ = nullptr;
-  Sleeper* previous_ = nullptr;
+  WaitNode* next_ = nullptr;
+  WaitNode* previous_ = nullptr;
 
   // Used by threads only.
   std::atomic<std::uint32_t> awake_{0};
@@ -71,10 +71,10 @@ enum class Waited : std::uint8_t {
 
 /// Waits until another caller takes the sleeper off the list, which hands over the awaited thing.
 /// `guard` locks the list; the caller holds it before and after.
-Waited wait_on(SleeperList& list, Sleeper& sleeper, std::unique_lock<std::mutex>& guard,
+Waited wait_in(WaitQueue& list, WaitNode& sleeper, std::unique_lock<std::mutex>& guard,
                Deadline deadline, const char* where, OnCancel on_cancel = OnCancel::tell) noexcept;
 
 /// Returns true if it was handed over in time. Throws the reason if the wait was stopped.
-bool handed_or_thrown(Waited waited, const Sleeper& sleeper);
+bool handed_or_thrown(Waited waited, const WaitNode& sleeper);
 
 }  // namespace plug::detail

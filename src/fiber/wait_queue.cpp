@@ -1,15 +1,15 @@
-#include "fiber/sleeper.hpp"
+#include "fiber/wait_queue.hpp"
 
 #include <plug/error.hpp>
 
 #include <cerrno>
 #include <utility>
 
-#include "socket/state.hpp"
+#include "base/result.hpp"
 
 namespace plug::detail {
 
-const void* Sleeper::caller() noexcept {
+const void* WaitNode::caller() noexcept {
   if (const Scheduler* const scheduler = Scheduler::here()) return &scheduler->current();
   // A fiber that has forked still owns the mutexes that it owned before.
   if (const FiberCore* const fiber = Scheduler::forked()) return fiber;
@@ -17,14 +17,14 @@ const void* Sleeper::caller() noexcept {
   return &thread;
 }
 
-long Sleeper::sleep(Deadline deadline, const char* where, OnCancel on_cancel) {
+long WaitNode::sleep(Deadline deadline, const char* where, OnCancel on_cancel) {
   if (fiber_ != nullptr) {
     switch (fiber_->owner->park(deadline, where, on_cancel)) {
-      case Scheduler::Woken::by_cancel:
+      case Scheduler::WakeReason::cancel:
         return kCancelled;
-      case Scheduler::Woken::by_the_clock:
+      case Scheduler::WakeReason::deadline:
         return kTimedOut;
-      case Scheduler::Woken::by_someone:
+      case Scheduler::WakeReason::event:
         break;
     }
     return 0;
@@ -38,28 +38,28 @@ long Sleeper::sleep(Deadline deadline, const char* where, OnCancel on_cancel) {
   return 0;
 }
 
-long Sleeper::ask_interrupt_hook() {
+long WaitNode::ask_interrupt_hook() {
   if (fiber_ != nullptr) return fiber_->owner->take_interrupt() ? fiber_->owner->ask_hook() : 0;
   return std::exchange(interrupted_, false) ? interrupted() : 0;
 }
 
-void Sleeper::wake() noexcept {
+void WaitNode::wake() noexcept {
   if (fiber_ != nullptr) return fiber_->owner->wake(*fiber_);
-  // The Sleeper may be gone once its thread has seen `awake_`.
+  // The WaitNode may be gone once its thread has seen `awake_`.
   const std::atomic<std::uint32_t>* const word = &awake_;
   awake_.store(1);
   sys::futex_wake(word);
 }
 
 /// Empties the list in a forked child, where the waiters do not exist.
-void SleeperList::forget_parents() noexcept {
+void WaitQueue::forget_parents() noexcept {
   const std::uint32_t generation = sys::fork_generation();
   if (generation_ == generation) return;
   generation_ = generation;
   first_ = last_ = nullptr;
 }
 
-void SleeperList::add(Sleeper& sleeper) noexcept {
+void WaitQueue::add(WaitNode& sleeper) noexcept {
   forget_parents();
   sleeper.listed_ = true;
   sleeper.next_ = nullptr;
@@ -68,7 +68,7 @@ void SleeperList::add(Sleeper& sleeper) noexcept {
   last_ = &sleeper;
 }
 
-bool SleeperList::remove(Sleeper& sleeper) noexcept {
+bool WaitQueue::remove(WaitNode& sleeper) noexcept {
   if (!sleeper.listed_) return false;
   sleeper.listed_ = false;
   (sleeper.previous_ == nullptr ? first_ : sleeper.previous_->next_) = sleeper.next_;
@@ -76,25 +76,25 @@ bool SleeperList::remove(Sleeper& sleeper) noexcept {
   return true;
 }
 
-Sleeper* SleeperList::take() noexcept {
+WaitNode* WaitQueue::take() noexcept {
   forget_parents();
-  Sleeper* const sleeper = first_;
+  WaitNode* const sleeper = first_;
   if (sleeper != nullptr) remove(*sleeper);
   return sleeper;
 }
 
-bool SleeperList::wake_one() noexcept {
-  Sleeper* const sleeper = take();
+bool WaitQueue::wake_one() noexcept {
+  WaitNode* const sleeper = take();
   if (sleeper == nullptr) return false;
   sleeper->wake();
   return true;
 }
 
-void SleeperList::wake_all() noexcept {
+void WaitQueue::wake_all() noexcept {
   while (wake_one()) continue;
 }
 
-Waited wait_on(SleeperList& list, Sleeper& sleeper, std::unique_lock<std::mutex>& guard,
+Waited wait_in(WaitQueue& list, WaitNode& sleeper, std::unique_lock<std::mutex>& guard,
                Deadline deadline, const char* where, OnCancel on_cancel) noexcept {
   if (deadline.is_immediate()) return Waited::timed_out;
   list.add(sleeper);
@@ -121,7 +121,7 @@ Waited wait_on(SleeperList& list, Sleeper& sleeper, std::unique_lock<std::mutex>
   }
 }
 
-bool handed_or_thrown(Waited waited, const Sleeper& sleeper) {
+bool handed_or_thrown(Waited waited, const WaitNode& sleeper) {
   if (waited == Waited::handed || waited == Waited::timed_out) return waited == Waited::handed;
   if (sleeper.thrown_) std::rethrow_exception(sleeper.thrown_);
   throw_if(error_from(sleeper.stopped_), "waiting");

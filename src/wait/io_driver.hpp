@@ -4,7 +4,7 @@
 //
 // A blocking call describes itself as an Op and passes it to perform() with a deadline. On a plain
 // thread, perform() tries the system call; if it would block, perform() waits in poll(2) and tries
-// again. A scheduler installs its own driver on the threads that it runs (set_current_waiter()).
+// again. A scheduler installs its own driver on the threads that it runs (set_current_driver()).
 // perform() then calls that driver, which may park the fiber until the descriptor is ready, or
 // submit the operation itself to the kernel.
 //
@@ -30,6 +30,7 @@
 #include <span>
 #include <system_error>
 
+#include "base/result.hpp"
 #include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 #include "sys/transfer.hpp"
@@ -38,17 +39,13 @@
 
 namespace plug::detail {
 
-inline constexpr long kTimedOut = -4096;   // below every -errno
-inline constexpr long kCancelled = -4097;  // in a fiber that has been cancelled
-inline constexpr long kStopped = -8192;    // minus the errno with which the hook has ended the call
-
 /// One operation on a descriptor, with its arguments. The caller owns the buffers.
 struct Op {
   enum class Kind : std::uint8_t {
     receive,          ///< recv(data, size, flags)
     receive_from,     ///< recvfrom(data, size, flags) into address, address_size
     receive_message,  ///< recvmsg(data: a sys::Message, flags)
-    receive_batch,    ///< recvmmsg(data: the first of `size` sys::OneOfMany, flags)
+    receive_batch,    ///< recvmmsg(data: the first of `size` sys::MMsgHdr, flags)
     send,             ///< send(data, size, flags)
     send_to,          ///< sendto(data, size, flags) to address, address_size
     send_message,     ///< sendmsg(data: a sys::Message, flags)
@@ -79,7 +76,7 @@ enum class OnCancel : std::uint8_t {
   ignore  ///< the wait continues; the next one ends
 };
 
-class Waiter {
+class IoDriver {
  public:
   virtual long perform(Descriptor& descriptor, Op& op, Deadline deadline) = 0;
 
@@ -111,19 +108,19 @@ class Waiter {
   virtual OnCancel exchange_shield(OnCancel /*shield*/) noexcept { return OnCancel::tell; }
 
  protected:
-  ~Waiter() = default;
+  ~IoDriver() = default;
 };
 
 /// Returns the calling thread's driver, or null on a plain thread.
-PLUG_FOR_FIBER extern constinit thread_local Waiter* thread_waiter;
-inline Waiter* current_waiter() noexcept { return thread_waiter; }
-inline void set_current_waiter(Waiter* waiter) noexcept { thread_waiter = waiter; }
+PLUG_FOR_FIBER extern constinit thread_local IoDriver* thread_driver;
+inline IoDriver* current_driver() noexcept { return thread_driver; }
+inline void set_current_driver(IoDriver* waiter) noexcept { thread_driver = waiter; }
 
 PLUG_FOR_FIBER long wait_any(std::span<sys::PollEntry> entries, Deadline deadline);
 
 /// Returns an address that identifies the caller, a fiber or a plain thread.
 inline const void* caller() noexcept {
-  return thread_waiter == nullptr ? &thread_waiter : thread_waiter->caller();
+  return thread_driver == nullptr ? &thread_driver : thread_driver->caller();
 }
 
 /// Makes the plain system call of an operation once, its kind being known to the compiler.
@@ -142,9 +139,9 @@ inline long attempt(Op::Kind kind, int fd, Op& op) noexcept {
     case Op::Kind::send_message:
       return sys::sendmsg(fd, *static_cast<sys::Message*>(op.data), op.flags);
     case Op::Kind::receive_batch:
-      return sys::recvmmsg(fd, static_cast<sys::OneOfMany*>(op.data), op.size, op.flags);
+      return sys::recvmmsg(fd, static_cast<sys::MMsgHdr*>(op.data), op.size, op.flags);
     case Op::Kind::send_batch:
-      return sys::sendmmsg(fd, static_cast<sys::OneOfMany*>(op.data), op.size, op.flags);
+      return sys::sendmmsg(fd, static_cast<sys::MMsgHdr*>(op.data), op.size, op.flags);
     case Op::Kind::send_file:
       return sys::sendfile(fd, op.file, *static_cast<std::int64_t*>(op.data), op.size);
     case Op::Kind::send_pipe:
@@ -181,8 +178,8 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
 [[gnu::always_inline]] inline long perform(Descriptor& descriptor, Op& op, Deadline deadline) {
   // Read before the atomic operations: after them the compiler would have to load it again.
   const Op::Kind kind = op.kind;
-  if (thread_waiter != nullptr) [[unlikely]]
-    return thread_waiter->perform(descriptor, op, deadline);
+  if (thread_driver != nullptr) [[unlikely]]
+    return thread_driver->perform(descriptor, op, deadline);
   if (kind >= Op::Kind::send_file) return perform_other(descriptor, op, deadline);
   Descriptor::InFlight in_flight(descriptor, deadline.is_none());
   if (in_flight.fd() < 0) [[unlikely]]
@@ -200,8 +197,8 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
 /// descriptor that heeds_any().
 [[gnu::always_inline]] inline long transfer(Descriptor& descriptor, Op::Kind kind, void* data,
                                             std::size_t size, int flags, Deadline deadline) {
-  if (thread_waiter != nullptr) [[unlikely]]
-    return thread_waiter->move(descriptor, kind, data, size, flags, deadline);
+  if (thread_driver != nullptr) [[unlikely]]
+    return thread_driver->move(descriptor, kind, data, size, flags, deadline);
   Descriptor::InFlight in_flight(descriptor, deadline.is_none());
   if (in_flight.fd() < 0) [[unlikely]]
     return -EBADF;

@@ -1,4 +1,4 @@
-#include "fiber_server/silent.hpp"
+#include "fiber_server/deferred_connections.hpp"
 
 #include <plug/fiber/fiber.hpp>
 
@@ -18,7 +18,7 @@ constexpr std::uint64_t kLookAgain = 0;
 
 }  // namespace
 
-bool Silent::open() noexcept {
+bool DeferredConnections::open() noexcept {
   if (set_) return true;
   if (look_again_.get() < 0) look_again_ = sys::OwnFd(static_cast<int>(sys::eventfd()));
   const long made = look_again_.get() < 0 ? -1 : sys::epoll_create();
@@ -28,7 +28,7 @@ bool Silent::open() noexcept {
   return set_.has_value();
 }
 
-bool Silent::add(Connection& connection, Descriptor& descriptor, Deadline deadline) {
+bool DeferredConnections::add(Connection& connection, Descriptor& descriptor, Deadline deadline) {
   if (over_) return false;
   try {
     if (!watched_)
@@ -54,11 +54,11 @@ bool Silent::add(Connection& connection, Descriptor& descriptor, Deadline deadli
 }
 
 /// Registers a connection with the engine if the engine can watch it, else with the event set.
-bool Silent::await(Connection& connection) {
+bool DeferredConnections::await(Connection& connection) {
   const int fd = connection.in_flight_->fd();
   if (fd < 0) return false;
   Engine& engine = Scheduler::here()->engine();
-  if (engine.tells_of_arrivals()) {
+  if (engine.supports_read_events()) {
     try {
       return engine.await_arrival(*connection.in_flight_, connection) >= 0;
     } catch (const std::bad_alloc&) {
@@ -69,19 +69,19 @@ bool Silent::await(Connection& connection) {
   return open() && set_->add(fd, std::uint32_t{sys::kIn} | kReadHangUp | kOnce, data) >= 0;
 }
 
-void Silent::look_again() noexcept {
+void DeferredConnections::look_again() noexcept {
   if (set_) sys::eventfd_add(look_again_);
   if (fiber_ != nullptr) fiber_->owner->wake(*fiber_);
 }
 
-void Silent::forget(Connection& connection) noexcept {
+void DeferredConnections::forget(Connection& connection) noexcept {
   if (connection.timed_) timers_.erase(connection.timer_);
   connection.in_flight_.reset();
   (connection.previous_ != nullptr ? connection.previous_->next_ : first_) = connection.next_;
   if (connection.next_ != nullptr) connection.next_->previous_ = connection.previous_;
 }
 
-void Silent::withdraw(Connection& connection) noexcept {
+void DeferredConnections::withdraw(Connection& connection) noexcept {
   if (set_)
     set_->remove(connection.in_flight_->fd());
   else
@@ -89,34 +89,34 @@ void Silent::withdraw(Connection& connection) noexcept {
   forget(connection);
 }
 
-void Silent::drop(Connection& connection) noexcept {
+void DeferredConnections::drop(Connection& connection) noexcept {
   withdraw(connection);
-  connection.stays_silent();
+  connection.on_timeout();
 }
 
-void Silent::has_come(Connection& connection) noexcept {
+void DeferredConnections::has_come(Connection& connection) noexcept {
   forget(connection);
   connection.next_ = nullptr;
-  (speaking_ == nullptr ? speaking_ : last_speaking_->next_) = &connection;
+  (readable_ == nullptr ? readable_ : last_speaking_->next_) = &connection;
   last_speaking_ = &connection;
   if (fiber_ != nullptr) fiber_->owner->wake(*fiber_);
 }
 
-void Silent::let_speak() noexcept {
-  while (speaking_ != nullptr) std::exchange(speaking_, speaking_->next_)->speaks();
+void DeferredConnections::call_readable() noexcept {
+  while (readable_ != nullptr) std::exchange(readable_, readable_->next_)->on_readable();
 }
 
-void Silent::drop_late() noexcept {
+void DeferredConnections::drop_late() noexcept {
   while (!timers_.empty() && timers_.begin()->first.remaining() == 0)
     drop(*timers_.begin()->second);
 }
 
-void Silent::close_all() noexcept {
+void DeferredConnections::close_all() noexcept {
   while (first_ != nullptr) drop(*first_);
   if (watched_) look_again();
 }
 
-void Silent::set_all_aside() noexcept {
+void DeferredConnections::set_all_aside() noexcept {
   while (first_ != nullptr) {
     Connection& connection = *first_;
     withdraw(connection);
@@ -125,7 +125,7 @@ void Silent::set_all_aside() noexcept {
   if (watched_) look_again();
 }
 
-void Silent::look_at(const Events& events, long count) noexcept {
+void DeferredConnections::look_at(const Events& events, long count) noexcept {
   for (long i = 0; i < count; ++i) {
     const std::uint64_t data = events[static_cast<std::size_t>(i)].data;
     if (data == kLookAgain)
@@ -138,10 +138,10 @@ void Silent::look_at(const Events& events, long count) noexcept {
 
 /// Waits until a connection has data or until `waits_`. Returns a value >= 0, kTimedOut, or another
 /// error.
-long Silent::wait() {
+long DeferredConnections::wait() {
   if (!set_) {
-    const Scheduler::Woken woken = fiber_->owner->park(waits_, "silent connections");
-    return woken == Scheduler::Woken::by_cancel ? kCancelled : 0;
+    const Scheduler::WakeReason woken = fiber_->owner->park(waits_, "silent connections");
+    return woken == Scheduler::WakeReason::cancel ? kCancelled : 0;
   }
   Events events;
   const long count = set_->wait(events, waits_);
@@ -149,11 +149,11 @@ long Silent::wait() {
   return count;
 }
 
-void Silent::watch() {
+void DeferredConnections::watch() {
   fiber_ = &Scheduler::here()->current();
-  while (first_ != nullptr || speaking_ != nullptr) {
+  while (first_ != nullptr || readable_ != nullptr) {
     waits_ = timers_.empty() ? Deadline::none() : timers_.begin()->first;
-    long waited = speaking_ == nullptr ? wait() : 0;
+    long waited = readable_ == nullptr ? wait() : 0;
     waits_ = Deadline::immediate();
     // There may have been no memory for the wait.
     if (waited < 0 && waited != kTimedOut && waited != kCancelled) waited = ServerLoop::rest();
@@ -162,7 +162,7 @@ void Silent::watch() {
       close_all();
     }
     // All are off the list before the first callback, which may close others.
-    let_speak();
+    call_readable();
     drop_late();
   }
   fiber_ = nullptr;

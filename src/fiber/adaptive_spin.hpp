@@ -10,10 +10,10 @@ namespace plug::detail {
 /// has paid off, that is, while the sleeps would have been short. If it does not pay off, polling
 /// is tried again now and then: a sleeping thread sees events late, so they look further apart than
 /// they are. All times are nanoseconds of one clock.
-class Patience {
+class AdaptiveSpin {
  public:
   /// `most` is the longest time to poll; zero disables polling.
-  explicit Patience(std::int64_t most) noexcept : most_(most), limit_(most) {}
+  explicit AdaptiveSpin(std::int64_t most) noexcept : most_(most), limit_(most) {}
 
   bool is_any() const noexcept { return most_ > 0; }
 

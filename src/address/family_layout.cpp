@@ -1,15 +1,6 @@
-#include "layout/families.hpp"
+#include "address/family_layout.hpp"
 
-#include <arpa/inet.h>
-#include <linux/can.h>
-#include <linux/if_alg.h>
-#include <linux/if_packet.h>
-#include <linux/netlink.h>
-#include <linux/qrtr.h>
-#include <linux/tipc.h>
-#include <linux/vm_sockets.h>
-#include <net/if.h>
-#include <sys/socket.h>
+#include <plug/resolve.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -18,44 +9,13 @@
 #include <cstring>
 #include <type_traits>
 
-#include "layout/sockaddr.hpp"
 #include "sys/netdb.hpp"
 
 namespace plug::detail::sys {
 
-static_assert(kInterfaceCapacity == IFNAMSIZ);
-static_assert(kAlgTypeCapacity == sizeof(sockaddr_alg::salg_type));
-static_assert(kAlgNameCapacity == sizeof(sockaddr_alg::salg_name));
-
 namespace {
 
-// The Bluetooth structures, which the kernel's headers do not have (<bluetooth/l2cap.h> and others
-// do). Numbers of several bytes that go over the air are little-endian.
-
-struct sockaddr_l2 {
-  sa_family_t l2_family;
-  unsigned short l2_psm;  // little-endian
-  BluetoothDevice l2_bdaddr;
-  unsigned short l2_cid;  // little-endian
-  std::uint8_t l2_bdaddr_type;
-};
-
-struct sockaddr_rc {
-  sa_family_t rc_family;
-  BluetoothDevice rc_bdaddr;
-  std::uint8_t rc_channel;
-};
-
-struct sockaddr_sco {
-  sa_family_t sco_family;
-  BluetoothDevice sco_bdaddr;
-};
-
-struct sockaddr_hci {
-  sa_family_t hci_family;
-  unsigned short hci_dev;
-  unsigned short hci_channel;
-};
+constexpr std::uint16_t number(AF family) noexcept { return static_cast<std::uint16_t>(family); }
 
 std::uint16_t little_endian(std::uint16_t value) noexcept {
   if constexpr (std::endian::native == std::endian::little) return value;
@@ -103,7 +63,7 @@ std::string interface_name(int index) {
 
 template <std::size_t N>
 std::string_view until_nul(const unsigned char (&text)[N]) noexcept {
-  return {reinterpret_cast<const char*>(text), strnlen(reinterpret_cast<const char*>(text), N)};
+  return {reinterpret_cast<const char*>(text), ::strnlen(reinterpret_cast<const char*>(text), N)};
 }
 
 std::string device_text(const BluetoothDevice& device) {
@@ -120,16 +80,16 @@ BluetoothDevice device_of(std::string_view text) noexcept {
   return device;
 }
 
-constexpr std::size_t kCanSize = offsetof(sockaddr_can, can_addr);
-constexpr std::size_t kIsotpSize = kCanSize + sizeof(sockaddr_can::can_addr.tp);
+constexpr std::size_t kCanSize = offsetof(CanSockaddr, isotp);
+constexpr std::size_t kIsotpSize = kCanSize + sizeof(CanSockaddr::isotp);
 constexpr std::size_t kJ1939Least =
-    offsetof(sockaddr_can, can_addr.j1939.addr) + sizeof(sockaddr_can::can_addr.j1939.addr);
+    offsetof(CanSockaddr, j1939.addr) + sizeof(CanSockaddr::j1939.addr);
 
-sockaddr_can can_form(long index) noexcept {
-  sockaddr_can form;
+CanSockaddr can_form(long index) noexcept {
+  CanSockaddr form;
   clear(form);
-  form.can_family = AF_CAN;
-  form.can_ifindex = static_cast<int>(index);
+  form.family = number(AF::CAN);
+  form.interface_index = static_cast<int>(index);
   return form;
 }
 
@@ -153,10 +113,11 @@ bool parse_device(std::string_view text, BluetoothDevice& device) noexcept {
 }
 
 int interface_of(const Address& address) noexcept {
-  sockaddr_can can;
-  if (load(address, AF::CAN, kCanSize, can)) return can.can_ifindex;
-  sockaddr_ll packet;
-  if (load(address, AF::PACKET, offsetof(sockaddr_ll, sll_addr), packet)) return packet.sll_ifindex;
+  CanSockaddr can;
+  if (load(address, AF::CAN, kCanSize, can)) return can.interface_index;
+  PacketSockaddr packet;
+  if (load(address, AF::PACKET, offsetof(PacketSockaddr, hardware), packet))
+    return packet.interface_index;
   return 0;
 }
 
@@ -164,31 +125,30 @@ int interface_of(const Address& address) noexcept {
 
 template <>
 std::optional<CanAddress> read(const Address& address) {
-  sockaddr_can form;
+  CanSockaddr form;
   if (is_protocol(address, CAN::ISOTP) || is_protocol(address, CAN::J1939) ||
       !load(address, AF::CAN, kCanSize, form))
     return {};
-  return CanAddress(interface_name(form.can_ifindex));
+  return CanAddress(interface_name(form.interface_index));
 }
 
 template <>
 std::optional<IsotpAddress> read(const Address& address) {
-  sockaddr_can form;
+  CanSockaddr form;
   if ((address.protocol() != 0 && !is_protocol(address, CAN::ISOTP)) ||
       !load(address, AF::CAN, kIsotpSize, form))
     return {};
-  return IsotpAddress(interface_name(form.can_ifindex), form.can_addr.tp.rx_id,
-                      form.can_addr.tp.tx_id);
+  return IsotpAddress(interface_name(form.interface_index), form.isotp.rx_id, form.isotp.tx_id);
 }
 
 template <>
 std::optional<J1939Address> read(const Address& address) {
-  sockaddr_can form;
+  CanSockaddr form;
   if ((address.protocol() != 0 && !is_protocol(address, CAN::J1939)) ||
       !load(address, AF::CAN, kJ1939Least, form))
     return {};
-  const auto& j1939 = form.can_addr.j1939;
-  return J1939Address(interface_name(form.can_ifindex), j1939.name, j1939.pgn, j1939.addr);
+  const auto& j1939 = form.j1939;
+  return J1939Address(interface_name(form.interface_index), j1939.name, j1939.pgn, j1939.addr);
 }
 
 // The size is as much as the protocol reads, and as the kernel itself returns.
@@ -198,17 +158,17 @@ std::size_t write(const CanAddress&, long index, char* out) noexcept {
 }
 
 std::size_t write(const IsotpAddress& address, long index, char* out) noexcept {
-  sockaddr_can form = can_form(index);
-  form.can_addr.tp.rx_id = address.rx_id;
-  form.can_addr.tp.tx_id = address.tx_id;
+  CanSockaddr form = can_form(index);
+  form.isotp.rx_id = address.rx_id;
+  form.isotp.tx_id = address.tx_id;
   return store(form, out, kIsotpSize);
 }
 
 std::size_t write(const J1939Address& address, long index, char* out) noexcept {
-  sockaddr_can form = can_form(index);
-  form.can_addr.j1939.name = address.name;
-  form.can_addr.j1939.pgn = address.pgn;
-  form.can_addr.j1939.addr = address.addr;
+  CanSockaddr form = can_form(index);
+  form.j1939.name = address.name;
+  form.j1939.pgn = address.pgn;
+  form.j1939.addr = address.addr;
   return store(form, out);
 }
 
@@ -216,142 +176,142 @@ std::size_t write(const J1939Address& address, long index, char* out) noexcept {
 
 template <>
 std::optional<PacketAddress> read(const Address& address) {
-  constexpr std::size_t kLeast = offsetof(sockaddr_ll, sll_addr);
-  sockaddr_ll form;
-  if (!load(address, AF::PACKET, kLeast, form) || form.sll_halen > kHardwareAddressCapacity)
+  constexpr std::size_t kLeast = offsetof(PacketSockaddr, hardware);
+  PacketSockaddr form;
+  if (!load(address, AF::PACKET, kLeast, form) || form.hardware_size > kHardwareAddressCapacity)
     return {};
-  PacketAddress fields(interface_name(form.sll_ifindex), ntohs(form.sll_protocol), form.sll_pkttype,
-                       form.sll_hatype);
-  // The address may be longer than sll_addr.
+  PacketAddress fields(interface_name(form.interface_index), ntoh(form.protocol), form.packet_type,
+                       form.hardware_type);
+  // The address may be longer than hardware.
   const BytesView hardware = address.bytes().from(kLeast);
-  fields.addr.assign(hardware.data(), std::min<std::size_t>(form.sll_halen, hardware.size()));
+  fields.addr.assign(hardware.data(), std::min<std::size_t>(form.hardware_size, hardware.size()));
   return fields;
 }
 
 std::size_t write(const PacketAddress& address, long index, char* out) noexcept {
-  sockaddr_ll form;
+  PacketSockaddr form;
   clear(form);
-  form.sll_family = AF_PACKET;
-  form.sll_protocol = htons(address.proto);
-  form.sll_ifindex = static_cast<int>(index);
-  form.sll_hatype = address.hatype;
-  form.sll_pkttype = address.pkttype;
-  form.sll_halen = static_cast<unsigned char>(address.addr.size());
+  form.family = number(AF::PACKET);
+  form.protocol = hton(address.proto);
+  form.interface_index = static_cast<int>(index);
+  form.hardware_type = address.hatype;
+  form.packet_type = address.pkttype;
+  form.hardware_size = static_cast<unsigned char>(address.addr.size());
   const std::size_t size = store(form, out);
-  constexpr std::size_t kHardware = offsetof(sockaddr_ll, sll_addr);
+  constexpr std::size_t kHardware = offsetof(PacketSockaddr, hardware);
   std::copy(address.addr.begin(), address.addr.end(), out + kHardware);
   return std::max(size, kHardware + address.addr.size());
 }
 
 template <>
 std::optional<NetlinkAddress> read(const Address& address) {
-  sockaddr_nl form;
+  NetlinkSockaddr form;
   if (!load(address, AF::NETLINK, sizeof form, form)) return {};
-  return NetlinkAddress(form.nl_pid, form.nl_groups);
+  return NetlinkAddress(form.pid, form.groups);
 }
 
 std::size_t write(const NetlinkAddress& address, char* out) noexcept {
-  sockaddr_nl form;
+  NetlinkSockaddr form;
   clear(form);
-  form.nl_family = AF_NETLINK;
-  form.nl_pid = address.pid;
-  form.nl_groups = address.groups;
+  form.family = number(AF::NETLINK);
+  form.pid = address.pid;
+  form.groups = address.groups;
   return store(form, out);
 }
 
 template <>
 std::optional<VsockAddress> read(const Address& address) {
-  sockaddr_vm form;
-  constexpr std::size_t kLeast = offsetof(sockaddr_vm, svm_cid) + sizeof(form.svm_cid);
+  VsockSockaddr form;
+  constexpr std::size_t kLeast = offsetof(VsockSockaddr, cid) + sizeof(form.cid);
   if (!load(address, AF::VSOCK, kLeast, form)) return {};
-  return VsockAddress(form.svm_cid, form.svm_port);
+  return VsockAddress(form.cid, form.port);
 }
 
 std::size_t write(const VsockAddress& address, char* out) noexcept {
-  sockaddr_vm form;
+  VsockSockaddr form;
   clear(form);
-  form.svm_family = AF_VSOCK;
-  form.svm_cid = address.cid;
-  form.svm_port = address.port;
+  form.family = number(AF::VSOCK);
+  form.cid = address.cid;
+  form.port = address.port;
   return store(form, out);
 }
 
 template <>
 std::optional<TipcAddress> read(const Address& address) {
-  sockaddr_tipc form;
+  TipcSockaddr form;
   if (!load(address, AF::TIPC, sizeof form, form)) return {};
   const auto fields = [&](std::uint32_t v1, std::uint32_t v2, std::uint32_t v3) {
-    return TipcAddress(form.addrtype, v1, v2, v3, static_cast<std::uint8_t>(form.scope));
+    return TipcAddress(form.type, v1, v2, v3, static_cast<std::uint8_t>(form.scope));
   };
-  switch (form.addrtype) {
-    case TIPC_ADDR_NAMESEQ:
-      return fields(form.addr.nameseq.type, form.addr.nameseq.lower, form.addr.nameseq.upper);
-    case TIPC_ADDR_NAME:
-      return fields(form.addr.name.name.type, form.addr.name.name.instance, 0);
-    case TIPC_ADDR_ID:
-      return fields(form.addr.id.node, form.addr.id.ref, 0);
+  switch (form.type) {
+    case static_cast<std::uint8_t>(TIPC::ADDR_NAMESEQ):
+      return fields(form.range.type, form.range.lower, form.range.upper);
+    case static_cast<std::uint8_t>(TIPC::ADDR_NAME):
+      return fields(form.name.type, form.name.instance, 0);
+    case static_cast<std::uint8_t>(TIPC::ADDR_ID):
+      return fields(form.id.node, form.id.reference, 0);
     default:
       return {};
   }
 }
 
 std::size_t write(const TipcAddress& address, char* out) noexcept {
-  sockaddr_tipc form;
+  TipcSockaddr form;
   clear(form);
-  form.family = AF_TIPC;
-  form.addrtype = address.addr_type;
+  form.family = number(AF::TIPC);
+  form.type = address.addr_type;
   form.scope = static_cast<signed char>(address.scope);
   switch (address.addr_type) {
-    case TIPC_ADDR_NAMESEQ:
-      form.addr.nameseq.type = address.v1;
-      form.addr.nameseq.lower = address.v2;
-      form.addr.nameseq.upper = address.v3;
+    case static_cast<std::uint8_t>(TIPC::ADDR_NAMESEQ):
+      form.range.type = address.v1;
+      form.range.lower = address.v2;
+      form.range.upper = address.v3;
       break;
-    case TIPC_ADDR_NAME:
-      form.addr.name.name.type = address.v1;
-      form.addr.name.name.instance = address.v2;
+    case static_cast<std::uint8_t>(TIPC::ADDR_NAME):
+      form.name.type = address.v1;
+      form.name.instance = address.v2;
       break;
     default:
-      form.addr.id.node = address.v1;
-      form.addr.id.ref = address.v2;
+      form.id.node = address.v1;
+      form.id.reference = address.v2;
   }
   return store(form, out);
 }
 
 template <>
 std::optional<AlgAddress> read(const Address& address) {
-  sockaddr_alg form;
+  AlgSockaddr form;
   if (!load(address, AF::ALG, sizeof form, form)) return {};
-  const std::string_view type = until_nul(form.salg_type);
-  const std::string_view name = until_nul(form.salg_name);
+  const std::string_view type = until_nul(form.type);
+  const std::string_view name = until_nul(form.name);
   if (type.size() == kAlgTypeCapacity || name.size() == kAlgNameCapacity) return {};
-  return AlgAddress(type, name, form.salg_feat, form.salg_mask);
+  return AlgAddress(type, name, form.features, form.mask);
 }
 
 std::size_t write(const AlgAddress& address, char* out) noexcept {
-  sockaddr_alg form;
+  AlgSockaddr form;
   clear(form);
-  form.salg_family = AF_ALG;
-  form.salg_feat = address.feat;
-  form.salg_mask = address.mask;
-  std::copy(address.type.begin(), address.type.end(), form.salg_type);
-  std::copy(address.name.begin(), address.name.end(), form.salg_name);
+  form.family = number(AF::ALG);
+  form.features = address.feat;
+  form.mask = address.mask;
+  std::copy(address.type.begin(), address.type.end(), form.type);
+  std::copy(address.name.begin(), address.name.end(), form.name);
   return store(form, out);
 }
 
 template <>
 std::optional<QrtrAddress> read(const Address& address) {
-  sockaddr_qrtr form;
+  QrtrSockaddr form;
   if (!load(address, AF::QIPCRTR, sizeof form, form)) return {};
-  return QrtrAddress(form.sq_node, form.sq_port);
+  return QrtrAddress(form.node, form.port);
 }
 
 std::size_t write(const QrtrAddress& address, char* out) noexcept {
-  sockaddr_qrtr form;
+  QrtrSockaddr form;
   clear(form);
-  form.sq_family = AF_QIPCRTR;
-  form.sq_node = address.node;
-  form.sq_port = address.port;
+  form.family = number(AF::QIPCRTR);
+  form.node = address.node;
+  form.port = address.port;
   return store(form, out);
 }
 
@@ -359,67 +319,67 @@ std::size_t write(const QrtrAddress& address, char* out) noexcept {
 
 template <>
 std::optional<L2capAddress> read(const Address& address) {
-  sockaddr_l2 form;
+  L2capSockaddr form;
   if (!load_bluetooth(address, form)) return {};
-  return L2capAddress(device_text(form.l2_bdaddr), little_endian(form.l2_psm),
-                      little_endian(form.l2_cid), form.l2_bdaddr_type);
+  return L2capAddress(device_text(form.device), little_endian(form.psm), little_endian(form.cid),
+                      form.device_type);
 }
 
 std::size_t write(const L2capAddress& address, char* out) noexcept {
-  sockaddr_l2 form;
+  L2capSockaddr form;
   clear(form);
-  form.l2_family = AF_BLUETOOTH;
-  form.l2_psm = little_endian(address.psm);
-  form.l2_bdaddr = device_of(address.bdaddr);
-  form.l2_cid = little_endian(address.cid);
-  form.l2_bdaddr_type = address.bdaddr_type;
+  form.family = number(AF::BLUETOOTH);
+  form.psm = little_endian(address.psm);
+  form.device = device_of(address.bdaddr);
+  form.cid = little_endian(address.cid);
+  form.device_type = address.bdaddr_type;
   return store(form, out);
 }
 
 template <>
 std::optional<RfcommAddress> read(const Address& address) {
-  sockaddr_rc form;
+  RfcommSockaddr form;
   if (!load_bluetooth(address, form)) return {};
-  return RfcommAddress(device_text(form.rc_bdaddr), form.rc_channel);
+  return RfcommAddress(device_text(form.device), form.channel);
 }
 
 std::size_t write(const RfcommAddress& address, char* out) noexcept {
-  sockaddr_rc form;
+  RfcommSockaddr form;
   clear(form);
-  form.rc_family = AF_BLUETOOTH;
-  form.rc_bdaddr = device_of(address.bdaddr);
-  form.rc_channel = address.channel;
+  form.family = number(AF::BLUETOOTH);
+  form.device = device_of(address.bdaddr);
+  form.channel = address.channel;
   return store(form, out);
 }
 
 template <>
 std::optional<HciAddress> read(const Address& address) {
-  sockaddr_hci form;
+  HciSockaddr form;
   if (!load_bluetooth(address, form)) return {};
-  return HciAddress(form.hci_dev, form.hci_channel);
+  return HciAddress(form.device, form.channel);
 }
 
 std::size_t write(const HciAddress& address, char* out) noexcept {
-  sockaddr_hci form;
+  HciSockaddr form;
   clear(form);
-  form.hci_family = AF_BLUETOOTH;
-  form.hci_dev = address.dev;
-  form.hci_channel = address.channel;
+  form.family = number(AF::BLUETOOTH);
+  form.device = address.dev;
+  form.channel = address.channel;
   return store(form, out);
 }
 
 template <>
 std::optional<ScoAddress> read(const Address& address) {
-  sockaddr_sco form;
+  ScoSockaddr form;
   if (!load_bluetooth(address, form)) return {};
-  return ScoAddress(device_text(form.sco_bdaddr));
+  return ScoAddress(device_text(form.device));
 }
 
 std::size_t write(const ScoAddress& address, char* out) noexcept {
-  sockaddr_sco form;
+  ScoSockaddr form;
   clear(form);
-  form.sco_family = AF_BLUETOOTH;
-  form.sco_bdaddr = device_of(address.bdaddr);
+  form.family = number(AF::BLUETOOTH);
+  form.device = device_of(address.bdaddr);
   return store(form, out);
 }
 

@@ -1,0 +1,81 @@
+#pragma once
+
+// Servers that handle each request in a new process.
+
+#include <plug/detail/forking.hpp>
+#include <plug/server/servers.hpp>
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#pragma GCC visibility push(default)
+
+namespace plug {
+
+/// Handles each request in a child process: ForkingMixIn<TCPServer>. Sets `timeout` to 300 seconds.
+///
+/// The child is a copy of the process. It ends by _exit(2), with status 0, or 1 if handling threw:
+/// the program's buffers are not flushed and its destructors do not run. The parent closes its copy
+/// of the connection; the child of a stream server closes the listening socket. The child has only
+/// the thread that served. Locks that other threads held stay locked in it, so handlers should not
+/// share locks with other threads.
+template <class Base>
+class ForkingMixIn : public Base {
+ public:
+  template <class... More>
+  ForkingMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
+               More&&... more)
+      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
+    this->timeout = 300;
+    this->complete(bind_and_activate);
+  }
+  ~ForkingMixIn() override { this->end(); }
+
+  /// The maximum number of children, at least 1. With that many, the server waits until one has
+  /// ended before it continues.
+  int max_children = 40;
+  /// Whether server_close() waits for all children.
+  bool block_on_close = true;
+  /// The process IDs of the children that have not been reaped.
+  std::vector<int> active_children;
+
+  /// Reaps children of this server that have ended, and no other processes. Blocks while there are
+  /// max_children and, if `blocking`, until all have ended. shutdown() also ends the wait for
+  /// max_children.
+  void collect_children(bool blocking = false) {
+    const auto most = static_cast<std::size_t>(max_children > 1 ? max_children : 1);
+    detail::collect_children(*this, active_children, most, blocking);
+  }
+
+  void handle_timeout() override {
+    Base::handle_timeout();
+    collect_children();
+  }
+  void service_actions() override {
+    Base::service_actions();
+    collect_children();
+  }
+
+  /// Starts a child. If that fails, this request alone fails, with OSError.
+  void process_request(Request& request, const Address& client_address) override {
+    active_children.reserve(active_children.size() + 1);
+    active_children.push_back(detail::fork_request(*this, request, client_address));
+    this->close_request(request);
+  }
+
+  /// Also reaps the children.
+  void server_close() override {
+    Base::server_close();
+    collect_children(block_on_close);
+  }
+};
+
+using ForkingTCPServer = ForkingMixIn<TCPServer>;
+using ForkingUDPServer = ForkingMixIn<UDPServer>;
+using ForkingUnixStreamServer = ForkingMixIn<UnixStreamServer>;
+using ForkingUnixDatagramServer = ForkingMixIn<UnixDatagramServer>;
+
+}  // namespace plug
+
+#pragma GCC visibility pop

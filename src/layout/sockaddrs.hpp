@@ -17,18 +17,21 @@ inline constexpr std::size_t kHardwareAddressCapacity = 32;  // of any kind of h
 
 /// sockaddr_can. The protocol selects the member of the union; CAN::RAW and CAN::BCM use none.
 struct CanSockaddr {
+  struct Isotp {
+    std::uint32_t rx_id;
+    std::uint32_t tx_id;
+  };
+  struct J1939 {
+    std::uint64_t name;
+    std::uint32_t pgn;
+    std::uint8_t addr;
+  };
+
   std::uint16_t family;
   std::int32_t interface_index;
   union {
-    struct {
-      std::uint32_t rx_id;
-      std::uint32_t tx_id;
-    } isotp;
-    struct {
-      std::uint64_t name;
-      std::uint32_t pgn;
-      std::uint8_t addr;
-    } j1939;
+    Isotp isotp;
+    J1939 j1939;
   };
 };
 
@@ -63,24 +66,28 @@ struct VsockSockaddr {
 
 /// sockaddr_tipc. `type` selects the member of the union.
 struct TipcSockaddr {
+  struct Id {
+    std::uint32_t reference;
+    std::uint32_t node;
+  };
+  struct Range {
+    std::uint32_t type;
+    std::uint32_t lower;
+    std::uint32_t upper;
+  };
+  struct Name {
+    std::uint32_t type;
+    std::uint32_t instance;
+    std::uint32_t domain;
+  };
+
   std::uint16_t family;
   std::uint8_t type;
   std::int8_t scope;
   union {
-    struct {
-      std::uint32_t reference;
-      std::uint32_t node;
-    } id;
-    struct {
-      std::uint32_t type;
-      std::uint32_t lower;
-      std::uint32_t upper;
-    } range;
-    struct {
-      std::uint32_t type;
-      std::uint32_t instance;
-      std::uint32_t domain;
-    } name;
+    Id id;
+    Range range;
+    Name name;
   };
 };
 

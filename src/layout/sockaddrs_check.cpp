@@ -12,8 +12,7 @@
 #include <linux/vm_sockets.h>
 #include <net/if.h>
 
-#include <utility>
-
+#include "layout/compare.hpp"
 #include "layout/sockaddrs.hpp"
 
 namespace plug::detail::sys {
@@ -22,11 +21,6 @@ namespace {
 static_assert(kInterfaceCapacity == IFNAMSIZ);
 static_assert(kAlgTypeCapacity == sizeof(sockaddr_alg::salg_type));
 static_assert(kAlgNameCapacity == sizeof(sockaddr_alg::salg_name));
-
-#define PLUG_SIZE(ours, theirs) static_assert(sizeof(ours) == sizeof(theirs))
-#define PLUG_FIELD(ours, field, theirs, their_field)                      \
-  static_assert(offsetof(ours, field) == offsetof(theirs, their_field) && \
-                sizeof(std::declval<ours>().field) == sizeof(std::declval<theirs>().their_field))
 
 PLUG_SIZE(CanSockaddr, sockaddr_can);
 PLUG_FIELD(CanSockaddr, family, sockaddr_can, can_family);

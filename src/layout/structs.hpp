@@ -1,7 +1,7 @@
 #pragma once
 
 // The kernel's structures for the options and messages of single families, without its headers.
-// forms_check.cpp compares the two. Padding has a name, so that all bytes are defined.
+// structs_check.cpp compares the two. Padding has a name, so that all bytes are defined.
 
 #include <plug/bytes.hpp>
 

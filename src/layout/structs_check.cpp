@@ -1,4 +1,4 @@
-// Verifies the structures of forms.hpp against the system's: their sizes and the offset of each
+// Verifies the structures of structs.hpp against the system's: their sizes and the offset of each
 // field.
 
 // <linux/sctp.h> needs this and does not include it.
@@ -17,15 +17,11 @@
 #include <linux/tipc.h>
 #include <netinet/in.h>
 
+#include "layout/compare.hpp"
 #include "layout/structs.hpp"
 
 namespace plug::detail::sys {
 namespace {
-
-#define PLUG_SIZE(ours, theirs) static_assert(sizeof(ours) == sizeof(theirs))
-#define PLUG_FIELD(ours, field, theirs, their_field)                      \
-  static_assert(offsetof(ours, field) == offsetof(theirs, their_field) && \
-                sizeof(std::declval<ours>().field) == sizeof(std::declval<theirs>().their_field))
 
 PLUG_SIZE(CanForm, canfd_frame);
 PLUG_FIELD(CanForm, id, canfd_frame, can_id);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <plug/address.hpp>
+#include <plug/detail/handler_threads.hpp>
 #include <plug/server/base.hpp>
 #include <plug/server/request_handler.hpp>
 
@@ -10,12 +11,7 @@
 
 namespace plug {
 
-/// How ThreadPoolMixIn treats a request if the queue is full.
-enum class FullQueue {
-  wait,         ///< stops accepting until there is room; clients wait in the listen queue
-  refuse,       ///< closes the request
-  close_oldest  ///< closes the request that has waited longest, and queues this one
-};
+enum class FullQueue;
 
 namespace detail {
 
@@ -34,7 +30,7 @@ class HandlerPool {
   HandlerPool& operator=(const HandlerPool&) = delete;
   ~HandlerPool();
 
-  using Main = void (*)(BaseServer& server, Request& request, const Address& client_address);
+  using Main = HandlerThreads::Main;
   /// Passes the request to a worker or to the queue. Takes the request unless it throws or, for
   /// lack of room, closes it.
   void submit(BaseServer& server, Main main, Request& request, const Address& client_address,

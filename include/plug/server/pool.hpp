@@ -11,6 +11,13 @@
 
 namespace plug {
 
+/// How ThreadPoolMixIn treats a request if the queue is full.
+enum class FullQueue {
+  wait,         ///< stops accepting until there is room; clients wait in the listen queue
+  refuse,       ///< closes the request
+  close_oldest  ///< closes the request that has waited longest, and queues this one
+};
+
 /// Handles requests in a bounded number of threads: ThreadPoolMixIn<TCPServer>. Otherwise like
 /// ThreadingMixIn. Beyond Python.
 template <class Base>

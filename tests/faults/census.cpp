@@ -213,8 +213,6 @@ int getsockname(int fd, sockaddr* __restrict address, socklen_t* __restrict size
 
 int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept {
   REAL(epoll_ctl);
-  // What a number was waited for with is taken back once nobody waits, when it may be closed.
-  if (operation == EPOLL_CTL_DEL) return real_epoll_ctl(epoll, operation, fd, event);
   return looked_at(real_epoll_ctl(epoll, operation, fd, event), "epoll_ctl", fd);
 }
 

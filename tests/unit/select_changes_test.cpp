@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,8 +23,12 @@
 #include "support/fibers.hpp"
 #include "support/sockets.hpp"
 
+extern "C" std::uint64_t plug_census();  // tests/faults/census.cpp
+
 namespace plug {
 namespace {
+
+using namespace std::chrono_literals;
 
 /// More than any of them has room for at first.
 constexpr int kMany = 300;
@@ -377,6 +383,61 @@ TEST_P(Changed, EpollMovesWhileItIsWaitedOn) {
                                });
     EXPECT_EQ(events.size(), 1u);
     EXPECT_EQ(moved.poll(0).size(), 1u);
+  });
+}
+
+// --- descriptors in several waits, and after them ---
+
+class SelectedNumbers : public OnEngine {};
+PLUG_ON_EACH_ENGINE(SelectedNumbers);
+
+TEST_P(SelectedNumbers, AreLeftAloneOnceNobodyWaitsForThem) {
+  run([] {
+    auto [sock, peer] = socketpair();
+    const Socket file = sock.dup();  // keeps the file open
+    EXPECT_TRUE(select({sock}, {}, {}, 0.001).empty());
+    peer.sendall("x");
+    EXPECT_FALSE(select({sock}, {}, {}, kTooLong).empty());
+    sock.close();
+    const std::uint64_t before = plug_census();
+    for (int turn = 0; turn < 3; ++turn) {
+      peer.sendall("x");
+      fiber::sleep(0.001s);
+    }
+    EXPECT_EQ(plug_census(), before);
+  });
+}
+
+TEST_P(SelectedNumbers, WakeEachFiberThatWaitsForWhatHasHappened) {
+  run([] {
+    auto [sock, peer] = socketpair();
+    sock.setblocking(false);
+    std::error_code full;
+    while (!full) sock.send("x", MSG{}, full);
+    const int number = sock.fileno();
+    const auto spawn_reader = [&] {
+      return fiber::spawn([&] { return select({number}, {}, {}, kTooLong).readable.size(); });
+    };
+    auto reader = spawn_reader();
+    auto second_reader = spawn_reader();
+    auto writer = fiber::spawn([&] { return select({}, {number}, {}, kTooLong).writable.size(); });
+    auto late = fiber::spawn([&] { return select({}, {}, {number}, 0.05).exceptional.size(); });
+    let_others_wait();
+    peer.sendall("x");
+    EXPECT_EQ(reader.join(kTooLong), 1u);
+    EXPECT_EQ(second_reader.join(kTooLong), 1u);
+    let_others_wait();
+    EXPECT_FALSE(writer.done());
+    EXPECT_FALSE(late.done());
+    sock.recv(1);
+    auto third_reader = spawn_reader();  // joins those that wait
+    let_others_wait();
+    for (std::error_code empty; !empty;) peer.recv(1 << 16, MSG::DONTWAIT, empty);
+    EXPECT_EQ(writer.join(kTooLong), 1u);
+    EXPECT_FALSE(third_reader.done());
+    peer.sendall("x");
+    EXPECT_EQ(third_reader.join(kTooLong), 1u);
+    EXPECT_EQ(late.join(kTooLong), 0u);
   });
 }
 

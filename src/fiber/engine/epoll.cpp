@@ -23,6 +23,7 @@ namespace {
 constexpr std::uint32_t bits(short events) noexcept { return static_cast<std::uint16_t>(events); }
 
 constexpr std::uint32_t kEdge = std::uint32_t{1} << 31;
+constexpr std::uint32_t kOneShot = std::uint32_t{1} << 30;
 constexpr std::uint32_t kFailed = bits(sys::kHangUp | sys::kError);  // reported unasked
 constexpr std::uint32_t kEnded = kFailed | bits(sys::kReadHangUp);
 constexpr std::uint32_t kReadable = bits(sys::kIn) | kEnded;
@@ -146,6 +147,19 @@ struct Waiting {
   Waiting* previous = nullptr;
 };
 
+/// The registration of a bare number: for one event that `wanted` or a waiting fiber still lacks.
+/// 0: none does.
+std::uint32_t once(const Slot& slot, std::uint32_t wanted) noexcept {
+  for (const Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
+    if (waiting->happened == 0) wanted |= waiting->wanted;
+  return wanted == 0 ? 0 : wanted | kEdge | kOneShot;
+}
+
+/// What epoll returns with the events of the number: its registration's generation, and itself.
+std::uint64_t data_of(const Slot& slot, int fd) noexcept {
+  return std::uint64_t{slot.generation} << 32 | static_cast<std::uint32_t>(fd);
+}
+
 /// Returns true for TCP. Only there does a short read mean that nothing is left: on a Unix socket
 /// each read stops after a message that carries descriptors.
 bool is_tcp(int fd) noexcept {
@@ -184,7 +198,7 @@ class EpollEngine final : public EngineBase {
   void wake() noexcept override { sys::eventfd_add(wake_event_); }
 
  private:
-  long watch(Slot& slot, int fd, const Descriptor* owner) noexcept;
+  long watch(Slot& slot, int fd, const Descriptor* owner, std::uint32_t wanted) noexcept;
   void check_soon() noexcept;
   void check_numbers() noexcept;
   /// Returns null if the number is not registered for the descriptor.
@@ -240,21 +254,21 @@ long EpollEngine::open() noexcept {
 
 /// Registers the number, unless it is registered for this owner already. A bare number may belong
 /// to another file by now, which only the system knows: modifying the registration fails in that
-/// case, and otherwise makes epoll repeat the events that are ready. Returns -EPERM for a file that
-/// is always ready.
-long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor) noexcept {
+/// case, and otherwise makes epoll repeat the events that are ready. A bare number is registered
+/// for one event, which one of its waiters wants: when nobody waits any more, the number may be
+/// closed, and nothing is left to take back. Returns -EPERM for a file that is always ready.
+long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor,
+                        std::uint32_t wanted) noexcept {
   const std::uint64_t owner = descriptor == nullptr ? 0 : descriptor->identity();
-  const auto data_of = [fd](std::uint32_t generation) {
-    return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd);
-  };
   if (slot.registered) {
     if (owner != 0 && slot.owner == owner) return 0;
-    if (owner == 0 && sys::epoll_modify(epoll_.get(), fd, kWatched, data_of(slot.generation)) >= 0)
-      return 0;
+    const std::uint32_t events = slot.owner != 0 ? kWatched : once(slot, wanted);
+    if (owner == 0 && sys::epoll_modify(epoll_.get(), fd, events, data_of(slot, fd)) >= 0) return 0;
   }
-  const std::uint64_t data = data_of(++slot.generation);
-  long result = sys::epoll_add(epoll_.get(), fd, kWatched, data);
-  if (result == -EEXIST) result = sys::epoll_modify(epoll_.get(), fd, kWatched, data);
+  ++slot.generation;
+  const std::uint32_t events = owner != 0 ? kWatched : once(slot, wanted);
+  long result = sys::epoll_add(epoll_.get(), fd, events, data_of(slot, fd));
+  if (result == -EEXIST) result = sys::epoll_modify(epoll_.get(), fd, events, data_of(slot, fd));
   slot.owner = owner;
   slot.registered = result >= 0;
   slot.tcp = descriptor != nullptr && (descriptor->known_tcp() || is_tcp(fd));
@@ -277,9 +291,7 @@ void EpollEngine::check_numbers() noexcept {
     bool unchecked = false;
     for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
       unchecked = !std::exchange(waiting->checked, true) || unchecked;
-    const std::uint64_t data =
-        std::uint64_t{slot.generation} << 32 | static_cast<std::uint32_t>(fd);
-    if (!unchecked || sys::epoll_modify(epoll_.get(), fd, kWatched, data) >= 0) return;
+    if (!unchecked || sys::epoll_modify(epoll_.get(), fd, kWatched, data_of(slot, fd)) >= 0) return;
     // The waiting fibers try again and register the new file.
     slot.registered = false;
     for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
@@ -292,7 +304,7 @@ long EpollEngine::await_arrival(const Descriptor::InFlight& number, Arrival& arr
   Slot& slot = slots_.at(number.fd());
   // An earlier waiter may have consumed the edge: registering again makes epoll repeat it.
   slot.registered = false;
-  const long watched = watch(slot, number.fd(), &number.descriptor());
+  const long watched = watch(slot, number.fd(), &number.descriptor(), kReadable);
   if (watched >= 0) slot.arrival = &arrival;
   return watched;
 }
@@ -337,11 +349,9 @@ long EpollEngine::turn(Deadline deadline) {
       waiting->happened = happened;
       scheduler_.wake(*waiting->fiber);
     }
-    // No fiber waits for this bare number any more, so its events are not needed.
-    if (slot.owner == 0 && slot.waiting == nullptr) {
-      sys::epoll_remove(epoll_.get(), fd);
-      slot.registered = false;
-    }
+    // The registration of a bare number has ended with this event. Other fibers may still wait.
+    const std::uint32_t events = slot.owner == 0 ? once(slot, 0) : 0;
+    if (events != 0) sys::epoll_modify(epoll_.get(), fd, events, data_of(slot, fd));
   }
   return 0;
 }
@@ -353,7 +363,7 @@ long EpollEngine::turn(Deadline deadline) {
 long EpollEngine::wait_event(Descriptor& descriptor, Number number, std::uint32_t wanted,
                              Deadline deadline, Op::Kind kind) {
   Slot& slot = slots_.at(number.fd);
-  const long watched = watch(slot, number.fd, number.own ? &descriptor : nullptr);
+  const long watched = watch(slot, number.fd, number.own ? &descriptor : nullptr, wanted);
   if (watched < 0) return watched;
   return wait_in(slot, descriptor, wanted, deadline, kind);
 }
@@ -422,14 +432,16 @@ long EpollEngine::await_data(Descriptor& descriptor, Deadline deadline) {
   Slot* slot = slot_of(descriptor, in_flight.fd());
   if (slot == nullptr) {
     slot = &slots_.at(in_flight.fd());
-    if (const long watched = watch(*slot, in_flight.fd(), &descriptor); watched < 0) return watched;
+    const long watched = watch(*slot, in_flight.fd(), &descriptor, kReadable);
+    if (watched < 0) return watched;
   }
   while (!slot->readable) {
     const long waited = wait_in(*slot, descriptor, kReadable, deadline, Op::Kind::receive);
     if (waited == kCancelled) scheduler_.take_cancel();
     if (waited < 0) return waited;
     if (slot->registered) continue;
-    if (const long watched = watch(*slot, in_flight.fd(), &descriptor); watched < 0) return watched;
+    const long watched = watch(*slot, in_flight.fd(), &descriptor, kReadable);
+    if (watched < 0) return watched;
   }
   return 0;
 }
@@ -509,11 +521,12 @@ long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
       const int fd = entries[i].fd;
       if (fd < 0) continue;
       Slot& slot = slots_.at(fd);
-      const long watched = watch(slot, fd, nullptr);
+      const std::uint32_t wanted = bits(entries[i].events) | kFailed;
+      const long watched = watch(slot, fd, nullptr, wanted);
       // A regular file, whose readiness never changes.
       if (watched == -EPERM) continue;
       if (watched < 0) return watched;
-      waiting[i].list(slot, fiber, bits(entries[i].events) | kFailed);
+      waiting[i].list(slot, fiber, wanted);
     }
     const Scheduler::WakeReason woken = scheduler_.park(deadline, "select");
     if (woken == Scheduler::WakeReason::cancel) return kCancelled;

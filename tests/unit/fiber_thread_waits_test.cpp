@@ -189,9 +189,10 @@ class ASignal : public testing::TestWithParam<int> {
       pthread_kill(self, SIGUSR1);
       std::this_thread::sleep_for(milliseconds(1));
     }
-    set_interrupt_hook(nullptr);
+    const InterruptHook hook = set_interrupt_hook(nullptr);
     end();
     thread.join();
+    set_interrupt_hook(hook);
     return thrown;
   }
 
@@ -207,6 +208,7 @@ TEST_P(ASignal, HasTheHookAskedWhereAThreadWaits) {
       Things things;
       set_interrupt_hook(hook);
       EXPECT_TRUE(is_asked_in([&] { wait.call(things, timeout); }, [&] { things.end(); }));
+      set_interrupt_hook(nullptr);
       things.end();
       // Nothing is lost with it.
       EXPECT_TRUE(wait.name == "Event::wait" || things.mutex.try_lock_for(kTooLong));
@@ -216,6 +218,11 @@ TEST_P(ASignal, HasTheHookAskedWhereAThreadWaits) {
 
 TEST_P(ASignal, HasTheHookAskedWhereAThreadSleeps) {
   EXPECT_TRUE(is_asked_in([] { fiber::sleep(5); }, [] {}));
+}
+
+TEST_P(ASignal, HasTheHookAskedWhereAThreadSleepsForAsLongAsItCan) {
+  EXPECT_TRUE(is_asked_in([] { fiber::sleep(std::chrono::nanoseconds::max()); }, [] {}));
+  EXPECT_TRUE(is_asked_in([] { fiber::sleep(9223372036); }, [] {}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Handlers, ASignal, testing::Values(0, SA_RESTART), [](const auto& flags) {

@@ -85,7 +85,7 @@ int main(int argc, char** argv) try {
     bus.bind(plug::CanAddress(interface == "any" ? "" : interface));
     for (; count != 0; count -= count > 0) {
       const plug::ReceivedMessage message =
-          bus.recvmsg(plug::kLargestCanFrame, plug::CMSG_SPACE_(16));
+          bus.recvmsg(plug::kLargestCanFrame, plug::CMSG::SPACE(16));
       const auto frame = plug::CanFrame::from_bytes(message.data);
       const std::string from = plug::CanAddress(message.address).interface;
       const auto* stamp = message.ancdata.find(plug::SOL::SOCKET, plug::SCM::TIMESTAMPNS);

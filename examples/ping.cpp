@@ -33,11 +33,11 @@ class Pinger {
       return std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
     };
     const plug::IcmpEcho echo{.identifier = identifier_, .sequence = sequence, .data = data};
-    sock_.send(echo.to_bytes(family_));
+    sock_.sendall(echo.to_bytes(family_));
     for (double left = timeout; left > 0; left = timeout - milliseconds() / 1000) {
       std::error_code error;
       sock_.settimeout(left);
-      const plug::Bytes packet = sock_.recv(65535, plug::MSG{}, error);
+      const plug::Bytes packet = sock_.recv(65535, error);
       if (error == std::errc::timed_out) break;
       plug::throw_if(error);
       const auto answer = plug::IcmpEcho::from_bytes(without_header(packet), family_);

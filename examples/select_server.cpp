@@ -98,7 +98,7 @@ class SelectServer {
   /// Returns false at the end of the client's stream.
   bool read(Client& client) {
     std::error_code error;
-    const plug::Bytes data = client.sock.recv(4096, plug::MSG{}, error);
+    const plug::Bytes data = client.sock.recv(4096, error);
     if (error == std::errc::operation_would_block) return true;
     plug::throw_if(error);
     if (data.empty()) return false;
@@ -109,7 +109,7 @@ class SelectServer {
 
   void write(Client& client) {
     std::error_code error;
-    const std::size_t sent = client.sock.send(client.kept, plug::MSG{}, error);
+    const std::size_t sent = client.sock.send(client.kept, error);
     if (error != std::errc::operation_would_block) plug::throw_if(error);
     client.kept.erase(0, sent);
     const plug::EVENT wanted = client.kept.empty() ? plug::EVENT::READ : plug::EVENT::WRITE;

@@ -90,8 +90,8 @@ void serve_selected() {
       }
       plug::Socket& conn = key.data.get<plug::Socket>();
       std::error_code error;
-      const std::size_t got = conn.recv_into(buffer, 0, plug::MSG{}, error);
-      if (got > 0) conn.sendall(plug::BytesView(buffer, got), plug::MSG{}, error);
+      const std::size_t got = conn.recv_into(buffer, error);
+      if (got > 0) conn.sendall(plug::BytesView(buffer, got), error);
       if (error ? error != std::errc::operation_would_block : got == 0)
         selector.unregister(key.fileobj);
     }

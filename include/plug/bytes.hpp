@@ -133,6 +133,20 @@ class MutableBytes {
   std::size_t size_ = 0;
 };
 
+/// A number of bytes to receive: any integer. The calls that take it refuse a negative one, and one
+/// above 2^63 - 1, with a ValueError.
+class ByteCount {
+ public:
+  template <std::integral T>
+  requires(!std::same_as<std::remove_cv_t<T>, bool>) constexpr ByteCount(T count) noexcept
+      : value_(static_cast<std::ptrdiff_t>(count)) {}
+
+  constexpr std::ptrdiff_t value() const noexcept { return value_; }
+
+ private:
+  std::ptrdiff_t value_;
+};
+
 namespace detail {
 
 template <class R, class T>

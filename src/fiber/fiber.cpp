@@ -139,7 +139,7 @@ long FiberOutcome::wait(const Timeout& timeout) {
   const Scheduler* const here = Scheduler::here();
   if (here != nullptr && here->current_or_null() == impl_->fiber.get() && !done())
     throw RuntimeError("joining the fiber " + name() + " in itself");
-  const Deadline deadline = deadline_of(timeout);
+  const Deadline deadline = deadline_after(timeout);
   WaitNode sleeper;
   for (long waited = 0;;) {
     {
@@ -252,12 +252,12 @@ void yield() {
 }
 
 void sleep(const Timeout& time) {
-  const detail::Deadline deadline = detail::deadline_of(time);
+  const Deadline deadline = detail::deadline_after(time);
   detail::WaitNode sleeper;
   for (;;) {
     long slept = sleeper.sleep(deadline, "sleep");
     if (slept == 0) slept = sleeper.ask_interrupt_hook();
-    if (slept == detail::kTimedOut || (slept == 0 && deadline.remaining() == 0)) return;
+    if (slept == detail::kTimedOut || (slept == 0 && detail::remaining(deadline) == 0)) return;
     if (slept < 0) throw_if(detail::error_from(slept), "sleep");
   }
 }

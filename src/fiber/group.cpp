@@ -144,7 +144,7 @@ bool FiberGroup::Body::has_ended() noexcept {
 // --- time limits ---
 
 TimeLimit::TimeLimit(const Timeout& time)
-    : time_(time), limit_(std::make_unique<FiberLimit>(deadline_of(time))) {
+    : time_(time), limit_(std::make_unique<FiberLimit>(deadline_after(time))) {
   Scheduler* const scheduler = Scheduler::here();
   if (scheduler == nullptr) throw RuntimeError("fiber::timeout: not in a fiber");
   scheduler->enter(*limit_);

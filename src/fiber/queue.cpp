@@ -52,7 +52,7 @@ void QueueCore::settle() noexcept {
 }
 
 void QueueCore::reserve(const Timeout& timeout) {
-  const Deadline deadline = deadline_of(timeout);
+  const Deadline deadline = deadline_after(timeout);
   if (Scheduler* const scheduler = Scheduler::here(); scheduler != nullptr && !timeout.is_zero())
     scheduler->maybe_yield();
   std::unique_lock guard(guard_);
@@ -91,7 +91,7 @@ void QueueCore::release() noexcept {
 }
 
 QueueNode* QueueCore::take(const Timeout& timeout) {
-  const Deadline deadline = deadline_of(timeout);
+  const Deadline deadline = deadline_after(timeout);
   if (Scheduler* const scheduler = Scheduler::here(); scheduler != nullptr && !timeout.is_zero())
     scheduler->maybe_yield();
   std::unique_lock guard(guard_);

@@ -361,7 +361,7 @@ Scheduler::WakeReason Scheduler::park_until(Deadline deadline, const char* where
   on_cancel = std::max(on_cancel, fiber.shield_);
   const bool heeds = on_cancel != OnCancel::ignore;
   const Deadline limit = heeds && fiber.limit_ != nullptr ? nearest_limit(fiber) : Deadline::none();
-  bool over = limit.remaining() == 0;
+  bool over = remaining(limit) == 0;
   fiber.timed_out_ = false;  // may be stale: a fiber may be cancelled after its timeout
   if (!fiber.permit_ && !over && !(heeds && fiber.cancelled_)) {
     fiber.where_ = where;
@@ -603,7 +603,7 @@ void Scheduler::remove_timer(FiberCore& fiber) noexcept {
 void Scheduler::fire_timers() noexcept {
   while (!timers_.empty()) {
     FiberCore& fiber = *timers_.front();
-    if (fiber.deadline_.remaining() != 0) return;
+    if (remaining(fiber.deadline_) != 0) return;
     fiber.timed_out_ = true;
     wake_here(fiber);
   }

@@ -83,9 +83,7 @@ bool SyncAccess::acquire(fiber::Semaphore& semaphore, Deadline deadline) {
 }  // namespace detail
 
 namespace fiber {
-
-using detail::Deadline;
-using detail::deadline_of;
+using detail::deadline_after;
 using detail::OnCancel;
 using detail::SyncAccess;
 using detail::Waited;
@@ -95,7 +93,7 @@ using detail::Waited;
 void Mutex::lock() { SyncAccess::lock(*this, Deadline::none(), OnCancel::tell); }
 
 bool Mutex::try_lock_for(const Timeout& timeout) {
-  return SyncAccess::lock(*this, deadline_of(timeout), OnCancel::tell);
+  return SyncAccess::lock(*this, deadline_after(timeout), OnCancel::tell);
 }
 
 bool Mutex::try_lock() noexcept {
@@ -126,13 +124,13 @@ Mutex& held_mutex(const std::unique_lock<Mutex>& lock) {
 
 bool Condition::wait(std::unique_lock<Mutex>& lock, const Timeout& timeout) {
   Mutex& mutex = held_mutex(lock);
-  return SyncAccess::wait(*this, mutex, deadline_of(timeout));
+  return SyncAccess::wait(*this, mutex, deadline_after(timeout));
 }
 
 bool Condition::wait_until(std::unique_lock<Mutex>& lock, bool (*predicate)(void*), void* argument,
                            const Timeout& timeout) {
   Mutex& mutex = held_mutex(lock);
-  const Deadline deadline = deadline_of(timeout);
+  const Deadline deadline = deadline_after(timeout);
   while (!predicate(argument))
     if (!SyncAccess::wait(*this, mutex, deadline)) return predicate(argument);
   return true;
@@ -160,7 +158,7 @@ Semaphore::Semaphore(std::ptrdiff_t value, std::ptrdiff_t bound) : value_(value)
 BoundedSemaphore::BoundedSemaphore(std::ptrdiff_t value) : Semaphore(value, value) {}
 
 bool Semaphore::acquire(const Timeout& timeout) {
-  return SyncAccess::acquire(*this, deadline_of(timeout));
+  return SyncAccess::acquire(*this, deadline_after(timeout));
 }
 
 bool Semaphore::try_acquire() noexcept {
@@ -205,7 +203,7 @@ bool Event::wait(const Timeout& timeout) {
   detail::WaitNode sleeper;
   std::unique_lock guard(guard_);
   if (set_) return true;
-  const Waited waited = wait_in(waiting_, sleeper, guard, deadline_of(timeout), "Event::wait");
+  const Waited waited = wait_in(waiting_, sleeper, guard, deadline_after(timeout), "Event::wait");
   return handed_or_thrown(waited, sleeper);
 }
 

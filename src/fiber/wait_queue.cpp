@@ -30,7 +30,7 @@ long WaitNode::sleep(Deadline deadline, const char* where, OnCancel on_cancel) {
     return 0;
   }
   while (awake_.exchange(0) == 0) {
-    const std::int64_t left = deadline.remaining();
+    const std::int64_t left = remaining(deadline);
     if (left == 0) return kTimedOut;
     interrupted_ = sys::futex_wait(awake_, 0, left) == -EINTR;
     if (interrupted_) break;

@@ -16,7 +16,6 @@ namespace plug {
 namespace {
 
 using detail::bytes_text;
-using detail::Deadline;
 using detail::SocketState;
 
 /// The capacity of the buffer unless a message needs more; the size of a receive for small

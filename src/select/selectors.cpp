@@ -255,7 +255,7 @@ ReadyKeys SelectorImpl::select(const Seconds& timeout, std::error_code& error) {
     return {};
   }
   const bool held = !layered_.empty() && any_holds_bytes();
-  const long waited = wait(held ? Deadline::immediate() : deadline_of(timeout.limit()));
+  const long waited = wait(held ? Deadline::immediate() : deadline_after(timeout.limit()));
   if (closed_ || waited < 0) {
     ready_.clear();
     error = closed_ ? make_error_code(Errc::closed_poller) : error_from(waited);

@@ -15,9 +15,7 @@
 #include "sys/process.hpp"
 
 namespace plug {
-
-using detail::Deadline;
-using detail::deadline_of;
+using detail::deadline_after;
 using detail::HostLimit;
 using detail::ServerLoop;
 using detail::SocketAccess;
@@ -81,7 +79,7 @@ std::string to_string(const ServerAddress& address) {
 // --- BaseServer: opening and closing ---
 
 BaseServer::BaseServer(ServerAddress address, HandlerFactory handler)
-    : socket(SocketAccess::make(nullptr)),
+    : socket(Socket::closed()),
       RequestHandlerClass(std::move(handler)),
       requested_(std::move(address)),
       loop_(std::make_unique<ServerLoop>()) {
@@ -161,11 +159,11 @@ void BaseServer::serve(const Timeout& poll_interval) {
   while (!loop_->stopping()) {
     const bool waited = !more;
     if (waited) {
-      more = wait_for_request(*this, watch, deadline_of(poll_interval), true);
+      more = wait_for_request(*this, watch, deadline_after(poll_interval), true);
       if (loop_->stopping()) break;
     }
     const bool handled = more && handle_ready();
-    more = handled && !loop_->stopping() && detail::current_driver() != nullptr &&
+    more = handled && !loop_->stopping() && !detail::may_block_thread() &&
            loop_->may_take_another(count(max_connections)) && watch.has_request();
     if (waited || handled) service_actions();
   }
@@ -181,7 +179,7 @@ void BaseServer::handle_request() {
 }
 
 void BaseServer::handle_one() {
-  const Deadline deadline = std::min(deadline_of(socket.gettimeout()), deadline_of(timeout));
+  const Deadline deadline = std::min(deadline_after(socket.gettimeout()), deadline_after(timeout));
   ServerLoop::Watch watch(*loop_, *this);
   loop_->forget_deferred();
   for (;;) {
@@ -190,7 +188,7 @@ void BaseServer::handle_one() {
       if (!loop_->take_deferred()) return;
     }
     if (loop_->deferred_has_begun()) return;
-    if (!deadline.is_none() && deadline.remaining() == 0) return handle_timeout();
+    if (!deadline.is_none() && detail::remaining(deadline) == 0) return handle_timeout();
   }
 }
 
@@ -236,7 +234,7 @@ bool BaseServer::admit(Request& request, const Address& client_address) {
   if (!connection_timeout.is_none()) request->settimeout(connection_timeout);
   if (!connection_lifetime.is_none())
     if (const auto& state = SocketAccess::state(request.socket()))
-      state->end_at(deadline_of(connection_lifetime));
+      state->end_at(deadline_after(connection_lifetime));
   return true;
 }
 

@@ -96,7 +96,7 @@ class GracefulShutdown {
     if (entries[0].revents != 0) return;
     if (entries[1].revents != 0) loop_.stop();
     entries[2].fd = -1;
-    const Deadline deadline = deadline_of(drain_timeout_);
+    const Deadline deadline = deadline_after(drain_timeout_);
     while (signals_.count() < 2) {
       signals_.drain();
       if (signals_.count() >= 2 || wait(entries, deadline) == 0) break;

@@ -6,9 +6,7 @@
 namespace plug::detail {
 
 Timeout SocketState::timeout() const noexcept {
-  const std::int64_t nanoseconds = timeout_.load(std::memory_order_relaxed);
-  if (nanoseconds < 0) return std::nullopt;
-  return std::chrono::nanoseconds(nanoseconds);
+  return TimeoutAccess::timeout(timeout_.load(std::memory_order_relaxed));
 }
 
 void SocketState::end_at(Deadline limit) noexcept {
@@ -17,12 +15,12 @@ void SocketState::end_at(Deadline limit) noexcept {
 }
 
 Deadline SocketState::within(Deadline limit, Deadline deadline) noexcept {
-  if (limit.remaining() == 0) descriptor.close();
+  if (remaining(limit) == 0) descriptor.close();
   return std::min(deadline, limit);
 }
 
 void SocketState::set_timeout(Timeout timeout) noexcept {
-  timeout_.store(timeout.is_none() ? -1 : timeout.duration().count(), std::memory_order_relaxed);
+  timeout_.store(TimeoutAccess::number(timeout), std::memory_order_relaxed);
 }
 
 long SocketState::release_holder() noexcept {

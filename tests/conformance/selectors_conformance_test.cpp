@@ -204,7 +204,7 @@ TYPED_TEST(BaseSelectorTestCase, test_select) {
 }
 
 TYPED_TEST(BaseSelectorTestCase, test_select_read_write) {
-  this->writer.send("foo");
+  this->writer.sendall("foo");
   const SelectorKey& my_key = this->selector.register_(this->reader, kBoth);
   const ReadyKeys result = this->selector.select();
   ASSERT_EQ(result.size(), 1u);
@@ -259,7 +259,7 @@ TYPED_TEST(BaseSelectorTestCase, test_selector) {
     const std::vector<Socket*> writers = matching(s.select(), EVENT::WRITE);
     ASSERT_EQ(writers.size(), left);
     Socket& wr = *writers[random() % writers.size()];
-    wr.send(message);
+    wr.sendall(message);
     Socket& rd = *reader_of[&wr];
     ASSERT_THAT(matching(s.select(), EVENT::READ), ElementsAre(&rd));
     EXPECT_EQ(rd.recv(100), message);

@@ -149,10 +149,10 @@ std::vector<OwnedFd> in_state(const std::string& kind, const std::string& state)
   }
   auto [sock, peer] = kind == "unix" ? socketpair() : tcp_pair();
   if (state == "readable") {
-    peer.send("x");
+    peer.sendall("x");
     settle(sock, POLL::IN);
   } else if (state == "urgent") {
-    peer.send("x", MSG::OOB);
+    peer.sendall("x", MSG::OOB);
     settle(sock, POLL::PRI);
   } else if (state == "full") {
     fill(sock.fileno());
@@ -384,7 +384,7 @@ std::string step(BaseSelector& selector, Pairs& pairs, Pairs& replaced, const st
   const auto number = [](auto value) { return std::to_string(static_cast<int>(value)); };
   if (what == "close") sock.close();
   if (what == "hang up") peer.close();
-  if (what == "write" && peer.fileno() >= 0 && sock.fileno() >= 0) peer.send("x");
+  if (what == "write" && peer.fileno() >= 0 && sock.fileno() >= 0) peer.sendall("x");
   return outcome([&, &s = sock]() -> std::string {
     if (what == "register") return number(selector.register_(s, events, label).events);
     if (what == "modify" && (can_modify_all || can_modify_anew(selector, s)))

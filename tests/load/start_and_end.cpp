@@ -95,10 +95,10 @@ class Clients {
       client.settimeout(kHangsAfter / 2);
       std::error_code error;  // the server may end at any time
       client.connect(*address, error);
-      if (!error) client.sendall("x\n", MSG{}, error);
+      if (!error) client.sendall("x\n", error);
       // Forked children have this descriptor too: closing it alone would end nothing.
       if (!error) client.shutdown(SHUT::WR, error);
-      if (!error && client.recv(10, MSG{}, error) == "x\n") ++answered_;
+      if (!error && client.recv(10, error) == "x\n") ++answered_;
       if (error == timed_out()) {
         std::fprintf(stderr, "a client waits in vain\n");
         std::abort();

@@ -65,7 +65,7 @@ class FreshDescriptors {
     std::size_t count = 0;
     for (Socket& one : all_) {
       std::error_code nothing;
-      count += one.recv(100, MSG::DONTWAIT, nothing).size();
+      count += one.recv(100, nothing, MSG::DONTWAIT).size();
     }
     return count;
   }

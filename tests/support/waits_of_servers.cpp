@@ -321,7 +321,7 @@ struct Silent : Served<plug::FiberTCPServer> {
   void speak() {
     connect();
     std::error_code gone;
-    for (Socket& client : clients) client.sendall("x", plug::MSG{}, gone);
+    for (Socket& client : clients) client.sendall("x", gone);
   }
 };
 

@@ -50,7 +50,7 @@ Wait reading(Timeout timeout, const char* mode, F read) {
           .let_go =
               [stream] {
                 std::error_code gone;
-                stream->peer.sendall(" and the rest\n", plug::MSG{}, gone);
+                stream->peer.sendall(" and the rest\n", gone);
                 stream->peer.shutdown(plug::SHUT::WR, gone);
               }};
 }

@@ -180,10 +180,10 @@ TEST(Batch, TellsThatNothingCame) {
   receiver.setblocking(false);
   EXPECT_THROW(recv_batch(receiver, batch), BlockingIOError);
   std::error_code error;
-  EXPECT_EQ(recv_batch(receiver, batch, MSG{}, error), 0u);
+  EXPECT_EQ(recv_batch(receiver, batch, error), 0u);
   EXPECT_EQ(error, std::errc::operation_would_block);
   receiver.settimeout(std::nullopt);
-  EXPECT_EQ(recv_batch(receiver, batch, MSG::DONTWAIT, error), 0u);
+  EXPECT_EQ(recv_batch(receiver, batch, error, MSG::DONTWAIT), 0u);
   EXPECT_EQ(error, std::errc::operation_would_block);
 }
 
@@ -195,7 +195,7 @@ TEST(Batch, SaysHowManyWentBeforeTheOneThatFails) {
   batch.add("nowhere");
   batch.add("four", receiver.getsockname());
   std::error_code error;
-  EXPECT_EQ(send_batch(sender, batch, MSG{}, error), 2u);
+  EXPECT_EQ(send_batch(sender, batch, error), 2u);
   EXPECT_EQ(error, std::errc::destination_address_required);
   EXPECT_THAT(text_of_error<OSError>([&] { send_batch(sender, batch); }),
               HasSubstr("2 of 4 datagrams"));
@@ -215,9 +215,9 @@ TEST(Batch, FailsOnAClosedSocketAndOnAMovedBatch) {
   DatagramBatch batch;
   const DatagramBatch moved = std::move(batch);
   std::error_code error;
-  EXPECT_EQ(recv_batch(sock, batch, MSG{}, error), 0u);
+  EXPECT_EQ(recv_batch(sock, batch, error), 0u);
   EXPECT_EQ(error, std::errc::operation_not_supported);
-  EXPECT_EQ(send_batch(sock, batch, MSG{}, error), 0u);
+  EXPECT_EQ(send_batch(sock, batch, error), 0u);
   EXPECT_EQ(error, std::errc::operation_not_supported);
   DatagramBatch other;
   other.add("x", sock.getsockname());

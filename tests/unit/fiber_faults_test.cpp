@@ -477,7 +477,7 @@ TEST_P(OnEngine, AWaitThatIsInterruptedAsksTheHookAndGoesOn) {
     auto [one, other] = socketpair();
     auto sender = fiber::spawn([&s = other] {
       fiber::sleep(0.005);
-      s.send("x");
+      s.sendall("x");
     });
     fault.fail_turn = -EINTR;
     EXPECT_EQ(one.recv(1), "x");

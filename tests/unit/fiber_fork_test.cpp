@@ -46,7 +46,7 @@ TEST(AForkedChild, GoesOnAsAPlainThread) {
       fiber::sleep(0.001);
       a.settimeout(0.01);
       EXPECT_THROW(a.recv(1), TimeoutError);
-      b.send("x");
+      b.sendall("x");
       EXPECT_EQ(a.recv(1), "x");
       EXPECT_TRUE(select({a}, {}, {}, 0).empty());
       EXPECT_FALSE(ran);
@@ -90,7 +90,7 @@ TEST(AForkedChild, MayRunFibersOfItsOwn) {
       auto [one, other] = socketpair();
       auto reader = fiber::spawn([&one = one] { return one.recv(10); });
       fiber::yield();
-      other.send("hello");
+      other.sendall("hello");
       return reader.join();
     };
     EXPECT_EQ(fiber::run(result), "hello");
@@ -107,7 +107,7 @@ TEST(AForkedChild, MayRunFibersOfItsOwn) {
         4);
 #endif
     EXPECT_FALSE(reader.done());
-    other.send("still here");
+    other.sendall("still here");
     EXPECT_EQ(reader.join(), "still here");
   });
   // From a plain thread while another runs fibers.

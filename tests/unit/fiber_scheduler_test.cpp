@@ -61,7 +61,7 @@ TEST(Fairness, IsKeptByCallsThatNeverWait) {
   check([] { select({}, {}, {}, 0); });
   auto [one, other] = socketpair();
   check([&one = one, &other = other] {
-    one.send("x");
+    one.sendall("x");
     other.recv(1);
   });
 }
@@ -96,13 +96,12 @@ TEST(Cancelling, AtTheEndHeedsThatSomeBeginThen) {
 }
 
 TEST(Waking, IsNotTakenForATimeOutThatCameBefore) {
-  using detail::Deadline;
   using detail::Scheduler;
   fiber::run([] {
     Scheduler& scheduler = *Scheduler::here();
     auto task = fiber::spawn([&] {
       // Both of them before it goes on.
-      EXPECT_EQ(scheduler.park(Deadline::after(1), "test"), Scheduler::WakeReason::cancel);
+      EXPECT_EQ(scheduler.park(detail::deadline_after(1), "test"), Scheduler::WakeReason::cancel);
       scheduler.wake(scheduler.current());
       EXPECT_EQ(scheduler.park(Deadline::none(), "test"), Scheduler::WakeReason::event);
     });
@@ -125,7 +124,7 @@ TEST(Waking, KeepsTheOrderInWhichAnotherThreadDidIt) {
     for (char name = 'a'; name < 'f'; ++name) {
       tasks.push_back(fiber::spawn([&, name] {
         cores.push_back(&scheduler.current());
-        scheduler.park(detail::Deadline::none(), "test");
+        scheduler.park(Deadline::none(), "test");
         order += name;
       }));
     }

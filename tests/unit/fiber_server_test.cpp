@@ -22,6 +22,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -205,7 +206,7 @@ TEST(AFiberServer, NeedsNoThreadToEndByASignal) {
     const auto before = threads();
     Socket client(AF::INET, SOCK::STREAM);
     client.setblocking(false);
-    client.connect_ex(server.server_address);
+    std::ignore = client.connect_ex(server.server_address);
     if (server.serve_until_signal(10) != SIGTERM) return 1;
     return seen == before ? 0 : 2;
   });
@@ -222,7 +223,7 @@ TEST(AFiberServer, EndsTheProgramByTheThirdSignalWhenAHandlerHoldsItUp) {
     });
     Socket client(AF::INET, SOCK::STREAM);
     client.setblocking(false);
-    client.connect_ex(server.server_address);
+    std::ignore = client.connect_ex(server.server_address);
     server.serve_until_signal(10);
     return 0;
   });

@@ -77,7 +77,7 @@ void expect_time_out(Call call) {
 auto bytes_of(std::string text, Socket& sock) {
   return [&sock, text = std::move(text), at = std::size_t{0}]() mutable {
     std::error_code ignored;
-    sock.send({&text[at++ % text.size()], 1}, MSG::DONTWAIT, ignored);
+    sock.sendall({&text[at++ % text.size()], 1}, ignored, MSG::DONTWAIT);
   };
 }
 
@@ -232,7 +232,7 @@ TEST(Time, IsOneDeadlineForSendWhileThePeerReadsByteByByte) {
   std::thread reader([&] {
     while (!stop) {
       std::error_code ignored;
-      pair.peer.recv(4096, MSG{}, ignored);
+      pair.peer.recv(4096, ignored);
       std::this_thread::sleep_for(milliseconds(5));
     }
   });

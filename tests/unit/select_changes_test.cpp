@@ -413,7 +413,7 @@ TEST_P(SelectedNumbers, WakeEachFiberThatWaitsForWhatHasHappened) {
     auto [sock, peer] = socketpair();
     sock.setblocking(false);
     std::error_code full;
-    while (!full) sock.send("x", MSG{}, full);
+    while (!full) sock.sendall("x", full);
     const int number = sock.fileno();
     const auto spawn_reader = [&] {
       return fiber::spawn([&] { return select({number}, {}, {}, kTooLong).readable.size(); });
@@ -432,7 +432,7 @@ TEST_P(SelectedNumbers, WakeEachFiberThatWaitsForWhatHasHappened) {
     sock.recv(1);
     auto third_reader = spawn_reader();  // joins those that wait
     let_others_wait();
-    for (std::error_code empty; !empty;) peer.recv(1 << 16, MSG::DONTWAIT, empty);
+    for (std::error_code empty; !empty;) peer.recv(1 << 16, empty, MSG::DONTWAIT);
     EXPECT_EQ(writer.join(kTooLong), 1u);
     EXPECT_FALSE(third_reader.done());
     peer.sendall("x");

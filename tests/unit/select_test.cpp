@@ -182,7 +182,7 @@ TEST(Select, WithoutATimeOutWaitsUntilSomethingIsReady) {
 
 TEST(Select, ReportsUrgentDataAsExceptional) {
   auto [sock, peer] = tcp_pair();
-  peer.send("!", MSG::OOB);
+  peer.sendall("!", MSG::OOB);
   const Selected ready = select({}, {}, {sock}, 30);
   EXPECT_EQ(ready.exceptional, std::vector<FileObject>{sock});
 }
@@ -243,8 +243,8 @@ TEST(Select, WithAnErrorCodeDoesNotThrow) {
 
 /// A layer that has decoded more than was asked for.
 struct Decoded final : detail::Layer {
-  long receive(detail::Descriptor&, MutableBytes, int, detail::Deadline) override { return 0; }
-  long send(detail::Descriptor&, BytesView, int, detail::Deadline) override { return 0; }
+  long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
+  long send(detail::Descriptor&, BytesView, int, Deadline) override { return 0; }
   std::size_t pending() const noexcept override { return bytes; }
   std::size_t bytes = 1;
 };
@@ -532,13 +532,13 @@ class Counting final : public detail::IoDriver {
   Counting() { detail::set_current_driver(this); }
   ~Counting() { detail::set_current_driver(nullptr); }
 
-  long perform(detail::Descriptor&, detail::Op& op, detail::Deadline deadline) override {
+  long perform(detail::Descriptor&, detail::Op& op, Deadline deadline) override {
     if (op.kind != detail::Op::Kind::ready) return -ENOSYS;
     detail::sys::PollEntry entry{op.file, static_cast<short>(op.flags), 0};
     const long ready = wait_any({&entry, 1}, deadline);
     return ready > 0 ? entry.revents : ready == 0 ? detail::kTimedOut : ready;
   }
-  long wait_any(std::span<detail::sys::PollEntry> entries, detail::Deadline deadline) override {
+  long wait_any(std::span<detail::sys::PollEntry> entries, Deadline deadline) override {
     waited_for.push_back(entries.empty() ? -1 : entries[0].fd);
     detail::set_current_driver(nullptr);
     const long ready = detail::wait_any(entries, deadline);

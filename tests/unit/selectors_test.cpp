@@ -362,8 +362,8 @@ TYPED_TEST(Selectors, WithAnErrorCodeDoNotThrow) {
 }
 
 struct Decoded final : detail::Layer {
-  long receive(detail::Descriptor&, MutableBytes, int, detail::Deadline) override { return 0; }
-  long send(detail::Descriptor&, BytesView, int, detail::Deadline) override { return 0; }
+  long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
+  long send(detail::Descriptor&, BytesView, int, Deadline) override { return 0; }
   std::size_t pending() const noexcept override { return bytes; }
   std::size_t bytes = 1;
 };

@@ -30,14 +30,14 @@ const ServerAddress kAnyPort{"127.0.0.1", 0};
 /// Whether the server closes the connection without a word; within what time is the client's.
 bool is_refused(Socket& client) {
   std::error_code error;
-  return client.recv(1, MSG{}, error).empty() && (!error || error.value() == ECONNRESET);
+  return client.recv(1, error).empty() && (!error || error.value() == ECONNRESET);
 }
 
 /// Whether nothing is said for a while.
 bool is_waiting(Socket& client) {
   client.settimeout(0.05);
   std::error_code error;
-  client.recv(1, MSG{}, error);
+  client.recv(1, error);
   client.settimeout(30);
   return error == timed_out();
 }
@@ -373,7 +373,7 @@ class DrippingClient {
   Socket client_;
   Drip drip_{[this] {
     std::error_code ignored;
-    client_.send("x", MSG{}, ignored);
+    client_.sendall("x", ignored);
   }};
 };
 

@@ -94,7 +94,7 @@ TEST(AFilesDeadline, IsOneForAWriteOrAFlushHoweverSlowlyThePeerReads) {
     pair.peer.settimeout(0);
     const Drip drip([&] {
       std::error_code nothing;
-      pair.peer.recv(1024, MSG{}, nothing);
+      pair.peer.recv(1024, nothing);
     });
     const std::string large(16 << 20, 'x');
     expect_time_out([&] { file.write(large); });

@@ -49,7 +49,7 @@ std::string arrived(Socket& sock) {
   const Timeout before = sock.gettimeout();
   sock.settimeout(0);
   std::error_code nothing;
-  std::string bytes = sock.recv(1 << 20, MSG{}, nothing);
+  std::string bytes = sock.recv(1 << 20, nothing);
   sock.settimeout(before);
   return bytes;
 }
@@ -415,14 +415,14 @@ class Impatient final : public detail::IoDriver {
   Impatient() { detail::set_current_driver(this); }
   ~Impatient() { detail::set_current_driver(nullptr); }
 
-  long perform(detail::Descriptor& descriptor, detail::Op& op, detail::Deadline) override {
+  long perform(detail::Descriptor& descriptor, detail::Op& op, Deadline) override {
     const detail::Descriptor::InFlight in_flight(descriptor, false);
     op.flags |= detail::sys::kDontWait;
     const long result = detail::attempt(in_flight.fd(), op);
     if (result == -EAGAIN) throw std::runtime_error("interrupted");
     return result;
   }
-  long wait_any(std::span<detail::sys::PollEntry>, detail::Deadline) override { return -ENOSYS; }
+  long wait_any(std::span<detail::sys::PollEntry>, Deadline) override { return -ENOSYS; }
 };
 
 TEST(Reading, LosesNothingToAnExceptionOfTheInterruptHook) {
@@ -458,7 +458,7 @@ TEST(Reading, ReportsAResetAndKeepsWhatHadCome) {
   // A connection that closes with data unread is reset.
   pair.sock.sendall("unread");
   char unread[1];
-  pair.peer.recv_into(unread, 1, MSG::PEEK);
+  pair.peer.recv_into(unread, MSG::PEEK);
   pair.peer.close();
   EXPECT_THROW(file.readline(), ConnectionResetError);
   EXPECT_EQ(file.readline(), "half a li");

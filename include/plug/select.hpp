@@ -15,7 +15,7 @@
 
 #include <plug/bytes.hpp>
 #include <plug/error.hpp>
-#include <plug/select_constants.hpp>
+#include <plug/select/constants.hpp>
 #include <plug/socket.hpp>
 #include <plug/timeout.hpp>
 

@@ -36,7 +36,7 @@
 
 #include <plug/error.hpp>
 #include <plug/select.hpp>
-#include <plug/select_constants.hpp>
+#include <plug/select/constants.hpp>
 
 #include <concepts>
 #include <cstddef>

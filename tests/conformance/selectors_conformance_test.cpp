@@ -39,7 +39,7 @@ constexpr int kUnknown = 999'999;
 /// The sockets that are ready for `event`.
 std::vector<Socket*> matching(const ReadyKeys& ready, EVENT event) {
   std::vector<Socket*> found;
-  for (auto [key, events] : ready)
+  for (auto& [key, events] : ready)
     if (events & event) found.push_back(&key.fileobj.get<Socket>());
   return found;
 }

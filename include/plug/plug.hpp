@@ -20,7 +20,7 @@
 #include <plug/framing.hpp>
 #include <plug/resolve.hpp>
 #include <plug/select.hpp>
-#include <plug/select_constants.hpp>
+#include <plug/select/constants.hpp>
 #include <plug/selectors.hpp>
 #include <plug/server/group.hpp>
 #include <plug/server/request_handler.hpp>

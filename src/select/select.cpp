@@ -132,6 +132,13 @@ std::string to_string(const FileObject& object) {
   return text;
 }
 
+void FileObject::throw_other_type(std::string_view wanted) const {
+  std::string text = "the object is a ";
+  if (kind_ == nullptr) text += "number";
+  if (kind_ != nullptr) (text += kind_->constant ? "const " : "") += kind_->name;
+  throw TypeError((text += ", not a ") += wanted);
+}
+
 std::ostream& operator<<(std::ostream& out, const FileObject& object) {
   return out << to_string(object);
 }

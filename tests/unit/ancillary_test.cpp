@@ -184,7 +184,7 @@ TEST(Recvmsg, SaysThatADatagramWasCut) {
   sender.sendall("0123456789");
   const ReceivedMessage cut = receiver.recvmsg(4);
   EXPECT_EQ(cut.data, "0123");
-  EXPECT_EQ(cut.flags & MSG::TRUNC, MSG::TRUNC);
+  EXPECT_TRUE(cut.flags & MSG::TRUNC);
   // With MSG::TRUNC the count is the datagram's; the data is what was received.
   sender.sendall("0123456789");
   EXPECT_EQ(receiver.recvmsg(4, 0, MSG::TRUNC).data, "0123");

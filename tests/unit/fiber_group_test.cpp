@@ -384,7 +384,7 @@ TEST(ATimeout, EndsWhateverWaits) {
     const std::vector<std::function<void()>> waits = {
         [] { fiber::sleep(kTooLong); },
         [&s = one] { s.recv(1); },
-        [&s = one] { select({s}, {}, {}); },
+        [&s = one] { std::ignore = select({s}, {}, {}); },
         [&] { queue.get(); },
         [] { fiber::spawn([] { fiber::sleep(kTooLong); }).join(); },
         [] {

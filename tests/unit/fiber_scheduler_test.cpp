@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -58,7 +59,7 @@ TEST(Fairness, IsKeptByCallsThatNeverWait) {
       while (!turn) call();
     });
   };
-  check([] { select({}, {}, {}, 0); });
+  check([] { std::ignore = select({}, {}, {}, 0); });
   auto [one, other] = socketpair();
   check([&one = one, &other = other] {
     one.sendall("x");

@@ -227,7 +227,7 @@ bool Framer::Impl::need(std::size_t count, Clock& clock, std::error_code& error)
 void Framer::Impl::receive_all(MutableBytes room, std::size_t& filled, Clock& clock,
                                std::error_code& error) {
   while (filled < room.size()) {
-    const std::size_t count = receive(room.from(filled), clock, error);
+    const std::size_t count = receive(room.subspan(filled), clock, error);
     if (count == 0) return;
     filled += count;
   }
@@ -250,7 +250,7 @@ void Framer::Impl::raise(const std::error_code& error) const {
   if (!error) [[likely]]
     return;
   if (error == Errc::end_in_message)
-    throw IncompleteReadError(Bytes(buffered().from(failure_.partial_from)), failure_.expected);
+    throw IncompleteReadError(Bytes(buffered().subspan(failure_.partial_from)), failure_.expected);
   if (error == Errc::message_too_long) throw LimitOverrunError(failure_.size, limit);
   if (error == Errc::malformed_length)
     throw_if(error, detail::bytes_repr(view().substr(0, detail::kMaxVarint)));

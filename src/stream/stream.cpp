@@ -60,20 +60,20 @@ std::size_t ByteWriter::write(BytesView data, std::error_code& error) {
   std::size_t sent = 0;
   try {
     do {
-      sent += send_some(state_, data.from(sent), 0, deadline.get(), error);
+      sent += send_some(state_, data.subspan(sent), 0, deadline.get(), error);
     } while (!error && sent < data.size() && detail::may_send_on(error));
   } catch (...) {
-    if (sent > 0) keep(data.from(sent));
+    if (sent > 0) keep(data.subspan(sent));
     throw;
   }
   if (sent == 0) return 0;
-  keep(data.from(sent));
+  keep(data.subspan(sent));
   return data.size();
 }
 
 void ByteWriter::flush(CallDeadline& deadline, std::error_code& error) {
   while (!error && sent_ < buffer_.size()) {
-    sent_ += send_some(state_, BytesView(buffer_).from(sent_), 0, deadline.get(), error);
+    sent_ += send_some(state_, BytesView(buffer_).subspan(sent_), 0, deadline.get(), error);
     if (!error && sent_ < buffer_.size()) detail::may_send_on(error);
   }
   buffer_.erase(0, std::exchange(sent_, 0));

@@ -324,7 +324,7 @@ TEST(Time, OfZeroGivesBlockingIOErrorAndLosesNothingOfLongReads) {
       sent += next.size();
     }
     EXPECT_TRUE(received == body);
-    pair.peer.sendall(BytesView(wire).from(sent));
+    pair.peer.sendall(BytesView(wire).subspan(sent));
     EXPECT_EQ(framer.readexactly(4), "rest");
   }
 }

@@ -59,8 +59,8 @@ class Pinger {
   /// Removes the IP header, which a raw IPv4 socket returns in front of the packet.
   plug::BytesView without_header(const plug::Bytes& packet) const {
     const plug::BytesView all = packet;
-    return raw_ && family_ == plug::AF::INET ? all.from(plug::Ipv4Header::from_bytes(all).size())
-                                             : all;
+    if (!raw_ || family_ != plug::AF::INET) return all;
+    return all.subspan(plug::Ipv4Header::from_bytes(all).size());
   }
 
   bool is_mine(const plug::IcmpEcho& answer) const {

@@ -27,4 +27,5 @@
 #include <plug/socket.hpp>
 #include <plug/socketserver.hpp>
 #include <plug/stream.hpp>
+#include <plug/text.hpp>
 #include <plug/timeout.hpp>

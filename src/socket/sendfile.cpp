@@ -202,7 +202,7 @@ class Transfer {
     while (!data.empty()) {
       const long result = send_some(data);
       if (result < 0) return result;
-      data = data.from(static_cast<std::size_t>(result));
+      data = data.subspan(static_cast<std::size_t>(result));
       sent_ += result;
       if (const long stop = detail::interrupted(); stop != 0) return stop;
     }

@@ -51,7 +51,7 @@ std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline
 std::size_t send_rest(SocketState& state, BytesView data, std::size_t sent, int flags,
                       Deadline deadline, std::error_code& error) {
   while (!error && sent < data.size() && may_send_on(error))
-    sent += send_some(state, data.from(sent), flags, deadline, error);
+    sent += send_some(state, data.subspan(sent), flags, deadline, error);
   return sent;
 }
 
@@ -73,7 +73,7 @@ std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesVi
     std::size_t count = 0;
     std::size_t skipped = sent;
     for (const BytesView part : {head, body, tail}) {
-      const BytesView rest = part.from(skipped);
+      const BytesView rest = part.subspan(std::min(skipped, part.size()));
       skipped -= part.size() - rest.size();
       if (!rest.empty()) pieces[count++] = {const_cast<char*>(rest.data()), rest.size()};
     }

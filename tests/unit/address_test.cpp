@@ -165,11 +165,11 @@ TEST(AddressFields, ExistOnlyWhereTheFamilyHasThem) {
 TEST(AddressFromBytes, TakesWhatHoldsAFamilyAndFits) {
   const std::array<char, 129> zeros{};
   EXPECT_THROW(Address::from_bytes(BytesView()), ValueError);
-  EXPECT_THROW(Address::from_bytes(BytesView(zeros).from(128)), ValueError);
+  EXPECT_THROW(Address::from_bytes(BytesView(zeros).subspan(128)), ValueError);
   EXPECT_THAT(text_of_error<ValueError>([&] { Address::from_bytes(zeros); }), HasSubstr("129"));
-  EXPECT_EQ(Address::from_bytes(BytesView(zeros).from(1)).bytes().size(), 128u);
-  EXPECT_EQ(Address::from_bytes(BytesView(zeros).from(127)).bytes().size(), 2u);
-  EXPECT_TRUE(Address::from_bytes(BytesView(zeros).from(127)));
+  EXPECT_EQ(Address::from_bytes(BytesView(zeros).subspan(1)).bytes().size(), 128u);
+  EXPECT_EQ(Address::from_bytes(BytesView(zeros).subspan(127)).bytes().size(), 2u);
+  EXPECT_TRUE(Address::from_bytes(BytesView(zeros).subspan(127)));
 }
 
 TEST(AddressFromBytes, OfATruncatedFormKeepsTheBytesAndHasNoFields) {

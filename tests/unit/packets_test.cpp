@@ -137,7 +137,7 @@ TEST(RawSockets, PingThisHost) {
     const Bytes packet = sock.recv(2000);
     const Ipv4Header header = Ipv4Header::from_bytes(packet);
     EXPECT_EQ(header.protocol, 1);
-    const auto echo = IcmpEcho::from_bytes(BytesView(packet).from(header.size()), AF::INET);
+    const auto echo = IcmpEcho::from_bytes(BytesView(packet).subspan(header.size()), AF::INET);
     if (!echo || !echo->reply || echo->identifier != 4711) continue;
     EXPECT_EQ(header.source, "127.0.0.1");
     EXPECT_EQ(echo->data, "are you there?");

@@ -281,8 +281,8 @@ std::vector<NamedCall> receives() {
 }
 std::vector<NamedCall> stream_receives() {
   std::vector<NamedCall> calls = receives();
-  calls.push_back({"readline", [](Scene& s) { s.sock.makefile("rb").readline(); }});
-  calls.push_back({"framer", [](Scene& s) { Framer(s.sock, LengthPrefix{4}).recv(); }});
+  calls.push_back({"readline", [](Scene& s) { (void)s.sock.makefile("rb").readline(); }});
+  calls.push_back({"framer", [](Scene& s) { (void)Framer(s.sock, LengthPrefix{4}).recv(); }});
   return calls;
 }
 std::vector<NamedCall> datagram_receives() {
@@ -291,9 +291,9 @@ std::vector<NamedCall> datagram_receives() {
   return calls;
 }
 std::vector<NamedCall> parts() {
-  return {{"readline", [](Scene& s) { s.sock.makefile("rb").readline(); }},
-          {"read", [](Scene& s) { s.sock.makefile("rb").read(10); }},
-          {"framer", [](Scene& s) { Framer(s.sock, LengthPrefix{4}).recv(); }},
+  return {{"readline", [](Scene& s) { (void)s.sock.makefile("rb").readline(); }},
+          {"read", [](Scene& s) { (void)s.sock.makefile("rb").read(10); }},
+          {"framer", [](Scene& s) { (void)Framer(s.sock, LengthPrefix{4}).recv(); }},
           {"error_queue", [](Scene& s) { s.sock.recvmsg(100, 100, MSG::ERRQUEUE); }},
           {"urgent", [](Scene& s) { s.sock.recv(1, MSG::OOB); }}};
 }

@@ -301,7 +301,7 @@ TEST(Datagram, TooLongForTheProtocolIsEmsgsize) {
   Socket sender = udp();
   const std::string data(65508, 'x');
   EXPECT_EQ(number_of_error([&] { sender.sendto(data, receiver.getsockname()); }), EMSGSIZE);
-  EXPECT_EQ(sender.sendto(BytesView(data).from(1), receiver.getsockname()), 65507u);
+  EXPECT_EQ(sender.sendto(BytesView(data).subspan(1), receiver.getsockname()), 65507u);
   EXPECT_EQ(receiver.recv(70000).size(), 65507u);
 }
 

@@ -58,7 +58,7 @@ TEST(MalformedText, StopsOnlyTheCallsThatReachItAndReadingGoesOnBehindIt) {
   EXPECT_EQ(file.read(2), "tw");
   EXPECT_EQ(file.readline(), "o\n");
   try {
-    file.readline();
+    (void)file.readline();
     FAIL() << "it was read";
   } catch (const UnicodeDecodeError& error) {
     EXPECT_EQ(error.start(), 11u);
@@ -79,9 +79,9 @@ TEST(MalformedText, IsToldByItsPlaceInTheStreamHoweverItCame) {
     for (const char byte : "a\r\nä\xf0\x9f\x98z\xff"s) pair.peer.sendall(std::string(1, byte));
     pair.peer.shutdown(SHUT::WR);
     File file = pair.sock.makefile("r");
-    EXPECT_EQ(text_of_error<UnicodeDecodeError>([&] { file.read(); }),
+    EXPECT_EQ(text_of_error<UnicodeDecodeError>([&] { (void)file.read(); }),
               "'utf-8' codec can't decode bytes in position 5-7: invalid continuation byte");
-    EXPECT_EQ(text_of_error<UnicodeDecodeError>([&] { file.read(); }),
+    EXPECT_EQ(text_of_error<UnicodeDecodeError>([&] { (void)file.read(); }),
               "'utf-8' codec can't decode byte 0xff in position 9: invalid start byte");
     EXPECT_EQ(file.read(), "a\näz");
   }

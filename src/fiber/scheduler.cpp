@@ -395,7 +395,7 @@ bool Scheduler::yield() noexcept {
 bool Scheduler::take_cancel() noexcept {
   FiberCore& fiber = *current_;
   if (fiber.shield_ == OnCancel::ignore) return false;
-  const bool late = fiber.limit_ != nullptr && nearest_limit(fiber).remaining() == 0;
+  const bool late = fiber.limit_ != nullptr && remaining(nearest_limit(fiber)) == 0;
   if (!fiber.cancelled_ && !late) return false;
   if (fiber.shield_ == OnCancel::keep) return true;
   if (fiber.cancelled_)

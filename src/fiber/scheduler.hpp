@@ -63,7 +63,7 @@ struct FiberLimit {
 
   /// Returns the time until which the fiber may wait.
   Deadline moment() const noexcept { return failed.load() ? Deadline::immediate() : until; }
-  bool is_over() const noexcept { return moment().remaining() == 0; }
+  bool is_over() const noexcept { return remaining(moment()) == 0; }
 
   const Deadline until;
   std::atomic<bool> failed{false};  // the limit ends now; set by any thread

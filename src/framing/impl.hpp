@@ -40,7 +40,7 @@ class Framer::Impl {
 
     Clock(detail::SocketState& state, Span span) noexcept : state_(state), span_(span) {}
 
-    detail::Deadline deadline() noexcept {
+    Deadline deadline() noexcept {
       if (!made_ || span_ == Span::piece) made_ = state_.deadline();
       return *made_;
     }
@@ -48,7 +48,7 @@ class Framer::Impl {
    private:
     detail::SocketState& state_;
     Span span_;
-    std::optional<detail::Deadline> made_;
+    std::optional<Deadline> made_;
   };
 
   /// The size of a message's prefix and of the message.

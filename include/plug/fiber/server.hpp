@@ -65,7 +65,7 @@ class HandlerFibers {
   /// have ended too.
   void run(const std::function<void()>& serving, const fiber::RunOptions& options);
   /// Calls `function` in a new fiber. Destroying the result waits for its end.
-  static std::shared_ptr<void> run_in_background(std::function<void()> function);
+  [[nodiscard]] static std::shared_ptr<void> run_in_background(std::function<void()> function);
   /// Closes the connections of the caller's thread on which nothing has arrived yet.
   void close_deferred() noexcept;
   /// Blocks until the handlers with `waited` have ended.
@@ -190,7 +190,7 @@ class FiberMixIn : public Base {
   void run_serving(const std::function<void()>& serving) override {
     fibers_.run(serving, run_options);
   }
-  std::shared_ptr<void> run_in_background(std::function<void()> function) override {
+  [[nodiscard]] std::shared_ptr<void> run_in_background(std::function<void()> function) override {
     return detail::HandlerFibers::run_in_background(std::move(function));
   }
   void serving_has_ended() noexcept override {

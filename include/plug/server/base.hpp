@@ -62,7 +62,7 @@ class ServerAddress {
   std::shared_ptr<Socket> listener_;
 };
 
-std::string to_string(const ServerAddress& address);
+[[nodiscard]] std::string to_string(const ServerAddress& address);
 
 /// The base class of all servers. Abstract: a subclass defines fileno() and get_request().
 class BaseServer {
@@ -185,7 +185,7 @@ class BaseServer {
 
   /// Returns the file descriptor that becomes readable when a request arrives, for example for a
   /// selector; -1 if the server is closed.
-  virtual int fileno() const = 0;
+  [[nodiscard]] virtual int fileno() const = 0;
 
   // --- hooks ---
 
@@ -254,7 +254,7 @@ class BaseServer {
   /// Runs `function`, which must not throw, concurrently with serving: in a thread that blocks
   /// signals. Destroying the result waits for its end. Throws RuntimeError if no thread can be
   /// started.
-  virtual std::shared_ptr<void> run_in_background(std::function<void()> function);
+  [[nodiscard]] virtual std::shared_ptr<void> run_in_background(std::function<void()> function);
 
   /// Called when serve_forever() stops taking requests, before shutdown() returns.
   virtual void serving_has_ended() noexcept {}
@@ -264,7 +264,7 @@ class BaseServer {
   void process_apart(Request& request, const Address& client_address);
 
   /// Returns the address that the constructor was given.
-  const ServerAddress& requested_address() const noexcept { return requested_; }
+  [[nodiscard]] const ServerAddress& requested_address() const noexcept { return requested_; }
 
  private:
   friend struct detail::ServerAccess;

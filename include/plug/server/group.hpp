@@ -43,9 +43,11 @@ class BaseServerGroup {
   BaseServerGroup& operator=(const BaseServerGroup&) = delete;
 
   /// Returns the number of workers.
-  std::size_t size() const noexcept { return workers_.size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return workers_.size(); }
   /// Returns the address that server_bind() has bound; empty before.
-  const Address& server_address() const noexcept { return workers_.front()->server_address; }
+  [[nodiscard]] const Address& server_address() const noexcept {
+    return workers_.front()->server_address;
+  }
 
   /// Binds each worker, with allow_reuse_port if there are several. The others bind to the address
   /// of the first, so that port 0 gives all of them the same port. If one fails, closes all and
@@ -126,7 +128,7 @@ class ServerGroup final : public BaseServerGroup {
   }
 
   /// Returns a worker, to set its attributes before serving. `number` must be less than size().
-  T& operator[](std::size_t number) { return static_cast<T&>(*workers_[number]); }
+  [[nodiscard]] T& operator[](std::size_t number) { return static_cast<T&>(*workers_[number]); }
 
  private:
   static typename T::Options opened(bool bind_and_activate) {

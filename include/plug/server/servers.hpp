@@ -26,7 +26,7 @@ class TCPServer : public BaseServer {
   TCPServer(ServerAddress address, HandlerFactory handler, const BaseServerOptions& options);
   ~TCPServer() override;
 
-  int fileno() const override { return socket.fileno(); }
+  [[nodiscard]] int fileno() const override { return socket.fileno(); }
 
   /// Applies allow_reuse_address and allow_reuse_port. Binds to server_address or, if that is
   /// empty, to the constructor's address, and updates server_address. First creates a new socket if

@@ -44,7 +44,9 @@ struct EchoBytes : plug::BaseRequestHandler {
   }
 };
 
-struct Nothing : plug::BaseRequestHandler {};
+struct Nothing : plug::BaseRequestHandler {
+  void handle() override {}
+};
 
 template <class Base>
 struct Quiet : Base {

@@ -76,6 +76,10 @@ std::string to_string(const ServerAddress& address) {
   return to_string(static_cast<AddressLike>(address));
 }
 
+void detail::throw_no_datagrams() {
+  throw ValueError("max_packet_size: this server receives no datagrams");
+}
+
 // --- BaseServer: opening and closing ---
 
 BaseServer::BaseServer(ServerAddress address, HandlerFactory handler)
@@ -312,18 +316,47 @@ TCPServer::TCPServer(ServerAddress address, HandlerFactory handler, bool bind_an
   complete(bind_and_activate);
 }
 
+TCPServer::TCPServer(ServerAddress address, HandlerFactory handler,
+                     const BaseServerOptions& options)
+    : TCPServer(std::move(address), std::move(handler), false) {
+  set_attributes(options);
+  complete(options.bind_and_activate);
+}
+
 TCPServer::TCPServer(AF family, SOCK type, ServerAddress address, HandlerFactory handler)
     : BaseServer(std::move(address), std::move(handler)) {
-  address_family = family;
+  const bool is_inet = has_ports(family);
+  address_family = is_inet ? detail::ServerAccess::inet_family(requested_address()) : family;
   socket_type = type;
-  allow_reuse_address = type == SOCK::STREAM && has_ports(family);
+  allow_reuse_address = type == SOCK::STREAM && is_inet;
 }
 
 TCPServer::~TCPServer() { end(); }
 
-void TCPServer::make_socket() { socket = Socket(address_family, socket_type); }
+void TCPServer::make_socket() {
+  Socket* const listener = detail::ServerAccess::listener(requested_address());
+  if (listener == nullptr || given_) {
+    given_ = false;
+    socket = Socket(address_family, socket_type);
+    return;
+  }
+  if (listener->fileno() < 0) throw ValueError("the socket for a server is closed, or has one");
+  const bool is_unix = listener->family() == AF::UNIX;
+  if (listener->type() != socket_type || is_unix != (address_family == AF::UNIX))
+    throw ValueError("not the kind of socket for this server: " + to_string(*listener));
+  const Address bound = listener->getsockname();
+  if (is_unix ? bound.path().empty() : has_ports(bound.family()) && bound.port() == 0)
+    throw ValueError("the socket for a server is not bound: " + to_string(*listener));
+  address_family = listener->family();
+  socket = std::move(*listener);
+  given_ = true;
+}
 
 void TCPServer::server_bind() {
+  if (given_ && socket.fileno() >= 0) {
+    server_address = socket.getsockname();
+    return;
+  }
   if (socket.fileno() < 0 || socket.family() != address_family || socket.type() != socket_type)
     make_socket();
   if (allow_reuse_address) socket.setsockopt(SOL::SOCKET, SO::REUSEADDR, 1);
@@ -336,7 +369,9 @@ void TCPServer::server_bind() {
   server_address = socket.getsockname();
 }
 
-void TCPServer::server_activate() { socket.listen(request_queue_size); }
+void TCPServer::server_activate() {
+  if (!given_ || !detail::sys::is_listening(socket.fileno())) socket.listen(request_queue_size);
+}
 
 void TCPServer::server_close() {
   // A connection that has been accepted ahead is closed with the server.
@@ -369,6 +404,13 @@ UDPServer::UDPServer(ServerAddress address, HandlerFactory handler, bool bind_an
   complete(bind_and_activate);
 }
 
+UDPServer::UDPServer(ServerAddress address, HandlerFactory handler,
+                     const BaseServerOptions& options)
+    : UDPServer(std::move(address), std::move(handler), false) {
+  set_attributes(options);
+  complete(options.bind_and_activate);
+}
+
 UDPServer::UDPServer(AF family, ServerAddress address, HandlerFactory handler)
     : TCPServer(family, SOCK::DGRAM, std::move(address), std::move(handler)) {
   make_socket();
@@ -399,10 +441,24 @@ UnixStreamServer::UnixStreamServer(ServerAddress address, HandlerFactory handler
   complete(bind_and_activate);
 }
 
+UnixStreamServer::UnixStreamServer(ServerAddress address, HandlerFactory handler,
+                                   const BaseServerOptions& options)
+    : UnixStreamServer(std::move(address), std::move(handler), false) {
+  set_attributes(options);
+  complete(options.bind_and_activate);
+}
+
 UnixDatagramServer::UnixDatagramServer(ServerAddress address, HandlerFactory handler,
                                        bool bind_and_activate)
     : UDPServer(AF::UNIX, std::move(address), std::move(handler)) {
   complete(bind_and_activate);
+}
+
+UnixDatagramServer::UnixDatagramServer(ServerAddress address, HandlerFactory handler,
+                                       const BaseServerOptions& options)
+    : UnixDatagramServer(std::move(address), std::move(handler), false) {
+  set_attributes(options);
+  complete(options.bind_and_activate);
 }
 
 }  // namespace plug

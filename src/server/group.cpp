@@ -181,11 +181,8 @@ void BaseServerGroup::serve_forever(Timeout poll_interval) {
   });
 }
 
-int BaseServerGroup::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,
-                                        const std::vector<int>& signals) {
-  return serve([&](BaseServer& worker) {
-    return worker.serve_until_signal(drain_timeout, poll_interval, signals);
-  });
+int BaseServerGroup::serve_until_signal(const UntilSignalOptions& options) {
+  return serve([&](BaseServer& worker) { return worker.serve_until_signal(options); });
 }
 
 void BaseServerGroup::shutdown() {

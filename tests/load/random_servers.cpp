@@ -414,8 +414,10 @@ class Round {
       case 0:
         return attempt("serve_forever", forever);
       case 1:
-        return attempt("serve_until_signal",
-                       [&] { server_.serve_until_signal(its_.milliseconds(5), poll, {}); });
+        return attempt("serve_until_signal", [&] {
+          server_.serve_until_signal(
+              {.drain = its_.milliseconds(5), .poll_interval = poll, .signals = {}});
+        });
       case 2:
         return in_fibers([&] { attempt("serve_forever", forever); });
       case 3:
@@ -430,8 +432,10 @@ class Round {
         });
       case 5:
         return in_fibers([&] {
-          auto task =
-              fiber::spawn([&] { server_.serve_until_signal(chance().milliseconds(5), poll, {}); });
+          auto task = fiber::spawn([&] {
+            server_.serve_until_signal(
+                {.drain = chance().milliseconds(5), .poll_interval = poll, .signals = {}});
+          });
           fiber::sleep(length);
           if (chance().one_in(2)) server_.stop_serving();
           attempt("task", [&] { task.join(length); });

@@ -120,7 +120,8 @@ void live(Server& server, const Address& address, Clients& clients, int round) {
     if (round % 2 == 0)
       server.serve_forever(std::nullopt);
     else
-      server.serve_until_signal(round % 4 == 1 ? 0.001 : 0, std::nullopt, {});
+      server.serve_until_signal(
+          {.drain = round % 4 == 1 ? 0.001 : 0, .poll_interval = std::nullopt, .signals = {}});
   });
   clients.go_to(address);
   // Some servers end at once, before they serve; most when somebody has been answered.

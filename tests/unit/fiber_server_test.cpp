@@ -183,7 +183,8 @@ TEST(AFiberServer, CancelsDaemonsWhenTheServingEndsAndTheyMaySpeakALastTime) {
 TEST(AFiberServer, CancelsItsHandlersWhenTheTimeAfterASignalIsOver) {
   LastWords::cancelled = 0;
   FiberTCPServer server(kAnyPort, handler<LastWords>);
-  auto ended = std::async(std::launch::async, [&] { return server.serve_until_signal(0.02); });
+  auto ended =
+      std::async(std::launch::async, [&] { return server.serve_until_signal({.drain = 0.02}); });
   Socket client = greeted_client(server);
   std::raise(SIGTERM);
   EXPECT_EQ(ended.get(), SIGTERM);
@@ -207,7 +208,7 @@ TEST(AFiberServer, NeedsNoThreadToEndByASignal) {
     Socket client(AF::INET, SOCK::STREAM);
     client.setblocking(false);
     std::ignore = client.connect_ex(server.server_address);
-    if (server.serve_until_signal(10) != SIGTERM) return 1;
+    if (server.serve_until_signal({.drain = 10}) != SIGTERM) return 1;
     return seen == before ? 0 : 2;
   });
   EXPECT_EQ(status, 0);
@@ -224,7 +225,7 @@ TEST(AFiberServer, EndsTheProgramByTheThirdSignalWhenAHandlerHoldsItUp) {
     Socket client(AF::INET, SOCK::STREAM);
     client.setblocking(false);
     std::ignore = client.connect_ex(server.server_address);
-    server.serve_until_signal(10);
+    server.serve_until_signal({.drain = 10});
     return 0;
   });
   EXPECT_EQ(status, 1000 + SIGTERM);
@@ -259,7 +260,8 @@ TEST(AFiberServer, EndsThoughAClientDoesNotTakeItsLastWords) {
       throw;
     }
   });
-  auto ended = std::async(std::launch::async, [&] { return server.serve_until_signal(0.02); });
+  auto ended =
+      std::async(std::launch::async, [&] { return server.serve_until_signal({.drain = 0.02}); });
   Socket client = greeted_client(server);
   std::raise(SIGTERM);
   EXPECT_EQ(ended.get(), SIGTERM);

@@ -121,13 +121,13 @@ class File {
   /// Unbuffered, a read that is not to the end is one receive.
   [[nodiscard]] std::string read(std::ptrdiff_t size = -1);
   [[nodiscard]] std::string read(std::ptrdiff_t size, std::error_code& error);
-  [[nodiscard]] std::string read(std::error_code& error) { return read(-1, error); }
+  [[nodiscard]] std::string read(std::error_code& error);
 
   /// Returns the buffered bytes, otherwise those of one receive; at most `size` if size >= 0.
   /// Binary only; on a text file throws OSError EOPNOTSUPP.
   [[nodiscard]] Bytes read1(std::ptrdiff_t size = -1);
   [[nodiscard]] Bytes read1(std::ptrdiff_t size, std::error_code& error);
-  [[nodiscard]] Bytes read1(std::error_code& error) { return read1(-1, error); }
+  [[nodiscard]] Bytes read1(std::error_code& error);
 
   /// Fills the buffer, or at the end of the stream a part of it, and returns the number of bytes.
   /// Unbuffered: one receive. Binary only; on a text file throws OSError EOPNOTSUPP.
@@ -139,15 +139,13 @@ class File {
   /// 0; otherwise the length of the line is not limited.
   [[nodiscard]] std::string readline(std::ptrdiff_t size = -1);
   [[nodiscard]] std::string readline(std::ptrdiff_t size, std::error_code& error);
-  [[nodiscard]] std::string readline(std::error_code& error) { return readline(-1, error); }
+  [[nodiscard]] std::string readline(std::error_code& error);
 
   /// Returns the remaining lines, or, if hint > 0, lines until their total size exceeds it. There
   /// is one deadline for all of them.
   [[nodiscard]] std::vector<std::string> readlines(std::ptrdiff_t hint = -1);
   [[nodiscard]] std::vector<std::string> readlines(std::ptrdiff_t hint, std::error_code& error);
-  [[nodiscard]] std::vector<std::string> readlines(std::error_code& error) {
-    return readlines(-1, error);
-  }
+  [[nodiscard]] std::vector<std::string> readlines(std::error_code& error);
 
   /// Iterates over the lines, with their newlines.
   iterator begin();

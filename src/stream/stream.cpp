@@ -317,6 +317,8 @@ std::string File::read(std::ptrdiff_t size, std::error_code& error) {
   return impl_->bytes->read(size, deadline, error);
 }
 
+std::string File::read(std::error_code& error) { return read(-1, error); }
+
 Bytes File::read1(std::ptrdiff_t size) {
   return Impl::reading(impl_.get(), "read1",
                        [&](std::error_code& error) { return read1(size, error); });
@@ -327,6 +329,8 @@ Bytes File::read1(std::ptrdiff_t size, std::error_code& error) {
   CallDeadline deadline(*impl_->state);
   return impl_->bytes->read1(size, deadline, error);
 }
+
+Bytes File::read1(std::error_code& error) { return read1(-1, error); }
 
 std::size_t File::readinto(MutableBytes buffer) {
   return Impl::reading(impl_.get(), "readinto",
@@ -349,6 +353,8 @@ std::string File::readline(std::ptrdiff_t size, std::error_code& error) {
   CallDeadline deadline(*impl_->state);
   return impl_->readline(size, deadline, error);
 }
+
+std::string File::readline(std::error_code& error) { return readline(-1, error); }
 
 std::vector<std::string> File::readlines(std::ptrdiff_t hint) {
   return Impl::reading(impl_.get(), "readlines",
@@ -376,6 +382,8 @@ std::vector<std::string> File::readlines(std::ptrdiff_t hint, std::error_code& e
   impl_->put_back(lines);
   return {};
 }
+
+std::vector<std::string> File::readlines(std::error_code& error) { return readlines(-1, error); }
 
 std::size_t File::write(BytesView data) {
   std::error_code error;

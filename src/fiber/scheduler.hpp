@@ -256,6 +256,10 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   /// Starts a fiber that make() has made, on this scheduler's thread. Returns false, and drops the
   /// fiber, if the main fiber has ended. If it ends before the fiber begins, the fiber is refused.
   bool hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept;
+  /// Returns a number for the name of a fiber, from 1.
+  std::uint32_t next_number() noexcept {
+    return last_number_.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
   void wake(FiberCore& fiber) noexcept;
   /// Cancels a fiber. Runs the callbacks of its stop token, which may do anything: the caller must
   /// hold no lock, and must be in a fiber if it is on a scheduler's thread.
@@ -332,6 +336,7 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   std::size_t runnable_ = 0;
   std::vector<FiberCore*> timers_;  // a heap, the earliest first, with room for every fiber
   std::optional<std::mt19937_64> order_;
+  std::atomic<std::uint32_t> last_number_{0};
 
   std::mutex mutex_;
   bool over_ = false;                  // no fiber is left

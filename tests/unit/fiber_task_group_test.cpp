@@ -93,12 +93,10 @@ TEST(TheBodyOfATaskGroup, IsCancelledByAChildInAnotherThread) {
                 fiber::task_group([&](Group& group) {
                   std::jthread other([&] {
                     fiber::run([&] {
-                      group
-                          .spawn([&] {
-                            waits.wait();
-                            fail("elsewhere");
-                          })
-                          .name();
+                      group.spawn([&] {
+                        waits.wait();
+                        fail("elsewhere");
+                      });
                       // Its exception is the group's, and its end is this one's.
                       fiber::sleep(0.02);
                     });

@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -50,6 +51,9 @@ class TimeLimit {
   const Timeout time_;
   std::unique_ptr<FiberLimit> limit_;
 };
+
+template <class R>
+using Gathered = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
 
 }  // namespace plug::detail
 
@@ -98,7 +102,7 @@ class TaskGroup {
   /// Starts a child, as fiber::spawn() does. In a cancelled group the child starts cancelled.
   template <detail::FiberFunction F>
   auto spawn(std::string_view name, F function) {
-    return detail::spawn_in(group_.get(), name, std::move(function));
+    return start("TaskGroup::spawn", std::string(name), std::move(function));
   }
   template <detail::FiberFunction F>
   auto spawn(F function) {
@@ -117,7 +121,15 @@ class TaskGroup {
  private:
   template <std::invocable<TaskGroup&> F>
   friend auto task_group(F body);
+  template <detail::FiberFunction... F>
+  friend std::tuple<detail::Gathered<detail::FiberResult<F>>...> gather(F... functions);
+  template <detail::FiberFunction F>
+  friend auto gather(std::vector<F> functions);
 
+  template <detail::FiberFunction F>
+  auto start(const char* call, std::string name, F function) {
+    return detail::spawn_in(group_.get(), {call, std::move(name)}, std::move(function));
+  }
   /// Calls body(argument), and waits for the children.
   void run(void (*body)(void*), void* argument);
 
@@ -128,9 +140,6 @@ class TaskGroup {
 }  // namespace plug::fiber
 
 namespace plug::detail {
-
-template <class R>
-using Gathered = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
 
 template <class R>
 Gathered<R> result_of(fiber::Task<R>& task) {
@@ -189,7 +198,8 @@ auto task_group(F body) {
 template <detail::FiberFunction... F>
 std::tuple<detail::Gathered<detail::FiberResult<F>>...> gather(F... functions) {
   TaskGroup group;
-  std::tuple<Task<detail::FiberResult<F>>...> tasks{group.spawn(std::move(functions))...};
+  std::tuple<Task<detail::FiberResult<F>>...> tasks{
+      group.start("gather", {}, std::move(functions))...};
   group.wait();
   return std::apply(
       [](auto&... task) {
@@ -206,7 +216,7 @@ auto gather(std::vector<F> functions) {
   TaskGroup group;
   std::vector<Task<R>> tasks;
   tasks.reserve(functions.size());
-  for (F& function : functions) tasks.push_back(group.spawn(std::move(function)));
+  for (F& function : functions) tasks.push_back(group.start("gather", {}, std::move(function)));
   group.wait();
   if constexpr (std::is_void_v<R>) {
     for (Task<R>& task : tasks) task.join();

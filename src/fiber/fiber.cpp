@@ -16,8 +16,8 @@
 #include "base/result.hpp"
 #include "fiber/group.hpp"
 #include "fiber/scheduler.hpp"
-#include "fiber/wait_queue.hpp"
 #include "sys/process.hpp"
+#include "wait/wait_queue.hpp"
 
 namespace plug {
 

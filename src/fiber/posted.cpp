@@ -43,7 +43,7 @@ void Scheduler::list_posted(FiberCore& fiber) noexcept {
 }
 
 void Scheduler::admit(const std::shared_ptr<FiberCore>& fiber) noexcept {
-  if (here_ != this) return refuse(*fiber, refusal(*fiber));
+  if (here() != this) return refuse(*fiber, refusal(*fiber));
   try {
     equip(*fiber);
   } catch (...) {
@@ -69,12 +69,12 @@ std::exception_ptr Scheduler::refusal(const FiberCore& fiber) noexcept {
 /// Refuses a fiber as on a plain thread, if no scheduler runs or there is no memory for a fiber.
 void Scheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
   IoDriver* const waiter_before = current_driver();
-  Scheduler* const here_before = std::exchange(here_, nullptr);
+  Parker* const parker_before = std::exchange(thread_fibers.parker, nullptr);
   set_current_driver(nullptr);
   fiber.main_->run(std::move(why));
   drop(fiber);
   set_current_driver(waiter_before);
-  here_ = here_before;
+  thread_fibers.parker = parker_before;
 }
 
 void Scheduler::take_posted() noexcept {

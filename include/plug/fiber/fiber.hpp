@@ -97,7 +97,7 @@ struct RunOptions {
 /// Returns a token that tells whether the calling fiber has been asked to end, for loops that never
 /// wait. A stop is requested by everything that cancels the fiber, such as Task::cancel() and the
 /// end of the main fiber. The request is visible at once, even from another thread, and permanent.
-/// A timeout of plug/fiber/group.hpp does not request a stop.
+/// A timeout of plug/group.hpp does not request a stop.
 ///
 /// The fiber or thread that cancels runs the std::stop_callback, before the cancelled fiber gets
 /// CancelledError. At the end of the main fiber, the main fiber runs it. The callback may wait.

@@ -1,7 +1,7 @@
 #pragma once
 
-// Includes all of plug except the parts that need another library: fibers (plug/fiber.hpp and
-// others, target plug::fiber) and the formatters for {fmt} (plug/format.hpp).
+// Includes all of plug except the parts that need another library: fibers (plug/fiber.hpp,
+// plug/group.hpp and others, target plug::fiber) and the formatters for {fmt} (plug/format.hpp).
 
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>
@@ -18,6 +18,7 @@
 #include <plug/family/sctp.hpp>
 #include <plug/family/tipc.hpp>
 #include <plug/framing.hpp>
+#include <plug/queue.hpp>
 #include <plug/resolve.hpp>
 #include <plug/select.hpp>
 #include <plug/select/constants.hpp>
@@ -27,5 +28,6 @@
 #include <plug/socket.hpp>
 #include <plug/socketserver.hpp>
 #include <plug/stream.hpp>
+#include <plug/sync.hpp>
 #include <plug/text.hpp>
 #include <plug/timeout.hpp>

@@ -12,9 +12,9 @@
 
 #include "base/result.hpp"
 #include "fiber/scheduler.hpp"
-#include "fiber/wait_queue.hpp"
 #include "sys/process.hpp"
 #include "wait/offload.hpp"
+#include "wait/wait_queue.hpp"
 
 namespace plug {
 

@@ -17,10 +17,10 @@
 
 #include "address/access.hpp"
 #include "fiber/scheduler.hpp"
-#include "fiber/wait_queue.hpp"
 #include "fiber_server/deferred_connections.hpp"
 #include "server/loop.hpp"
 #include "sys/process.hpp"
+#include "wait/wait_queue.hpp"
 
 namespace plug::detail {
 

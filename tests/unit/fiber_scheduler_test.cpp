@@ -1,10 +1,10 @@
 // Which fiber runs when, and what wakes it.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber/group.hpp>
-#include <plug/fiber/queue.hpp>
-#include <plug/fiber/sync.hpp>
+#include <plug/group.hpp>
 #include <plug/plug.hpp>
+#include <plug/queue.hpp>
+#include <plug/sync.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -252,11 +252,11 @@ TEST(TheInterruptHook, IsAskedWhereMainSleepsOrJoins) {
   interrupted([] { fiber::sleep(std::nullopt); });
   interrupted([] { fiber::spawn([] { fiber::sleep(std::nullopt); }).join(); });
   // One that is left like this hands on what it gets, and is on no list any more.
-  fiber::Mutex mutex;
-  fiber::Queue<int> queue;
+  Mutex mutex;
+  Queue<int> queue;
   interrupted([&] {
     std::unique_lock lock(mutex);
-    fiber::Condition().wait(lock);
+    Condition().wait(lock);
   });
   EXPECT_TRUE(mutex.try_lock());
   interrupted([&] { std::unique_lock(mutex, std::chrono::hours(1)); });
@@ -266,7 +266,7 @@ TEST(TheInterruptHook, IsAskedWhereMainSleepsOrJoins) {
   queue.put(1);
   EXPECT_EQ(queue.qsize(), 1u);
   interrupted([] {
-    fiber::TaskGroup group;
+    TaskGroup group;
     group.spawn([] { fiber::sleep(std::nullopt); });
     group.wait();
   });

@@ -16,9 +16,9 @@
 // --engine and --busy-poll apply to fibers. With --batch the server receives and sends several
 // datagrams with one call.
 
-#include <plug/batch.hpp>
 #include <plug/fiber/server.hpp>
 #include <plug/socket.hpp>
+#include <plug/socket/batch.hpp>
 #include <plug/socketserver.hpp>
 
 #include <array>

@@ -5,7 +5,6 @@
 
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>
-#include <plug/batch.hpp>
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
 #include <plug/error.hpp>
@@ -26,6 +25,7 @@
 #include <plug/server/group.hpp>
 #include <plug/server/request_handler.hpp>
 #include <plug/socket.hpp>
+#include <plug/socket/batch.hpp>
 #include <plug/socketserver.hpp>
 #include <plug/stream.hpp>
 #include <plug/sync.hpp>

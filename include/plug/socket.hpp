@@ -35,10 +35,10 @@
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>
 #include <plug/bytes.hpp>
-#include <plug/connect.hpp>
 #include <plug/constants.hpp>
 #include <plug/error.hpp>
 #include <plug/resolve.hpp>
+#include <plug/socket/connect.hpp>
 #include <plug/stream.hpp>
 #include <plug/timeout.hpp>
 

@@ -1,6 +1,6 @@
-#include <plug/batch.hpp>
 #include <plug/error.hpp>
 #include <plug/socket.hpp>
+#include <plug/socket/batch.hpp>
 
 #include <algorithm>
 #include <cstring>

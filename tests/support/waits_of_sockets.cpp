@@ -1,8 +1,8 @@
 // The waits of Socket, of what is built on it, and of select() and its like.
 
-#include <plug/batch.hpp>
 #include <plug/select.hpp>
 #include <plug/selectors.hpp>
+#include <plug/socket/batch.hpp>
 
 #include <fcntl.h>
 

@@ -1,8 +1,8 @@
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>
-#include <plug/batch.hpp>
 #include <plug/error.hpp>
 #include <plug/socket.hpp>
+#include <plug/socket/batch.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // Datagrams by the batch, in a thread or (tests/main.cpp) in a fiber.
 
-#include <plug/batch.hpp>
 #include <plug/plug.hpp>
+#include <plug/socket/batch.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -4,10 +4,10 @@
 //
 // With PLUG_LONG_WAITS in the environment it waits longer, which counts system calls more exactly.
 
-#include <plug/batch.hpp>
 #include <plug/fiber.hpp>
 #include <plug/framing.hpp>
 #include <plug/plug.hpp>
+#include <plug/socket/batch.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

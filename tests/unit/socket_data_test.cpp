@@ -1,7 +1,7 @@
 // What is sent and what arrives.
 
-#include <plug/batch.hpp>
 #include <plug/socket.hpp>
+#include <plug/socket/batch.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -608,17 +608,22 @@ TEST(AStopToken, IsGivenToAFiberThatTakesIt) {
 TEST(AStopToken, TellsALoopThatNeverWaitsWhatAnotherThreadAsks) {
   fiber::run([] {
     std::atomic<bool> looping{false};
+    bool told = false;
     std::optional<fiber::Task<void>> task;
     task = fiber::spawn([&] {
       const std::stop_token token = fiber::get_stop_token();
       looping = true;
-      while (!token.stop_requested()) std::this_thread::yield();
+      // Ends in any case: a test that is wrong should fail, not hang.
+      const auto late = Clock::now() + std::chrono::seconds(kTooLong / 2);
+      while (!token.stop_requested() && Clock::now() < late) std::this_thread::yield();
+      told = token.stop_requested();
     });
     const std::jthread other([&] {
       while (!looping) std::this_thread::yield();
       task->cancel();
     });
     task->join(kTooLong);
+    EXPECT_TRUE(told);
   });
 }
 
@@ -643,14 +648,26 @@ TEST(AStopToken, IsRequestedWhenTheMainFiberEnds) {
 }
 
 TEST(AStopToken, HasCallbacksThatMayStartFibers) {
-  fiber::run([] {
-    auto task = fiber::spawn([] {
-      const std::stop_callback callback(fiber::get_stop_token(), [] { fiber::spawn([] {}); });
-      fiber::sleep(kTooLong);
+  std::string order;
+  fiber::run([&] {
+    fiber::spawn([&] {
+      const std::stop_callback callback(fiber::get_stop_token(), [&] {
+        order += "asked,";
+        fiber::spawn([&] { order += "started,"; });
+      });
+      try {
+        fiber::sleep(kTooLong);
+      } catch (const CancelledError&) {
+        order += "cancelled,";
+        throw;
+      }
     });
     fiber::yield();
-    // The end of this one, the main one, asks it to stop.
+    order += "main ends,";  // which asks the other one to stop
   });
+  EXPECT_THAT(order, testing::StartsWith("main ends,asked,"));
+  EXPECT_THAT(order, HasSubstr("started,"));
+  EXPECT_THAT(order, HasSubstr("cancelled,"));
 }
 
 TEST(AStopToken, OfRunCancelsItFromAnyThread) {

@@ -50,7 +50,7 @@ Messages ask(const HostPort& address, const Messages& messages) {
   Socket sock = create_connection(address);
   Messages answers;
   for (const Bytes& message : messages) {
-    sock.send(message);
+    sock.sendall(message);
     answers.push_back(sock.recv(kChunk));
   }
   return answers;
@@ -83,7 +83,7 @@ void select_server(Socket& sock, int clients = 1) {
     for (const FileObject& ready : select(watched, {}, {}).readable) {
       if (ready.fileno() == sock.fileno()) {
         conns.push_back(sock.accept().first);
-        conns.back().send("hello");
+        conns.back().sendall("hello");
         continue;
       }
       const auto conn = std::ranges::find(conns, ready.fileno(), &Socket::fileno);
@@ -102,7 +102,7 @@ Messages select_client(const HostPort& address, const Messages& messages) {
   Framer framer(sock);
   Messages answers = {framer.readexactly(5)};
   for (const Bytes& message : messages) {
-    sock.send(message);
+    sock.sendall(message);
     answers.push_back(framer.readexactly(message.size() + 8));
   }
   return answers;
@@ -185,7 +185,7 @@ std::vector<int> mail_client(const HostPort& address, const Messages& messages) 
 // --- greeting ---
 
 void greeting_server(Socket& sock, int clients = 1) {
-  each_client(sock, clients, [](Socket conn) { conn.send("Thank you for connecting"); });
+  each_client(sock, clients, [](Socket conn) { conn.sendall("Thank you for connecting"); });
 }
 
 Messages greeting_client(const HostPort& address) {

@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <tuple>
+#include <type_traits>
 
 #include "support/sockets.hpp"
 #include "support/waits.hpp"
@@ -99,7 +100,10 @@ Wait selecting(Timeout timeout, F wait) {
 
 template <class Selector>
 Scenario of_selector(std::string_view name, std::string_view where) {
-  return {name, where, "select/selectors.cpp", kTimed, [](Timeout timeout) {
+  constexpr bool kEpoll = std::is_same_v<Selector, plug::EpollSelector>;
+  constexpr std::string_view kFile =
+      kEpoll ? "select/epoll_selector.cpp" : "select/polling_selectors.cpp";
+  return {name, where, kFile, kTimed, [](Timeout timeout) {
             return selecting(timeout, [](Socket& sock, std::optional<double> seconds) {
               Selector selector;
               selector.register_(sock, plug::EVENT::READ);

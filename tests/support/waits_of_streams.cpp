@@ -64,7 +64,7 @@ Scenario of_reading(std::string_view name, const char* mode, F read) {
 
 template <class F>
 Scenario of_framer(std::string_view name, F read) {
-  return {name, "recv", "framing/framing.cpp", kTimed,
+  return {name, "recv", "framing/receive.cpp", kTimed,
           [read](Timeout timeout) { return reading(timeout, nullptr, read); }};
 }
 
@@ -146,7 +146,7 @@ std::vector<Scenario> of_streams() {
       of_framer("Framer::skip", [](Stream& it) { it.framer->skip(plug::FixedSize{10}); }),
       of_framer("Framer::recv of a long message",
                 [](Stream& it) { (void)it.framer->recv(plug::FixedSize{10}); }),
-      {"Framer::copy", "recv", "framing/framing.cpp", kTimed,
+      {"Framer::copy", "recv", "framing/receive.cpp", kTimed,
        [](Timeout t) {
          return reading(t, nullptr, [](Stream& it) { it.framer->copy(5, [](plug::BytesView) {}); });
        }},

@@ -127,7 +127,7 @@ PLUG_FOR_FIBER Result eventfd() noexcept;
 /// limit if negative. Returns 0, -EAGAIN if the word has another value, -ETIMEDOUT, or -EINTR after
 /// a signal, even if its handler was installed with SA_RESTART.
 Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
-                                 std::int64_t nanoseconds) noexcept;
+                  std::int64_t nanoseconds) noexcept;
 /// Wakes one sleeper. The word may be gone already.
 void futex_wake(const std::atomic<std::uint32_t>* word) noexcept;
 

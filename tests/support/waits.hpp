@@ -37,7 +37,9 @@ enum Trait : unsigned {
   kEndsAtOnce = 32,        ///< ends when it is told, but the next wait of the caller is told
   kHookLater = 64,         ///< the hook is asked in the next wait
   kNotWokenByClose = 128,  ///< on a plain thread without a timeout: a shutdown does not end it
-  kOnThreadsOnly = 256     ///< in a fiber the call does not wait there (fiber/server.hpp)
+  kOnThreadsOnly = 256,    ///< in a fiber the call does not wait there (fiber/server.hpp)
+  /// The call waits for other threads, which may find their descriptor closed before they wait.
+  kMayBeginLate = 512
 };
 
 struct Scenario {

@@ -371,7 +371,7 @@ std::vector<Scenario> of_servers() {
        destroying<ThreadPoolTCPServer>},
       {"~FiberTCPServer", "handlers", "fiber_server/server.cpp", kToldLater | kInFibersOnly,
        destroying<FiberTCPServer>},
-      {"ServerGroup::serve_forever", "ready", "server/group.cpp", 0, serving_in_group},
+      {"ServerGroup::serve_forever", "ready", "server/group.cpp", kMayBeginLate, serving_in_group},
       {"ServerGroup::serve_forever for a worker", "select", "server/group.cpp",
        kToldLater | kNoHookOnThreads, ending_group},
       {"ServerGroup::shutdown", "select", "server/loop.cpp", 0, shutting_down_group},

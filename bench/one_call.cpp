@@ -31,6 +31,7 @@
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <tuple>
 
 extern "C" void* __libc_malloc(std::size_t size);
 
@@ -186,7 +187,7 @@ class Plug {
   void recv_into() { socket_.recv_into(message_); }
   void recv() { socket_.recv(kSize); }
   void recvfrom_into() { socket_.recvfrom_into(message_); }
-  void send() { socket_.send(message_); }
+  void send() { std::ignore = socket_.send(message_); }
   void sendall() { socket_.sendall(message_); }
   void sendto() { socket_.sendto(message_, peer_); }
 

@@ -16,9 +16,9 @@
 // --engine and --busy-poll apply to fibers. With --batch the server receives and sends several
 // datagrams with one call.
 
-#include <plug/batch.hpp>
 #include <plug/fiber/server.hpp>
 #include <plug/socket.hpp>
+#include <plug/socket/batch.hpp>
 #include <plug/socketserver.hpp>
 
 #include <array>
@@ -113,7 +113,7 @@ void serve_connections(const Settings& settings) {
       settings.mode == "sink" ? plug::handler<Sink> : plug::handler<Echo>;
   const auto serve = [](auto&& server) {
     say_where(server.socket);
-    server.serve_until_signal(1);
+    server.serve_until_signal({.drain = 1});
   };
   if (settings.server == "fiber")
     serve(plug::Server<FiberServer>(address, factory, true, settings.fibers));

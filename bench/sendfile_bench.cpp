@@ -52,7 +52,7 @@ class Drained {
     thread_ = std::thread([far = listener.accept().first]() mutable {
       // With MSG_TRUNC, TCP drops the bytes instead of copying them.
       static thread_local char room[16 * kPiece];
-      while (far.recv_into(room, 0, plug::MSG::TRUNC) > 0) continue;
+      while (far.recv_into(room, plug::MSG::TRUNC) > 0) continue;
     });
   }
   Drained(const Drained&) = delete;

@@ -34,7 +34,7 @@ plug::CanFilter filter_of(const std::string& text) {
 std::string columns(const std::string& interface, const plug::CanFrame& frame) {
   std::string text = to_string(frame);
   const std::string id = text.substr(0, text.find('#'));
-  const bool remote = !frame.fd && (frame.id & plug::CAN::RTR_FLAG) != 0;
+  const bool remote = !frame.fd && (frame.id & plug::CAN::RTR_FLAG);
   const std::size_t size = remote ? frame.remote_size : frame.data.size();
   char begin[80];
   std::snprintf(begin, sizeof begin, frame.fd ? "  %s  %8s  [%02zu] " : "  %s  %8s   [%zu] ",
@@ -85,7 +85,7 @@ int main(int argc, char** argv) try {
     bus.bind(plug::CanAddress(interface == "any" ? "" : interface));
     for (; count != 0; count -= count > 0) {
       const plug::ReceivedMessage message =
-          bus.recvmsg(plug::kLargestCanFrame, plug::CMSG_SPACE_(16));
+          bus.recvmsg(plug::kLargestCanFrame, plug::CMSG::SPACE(16));
       const auto frame = plug::CanFrame::from_bytes(message.data);
       const std::string from = plug::CanAddress(message.address).interface;
       const auto* stamp = message.ancdata.find(plug::SOL::SOCKET, plug::SCM::TIMESTAMPNS);

@@ -32,7 +32,7 @@ int main(int argc, char** argv) try {
     bus.setsockopt(plug::SOL::CAN_RAW_, plug::CAN::RAW_FD_FRAMES, 1);
     bus.bind(plug::CanAddress(interface));
     const auto send = [&bus](const std::string& line) {
-      bus.send(frame_of(line).to_bytes());
+      bus.sendall(frame_of(line).to_bytes());
       return true;
     };
     for (const std::string& frame : frames) send(frame);

@@ -20,8 +20,9 @@ int main(int argc, char** argv) try {
       plug::Framer answers(sock);
       lesson::for_each_line(lesson::EmptyLine::ends, [&](const std::string& line) {
         std::string answer;
-        for (plug::BytesView rest = line; !rest.empty(); rest = rest.from(part_size)) {
-          const plug::BytesView part(rest.data(), std::min(rest.size(), part_size));
+        for (plug::BytesView rest = line; !rest.empty();) {
+          const plug::BytesView part = rest.first(std::min(rest.size(), part_size));
+          rest = rest.subspan(part.size());
           sock.sendall(part);
           answer += answers.readexactly(part.size());
         }

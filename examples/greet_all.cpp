@@ -6,8 +6,8 @@
 // lock.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber/group.hpp>
-#include <plug/fiber/queue.hpp>
+#include <plug/group.hpp>
+#include <plug/queue.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -32,7 +32,7 @@ struct Answer {
 std::vector<Answer> ask_all(const std::vector<plug::HostPort>& servers, std::size_t at_once,
                             double seconds) {
   std::vector<Answer> answers(servers.size());
-  plug::fiber::Queue<std::size_t> left;
+  plug::Queue<std::size_t> left;
   for (std::size_t i = 0; i < servers.size(); ++i) left.put(i);
   left.shutdown();  // no more servers follow
 
@@ -47,8 +47,8 @@ std::vector<Answer> ask_all(const std::vector<plug::HostPort>& servers, std::siz
     }
   };
   try {
-    plug::fiber::timeout(seconds, [&] {
-      plug::fiber::TaskGroup group;
+    plug::timeout(seconds, [&] {
+      plug::TaskGroup group;
       for (std::size_t i = 0; i < at_once; ++i) group.spawn(ask_some);
       group.wait();  // an exception here cancels the fibers
     });

@@ -11,7 +11,6 @@
 // Source: RFC 5321, with the extensions of RFC 1870, 2920 and 6152.
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -36,6 +35,8 @@
 
 namespace {
 
+using plug::upper;
+
 constexpr std::size_t kLongestCommand = 1024;  // bytes, including the end of the line
 constexpr std::size_t kLongestText = 1000;     // the same, for a line of a message
 constexpr std::size_t kLongestPath = 256;
@@ -54,13 +55,6 @@ class Refusal : public std::runtime_error {
  public:
   using runtime_error::runtime_error;
 };
-
-std::string upper(std::string_view text) {
-  std::string result;
-  for (const char c : text)
-    result += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return result;
-}
 
 bool is_printable(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });

@@ -66,17 +66,13 @@ class Client {
   /// Reads and prints the greeting. Its second line names the extensions of the server.
   void greet() {
     const std::string greeting = plain_answer(EndsIn::two_lines);
-    const std::size_t end = std::min(greeting.find('\n'), greeting.size());
-    std::istringstream words(greeting.substr(end));
-    words.exceptions(std::ios::badbit);
-    std::string word;
-    if (words >> word && word == management::kFeatures) {
-      while (words >> word) {
-        ack_ = ack_ || word == management::kAck;
-        whole_ = whole_ || word == management::kWhole;
-      }
+    const auto [first_line, newline, second_line] = plug::partition(greeting, "\n");
+    const std::vector<plug::Bytes> words = plug::split(second_line);
+    if (!words.empty() && words.front() == management::kFeatures) {
+      ack_ = std::ranges::find(words, management::kAck) != words.end();
+      whole_ = std::ranges::find(words, management::kWhole) != words.end();
     }
-    print(greeting.substr(0, end));
+    print(first_line);
   }
 
   /// Runs one command and prints its result. Returns false if it failed.

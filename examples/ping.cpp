@@ -33,11 +33,11 @@ class Pinger {
       return std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
     };
     const plug::IcmpEcho echo{.identifier = identifier_, .sequence = sequence, .data = data};
-    sock_.send(echo.to_bytes(family_));
+    sock_.sendall(echo.to_bytes(family_));
     for (double left = timeout; left > 0; left = timeout - milliseconds() / 1000) {
       std::error_code error;
       sock_.settimeout(left);
-      const plug::Bytes packet = sock_.recv(65535, plug::MSG{}, error);
+      const plug::Bytes packet = sock_.recv(65535, error);
       if (error == std::errc::timed_out) break;
       plug::throw_if(error);
       const auto answer = plug::IcmpEcho::from_bytes(without_header(packet), family_);
@@ -59,8 +59,8 @@ class Pinger {
   /// Removes the IP header, which a raw IPv4 socket returns in front of the packet.
   plug::BytesView without_header(const plug::Bytes& packet) const {
     const plug::BytesView all = packet;
-    return raw_ && family_ == plug::AF::INET ? all.from(plug::Ipv4Header::from_bytes(all).size())
-                                             : all;
+    if (!raw_ || family_ != plug::AF::INET) return all;
+    return all.subspan(plug::Ipv4Header::from_bytes(all).size());
   }
 
   bool is_mine(const plug::IcmpEcho& answer) const {

@@ -83,7 +83,7 @@ class Conversation {
 
   void receive() {
     std::error_code error;
-    const plug::Bytes data = sock_.recv(4096, plug::MSG{}, error);
+    const plug::Bytes data = sock_.recv(4096, error);
     if (error == std::errc::operation_would_block) return;
     plug::throw_if(error);
     ended_ = data.empty();
@@ -101,7 +101,7 @@ class Conversation {
 
   void send() {
     std::error_code error;
-    const std::size_t sent = sock_.send(line_, plug::MSG{}, error);
+    const std::size_t sent = sock_.send(line_, error);
     if (error != std::errc::operation_would_block) plug::throw_if(error);
     line_.erase(0, sent);
   }

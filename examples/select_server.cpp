@@ -9,7 +9,6 @@
 // sends can therefore neither block the server nor make it use more and more memory: TCP makes the
 // client wait.
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,13 +29,13 @@ class SelectServer {
 
   void serve() {
     while (!stopped_) {
-      for (const auto& [key, events] : selector_.select()) {
+      for (auto& [key, mask] : selector_.select()) {
         if (key.fileobj.is(wake_.first))
           stopped_ = true;
         else if (key.fileobj.is(listener_))
           accept();
         else
-          converse(*key.data.get<Client*>(), events);
+          converse(key.fileobj.get<plug::Socket>(), key.data.get<Client>(), mask);
       }
     }
   }
@@ -50,7 +49,6 @@ class SelectServer {
 
  private:
   struct Client {
-    plug::Socket sock;
     plug::Address peer;
     std::string kept;  // data that has not been sent yet
   };
@@ -64,6 +62,9 @@ class SelectServer {
     listening_ = false;
   }
 
+  /// Returns the number of clients: the selector watches wake_ and the listener as well.
+  std::size_t clients() const { return selector_.get_map()->size() - 1 - (listening_ ? 1 : 0); }
+
   void accept() {
     std::error_code error;
     auto [sock, peer] = listener_.accept(error);
@@ -72,33 +73,30 @@ class SelectServer {
       lesson::print_line("accept: " + error.message());
       // Without a free file descriptor, accept() would fail again at once. Listen again when a
       // client has left.
-      if (error != std::errc::connection_aborted && !clients_.empty()) stop_listening();
+      if (error != std::errc::connection_aborted && clients() > 0) stop_listening();
       return;
     }
     sock.setblocking(false);
-    const int number = sock.fileno();
-    Client& client =
-        clients_.try_emplace(number, Client{std::move(sock), peer, "hello"}).first->second;
-    selector_.register_(number, plug::EVENT::WRITE, &client);
+    selector_.register_(std::move(sock), plug::EVENT::WRITE, Client{peer, "hello"});
     lesson::print_line(peer, "connected");
     if (once_) stop_listening();
   }
 
-  void converse(Client& client, plug::EVENT events) {
+  void converse(plug::Socket& sock, Client& client, plug::EVENT mask) {
     try {
-      if (events == plug::EVENT::READ && !read(client))
-        leave(client, "left");
+      if (mask == plug::EVENT::READ && !read(sock, client))
+        leave(sock, client, "left");
       else if (!client.kept.empty())
-        write(client);
+        write(sock, client);
     } catch (const plug::OSError& error) {
-      leave(client, error.what());
+      leave(sock, client, error.what());
     }
   }
 
   /// Returns false at the end of the client's stream.
-  bool read(Client& client) {
+  bool read(plug::Socket& sock, Client& client) {
     std::error_code error;
-    const plug::Bytes data = client.sock.recv(4096, plug::MSG{}, error);
+    const plug::Bytes data = sock.recv(4096, error);
     if (error == std::errc::operation_would_block) return true;
     plug::throw_if(error);
     if (data.empty()) return false;
@@ -107,30 +105,27 @@ class SelectServer {
     return true;
   }
 
-  void write(Client& client) {
+  void write(plug::Socket& sock, Client& client) {
     std::error_code error;
-    const std::size_t sent = client.sock.send(client.kept, plug::MSG{}, error);
+    const std::size_t sent = sock.send(client.kept, error);
     if (error != std::errc::operation_would_block) plug::throw_if(error);
     client.kept.erase(0, sent);
     const plug::EVENT wanted = client.kept.empty() ? plug::EVENT::READ : plug::EVENT::WRITE;
-    selector_.modify(client.sock, wanted, plug::kKeepData);
+    selector_.modify(sock, wanted, plug::kKeepData);
   }
 
-  void leave(Client& client, std::string_view how) {
+  void leave(plug::Socket& sock, Client& client, std::string_view how) {
     lesson::print_line(client.peer, how);
-    const int number = client.sock.fileno();
-    selector_.unregister(number);
-    clients_.erase(number);
+    selector_.unregister(sock);  // and closes it
     if (once_)
       stopped_ = true;
     else
       listen();
   }
 
-  plug::DefaultSelector selector_;
+  plug::DefaultSelector selector_;  // owns the clients
   plug::Socket listener_;
   std::pair<plug::Socket, plug::Socket> wake_ = plug::socketpair();  // watched; closed by stop()
-  std::map<int, Client> clients_;                                    // by file descriptor
   bool once_;
   bool listening_ = false;
   bool stopped_ = false;

@@ -77,10 +77,11 @@ int main(int argc, char** argv) try {
     lesson::talk(endpoint.address(), [&] {
       plug::Framer answers(sock);
       lesson::for_each_line(lesson::EmptyLine::ends, [&](const std::string& line) {
-        for (plug::BytesView rest = line; !rest.empty(); rest = rest.from(kPiece)) {
-          const plug::BytesView piece(rest.data(), std::min(rest.size(), kPiece));
+        for (plug::BytesView rest = line; !rest.empty();) {
+          const plug::BytesView piece = rest.first(std::min(rest.size(), kPiece));
+          rest = rest.subspan(piece.size());
           sock.sendall(piece);
-          lesson::print_line(receive_answer(sock, answers, {piece.data(), piece.size()}));
+          lesson::print_line(receive_answer(sock, answers, piece));
         }
         return true;
       });

@@ -45,7 +45,7 @@ int main(int argc, char** argv) try {
         sock.sendto(line, info.sockaddr);
         const auto [answer, sender] = await_answer(sock);
         lesson::print_line("sendto: " + answer + " from " + to_string(sender));
-        connected.send(line);
+        connected.sendall(line);
         lesson::print_line("connected: " + await_answer(connected).first);
         return true;
       });

@@ -19,7 +19,7 @@ int main(int argc, char** argv) try {
       lesson::print_line(peer, data);
       // If one answer cannot be sent, the server goes on with the other clients.
       std::error_code error;
-      sock.sendto("Hello " + to_string(peer), plug::MSG{}, peer, error);
+      sock.sendto("Hello " + to_string(peer), peer, error);
       if (error) lesson::print_line(peer, error.message());
     } while (!endpoint.once);
   });

@@ -96,16 +96,11 @@ class UpperCase {
   std::string held_;
 };
 
-bool says_exit(std::string_view chunk) {
-  while (chunk.ends_with('\n') || chunk.ends_with('\r')) chunk.remove_suffix(1);
-  return chunk == "exit";
-}
-
 void converse(plug::Socket& conn, const plug::Address& peer, const Letters& letters) {
   UpperCase upper_case(letters);
   for (plug::Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096)) {
     lesson::print_line(peer, data);
-    if (upper_case.held().empty() && says_exit(data)) return;
+    if (upper_case.held().empty() && plug::rstrip(data, "\r\n") == "exit") return;
     conn.sendall(upper_case(data));
   }
   conn.sendall(upper_case.held());

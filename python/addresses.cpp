@@ -276,7 +276,7 @@ Object to_python(const Address& address) {
     case AF::TIPC:
       return tipc_tuple(address);
     default: {
-      const BytesView rest = address.bytes().from(sizeof(std::uint16_t));
+      const BytesView rest = address.bytes().subspan(sizeof(std::uint16_t));
       return build("iN", static_cast<int>(address.family()), bytes_of(rest).release());
     }
   }

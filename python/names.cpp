@@ -234,8 +234,8 @@ PyMethodDef keyword_function(const char* name) {
           METH_VARARGS | METH_KEYWORDS, nullptr};
 }
 
-PyMethodDef functions[] = {function<control_size<CMSG_LEN_>>("CMSG_LEN", METH_VARARGS),
-                           function<control_size<CMSG_SPACE_>>("CMSG_SPACE", METH_VARARGS),
+PyMethodDef functions[] = {function<control_size<CMSG::LEN>>("CMSG_LEN", METH_VARARGS),
+                           function<control_size<CMSG::SPACE>>("CMSG_SPACE", METH_VARARGS),
                            keyword_function("getaddrinfo"),
                            function<gethostbyaddr>("gethostbyaddr", METH_VARARGS),
                            function<gethostbyname>("gethostbyname", METH_VARARGS),

@@ -113,7 +113,7 @@ Object sendmsg(SocketObject* self, PyObject* args) {
   const auto items =
       ancillary == nullptr ? std::vector<ControlMessage>() : control_messages(ancillary);
   const std::size_t count = unlocked([&] {
-    return address ? self->sock.sendmsg(buffers, items, MSG{flags}, address->like())
+    return address ? self->sock.sendmsg(buffers, items, address->like(), MSG{flags})
                    : self->sock.sendmsg(buffers, items, MSG{flags});
   });
   return Object(PyLong_FromSize_t(count));

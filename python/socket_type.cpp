@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 #include <optional>
+#include <tuple>
 
 #include "socket_messages.hpp"
 
@@ -13,18 +14,13 @@ namespace plug::python {
 
 namespace {
 
-Socket closed_socket() noexcept {
-  std::error_code ignored;
-  return Socket(Fileno{-1}, {}, {}, {}, ignored);
-}
-
 // --- making and ending ---
 
 PyObject* new_object(PyTypeObject* type, PyObject*, PyObject*) {
   PyObject* const made = type->tp_alloc(type, 0);
   if (made == nullptr) return nullptr;
   auto* const self = reinterpret_cast<SocketObject*>(made);
-  ::new (&self->sock) Socket(closed_socket());
+  ::new (&self->sock) Socket(Socket::closed());
   self->errorhandler = raise_errno;
   self->mirror();
   return made;
@@ -129,7 +125,7 @@ Object accept(SocketObject* self, PyObject*) {
   auto accepted = unlocked([&] { return self->sock.accept(); });
   Object address = to_python(accepted.second);
   Object pair = build("iN", accepted.first.fileno(), address.release());
-  accepted.first.detach();
+  std::ignore = accepted.first.detach();
   return pair;
 }
 
@@ -177,7 +173,7 @@ Object recv(SocketObject* self, PyObject* args) {
   // Receive into the bytes object, and then shorten it.
   Object data(PyBytes_FromStringAndSize(nullptr, size));
   const MutableBytes room(PyBytes_AS_STRING(data.get()), static_cast<std::size_t>(size));
-  const std::size_t count = unlocked([&] { return self->sock.recv_into(room, 0, MSG{flags}); });
+  const std::size_t count = unlocked([&] { return self->sock.recv_into(room, MSG{flags}); });
   PyObject* cut = data.release();
   if (static_cast<Py_ssize_t>(count) < size) _PyBytes_Resize(&cut, static_cast<Py_ssize_t>(count));
   return Object(cut);
@@ -192,15 +188,22 @@ Object recvfrom(SocketObject* self, PyObject* args) {
   return build("NN", bytes.release(), to_python(address).release());
 }
 
+/// Returns the part of `buffer` that `size` asks for; all of it for 0.
+MutableBytes part_of(const Lent& buffer, Py_ssize_t size) {
+  if (size < 0) throw_if(Errc::negative_size);
+  const auto wanted = static_cast<std::size_t>(size);
+  if (wanted > buffer.size()) fail(PyExc_ValueError, "buffer too small for requested bytes");
+  return {buffer.data(), wanted == 0 ? buffer.size() : wanted};
+}
+
 Object recv_into(SocketObject* self, PyObject* args, PyObject* keywords) {
   static const char* const names[] = {"buffer", "nbytes", "flags", nullptr};
   Lent buffer;
   Py_ssize_t size = 0;
   int flags = 0;
   parse(args, keywords, "w*|ni:recv_into", names, buffer.place(), &size, &flags);
-  const std::size_t count = unlocked([&] {
-    return self->sock.recv_into({buffer.data(), buffer.size()}, size, MSG{flags});
-  });
+  const MutableBytes room = part_of(buffer, size);
+  const std::size_t count = unlocked([&] { return self->sock.recv_into(room, MSG{flags}); });
   return Object(PyLong_FromSize_t(count));
 }
 
@@ -210,9 +213,9 @@ Object recvfrom_into(SocketObject* self, PyObject* args, PyObject* keywords) {
   Py_ssize_t size = 0;
   int flags = 0;
   parse(args, keywords, "w*|ni:recvfrom_into", names, buffer.place(), &size, &flags);
-  const auto [count, address] = unlocked([&] {
-    return self->sock.recvfrom_into({buffer.data(), buffer.size()}, size, MSG{flags});
-  });
+  const MutableBytes room = part_of(buffer, size);
+  const auto [count, address] =
+      unlocked([&] { return self->sock.recvfrom_into(room, MSG{flags}); });
   return build("nN", static_cast<Py_ssize_t>(count), to_python(address).release());
 }
 
@@ -248,7 +251,7 @@ Object sendto(SocketObject* self, PyObject* args) {
   const AddressArgument address(self->kind(), value, "sendto");
   audit("socket.sendto", "OO", self, value);
   const std::size_t sent = unlocked([&] {
-    return self->sock.sendto({data.data(), data.size()}, MSG{flags}, address.like());
+    return self->sock.sendto({data.data(), data.size()}, address.like(), MSG{flags});
   });
   return Object(PyLong_FromSize_t(sent));
 }

@@ -44,7 +44,9 @@ struct EchoBytes : plug::BaseRequestHandler {
   }
 };
 
-struct Nothing : plug::BaseRequestHandler {};
+struct Nothing : plug::BaseRequestHandler {
+  void handle() override {}
+};
 
 template <class Base>
 struct Quiet : Base {
@@ -80,18 +82,17 @@ void serve_selected() {
   selector.register_(listener, plug::EVENT::READ);
   char buffer[4096];
   for (;;) {
-    for (const auto& [key, events] : selector.select()) {
+    for (auto& [key, mask] : selector.select()) {
       if (key.fileobj.is(listener)) {
         plug::Socket conn = listener.accept().first;
         conn.setblocking(false);
-        const int number = conn.fileno();
-        selector.register_(number, plug::EVENT::READ, std::move(conn));
+        selector.register_(std::move(conn), plug::EVENT::READ);
         continue;
       }
-      plug::Socket& conn = key.data.get<plug::Socket>();
+      plug::Socket& conn = key.fileobj.get<plug::Socket>();
       std::error_code error;
-      const std::size_t got = conn.recv_into(buffer, 0, plug::MSG{}, error);
-      if (got > 0) conn.sendall(plug::BytesView(buffer, got), plug::MSG{}, error);
+      const std::size_t got = conn.recv_into(buffer, error);
+      if (got > 0) conn.sendall(plug::BytesView(buffer, got), error);
       if (error ? error != std::errc::operation_would_block : got == 0)
         selector.unregister(key.fileobj);
     }

@@ -23,7 +23,7 @@ int main() {
     });
 
     int answers = 0;
-    fiber::TaskGroup clients;
+    TaskGroup clients;
     for (int i = 0; i < 100; ++i)
       clients.spawn([&answers, &address, i] {
         Socket sock(AF::INET);

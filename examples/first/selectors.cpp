@@ -6,7 +6,6 @@
 #include <plug/socket.hpp>
 
 #include <iostream>
-#include <map>
 #include <string>
 
 using namespace plug;
@@ -14,25 +13,20 @@ using namespace plug;
 int main(int argc, char** argv) {
   Socket server = create_server({"127.0.0.1", argc > 1 ? std::stoi(argv[1]) : 8000});
   std::cout << "listening on " << server.getsockname() << std::endl;
-  std::map<int, Socket> clients;
   DefaultSelector selector;
   selector.register_(server, EVENT::READ);
   for (;;) {
-    for (auto [key, events] : selector.select()) {
+    for (auto& [key, mask] : selector.select()) {
       if (key.fileobj.is(server)) {
-        Socket client = server.accept().first;
-        const int number = client.fileno();
-        selector.register_(clients.emplace(number, std::move(client)).first->second, EVENT::READ);
+        selector.register_(server.accept().first, EVENT::READ);  // keeps the client's socket
         continue;
       }
-      const auto client = clients.find(key.fd);
-      const Bytes data = client->second.recv(4096);
-      if (!data.empty()) {
-        client->second.sendall(data);
-      } else {
-        selector.unregister(client->second);
-        clients.erase(client);
-      }
+      Socket& client = key.fileobj.get<Socket>();
+      const Bytes data = client.recv(4096);
+      if (!data.empty())
+        client.sendall(data);
+      else
+        selector.unregister(client);  // and closes it
     }
   }
 }

@@ -1,9 +1,8 @@
 // Datagrams: a socket that answers in capital letters, and a socket that asks it.
 
 #include <plug/socket.hpp>
+#include <plug/text.hpp>
 
-#include <algorithm>
-#include <cctype>
 #include <iostream>
 #include <thread>
 
@@ -13,10 +12,8 @@ int main() {
   Socket server(AF::INET, SOCK::DGRAM);
   server.bind({"127.0.0.1", 0});
   std::thread answering([&server] {
-    auto [question, client] = server.recvfrom(1500);
-    std::transform(question.begin(), question.end(), question.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    server.sendto(question, client);
+    const auto [question, client] = server.recvfrom(1500);
+    server.sendto(upper(question), client);
   });
 
   Socket client(AF::INET, SOCK::DGRAM);

@@ -109,7 +109,7 @@ std::string to_wire(const Json& object) {
 std::optional<char> peek(plug::Socket& sock, plug::Framer& framer) {
   if (!framer.buffered().empty()) return *framer.buffered().data();
   char first = 0;
-  if (sock.recv_into({&first, 1}, 1, plug::MSG::PEEK) == 0) return std::nullopt;
+  if (sock.recv_into({&first, 1}, plug::MSG::PEEK) == 0) return std::nullopt;
   return first;
 }
 

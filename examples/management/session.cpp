@@ -89,7 +89,7 @@ class Session {
         }
       } catch (const Refusal& refusal) {
         // A command begins a chunk. Drop the bytes that arrived together with the refused command.
-        if (!framer_.buffered().empty()) framer_.read(framer_.buffered().size());
+        if (!framer_.buffered().empty()) (void)framer_.read(framer_.buffered().size());
         report(refusal);
       }
     }
@@ -127,8 +127,7 @@ class Session {
     conn_.settimeout(options_.timeout);
     if (error && error != plug::timed_out()) plug::throw_if(error);
     if (decoded.incomplete) throw Refusal(400, in_quotes(bytes) + " ends inside a character");
-    while (decoded.text.ends_with('\n') || decoded.text.ends_with('\r')) decoded.text.pop_back();
-    return std::move(decoded.text);
+    return plug::rstrip(decoded.text, "\r\n");
   }
 
   void text_command() {

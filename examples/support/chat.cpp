@@ -27,7 +27,7 @@ bool read_input(std::string& kept) {
 /// socket as readable whenever a peer's congestion has changed.
 void print_message(plug::Socket& sock) {
   std::error_code error;
-  const auto [data, sender] = sock.recvfrom(kLongest, plug::MSG::DONTWAIT, error);
+  const auto [data, sender] = sock.recvfrom(kLongest, error, plug::MSG::DONTWAIT);
   if (error == std::errc::operation_would_block) return;
   plug::throw_if(error, "recvfrom");
   print_line(sender, data);

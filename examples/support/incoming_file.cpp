@@ -43,7 +43,7 @@ void IncomingFile::write(plug::BytesView bytes) {
     const ssize_t count = ::write(file_.get(), bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
     check(count < 0 ? -1 : 0, name_);
-    bytes = bytes.from(static_cast<std::size_t>(count));
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
 }
 

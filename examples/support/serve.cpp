@@ -92,7 +92,7 @@ void serve_until_signal(plug::TCPServer& server, const Endpoint& endpoint) {
   hold_signals();
   announce(server.socket);
   // With --once, service_actions() has to look often whether the child process has ended.
-  server.serve_until_signal(endpoint.drain, endpoint.once ? 0.02 : 0.5);
+  server.serve_until_signal({.drain = endpoint.drain, .poll_interval = endpoint.once ? 0.02 : 0.5});
   server.server_close();
 }
 

@@ -37,9 +37,7 @@ template <class Base>
 class Attending : public Base {
  public:
   Attending(const plug::AddrInfo& address, plug::HandlerFactory handler, bool only_one = false)
-      : Base(address.sockaddr, std::move(handler), false), once_(only_one) {
-    this->address_family = address.family;
-  }
+      : Base(address.sockaddr, std::move(handler), false), once_(only_one) {}
 
   /// With `only_one`, refuses every client but the first.
   bool verify_request(plug::Request& request, const plug::Address& peer) override {

@@ -7,7 +7,7 @@
 //   auto [data, fds, flags, address] = recv_fds(sock, 100, 1);
 //
 //   sock.setsockopt(IPPROTO::IP_, IP_::PKTINFO, 1);
-//   auto [data, ancdata, flags, sender] = sock.recvmsg(2048, CMSG_SPACE_(64));
+//   auto [data, ancdata, flags, sender] = sock.recvmsg(2048, CMSG::SPACE(64));
 //   if (const ControlMessage* item = ancdata.find(IPPROTO::IP_, IP_::PKTINFO))
 //     std::cout << item->packet_info().local;
 //
@@ -85,23 +85,27 @@ constexpr std::int64_t control_aligned(std::int64_t length) noexcept {
 [[noreturn]] void throw_control_length(const char* call, std::int64_t length);
 }  // namespace detail
 
-/// Returns the size of a control message with `length` bytes of data, without trailing padding.
-/// Throws OverflowError if length is negative or the size exceeds a C int. Python: CMSG_LEN().
-constexpr std::size_t CMSG_LEN_(std::int64_t length) {
-  constexpr auto kHeader = static_cast<std::int64_t>(detail::kControlHeader);
-  if (length < 0 || length > detail::kLargestControl - kHeader)
-    detail::throw_control_length("CMSG_LEN()", length);
-  return static_cast<std::size_t>(kHeader + length);
-}
+/// The sizes of control messages. Both functions throw OverflowError if `length` is negative or the
+/// size exceeds a C int.
+struct CMSG {
+  /// Returns the size of a control message with `length` bytes of data, without trailing padding.
+  /// Python: CMSG_LEN().
+  static constexpr std::size_t LEN(std::int64_t length) {
+    constexpr auto kHeader = static_cast<std::int64_t>(detail::kControlHeader);
+    if (length < 0 || length > detail::kLargestControl - kHeader)
+      detail::throw_control_length("CMSG_LEN()", length);
+    return static_cast<std::size_t>(kHeader + length);
+  }
 
-/// Like CMSG_LEN_(), but with padding. The `ancsize` argument of recvmsg() is the sum of the
-/// CMSG_SPACE_() of the expected messages. Python: CMSG_SPACE().
-constexpr std::size_t CMSG_SPACE_(std::int64_t length) {
-  constexpr auto kHeader = static_cast<std::int64_t>(detail::kControlHeader);
-  if (length < 0 || length > detail::kLargestControl - kHeader - detail::control_aligned(1))
-    detail::throw_control_length("CMSG_SPACE()", length);
-  return static_cast<std::size_t>(kHeader + detail::control_aligned(length));
-}
+  /// Like LEN(), but with padding. The `ancsize` argument of recvmsg() is the sum of the SPACE() of
+  /// the expected messages. Python: CMSG_SPACE().
+  static constexpr std::size_t SPACE(std::int64_t length) {
+    constexpr auto kHeader = static_cast<std::int64_t>(detail::kControlHeader);
+    if (length < 0 || length > detail::kLargestControl - kHeader - detail::control_aligned(1))
+      detail::throw_control_length("CMSG_SPACE()", length);
+    return static_cast<std::size_t>(kHeader + detail::control_aligned(length));
+  }
+};
 
 /// The type of a control message: an SCM, the option whose value it carries, or a number.
 using ControlType = detail::IntOr<detail::kControl | detail::kOption>;
@@ -263,20 +267,20 @@ struct ReceivedFds {
 std::size_t send_fds(Socket& sock, const Buffers& buffers, const detail::ListOf<int>& fds,
                      MSG flags = MSG{});
 std::size_t send_fds(Socket& sock, const Buffers& buffers, const detail::ListOf<int>& fds,
-                     MSG flags, std::error_code& error);
+                     std::error_code& error, MSG flags = MSG{});
 std::size_t send_fds(Socket& sock, const Buffers& buffers, const detail::ListOf<int>& fds,
-                     MSG flags, const AddressLike& address);
+                     const AddressLike& address, MSG flags = MSG{});
 std::size_t send_fds(Socket& sock, const Buffers& buffers, const detail::ListOf<int>& fds,
-                     MSG flags, const AddressLike& address, std::error_code& error);
+                     const AddressLike& address, std::error_code& error, MSG flags = MSG{});
 
 /// Receives up to `bufsize` bytes and `maxfds` file descriptors, which are close-on-exec from the
 /// start. If more descriptors were sent, they are lost and the flags contain MSG::CTRUNC. `flags`
 /// are passed to recvmsg(); Python ignores them. Throws ValueError if bufsize < 0, OverflowError if
 /// maxfds < 0 or the ancillary data would exceed a C int, OSError. Python: socket.recv_fds().
-ReceivedFds recv_fds(Socket& sock, std::ptrdiff_t bufsize, std::ptrdiff_t maxfds,
-                     MSG flags = MSG{});
-ReceivedFds recv_fds(Socket& sock, std::ptrdiff_t bufsize, std::ptrdiff_t maxfds, MSG flags,
-                     std::error_code& error);
+[[nodiscard]] ReceivedFds recv_fds(Socket& sock, ByteCount bufsize, std::ptrdiff_t maxfds,
+                                   MSG flags = MSG{});
+[[nodiscard]] ReceivedFds recv_fds(Socket& sock, ByteCount bufsize, std::ptrdiff_t maxfds,
+                                   std::error_code& error, MSG flags = MSG{});
 
 /// Options of Socket::sendmsg_afalg().
 struct AfalgOptions {

@@ -39,6 +39,19 @@ template <class R>
 concept WritableByteRange =
     ByteRange<R> && !std::is_const_v<std::remove_pointer_t<decltype(std::declval<R&>().data())>>;
 
+/// std::span<Byte>, or a class like it. Found by its members, because <span> is dear to include.
+template <class S, class Byte>
+concept SpanOf = std::same_as<typename S::element_type, Byte> &&
+                     S::extent == static_cast<std::size_t>(-1) &&
+                 std::constructible_from<S, Byte*, std::size_t>;
+
+/// Checks that `all` has `count` bytes from `offset` on, where the standard library checks its own
+/// preconditions: with libstdc++, if _GLIBCXX_ASSERTIONS is defined.
+constexpr void check_part(std::string_view all, std::size_t offset, std::size_t count) noexcept {
+  all.remove_prefix(offset);
+  all.remove_prefix(count);
+}
+
 }  // namespace detail
 
 /// A view of bytes to send: a pointer and a size.
@@ -49,6 +62,10 @@ concept WritableByteRange =
 ///
 /// Other arrays of char, and plain pointers, do not compile, because their length is not known.
 /// Pass a std::string_view of the part to send instead.
+///
+/// Converts to std::string_view and to std::span<const std::byte>. As with std::span, an index or a
+/// part that is out of range is undefined behaviour; the standard library's assertions check it
+/// (_GLIBCXX_ASSERTIONS).
 class BytesView {
  public:
   constexpr BytesView() noexcept = default;
@@ -79,15 +96,41 @@ class BytesView {
   constexpr const char* begin() const noexcept { return data_; }
   constexpr const char* end() const noexcept { return data_ + size_; }
 
-  /// Returns the bytes from `offset` on; none if `offset` is past the end.
-  constexpr BytesView from(std::size_t offset) const noexcept {
-    BytesView rest;
-    rest.size_ = offset < size_ ? size_ - offset : 0;
-    rest.data_ = data_ + (size_ - rest.size_);
-    return rest;
+  /// Returns the byte at `index`, which must be less than size().
+  constexpr const char& operator[](std::size_t index) const noexcept {
+    detail::check_part({data_, size_}, index, 1);
+    return data_[index];
+  }
+
+  /// Returns the first `count` bytes. `count` must not exceed size().
+  [[nodiscard]] constexpr BytesView first(std::size_t count) const noexcept {
+    return subspan(0, count);
+  }
+
+  /// Returns the last `count` bytes. `count` must not exceed size().
+  [[nodiscard]] constexpr BytesView last(std::size_t count) const noexcept {
+    return subspan(size_ - count, count);
+  }
+
+  /// Returns the bytes from `offset` on. `offset` must not exceed size().
+  [[nodiscard]] constexpr BytesView subspan(std::size_t offset) const noexcept {
+    return subspan(offset, size_ - offset);
+  }
+
+  /// Returns `count` bytes from `offset` on. `offset + count` must not exceed size().
+  [[nodiscard]] constexpr BytesView subspan(std::size_t offset, std::size_t count) const noexcept {
+    detail::check_part({data_, size_}, offset, count);
+    BytesView part;
+    part.data_ = data_ + offset;
+    part.size_ = count;
+    return part;
   }
 
   constexpr operator std::string_view() const noexcept { return {data_, size_}; }
+
+  template <class S>
+  requires detail::SpanOf<S, const std::byte>
+  operator S() const noexcept { return S(reinterpret_cast<const std::byte*>(data_), size_); }
 
  private:
   const char* data_ = "";
@@ -98,6 +141,9 @@ class BytesView {
 ///
 /// Converts from any contiguous range of writable byte-sized elements and from arrays of them. The
 /// range keeps its size: receiving into a std::string overwrites its bytes and never grows it.
+///
+/// Converts to BytesView, std::span<std::byte> and std::span<const std::byte>. An index or a part
+/// that is out of range is undefined behaviour, as for BytesView.
 class MutableBytes {
  public:
   constexpr MutableBytes() noexcept = default;
@@ -120,17 +166,62 @@ class MutableBytes {
   constexpr char* begin() const noexcept { return data_; }
   constexpr char* end() const noexcept { return data_ + size_; }
 
-  /// Returns the memory from `offset` on; none if `offset` is past the end.
-  constexpr MutableBytes from(std::size_t offset) const noexcept {
-    MutableBytes rest;
-    rest.size_ = offset < size_ ? size_ - offset : 0;
-    rest.data_ = data_ + (size_ - rest.size_);
-    return rest;
+  /// Returns the byte at `index`, which must be less than size().
+  constexpr char& operator[](std::size_t index) const noexcept {
+    detail::check_part({data_, size_}, index, 1);
+    return data_[index];
   }
+
+  /// Returns the first `count` bytes. `count` must not exceed size().
+  [[nodiscard]] constexpr MutableBytes first(std::size_t count) const noexcept {
+    return subspan(0, count);
+  }
+
+  /// Returns the last `count` bytes. `count` must not exceed size().
+  [[nodiscard]] constexpr MutableBytes last(std::size_t count) const noexcept {
+    return subspan(size_ - count, count);
+  }
+
+  /// Returns the bytes from `offset` on. `offset` must not exceed size().
+  [[nodiscard]] constexpr MutableBytes subspan(std::size_t offset) const noexcept {
+    return subspan(offset, size_ - offset);
+  }
+
+  /// Returns `count` bytes from `offset` on. `offset + count` must not exceed size().
+  [[nodiscard]] constexpr MutableBytes subspan(std::size_t offset,
+                                               std::size_t count) const noexcept {
+    detail::check_part({data_, size_}, offset, count);
+    MutableBytes part;
+    part.data_ = data_ + offset;
+    part.size_ = count;
+    return part;
+  }
+
+  template <class S>
+  requires detail::SpanOf<S, std::byte>
+  operator S() const noexcept { return S(reinterpret_cast<std::byte*>(data_), size_); }
+
+  template <class S>
+  requires detail::SpanOf<S, const std::byte>
+  operator S() const noexcept { return S(reinterpret_cast<const std::byte*>(data_), size_); }
 
  private:
   char* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// A number of bytes to receive: any integer. The calls that take it refuse a negative one, and one
+/// above 2^63 - 1, with a ValueError.
+class ByteCount {
+ public:
+  template <std::integral T>
+  requires(!std::same_as<std::remove_cv_t<T>, bool>) constexpr ByteCount(T count) noexcept
+      : value_(static_cast<std::ptrdiff_t>(count)) {}
+
+  constexpr std::ptrdiff_t value() const noexcept { return value_; }
+
+ private:
+  std::ptrdiff_t value_;
 };
 
 namespace detail {

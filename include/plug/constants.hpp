@@ -13,7 +13,8 @@
 // src/layout/constants_check.cpp checks every value against the system's headers. A value that
 // these do not have names its source in a comment.
 
-#include <concepts>
+#include <plug/detail/roles.hpp>
+
 #include <cstdint>
 #include <type_traits>
 
@@ -609,16 +610,6 @@ using AddressInfo = AI;
 inline constexpr bool has_ipv6 = true;
 
 namespace detail {
-// Roles of an enum: how its values may be used.
-inline constexpr unsigned kFlags = 1;     // or-able
-inline constexpr unsigned kProtocol = 2;  // the protocol of a socket
-inline constexpr unsigned kLevel = 4;     // the level of an option
-inline constexpr unsigned kOption = 8;    // the name of an option
-inline constexpr unsigned kControl = 16;  // the type of a control message; options are also types
-
-/// The roles of an enum, combined with |. Enums without a specialization have none.
-template <class E>
-inline constexpr unsigned kRoles = 0;
 template <>
 inline constexpr unsigned kRoles<SOCK> = kFlags;
 template <>
@@ -649,28 +640,6 @@ template <>
 inline constexpr unsigned kRoles<IPV6> = kOption;
 template <>
 inline constexpr unsigned kRoles<MCAST> = kOption;
-
-template <class E>
-concept FlagEnum = (kRoles<E> & kFlags) != 0;
-
-/// An int that also converts from the enums with a certain role.
-template <unsigned Role>
-class IntOr {
- public:
-  constexpr IntOr(int value = 0) noexcept : value_(value) {}
-
-  template <std::floating_point T>
-  IntOr(T) = delete;
-
-  template <class E>
-  requires((kRoles<E> & Role) != 0) constexpr IntOr(E value) noexcept
-      : value_(static_cast<int>(value)) {}
-
-  constexpr operator int() const noexcept { return value_; }
-
- private:
-  int value_;
-};
 }  // namespace detail
 
 /// The protocol of a socket: an IPPROTO, a constant of a family (CAN, NETLINK, BTPROTO), or a
@@ -684,21 +653,45 @@ using OptionLevel = detail::IntOr<detail::kLevel>;
 /// (family/constants.hpp), or a number.
 using OptionName = detail::IntOr<detail::kOption>;
 
+// Flags. SOCK, MSG, AI, NI, SOF, NLM, EVENT, POLL and EPOLL are or-able: `a | b`, `~a`, `a |= b`
+// and `a &= b` are values of the enum. `a & b` converts to the enum, compares with it, and is true
+// in a condition if the two have a flag in common:
+//
+//   if (mask & EVENT::READ) mask &= ~EVENT::READ;
+//
+// To test for several flags at once, use has().
+
 template <detail::FlagEnum E>
-constexpr E operator|(E a, E b) noexcept {
-  return static_cast<E>(static_cast<int>(a) | static_cast<int>(b));
+[[nodiscard]] constexpr E operator|(E a, E b) noexcept {
+  return detail::flags_in_either(a, b);
 }
 template <detail::FlagEnum E>
-constexpr E operator&(E a, E b) noexcept {
-  return static_cast<E>(static_cast<int>(a) & static_cast<int>(b));
+[[nodiscard]] constexpr detail::CommonFlags<E> operator&(E a, E b) noexcept {
+  return detail::CommonFlags<E>(a, b);
 }
 template <detail::FlagEnum E>
-constexpr E operator~(E a) noexcept {
-  return static_cast<E>(~static_cast<int>(a));
+[[nodiscard]] constexpr E operator~(E a) noexcept {
+  return detail::flags_not_in(a);
 }
 template <detail::FlagEnum E>
-constexpr E& operator|=(E& a, E b) noexcept {
+constexpr E& operator|=(E& a, std::type_identity_t<E> b) noexcept {
   return a = a | b;
+}
+template <detail::FlagEnum E>
+constexpr E& operator&=(E& a, std::type_identity_t<E> b) noexcept {
+  return a = a & b;
+}
+
+/// Returns true if `flags` contains all bits of `flag`, and thus if `flag` is E{}. Python: `flag in
+/// flags`.
+template <detail::FlagEnum E>
+[[nodiscard]] constexpr bool has(E flags, std::type_identity_t<E> flag) noexcept {
+  return (flags & flag) == flag;
+}
+template <detail::FlagEnum E>
+[[nodiscard]] constexpr bool has(detail::CommonFlags<E> flags,
+                                 std::type_identity_t<E> flag) noexcept {
+  return (flags & flag) == flag;
 }
 
 }  // namespace plug

@@ -52,7 +52,6 @@ namespace plug {
 enum class Errc {
   negative_size = 1,   ///< a negative byte count                          -> ValueError
   negative_fileno,     ///< a negative file descriptor                     -> ValueError
-  buffer_too_small,    ///< more bytes requested than the buffer has       -> ValueError
   bad_option_length,   ///< a getsockopt() length outside 1..1024          -> OSError
   address_family,      ///< an address that the socket's family cannot use -> OSError
   address_too_long,    ///< a Unix path that is too long for the kernel    -> OSError

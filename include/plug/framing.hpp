@@ -30,9 +30,17 @@
 // A failed read consumes nothing: the received bytes stay buffered, and the next call continues
 // with them. Only copy() and skip() consume the bytes as they arrive.
 //
-// With an error code, the first three errors are Errc::end_in_message, Errc::message_too_long and
-// Errc::malformed_length. An invalid argument (a width of 3, an empty delimiter, a message that the
-// framing cannot express) throws ValueError in both forms.
+// With an error code, the end of the stream is no error either:
+//
+//   std::error_code error;
+//   while (std::optional<Bytes> message = framer.recv(error)) ...
+//   if (error) ...                               // a failure; otherwise the peer has finished
+//
+// The error of a throwing call names the call and, while the socket is connected, the peer: "timed
+// out: recv from ('127.0.0.1', 80)". With an error code, the first three errors are
+// Errc::end_in_message, Errc::message_too_long and Errc::malformed_length. An invalid argument (a
+// width of 3, an empty delimiter, a message that the framing cannot express) throws ValueError in
+// both forms.
 //
 // Each call has one deadline, made from the socket's timeout, even if the peer sends slowly. copy()
 // and skip() have one deadline for each piece.
@@ -114,7 +122,9 @@ using Framing = std::variant<LengthPrefix, VarintPrefix, Delimiter, FixedSize>;
 /// The stream ended inside a message. Python: asyncio.IncompleteReadError.
 class IncompleteReadError : public EOFError {
  public:
-  IncompleteReadError(Bytes partial, std::optional<std::uint64_t> expected);
+  /// `about` names the call concerned, for the text.
+  IncompleteReadError(Bytes partial, std::optional<std::uint64_t> expected,
+                      std::string_view about = {});
 
   /// Returns the bytes received, without the length prefix. Empty for copy() and skip(), which do
   /// not keep them.
@@ -130,7 +140,7 @@ class IncompleteReadError : public EOFError {
 /// A message exceeds the limit. Python: asyncio.LimitOverrunError.
 class LimitOverrunError : public ValueError {
  public:
-  LimitOverrunError(std::uint64_t size, std::size_t limit);
+  LimitOverrunError(std::uint64_t size, std::size_t limit, std::string_view about = {});
 
   /// Returns the announced size; with delimiters, the number of bytes received so far.
   std::uint64_t size() const noexcept { return size_; }
@@ -155,14 +165,16 @@ class Framer {
   Framer& operator=(Framer&&) noexcept;
   ~Framer();
 
-  std::size_t limit() const noexcept;
+  [[nodiscard]] std::size_t limit() const noexcept;
   void set_limit(std::size_t limit) noexcept;
 
-  /// Returns the next message, or nullopt if the stream ended cleanly. The form with an error code
-  /// also returns nullopt after a failure. `framing` applies to this message only.
-  std::optional<Bytes> recv();
-  std::optional<Bytes> recv(const Framing& framing);
-  std::optional<Bytes> recv(const Framing& framing, std::error_code& error);
+  /// Returns the next message, or nullopt if the stream ended cleanly. The forms with an error code
+  /// also return nullopt after a failure, and only then set the error. `framing` applies to this
+  /// message only.
+  [[nodiscard]] std::optional<Bytes> recv();
+  [[nodiscard]] std::optional<Bytes> recv(std::error_code& error);
+  [[nodiscard]] std::optional<Bytes> recv(const Framing& framing);
+  [[nodiscard]] std::optional<Bytes> recv(const Framing& framing, std::error_code& error);
 
   /// Sends a message with its framing, with one deadline for all of it. Throws ValueError if the
   /// framing cannot express the message: it is too long for the prefix, it does not have the fixed
@@ -170,14 +182,15 @@ class Framer {
   /// one. The limit does not apply. After a failure, part of the message may have been sent; the
   /// peer then takes the next bytes for the rest of it.
   void send(BytesView message);
+  void send(BytesView message, std::error_code& error);
   void send(BytesView message, const Framing& framing);
   void send(BytesView message, const Framing& framing, std::error_code& error);
 
   /// Reads exactly `size` raw bytes; does not wait if it is 0. Throws LimitOverrunError above the
   /// limit, IncompleteReadError if the stream ends before, even if no byte has arrived. Python:
   /// asyncio.StreamReader.readexactly().
-  Bytes readexactly(std::size_t size);
-  Bytes readexactly(std::size_t size, std::error_code& error);
+  [[nodiscard]] Bytes readexactly(std::size_t size);
+  [[nodiscard]] Bytes readexactly(std::size_t size, std::error_code& error);
 
   /// Fills the buffer with raw bytes; the limit does not apply. Returns its size, or 0 after a
   /// failure: the received bytes then stay buffered, and the contents of `buffer` are unspecified.
@@ -187,8 +200,8 @@ class Framer {
 
   /// Reads up to `size` raw bytes: those that are buffered, otherwise those of one receive. Returns
   /// no bytes at the end of the stream.
-  Bytes read(std::size_t size);
-  Bytes read(std::size_t size, std::error_code& error);
+  [[nodiscard]] Bytes read(std::size_t size);
+  [[nodiscard]] Bytes read(std::size_t size, std::error_code& error);
 
   /// Passes exactly `size` raw bytes to `sink`, in pieces of up to 64 KiB that are not kept; the
   /// limit does not apply. Each piece has its own deadline, so that a file may take any time.
@@ -203,11 +216,12 @@ class Framer {
   /// ended cleanly before it. Each piece has its own deadline. After a failure inside the message,
   /// the next skip() continues to drop it; any other read first drops the rest of it.
   bool skip();
+  bool skip(std::error_code& error);
   bool skip(const Framing& framing);
   bool skip(const Framing& framing, std::error_code& error);
 
   /// Returns the received bytes that have not been read. Valid until the next read.
-  BytesView buffered() const noexcept;
+  [[nodiscard]] BytesView buffered() const noexcept;
 
  private:
   class Impl;

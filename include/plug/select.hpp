@@ -11,132 +11,38 @@
 // A signal does not end a wait: the wait continues with the remaining time (PEP 475,
 // set_interrupt_hook()).
 //
+// Timeouts. A std::chrono duration carries its unit: 5s and 5000ms mean five seconds in every call.
+// A plain number has Python's unit, which is seconds in select() and in Epoll, and milliseconds in
+// Poll.
+//
+// Forms. Parameters that have a default may be left out before the std::error_code& as well, from
+// the last one on: select({sock}, error), poll.poll(error).
+//
 // Python: https://docs.python.org/3/library/select.html
 
-#include <plug/bytes.hpp>
 #include <plug/error.hpp>
-#include <plug/select_constants.hpp>
+#include <plug/select/constants.hpp>
+#include <plug/select/file_object.hpp>
 #include <plug/socket.hpp>
 #include <plug/timeout.hpp>
 
 #include <chrono>
 #include <concepts>
-#include <cstddef>
-#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <ratio>
-#include <string>
-#include <string_view>
 #include <system_error>
-#include <type_traits>
-#include <typeinfo>
-#include <utility>
 #include <vector>
-
-namespace plug::detail {
-
-struct FileAccess;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 
 namespace plug {
 
-class FileObject;
-
 namespace detail {
 
 class Descriptor;
 
-template <class T>
-concept HasFileno =
-    std::is_class_v<T> && !std::same_as<std::remove_cv_t<T>, FileObject> && requires(T & object) {
-  { object.fileno() } -> std::convertible_to<int>;
-};
-
-/// Returns the name of a type as the compiler spells it.
-template <class T>
-constexpr auto type_name() noexcept {
-  const std::string_view text = __PRETTY_FUNCTION__;
-  const std::size_t begin = text.find("T = ") + 4;
-  return text.substr(begin, text.size() - begin - 1);
-}
-
-/// Type information about the object of a FileObject.
-struct FileKind {
-  int (*fileno)(const void* object);
-  const Socket* (*socket)(const void* object);
-  const std::type_info& type;
-  bool constant;
-  std::string_view name;
-};
-
-template <class T>
-inline constexpr FileKind kFileKind = {
-    [](const void* object) -> int { return static_cast<T*>(const_cast<void*>(object))->fileno(); },
-    [](const void* object) -> const Socket* {
-      if constexpr (std::is_convertible_v<T*, const Socket*>)
-        return static_cast<const T*>(object);
-      else
-        return nullptr;
-    },
-    typeid(T), std::is_const_v<T>, type_name<std::remove_const_t<T>>()};
-
 }  // namespace detail
-
-/// An object to wait for: a file descriptor, or an object with `int fileno()`, such as a Socket, a
-/// File, an OwnedFd or an object of your own class. A FileObject is only a reference: while it is
-/// in use, which in a selector means until it is unregistered, the object must neither move nor be
-/// destroyed. To move or destroy it earlier, pass its descriptor instead. Python: a file object, or
-/// its descriptor.
-class FileObject {
- public:
-  template <std::same_as<int> T>
-  FileObject(T fileno) noexcept : number_(fileno) {}
-
-  template <detail::HasFileno T>
-  FileObject(T& object) noexcept : object_(std::addressof(object)), kind_(&detail::kFileKind<T>) {}
-
-  /// Returns the descriptor, or the object's current fileno(), which is -1 for a closed Socket.
-  int fileno() const { return kind_ == nullptr ? number_ : kind_->fileno(object_); }
-
-  /// Returns whether this refers to that very object (Python's `is`).
-  template <detail::HasFileno T>
-  bool is(const T& object) const noexcept {
-    return object_ == std::addressof(object);
-  }
-  bool is(int fileno) const noexcept { return kind_ == nullptr && number_ == fileno; }
-
-  /// Returns the object if it was given as a T (as a const T if it was const); otherwise null.
-  template <class T>
-  T* get() const noexcept {
-    if (kind_ == nullptr || kind_->type != typeid(T)) return nullptr;
-    if (kind_->constant && !std::is_const_v<T>) return nullptr;
-    return static_cast<T*>(const_cast<void*>(object_));
-  }
-
-  /// Returns true for the same object, or the same descriptor.
-  friend bool operator==(const FileObject& a, const FileObject& b) noexcept {
-    return a.object_ == b.object_ && (a.object_ != nullptr || a.number_ == b.number_);
-  }
-
- private:
-  friend struct detail::FileAccess;
-
-  const void* object_ = nullptr;
-  const detail::FileKind* kind_ = nullptr;
-  int number_ = -1;
-};
-
-/// Returns "5", or "5 (plug::Socket)".
-std::string to_string(const FileObject& object);
-std::ostream& operator<<(std::ostream& out, const FileObject& object);
-
-/// A braced list, or any contiguous range of elements that convert to FileObject: {server, conn}, a
-/// std::vector<Socket>, a std::vector<FileObject>. Use it as a parameter only; do not store it.
-using FileObjects = detail::ListOf<FileObject>;
 
 // --- timeouts ---
 
@@ -159,17 +65,18 @@ class WaitTime {
 
   WaitTime(Timeout limit) noexcept : limit_(limit) {}
 
-  bool is_negative() const noexcept { return negative_; }
+  [[nodiscard]] bool is_negative() const noexcept { return negative_; }
 
   /// Returns the timeout; zero if it is negative.
-  const Timeout& limit() const noexcept { return limit_; }
+  [[nodiscard]] const Timeout& limit() const noexcept { return limit_; }
 
  private:
   bool negative_ = false;
   Timeout limit_;
 };
 
-/// The timeout of Epoll and selectors: a plain number is in seconds.
+/// The timeout of Epoll and selectors: a plain number is in seconds. 1.5, 1500ms and 1.5s are
+/// equal.
 using Seconds = WaitTime<std::ratio<1>>;
 
 /// The timeout of Poll: a plain number is in milliseconds, as in Python. 1500, 1500ms and 1.5s are
@@ -185,7 +92,7 @@ struct Selected {
   std::vector<FileObject> exceptional;
 
   /// Returns true if no object is ready, which means that select() timed out.
-  bool empty() const noexcept {
+  [[nodiscard]] bool empty() const noexcept {
     return readable.empty() && writable.empty() && exceptional.empty();
   }
 };
@@ -201,10 +108,21 @@ struct Selected {
 ///
 /// Throws ValueError if an object is closed, naming it, or if the timeout is negative, and OSError
 /// EBADF if a descriptor is not open. select(2).
-Selected select(const FileObjects& rlist, const FileObjects& wlist = {},
-                const FileObjects& xlist = {}, Timeout timeout = std::nullopt);
-Selected select(const FileObjects& rlist, const FileObjects& wlist, const FileObjects& xlist,
-                Timeout timeout, std::error_code& error);
+[[nodiscard]] Selected select(const FileObjects& rlist, const FileObjects& wlist = {},
+                              const FileObjects& xlist = {}, Timeout timeout = std::nullopt);
+[[nodiscard]] Selected select(const FileObjects& rlist, const FileObjects& wlist,
+                              const FileObjects& xlist, Timeout timeout, std::error_code& error);
+[[nodiscard]] inline Selected select(const FileObjects& rlist, const FileObjects& wlist,
+                                     const FileObjects& xlist, std::error_code& error) {
+  return select(rlist, wlist, xlist, std::nullopt, error);
+}
+[[nodiscard]] inline Selected select(const FileObjects& rlist, const FileObjects& wlist,
+                                     std::error_code& error) {
+  return select(rlist, wlist, {}, std::nullopt, error);
+}
+[[nodiscard]] inline Selected select(const FileObjects& rlist, std::error_code& error) {
+  return select(rlist, {}, {}, std::nullopt, error);
+}
 
 // --- poll ---
 
@@ -233,6 +151,9 @@ class Poll {
   /// ValueError if it is closed. If the descriptor is not open, poll() reports POLL::NVAL.
   void register_(const FileObject& object, POLL events = kDefault);
   void register_(const FileObject& object, POLL events, std::error_code& error);
+  void register_(const FileObject& object, std::error_code& error) {
+    register_(object, kDefault, error);
+  }
 
   /// Replaces the events. Throws OSError ENOENT if `object` is not registered.
   void modify(const FileObject& object, POLL events);
@@ -243,10 +164,13 @@ class Poll {
   void unregister(const FileObject& object, std::error_code& error);
 
   /// Waits for events. Returns the descriptors that have any, and nothing after a timeout. A plain
-  /// number is in MILLISECONDS, as in Python. Without a timeout, or with a negative one, waits
-  /// without limit.
-  std::vector<PollEvent> poll(Milliseconds timeout = std::nullopt);
-  std::vector<PollEvent> poll(Milliseconds timeout, std::error_code& error);
+  /// number is in MILLISECONDS, as in Python: poll(5) waits for 5 ms, poll(5s) for five seconds.
+  /// Without a timeout, or with a negative one, waits without limit.
+  [[nodiscard]] std::vector<PollEvent> poll(Milliseconds timeout = std::nullopt);
+  [[nodiscard]] std::vector<PollEvent> poll(Milliseconds timeout, std::error_code& error);
+  [[nodiscard]] std::vector<PollEvent> poll(std::error_code& error) {
+    return poll(std::nullopt, error);
+  }
 
  private:
   struct Impl;
@@ -281,9 +205,11 @@ class Epoll {
   /// refuses (EMFILE).
   explicit Epoll(int sizehint = -1, EPOLL flags = EPOLL{});
   Epoll(int sizehint, EPOLL flags, std::error_code& error);
+  Epoll(int sizehint, std::error_code& error) : Epoll(sizehint, EPOLL{}, error) {}
+  explicit Epoll(std::error_code& error) : Epoll(-1, EPOLL{}, error) {}
 
   /// Takes over the descriptor of an epoll. Throws ValueError if it is negative.
-  static Epoll fromfd(int fileno);
+  [[nodiscard]] static Epoll fromfd(int fileno);
 
   Epoll(Epoll&& other) noexcept;
   Epoll& operator=(Epoll&& other) noexcept;
@@ -293,11 +219,11 @@ class Epoll {
   /// ValueError. Throws OSError if the system reports an error; the descriptor is closed even then.
   void close();
   void close(std::error_code& error);
-  bool closed() const noexcept;
+  [[nodiscard]] bool closed() const noexcept;
 
   /// Returns the epoll's own descriptor, which is readable when an event is ready. Throws
   /// ValueError if it is closed.
-  int fileno() const;
+  [[nodiscard]] int fileno() const;
 
   static constexpr EPOLL kDefault = EPOLL::IN | EPOLL::PRI | EPOLL::OUT;
 
@@ -306,6 +232,9 @@ class Epoll {
   /// is not open.
   void register_(const FileObject& object, EPOLL events = kDefault);
   void register_(const FileObject& object, EPOLL events, std::error_code& error);
+  void register_(const FileObject& object, std::error_code& error) {
+    register_(object, kDefault, error);
+  }
 
   /// modify() replaces the events, unregister() stops watching. Both throw OSError ENOENT if
   /// `object` is not registered.
@@ -318,8 +247,15 @@ class Epoll {
   /// nothing after a timeout. A plain number is in SECONDS, as in Python. Without a timeout, or
   /// with a negative one, waits without limit. Throws ValueError unless maxevents is -1 or above
   /// zero.
-  std::vector<EpollEvent> poll(Seconds timeout = std::nullopt, int maxevents = -1);
-  std::vector<EpollEvent> poll(Seconds timeout, int maxevents, std::error_code& error);
+  [[nodiscard]] std::vector<EpollEvent> poll(Seconds timeout = std::nullopt, int maxevents = -1);
+  [[nodiscard]] std::vector<EpollEvent> poll(Seconds timeout, int maxevents,
+                                             std::error_code& error);
+  [[nodiscard]] std::vector<EpollEvent> poll(Seconds timeout, std::error_code& error) {
+    return poll(timeout, -1, error);
+  }
+  [[nodiscard]] std::vector<EpollEvent> poll(std::error_code& error) {
+    return poll(std::nullopt, -1, error);
+  }
 
  private:
   Epoll(std::nullopt_t, int fd);

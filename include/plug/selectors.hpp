@@ -6,11 +6,12 @@
 //   DefaultSelector selector;
 //   selector.register_(server, EVENT::READ);
 //   for (;;) {
-//     for (auto [key, events] : selector.select()) {
+//     for (auto& [key, mask] : selector.select()) {
 //       if (key.fileobj.is(server))
-//         selector.register_(conn, EVENT::READ, Session{...});
-//       else
-//         key.data.get<Session>().serve(events);
+//         selector.register_(server.accept().first, EVENT::READ, Session{...});  // keeps the
+//         Socket
+//       else if (mask & EVENT::READ)
+//         key.data.get<Session>().read_from(key.fileobj.get<Socket>());
 //     }
 //   }
 //
@@ -26,225 +27,30 @@
 // An unregistered key is not returned. Closing or destroying the selector ends the wait with
 // ValueError. Moving it does not end the wait.
 //
-// Lifetime. The selector does not own the objects. Unless it is registered as a number, an object
-// must not be moved or destroyed before it is unregistered. Unregister an object before you close
-// it, because the system may give its number to another file at once. EpollSelector never reports
-// events of one file under the key of another, even if the number has been reused or a duplicate of
-// a closed descriptor is still open. The other selectors know descriptors only by number.
+// Lifetime. The selector owns an object that is moved into it: register_(std::move(sock), ...).
+// close() and the destructor then destroy the object, and unregister() returns it in the key. Any
+// other object belongs to the caller. Unless it is registered as a number, it must not be moved or
+// destroyed before it is unregistered. Unregister an object before you close it, because the system
+// may give its number to another file at once. EpollSelector never reports events of one file under
+// the key of another, even if the number has been reused or a duplicate of a closed descriptor is
+// still open. The other selectors know descriptors only by number.
 //
 // Python: https://docs.python.org/3/library/selectors.html
 
+#include <plug/detail/file_kind.hpp>
 #include <plug/error.hpp>
 #include <plug/select.hpp>
-#include <plug/select_constants.hpp>
+#include <plug/select/constants.hpp>
+#include <plug/select/keys.hpp>
 
-#include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <iterator>
 #include <memory>
-#include <string_view>
 #include <system_error>
-#include <type_traits>
-#include <typeinfo>
 #include <utility>
-#include <vector>
-
-namespace plug::detail {
-
-class SelectorImpl;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 
 namespace plug {
-
-class UserData;
-
-namespace detail {
-template <class T>
-concept IsUserData =
-    !std::same_as<T, UserData> && !std::same_as<T, std::error_code> && std::move_constructible<T>;
-
-[[noreturn]] void throw_other_type(std::string_view is, std::string_view wanted);
-}  // namespace detail
-
-/// A value of any movable type, or none. It owns the value and stores it on the heap, so a
-/// reference from get() remains valid when the UserData is moved. As with a pointer, the value of a
-/// const UserData can be modified.
-class UserData {
- public:
-  UserData() noexcept = default;
-
-  template <class T>
-  requires detail::IsUserData<std::decay_t<T>> UserData(T&& value)
-      : held_(std::make_unique<Held<std::decay_t<T>>>(std::forward<T>(value))) {}
-
-  bool has_value() const noexcept { return held_ != nullptr; }
-  explicit operator bool() const noexcept { return has_value(); }
-
-  /// Returns the value. Throws TypeError, naming both types, if it is not a T.
-  template <class T>
-  T& get() const {
-    if (T* const value = get_if<T>()) return *value;
-    detail::throw_other_type(type_name(), detail::type_name<T>());
-  }
-
-  /// Returns the value if it is a T, otherwise null.
-  template <class T>
-  T* get_if() const noexcept {
-    if (!held_ || held_->type() != typeid(T)) return nullptr;
-    return &static_cast<Held<std::remove_const_t<T>>&>(*held_).value;
-  }
-
-  /// Returns the type of the value as the compiler spells it; empty without a value.
-  std::string_view type_name() const noexcept { return held_ ? held_->name() : std::string_view(); }
-
- private:
-  struct Holder {
-    Holder() = default;
-    Holder(const Holder&) = delete;
-    Holder& operator=(const Holder&) = delete;
-    virtual ~Holder() = default;
-    virtual const std::type_info& type() const noexcept = 0;
-    virtual std::string_view name() const noexcept = 0;
-  };
-
-  template <class T>
-  struct Held final : Holder {
-    template <class V>
-    explicit Held(V&& given) : value(std::forward<V>(given)) {}
-    const std::type_info& type() const noexcept override { return typeid(T); }
-    std::string_view name() const noexcept override { return detail::type_name<T>(); }
-    T value;
-  };
-
-  std::unique_ptr<Holder> held_;
-};
-
-/// A registered object.
-struct SelectorKey {
-  FileObject fileobj;  ///< the argument of register_()
-  int fd;              ///< its descriptor when it was registered
-  EVENT events;        ///< the events to watch for
-  UserData data;
-};
-
-/// A key and its events: EVENT::READ, EVENT::WRITE, or both.
-struct Ready {
-  const SelectorKey& key;
-  EVENT events;
-};
-
-/// The result of select(): a list that the selector owns, valid until the next select() or close().
-/// Registering, modifying and unregistering are allowed during an iteration. The iteration skips
-/// keys that have been unregistered; the current key remains valid, but without its data.
-class ReadyKeys {
-  struct Entry {
-    const SelectorKey* key;
-    EVENT events;  // none: unregistered since
-  };
-
- public:
-  class iterator {
-   public:
-    using value_type = Ready;
-    using difference_type = std::ptrdiff_t;
-
-    iterator() noexcept = default;
-    Ready operator*() const noexcept { return {*at_->key, at_->events}; }
-    iterator& operator++() noexcept {
-      ++at_;
-      skip();
-      return *this;
-    }
-    iterator operator++(int) noexcept {
-      iterator before = *this;
-      ++*this;
-      return before;
-    }
-    friend bool operator==(const iterator& a, const iterator& b) noexcept { return a.at_ == b.at_; }
-
-   private:
-    friend class ReadyKeys;
-    iterator(const Entry* at, const Entry* end) noexcept : at_(at), end_(end) { skip(); }
-    void skip() noexcept {
-      while (at_ != end_ && at_->events == EVENT{}) ++at_;
-    }
-
-    const Entry* at_ = nullptr;
-    const Entry* end_ = nullptr;
-  };
-
-  ReadyKeys() noexcept = default;
-
-  iterator begin() const noexcept { return {data_, data_ + size_}; }
-  iterator end() const noexcept { return {data_ + size_, data_ + size_}; }
-  bool empty() const noexcept { return begin() == end(); }
-  std::size_t size() const noexcept {
-    return static_cast<std::size_t>(std::distance(begin(), end()));
-  }
-
- private:
-  friend class detail::SelectorImpl;
-  ReadyKeys(const Entry* data, std::size_t size) noexcept : data_(data), size_(size) {}
-
-  const Entry* data_ = nullptr;
-  std::size_t size_ = 0;
-};
-
-/// The registered keys, in no particular order. Valid as long as the selector. Registering and
-/// unregistering invalidate the iterators.
-class SelectorMap {
- public:
-  class iterator {
-   public:
-    using value_type = SelectorKey;
-    using difference_type = std::ptrdiff_t;
-
-    iterator() noexcept = default;
-    const SelectorKey& operator*() const noexcept;
-    const SelectorKey* operator->() const noexcept { return &**this; }
-    iterator& operator++() noexcept;
-    iterator operator++(int) noexcept {
-      iterator before = *this;
-      ++*this;
-      return before;
-    }
-    friend bool operator==(const iterator&, const iterator&) noexcept = default;
-
-   private:
-    friend class SelectorMap;
-    iterator(const detail::SelectorImpl* impl, std::size_t slot) noexcept;
-
-    const detail::SelectorImpl* impl_ = nullptr;
-    std::size_t slot_ = 0;
-  };
-
-  SelectorMap(const SelectorMap&) = delete;
-  SelectorMap& operator=(const SelectorMap&) = delete;
-
-  std::size_t size() const noexcept;
-  bool empty() const noexcept { return size() == 0; }
-  iterator begin() const noexcept;
-  iterator end() const noexcept;
-
-  /// Returns the key of an object; null if it is not registered. A closed object is found by
-  /// identity. Throws ValueError if it is closed and not registered.
-  const SelectorKey* find(const FileObject& object) const;
-  bool contains(const FileObject& object) const { return find(object) != nullptr; }
-
-  /// Returns the key of an object. Throws KeyError if it is not registered.
-  const SelectorKey& at(const FileObject& object) const;
-  const SelectorKey& operator[](const FileObject& object) const { return at(object); }
-
- private:
-  friend class detail::SelectorImpl;
-  explicit SelectorMap(const detail::SelectorImpl& impl) noexcept : impl_(impl) {}
-
-  const detail::SelectorImpl& impl_;
-};
 
 /// An argument of modify() that keeps the data.
 struct KeepData {
@@ -268,44 +74,82 @@ class BaseSelector {
 
   /// Watches `object` for `events`: READ, WRITE, or both. Throws ValueError for other events or a
   /// closed object, KeyError if its descriptor is already registered, OSError if the system refuses
-  /// it (EpollSelector: EPERM for a regular file, EBADF). The form with an error code returns null
+  /// it (EpollSelector: EPERM for a regular file, EBADF). The forms with an error code return null
   /// after a failure.
   const SelectorKey& register_(const FileObject& object, EVENT events, UserData data = {});
   const SelectorKey* register_(const FileObject& object, EVENT events, UserData data,
                                std::error_code& error);
+  const SelectorKey* register_(const FileObject& object, EVENT events, std::error_code& error) {
+    return register_(object, events, {}, error);
+  }
 
-  /// Stops watching `object` and returns its key with the data. A closed object is found by
-  /// identity. Throws KeyError if it is not registered, ValueError if it is closed and not
-  /// registered. The form with an error code then returns a key whose fd is -1.
+  /// Like register_(), but takes over the object, such as a Socket: register_(std::move(sock),
+  /// ...). The key refers to it in its new place: key.fileobj.get<Socket>(). If registering fails,
+  /// with or without an exception, the object stays with the caller. Requires that moving a T does
+  /// not throw.
+  template <detail::Ownable T>
+  const SelectorKey& register_(T&& object, EVENT events, UserData data = {}) {
+    detail::Room<T> room;
+    const SelectorKey& key = register_(FileObject(object), events, std::move(data));
+    own(key, room.fill(std::move(object)));
+    return key;
+  }
+  template <detail::Ownable T>
+  const SelectorKey* register_(T&& object, EVENT events, UserData data, std::error_code& error) {
+    detail::Room<T> room;
+    const SelectorKey* const key = register_(FileObject(object), events, std::move(data), error);
+    if (key != nullptr) own(*key, room.fill(std::move(object)));
+    return key;
+  }
+  template <detail::Ownable T>
+  const SelectorKey* register_(T&& object, EVENT events, std::error_code& error) {
+    return register_(std::move(object), events, {}, error);
+  }
+
+  /// Stops watching `object` and returns its key with the data. An object that the selector owned
+  /// ends with that key; to keep it, move it out of there:
+  ///
+  ///   Socket sock = std::move(selector.unregister(key.fileobj).fileobj.get<Socket>());
+  ///
+  /// A closed object is found by identity. Throws KeyError if the object is not registered,
+  /// ValueError if it is closed and not registered. The form with an error code then returns a key
+  /// whose fd is -1.
   SelectorKey unregister(const FileObject& object);
   SelectorKey unregister(const FileObject& object, std::error_code& error);
 
   /// Replaces the events and the data. As in Python, the data is removed if none is given;
   /// kKeepData keeps it. Makes a system call only if the events change. Throws as register_() and
-  /// unregister() do; if the system refuses, the object is unregistered.
+  /// unregister() do; if the system refuses, the object is unregistered, and ends at the next
+  /// select() or close() if the selector owned it.
   const SelectorKey& modify(const FileObject& object, EVENT events, UserData data = {});
   const SelectorKey* modify(const FileObject& object, EVENT events, UserData data,
                             std::error_code& error);
+  const SelectorKey* modify(const FileObject& object, EVENT events, std::error_code& error) {
+    return modify(object, events, UserData(), error);
+  }
   const SelectorKey& modify(const FileObject& object, EVENT events, KeepData);
   const SelectorKey* modify(const FileObject& object, EVENT events, KeepData,
                             std::error_code& error);
 
-  /// Waits until objects are ready, for at most `timeout` seconds. Returns an empty list after a
-  /// timeout. Zero or less does not wait; without a timeout there is no limit. An error or hang-up
-  /// counts as READ and WRITE, as far as the object is watched for them. A socket with a layer that
-  /// holds decoded bytes is ready to read.
-  ReadyKeys select(Seconds timeout = std::nullopt);
-  ReadyKeys select(Seconds timeout, std::error_code& error);
+  /// Waits until objects are ready, for at most `timeout`: seconds as a plain number, or a
+  /// std::chrono duration. Returns an empty list after a timeout. Zero or less does not wait;
+  /// without a timeout there is no limit. An error or hang-up counts as READ and WRITE, as far as
+  /// the object is watched for them. A socket with a layer that holds decoded bytes is ready to
+  /// read.
+  [[nodiscard]] ReadyKeys select(Seconds timeout = std::nullopt);
+  [[nodiscard]] ReadyKeys select(Seconds timeout, std::error_code& error);
+  [[nodiscard]] ReadyKeys select(std::error_code& error) { return select(std::nullopt, error); }
 
-  /// Removes all keys with their data. Calling it again has no effect.
+  /// Removes all keys with their data, and the objects that the selector owns. Calling it again has
+  /// no effect.
   void close();
 
   /// Returns the key of an object. Throws KeyError if it is not registered, RuntimeError after
   /// close().
-  const SelectorKey& get_key(const FileObject& object) const;
+  [[nodiscard]] const SelectorKey& get_key(const FileObject& object) const;
 
   /// Returns the registered keys; null after close().
-  const SelectorMap* get_map() const noexcept;
+  [[nodiscard]] const SelectorMap* get_map() const noexcept;
 
  protected:
   explicit BaseSelector(std::shared_ptr<detail::SelectorImpl> impl) noexcept;
@@ -316,7 +160,15 @@ class BaseSelector {
   detail::SelectorImpl* impl() const noexcept { return impl_.get(); }
 
  private:
-  bool is_moved_from(std::error_code& error) const noexcept;
+  bool is_moved_from(std::error_code& error) const noexcept {
+    if (impl_) [[likely]]
+      return false;
+    error = Errc::closed_poller;
+    return true;
+  }
+
+  /// Makes the key the owner of its object, which has been moved to a Room.
+  static void own(const SelectorKey& key, const FileObject& object) noexcept;
 
   std::shared_ptr<detail::SelectorImpl> impl_;
 };
@@ -346,7 +198,7 @@ class EpollSelector final : public BaseSelector {
 
   /// Returns the epoll's descriptor, which is readable when an object is ready. Throws ValueError
   /// after close().
-  int fileno() const;
+  [[nodiscard]] int fileno() const;
 };
 
 /// The most efficient selector of Linux.

@@ -7,9 +7,9 @@
 //   conn.settimeout(2.5);
 //   for (Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096)) conn.sendall(data);
 //
-// Every call that performs I/O has two forms. The plain form throws (see error.hpp). The form whose
-// last parameter is a std::error_code& does not throw for a failed operation: it stores the error
-// and returns the result so far: a count, an empty value, or a closed socket.
+// Every call that performs I/O has two forms. The plain form throws (see error.hpp). The form that
+// takes a std::error_code&, before any flags, does not throw for a failed operation: it stores the
+// error and returns the result so far: a count, an empty value, or a closed socket.
 //
 // Timeouts. Without a timeout, a call blocks. With a timeout, a call takes at most that long, even
 // if it needs several system calls (sendall() has one deadline for all of its data), and then
@@ -38,10 +38,10 @@
 #include <plug/constants.hpp>
 #include <plug/error.hpp>
 #include <plug/resolve.hpp>
+#include <plug/socket/connect.hpp>
 #include <plug/stream.hpp>
 #include <plug/timeout.hpp>
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -75,7 +75,12 @@ class Socket {
   /// Creates a socket that is close-on-exec and has the default timeout (getdefaulttimeout(), or
   /// zero if `type` contains SOCK::NONBLOCK). Throws OSError.
   explicit Socket(AF family = AF::INET, SOCK type = SOCK::STREAM, Protocol proto = 0);
+  Socket(AF family, SOCK type, std::error_code& error) : Socket(family, type, 0, error) {}
   Socket(AF family, SOCK type, Protocol proto, std::error_code& error);
+
+  /// Returns a socket without a descriptor, which acts as one that has been closed: a variable to
+  /// assign to later.
+  static Socket closed() noexcept { return Socket(nullptr); }
 
   /// Takes over a file descriptor and closes it with this object. The socket has the default
   /// timeout; the descriptor's inheritability does not change. Reads family, type and proto from it
@@ -111,8 +116,8 @@ class Socket {
 
   /// Waits for a connection. Returns a new socket for it and the peer's address. The new socket is
   /// close-on-exec and has the default timeout (getdefaulttimeout()).
-  std::pair<Socket, Address> accept();
-  std::pair<Socket, Address> accept(std::error_code& error);
+  [[nodiscard]] std::pair<Socket, Address> accept();
+  [[nodiscard]] std::pair<Socket, Address> accept(std::error_code& error);
 
   /// Connects within the timeout, which includes the lookup of a host name. Throws OSError naming
   /// the address, gaierror if the name is not found. With a timeout of zero, throws
@@ -122,7 +127,7 @@ class Socket {
 
   /// Like connect(), but returns the error number: 0 when connected, EINPROGRESS when in progress,
   /// EAGAIN after a timeout. Still throws if a host name is not found.
-  int connect_ex(const AddressLike& address);
+  [[nodiscard]] int connect_ex(const AddressLike& address);
 
   /// Shuts down one half of the connection or both. After SHUT::WR the peer reads end of stream.
   void shutdown(SHUT how);
@@ -135,81 +140,78 @@ class Socket {
   void close(std::error_code& error);
 
   /// Gives up the descriptor without closing it and returns it; -1 if already closed.
-  int detach() noexcept;
+  [[nodiscard]] int detach() noexcept;
 
   /// Returns a socket with a close-on-exec duplicate of the descriptor and the same timeout.
-  Socket dup() const;
-  Socket dup(std::error_code& error) const;
+  [[nodiscard]] Socket dup() const;
+  [[nodiscard]] Socket dup(std::error_code& error) const;
 
   // --- receiving ---
 
   /// Receives up to `size` bytes. Returns an empty result at the end of the stream, and at once if
   /// `size` is 0. With MSG::OOB and a timeout, waits for urgent data. With MSG::TRUNC, TCP discards
   /// the data, and recv() returns as many zeros. Throws ValueError if size < 0.
-  Bytes recv(std::ptrdiff_t size, MSG flags = MSG{});
-  Bytes recv(std::ptrdiff_t size, MSG flags, std::error_code& error);
+  Bytes recv(ByteCount size, MSG flags = MSG{});
+  Bytes recv(ByteCount size, std::error_code& error, MSG flags = MSG{});
 
-  /// Receives into the caller's memory: up to `size` bytes, or the whole buffer if `size` is 0.
-  /// Returns the number of bytes; 0 at the end of the stream, and at once if the buffer is empty.
-  /// Throws ValueError if size < 0 or if the buffer is smaller than `size`.
-  std::size_t recv_into(MutableBytes buffer, std::ptrdiff_t size = 0, MSG flags = MSG{});
-  std::size_t recv_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags,
-                        std::error_code& error);
+  /// Receives into the caller's memory, as much as it holds at most. Returns the number of bytes; 0
+  /// at the end of the stream, and at once if the buffer is empty.
+  std::size_t recv_into(MutableBytes buffer, MSG flags = MSG{});
+  std::size_t recv_into(MutableBytes buffer, std::error_code& error, MSG flags = MSG{});
 
   /// Like recv() and recv_into(), but also return the sender's address (empty on a connected
   /// stream). The part of a datagram beyond `size` is lost. recvfrom(0), and recvfrom_into() with
   /// an empty buffer, wait for a datagram and discard it.
-  std::pair<Bytes, Address> recvfrom(std::ptrdiff_t size, MSG flags = MSG{});
-  std::pair<Bytes, Address> recvfrom(std::ptrdiff_t size, MSG flags, std::error_code& error);
-  std::pair<std::size_t, Address> recvfrom_into(MutableBytes buffer, std::ptrdiff_t size = 0,
+  std::pair<Bytes, Address> recvfrom(ByteCount size, MSG flags = MSG{});
+  std::pair<Bytes, Address> recvfrom(ByteCount size, std::error_code& error, MSG flags = MSG{});
+  std::pair<std::size_t, Address> recvfrom_into(MutableBytes buffer, MSG flags = MSG{});
+  std::pair<std::size_t, Address> recvfrom_into(MutableBytes buffer, std::error_code& error,
                                                 MSG flags = MSG{});
-  std::pair<std::size_t, Address> recvfrom_into(MutableBytes buffer, std::ptrdiff_t size, MSG flags,
-                                                std::error_code& error);
 
   /// Receives up to `size` bytes of data, and ancillary data (ancillary.hpp) into a buffer of
-  /// `ancsize` bytes: the sum of CMSG_SPACE_() of the expected items. The kernel closes file
+  /// `ancsize` bytes: the sum of CMSG::SPACE() of the expected items. The kernel closes file
   /// descriptors that do not fit. Received descriptors are inheritable unless `flags` contains
   /// MSG::CMSG_CLOEXEC. Throws ValueError if size < 0, or if ancsize is negative or exceeds a C
   /// int. recvmsg(2).
-  ReceivedMessage recvmsg(std::ptrdiff_t size, std::ptrdiff_t ancsize = 0, MSG flags = MSG{});
-  ReceivedMessage recvmsg(std::ptrdiff_t size, std::ptrdiff_t ancsize, MSG flags,
-                          std::error_code& error);
+  ReceivedMessage recvmsg(ByteCount size, ByteCount ancsize = 0, MSG flags = MSG{});
+  ReceivedMessage recvmsg(ByteCount size, ByteCount ancsize, std::error_code& error,
+                          MSG flags = MSG{});
 
   /// Like recvmsg(), but into the caller's memory: sock.recvmsg_into({header, body}). Throws
   /// OSError EMSGSIZE for more than 1024 buffers.
-  ReceivedInto recvmsg_into(const MutableBuffers& buffers, std::ptrdiff_t ancsize = 0,
+  ReceivedInto recvmsg_into(const MutableBuffers& buffers, ByteCount ancsize = 0,
                             MSG flags = MSG{});
-  ReceivedInto recvmsg_into(const MutableBuffers& buffers, std::ptrdiff_t ancsize, MSG flags,
-                            std::error_code& error);
+  ReceivedInto recvmsg_into(const MutableBuffers& buffers, ByteCount ancsize,
+                            std::error_code& error, MSG flags = MSG{});
 
   // --- sending ---
 
   /// Sends as much as the system takes at once and returns the count. A stream may take only part.
-  std::size_t send(BytesView data, MSG flags = MSG{});
-  std::size_t send(BytesView data, MSG flags, std::error_code& error);
+  [[nodiscard]] std::size_t send(BytesView data, MSG flags = MSG{});
+  [[nodiscard]] std::size_t send(BytesView data, std::error_code& error, MSG flags = MSG{});
 
-  /// Sends all of the data, with one deadline. If it throws, part of the data may have been sent;
-  /// the form with an error code returns how much.
-  void sendall(BytesView data, MSG flags = MSG{});
-  std::size_t sendall(BytesView data, MSG flags, std::error_code& error);
+  /// Sends all of the data, with one deadline, and returns its size. If it throws, part of the data
+  /// may have been sent; the form with an error code returns how much.
+  std::size_t sendall(BytesView data, MSG flags = MSG{});
+  std::size_t sendall(BytesView data, std::error_code& error, MSG flags = MSG{});
 
   /// Sends one datagram to an address and returns the number of bytes sent.
-  std::size_t sendto(BytesView data, const AddressLike& address);
-  std::size_t sendto(BytesView data, MSG flags, const AddressLike& address);
-  std::size_t sendto(BytesView data, MSG flags, const AddressLike& address, std::error_code& error);
+  std::size_t sendto(BytesView data, const AddressLike& address, MSG flags = MSG{});
+  std::size_t sendto(BytesView data, const AddressLike& address, std::error_code& error,
+                     MSG flags = MSG{});
 
   /// Sends the bytes of all `buffers` as one message, together with ancillary data (ancillary.hpp),
-  /// to `address` unless that is empty (Address{}). Returns the number of bytes sent; a stream may
-  /// take only part of them. Throws OSError: EMSGSIZE for more than 1024 buffers, "too much
-  /// ancillary data" if its size exceeds a C int. sendmsg(2).
+  /// to `address` unless that is omitted or empty (Address{}). Returns the number of bytes sent; a
+  /// stream may take only part of them. Throws OSError: EMSGSIZE for more than 1024 buffers, "too
+  /// much ancillary data" if its size exceeds a C int. sendmsg(2).
   std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata = {},
                       MSG flags = MSG{});
-  std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata, MSG flags,
-                      std::error_code& error);
-  std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata, MSG flags,
-                      const AddressLike& address);
-  std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata, MSG flags,
-                      const AddressLike& address, std::error_code& error);
+  std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata,
+                      std::error_code& error, MSG flags = MSG{});
+  std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata,
+                      const AddressLike& address, MSG flags = MSG{});
+  std::size_t sendmsg(const Buffers& buffers, const ControlMessages& ancdata,
+                      const AddressLike& address, std::error_code& error, MSG flags = MSG{});
 
   /// Sends data to the kernel's crypto API, on a socket returned by accept() of an AF::ALG socket.
   /// `op` is ALG::OP_ENCRYPT or ALG::OP_DECRYPT (family/constants.hpp).
@@ -258,9 +260,9 @@ class Socket {
   /// Returns an option as an integer, or as up to `length` bytes. Throws OSError, without a number
   /// if `length` is not in 1..1024.
   int getsockopt(OptionLevel level, OptionName name) const;
-  Bytes getsockopt(OptionLevel level, OptionName name, std::ptrdiff_t length) const;
+  Bytes getsockopt(OptionLevel level, OptionName name, ByteCount length) const;
   int getsockopt(OptionLevel level, OptionName name, std::error_code& error) const;
-  Bytes getsockopt(OptionLevel level, OptionName name, std::ptrdiff_t length,
+  Bytes getsockopt(OptionLevel level, OptionName name, ByteCount length,
                    std::error_code& error) const;
 
   // --- waiting ---
@@ -316,97 +318,25 @@ std::string to_string(const Socket& sock);
 std::ostream& operator<<(std::ostream& out, const Socket& sock);
 
 /// Returns two sockets that are connected to each other. Throws as the constructor does.
-std::pair<Socket, Socket> socketpair(AF family = AF::UNIX, SOCK type = SOCK::STREAM,
-                                     Protocol proto = 0);
-std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto, std::error_code& error);
+[[nodiscard]] std::pair<Socket, Socket> socketpair(AF family = AF::UNIX, SOCK type = SOCK::STREAM,
+                                                   Protocol proto = 0);
+[[nodiscard]] std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto,
+                                                   std::error_code& error);
 
 /// Returns a socket with a close-on-exec duplicate of `fileno`; the caller still owns `fileno`.
 /// Throws OSError (EBADF, ENOTSOCK) if it is not a socket.
-Socket fromfd(int fileno, AF family, SOCK type, Protocol proto = 0);
-Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code& error);
+[[nodiscard]] Socket fromfd(int fileno, AF family, SOCK type, Protocol proto = 0);
+[[nodiscard]] Socket fromfd(int fileno, AF family, SOCK type, Protocol proto,
+                            std::error_code& error);
 
 /// Returns a close-on-exec duplicate of any file descriptor. Python: socket.dup().
-OwnedFd dup(Fileno fileno);
-OwnedFd dup(Fileno fileno, std::error_code& error);
+[[nodiscard]] OwnedFd dup(Fileno fileno);
+[[nodiscard]] OwnedFd dup(Fileno fileno, std::error_code& error);
 
 /// Closes a file descriptor that no object owns. Throws OSError, but not for ECONNRESET. The
 /// descriptor is closed even after an error; do not close it again. Python: socket.close().
 void close(Fileno fileno);
 void close(Fileno fileno, std::error_code& error);
-
-/// The delay that RFC 8305 recommends between two connection attempts.
-inline constexpr std::chrono::milliseconds kHappyEyeballsDelay{250};
-
-/// Options of create_connection(). Python: the arguments of socket.create_connection(), and for
-/// happy eyeballs those of asyncio's loop.create_connection().
-struct ConnectOptions {
-  /// Applies to the lookup, then to each attempt. The new socket keeps it.
-  Timeout timeout = getdefaulttimeout();
-  /// The local address to bind first. A host name is looked up in the family of each attempt.
-  std::optional<HostPort> source{};
-  /// If true, throws an ExceptionGroup with the errors of all attempts instead of the last error.
-  bool all_errors = false;
-  /// If none, an attempt starts when the previous one has failed; otherwise also after this delay.
-  /// The first connection made is returned; the other attempts are abandoned.
-  Timeout happy_eyeballs_delay = std::nullopt;
-  /// If above zero, the addresses alternate by family, starting with that many of the first family.
-  /// Default: 1 with happy_eyeballs_delay, otherwise 0. A negative value is a ValueError.
-  std::optional<int> interleave{};
-};
-
-/// Looks up a host and connects a stream socket to the first of its addresses that answers. If none
-/// does, throws the error of the last attempt, naming the address. Throws TimeoutError naming the
-/// host if the lookup times out, OSError if the lookup finds no address. `timeout` (if omitted, the
-/// default timeout) applies to the lookup and to each attempt, and the new socket keeps it. If it
-/// is zero, the lookup blocks, as in Python, and the attempts do not wait. If `source` is given, it
-/// is bound first; an error then names it. Arguments are checked before the lookup.
-///
-///   create_connection({"example.org", 80}, {.timeout = 5, .all_errors = true,
-///                                           .happy_eyeballs_delay = kHappyEyeballsDelay});
-///
-/// Python: socket.create_connection(); RFC 8305.
-Socket create_connection(const HostPort& address);
-Socket create_connection(const HostPort& address, Timeout timeout);
-Socket create_connection(const HostPort& address, Timeout timeout,
-                         const std::optional<HostPort>& source);
-Socket create_connection(const HostPort& address, Timeout timeout,
-                         const std::optional<HostPort>& source, std::error_code& error);
-Socket create_connection(const HostPort& address, const ConnectOptions& options);
-/// Stores the error of the last attempt, even with all_errors.
-Socket create_connection(const HostPort& address, const ConnectOptions& options,
-                         std::error_code& error);
-
-/// Returns whether a TCP socket can serve both IPv4 and IPv6, by creating one. Python:
-/// socket.has_dualstack_ipv6().
-bool has_dualstack_ipv6();
-
-/// Options of create_server().
-struct ServerOptions {
-  AF family = AF::INET;
-  int backlog = 128;
-  bool reuse_port = false;      ///< SO_REUSEPORT
-  bool dualstack_ipv6 = false;  ///< with AF::INET6: serve IPv4 as well
-};
-
-/// Returns a bound and listening TCP socket. Sets SO_REUSEADDR, so that a restarted server can bind
-/// its port at once. With AF::INET6 it serves IPv6 only, unless dualstack_ipv6 is set. Throws
-/// ValueError if dualstack_ipv6 is set for another family or the system does not support it, and
-/// OSError naming the address. Python: socket.create_server().
-Socket create_server(const AddressLike& address, const ServerOptions& options = {});
-Socket create_server(const AddressLike& address, const ServerOptions& options,
-                     std::error_code& error);
-
-/// Called in the thread of a call that a signal has interrupted, before that call continues with
-/// the remaining time (PEP 475). Also called between the parts of a transfer (sendall(),
-/// sendfile(), files), because a signal may be why the system took only a part. The hook returns
-/// std::errc{} to continue, or an error to end the call, which then reports it in
-/// std::generic_category(). It may also throw; the exception leaves the call, in both of its forms.
-/// An error or exception ends the whole call: create_connection() tries no other address.
-///
-/// set_interrupt_hook() sets the hook of the process and returns the previous one. At first there
-/// is no hook (null).
-using InterruptHook = std::errc (*)();
-InterruptHook set_interrupt_hook(InterruptHook hook) noexcept;
 
 }  // namespace plug
 

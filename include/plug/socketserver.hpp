@@ -41,8 +41,13 @@
 //   Server<Counting> server({"127.0.0.1", 8000}, handler<Echo>);
 //
 // The attributes (allow_reuse_address, request_queue_size ...) are data members. A subclass sets
-// them in its constructor. Without a subclass, construct the server with bind_and_activate = false,
-// set them, and call server_bind() and server_activate().
+// them in its constructor. The constructor of each server also takes them as options
+// (server/options.hpp):
+//
+//   TCPServer server({"::1", 8000}, handler<Echo>, {.request_queue_size = 5});
+//
+// The family is that of a numeric host. A server also takes a socket that is bound already:
+// TCPServer server(std::move(listener), handler<Echo>).
 //
 // Errors. If handling a request throws, the server calls handle_error() and continues, even if the
 // exception is not a std::exception. Only BaseException (error.hpp) and pthread_exit(3) bypass
@@ -54,7 +59,7 @@
 // continue, as in Python. A program that should exit on SIGINT and SIGTERM, and give such requests
 // some seconds to finish, calls serve_until_signal() instead of serve_forever():
 //
-//   server.serve_until_signal(10);
+//   server.serve_until_signal({.drain = 10s});
 //
 // Threads. One thread serves. Any other thread may call shutdown() and stop_serving(), and also
 // server_close() if the handlers run in threads. Set the attributes before serving.
@@ -62,6 +67,7 @@
 // Python: https://docs.python.org/3/library/socketserver.html
 
 #include <plug/server/base.hpp>
+#include <plug/server/options.hpp>
 #include <plug/server/pool.hpp>
 #include <plug/server/processes.hpp>
 #include <plug/server/request_handler.hpp>

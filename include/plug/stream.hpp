@@ -22,8 +22,10 @@
 // result nor Python's None. Bytes that are invalid in the encoding are dropped: reads that need
 // only the text before them succeed, then one read throws UnicodeDecodeError with their position in
 // the stream, then reading continues. A failed flush removes the bytes sent from the buffer and
-// keeps the rest. A closed file throws ValueError "I/O operation on closed file."; reading without
-// 'r' throws OSError "not readable", writing without 'w' throws OSError "not writable".
+// keeps the rest. The error of a call on the connection names the call and, while the socket is
+// connected, the peer: "timed out: readline from ('127.0.0.1', 80)". A closed file throws
+// ValueError "I/O operation on closed file."; reading without 'r' throws OSError "not readable",
+// writing without 'w' throws OSError "not writable".
 //
 // Closing. close() flushes the buffer; so does the destructor, which ignores errors. The socket's
 // descriptor closes when the socket and all of its files are closed: a File does not close an open
@@ -117,29 +119,33 @@ class File {
   /// Reads `size` characters or bytes and waits for all of them. Returns fewer at the end of the
   /// stream, and none after it. A negative size reads to the end of the stream, without a limit.
   /// Unbuffered, a read that is not to the end is one receive.
-  std::string read(std::ptrdiff_t size = -1);
-  std::string read(std::ptrdiff_t size, std::error_code& error);
+  [[nodiscard]] std::string read(std::ptrdiff_t size = -1);
+  [[nodiscard]] std::string read(std::ptrdiff_t size, std::error_code& error);
+  [[nodiscard]] std::string read(std::error_code& error);
 
   /// Returns the buffered bytes, otherwise those of one receive; at most `size` if size >= 0.
   /// Binary only; on a text file throws OSError EOPNOTSUPP.
-  Bytes read1(std::ptrdiff_t size = -1);
-  Bytes read1(std::ptrdiff_t size, std::error_code& error);
+  [[nodiscard]] Bytes read1(std::ptrdiff_t size = -1);
+  [[nodiscard]] Bytes read1(std::ptrdiff_t size, std::error_code& error);
+  [[nodiscard]] Bytes read1(std::error_code& error);
 
   /// Fills the buffer, or at the end of the stream a part of it, and returns the number of bytes.
   /// Unbuffered: one receive. Binary only; on a text file throws OSError EOPNOTSUPP.
-  std::size_t readinto(MutableBytes buffer);
-  std::size_t readinto(MutableBytes buffer, std::error_code& error);
+  [[nodiscard]] std::size_t readinto(MutableBytes buffer);
+  [[nodiscard]] std::size_t readinto(MutableBytes buffer, std::error_code& error);
 
   /// Reads a line and returns it with its newline. At the end of the stream, returns the rest
   /// without a newline, then an empty string. Returns at most `size` characters or bytes if size >=
   /// 0; otherwise the length of the line is not limited.
-  std::string readline(std::ptrdiff_t size = -1);
-  std::string readline(std::ptrdiff_t size, std::error_code& error);
+  [[nodiscard]] std::string readline(std::ptrdiff_t size = -1);
+  [[nodiscard]] std::string readline(std::ptrdiff_t size, std::error_code& error);
+  [[nodiscard]] std::string readline(std::error_code& error);
 
   /// Returns the remaining lines, or, if hint > 0, lines until their total size exceeds it. There
   /// is one deadline for all of them.
-  std::vector<std::string> readlines(std::ptrdiff_t hint = -1);
-  std::vector<std::string> readlines(std::ptrdiff_t hint, std::error_code& error);
+  [[nodiscard]] std::vector<std::string> readlines(std::ptrdiff_t hint = -1);
+  [[nodiscard]] std::vector<std::string> readlines(std::ptrdiff_t hint, std::error_code& error);
+  [[nodiscard]] std::vector<std::string> readlines(std::error_code& error);
 
   /// Iterates over the lines, with their newlines.
   iterator begin();
@@ -166,16 +172,16 @@ class File {
   /// Flushes and closes the file, even if the flush fails. Calling it again has no effect.
   void close();
   void close(std::error_code& error);
-  bool closed() const noexcept;
+  [[nodiscard]] bool closed() const noexcept;
 
   /// Returns the socket's descriptor, -1 if that is closed. Throws ValueError if the file is
   /// closed.
   int fileno() const;
 
   /// Throw ValueError if the file is closed.
-  bool readable() const;
-  bool writable() const;
-  bool seekable() const;
+  [[nodiscard]] bool readable() const;
+  [[nodiscard]] bool writable() const;
+  [[nodiscard]] bool seekable() const;
 
   /// Returns "rb", "wb" or "rwb" for a binary file, the argument of makefile() for a text file.
   const std::string& mode() const noexcept;

@@ -1,8 +1,10 @@
 #pragma once
 
-// Timeout: the maximum time that a call may wait.
+// How long calls wait: Timeout, the maximum time of one call; Deadline, the time until which
+// several calls may wait; and the interrupt hook, which may end them.
 
 #include <chrono>
+#include <compare>
 #include <concepts>
 #include <cstdint>
 #include <iosfwd>
@@ -10,6 +12,7 @@
 #include <optional>
 #include <ratio>
 #include <string>
+#include <system_error>
 #include <type_traits>
 
 #pragma GCC visibility push(default)
@@ -22,15 +25,61 @@ namespace detail {
 std::int64_t nanoseconds_from_seconds(double seconds);
 std::int64_t nanoseconds_from_seconds(std::int64_t seconds);
 [[noreturn]] void throw_timeout_out_of_range(double seconds);
+struct TimeoutAccess;
 }  // namespace detail
+
+class Timeout;
+
+/// The time until which calls may wait, for several calls that share it. Converts to Timeout, so
+/// that it can be given wherever a timeout can. A call that would wait after the deadline throws
+/// TimeoutError.
+///
+///   sock.settimeout(Deadline::after(5s));  // for all calls until the next settimeout()
+class Deadline {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// Returns the deadline that never comes.
+  static constexpr Deadline none() noexcept { return Deadline(kNone); }
+  /// Returns the deadline that is always over: a call that has it does not wait at all, and its
+  /// error is BlockingIOError instead of TimeoutError, as with a timeout of zero.
+  static constexpr Deadline immediate() noexcept { return Deadline(kImmediate); }
+  /// Returns the end of a timeout that begins now: none() without a timeout, immediate() for zero.
+  static Deadline after(Timeout timeout) noexcept;
+  /// Returns the deadline at a time. One that is over is no error.
+  static constexpr Deadline at(Clock::time_point time) noexcept { return Deadline(time); }
+
+  constexpr bool is_none() const noexcept { return time_ == kNone; }
+  constexpr bool is_immediate() const noexcept { return time_ == kImmediate; }
+
+  /// Returns true if the time is over.
+  bool passed() const noexcept;
+  /// Returns the time that is left: none without a limit, zero if the deadline has passed.
+  Timeout remaining() const noexcept;
+  /// Returns the time of the deadline: the latest of the clock for none(), the earliest for
+  /// immediate().
+  constexpr Clock::time_point time() const noexcept { return time_; }
+
+  /// Orders deadlines by time, the earlier first.
+  // NOLINTNEXTLINE(modernize-use-nullptr): there is no pointer
+  friend constexpr auto operator<=>(const Deadline&, const Deadline&) noexcept = default;
+
+ private:
+  static constexpr Clock::time_point kNone = Clock::time_point::max();
+  static constexpr Clock::time_point kImmediate = Clock::time_point::min();
+
+  explicit constexpr Deadline(Clock::time_point time) noexcept : time_(time) {}
+
+  Clock::time_point time_;
+};
 
 /// The maximum time that a call may wait: no limit (std::nullopt), zero (do not wait), or a
 /// duration.
 ///
-/// Converts from any number, in seconds, from any std::chrono::duration, and from std::nullopt.
-/// Stored in nanoseconds, rounded up, so that a positive value never becomes zero. Throws
-/// ValueError if negative or NaN, OverflowError if too large. Python: the argument of
-/// socket.settimeout().
+/// Converts from any number, in seconds, from any std::chrono::duration, from std::nullopt, and
+/// from a Deadline, which then limits each call that has this timeout. Stored in nanoseconds,
+/// rounded up, so that a positive value never becomes zero. Throws ValueError if negative or NaN,
+/// OverflowError if too large. Python: the argument of socket.settimeout().
 class Timeout {
  public:
   constexpr Timeout(std::nullopt_t = std::nullopt) noexcept {}
@@ -48,27 +97,41 @@ class Timeout {
   Timeout(std::optional<double> seconds)
       : nanoseconds_(seconds ? detail::nanoseconds_from_seconds(*seconds) : kNone) {}
 
+  Timeout(Deadline deadline) noexcept;
+
   /// Returns true if there is no limit (Python's None).
   constexpr bool is_none() const noexcept { return nanoseconds_ == kNone; }
 
   /// Returns true if the call must not wait.
   constexpr bool is_zero() const noexcept { return nanoseconds_ == 0; }
 
-  /// Returns the duration. Requires !is_none().
-  constexpr std::chrono::nanoseconds duration() const noexcept {
-    return std::chrono::nanoseconds(nanoseconds_);
+  /// Returns true if this was made from a deadline that is neither none() nor immediate().
+  constexpr bool is_deadline() const noexcept { return nanoseconds_ < kNone; }
+
+  /// Returns the duration; of a deadline, what is left of it. Requires !is_none().
+  std::chrono::nanoseconds duration() const noexcept {
+    return std::chrono::nanoseconds(is_deadline() ? left() : nanoseconds_);
   }
 
   /// Returns the seconds, as Python's gettimeout() does; std::nullopt if there is no limit.
   std::optional<double> seconds() const noexcept {
     if (is_none()) return std::nullopt;
-    return static_cast<double>(nanoseconds_) / 1e9;
+    return static_cast<double>(duration().count()) / 1e9;
   }
 
   friend constexpr bool operator==(const Timeout&, const Timeout&) noexcept = default;
 
  private:
+  friend struct detail::TimeoutAccess;
+
   static constexpr std::int64_t kNone = -1;
+
+  /// Returns the number of a deadline at a time, in nanoseconds, or the time of such a number.
+  static constexpr std::int64_t mirrored(std::int64_t time_or_number) noexcept {
+    return kNone - 1 - time_or_number;
+  }
+  /// Returns the nanoseconds until the deadline, 0 if it has passed.
+  std::int64_t left() const noexcept;
 
   template <class T>
   static std::int64_t from_integer(T seconds) {
@@ -109,6 +172,7 @@ class Timeout {
     return detail::nanoseconds_from_seconds(rounded);
   }
 
+  // kNone, the nanoseconds, or below kNone the mirrored() time of a deadline.
   std::int64_t nanoseconds_ = kNone;
 };
 
@@ -120,6 +184,18 @@ std::ostream& operator<<(std::ostream& out, const Timeout& timeout);
 /// socket.getdefaulttimeout(), socket.setdefaulttimeout().
 Timeout getdefaulttimeout() noexcept;
 void setdefaulttimeout(Timeout timeout) noexcept;
+
+/// Called in the thread of a call that a signal has interrupted, before that call continues with
+/// the remaining time (PEP 475). Also called between the parts of a transfer (sendall(),
+/// sendfile(), files), because a signal may be why the system took only a part. The hook returns
+/// std::errc{} to continue, or an error to end the call, which then reports it in
+/// std::generic_category(). It may also throw; the exception leaves the call, in both of its forms.
+/// An error or exception ends the whole call: create_connection() tries no other address.
+///
+/// set_interrupt_hook() sets the hook of the process and returns the previous one. At first there
+/// is no hook (null).
+using InterruptHook = std::errc (*)();
+InterruptHook set_interrupt_hook(InterruptHook hook) noexcept;
 
 }  // namespace plug
 

@@ -217,7 +217,7 @@ std::string to_string(const Address& address) {
   }
   if (const auto typed = detail::typed_text(address)) return *typed;
   return "(" + std::to_string(static_cast<int>(address.family())) + ", " +
-         detail::bytes_repr(address.bytes().from(sizeof(std::uint16_t))) + ")";
+         detail::bytes_repr(address.bytes().subspan(sizeof(std::uint16_t))) + ")";
 }
 
 std::ostream& operator<<(std::ostream& out, const Address& address) {

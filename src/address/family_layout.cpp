@@ -183,7 +183,7 @@ std::optional<PacketAddress> read(const Address& address) {
   PacketAddress fields(interface_name(form.interface_index), ntoh(form.protocol), form.packet_type,
                        form.hardware_type);
   // The address may be longer than hardware.
-  const BytesView hardware = address.bytes().from(kLeast);
+  const BytesView hardware = address.bytes().subspan(kLeast);
   fields.addr.assign(hardware.data(), std::min<std::size_t>(form.hardware_size, hardware.size()));
   return fields;
 }

@@ -318,7 +318,7 @@ std::string Address::text() const {
   }
   if (!text.empty()) return text;
   return joined("raw", static_cast<std::uint64_t>(family()),
-                hex(bytes().from(sizeof(std::uint16_t))));
+                hex(bytes().subspan(sizeof(std::uint16_t))));
 }
 
 }  // namespace plug

@@ -16,8 +16,6 @@ const char* message_of(Errc error) noexcept {
       return "negative buffersize";
     case Errc::negative_fileno:
       return "negative file descriptor";
-    case Errc::buffer_too_small:
-      return "buffer too small for requested bytes";
     case Errc::bad_option_length:
       return "getsockopt buflen out of range";
     case Errc::address_family:
@@ -187,7 +185,6 @@ std::string group_text(std::string_view message, const std::vector<OSError>& exc
   switch (error) {
     case Errc::negative_size:
     case Errc::negative_fileno:
-    case Errc::buffer_too_small:
     case Errc::embedded_nul:
     case Errc::closed_file:
     case Errc::message_too_long:

@@ -1,10 +1,13 @@
 #include <plug/error.hpp>
 #include <plug/timeout.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <cmath>
 #include <ostream>
+
+#include "base/timeout_access.hpp"
 
 namespace plug {
 
@@ -61,14 +64,39 @@ std::ostream& operator<<(std::ostream& out, const Timeout& timeout) {
   return out << to_string(timeout);
 }
 
-Timeout getdefaulttimeout() noexcept {
-  const std::int64_t nanoseconds = default_timeout.load();
-  if (nanoseconds < 0) return std::nullopt;
-  return std::chrono::nanoseconds(nanoseconds);
+Deadline Deadline::after(Timeout timeout) noexcept {
+  if (timeout.is_none()) return none();
+  if (timeout.is_zero()) return immediate();
+  const std::int64_t number = detail::TimeoutAccess::number(timeout);
+  if (timeout.is_deadline())
+    return at(Clock::time_point(std::chrono::nanoseconds(detail::TimeoutAccess::time(number))));
+  const Clock::time_point now = Clock::now();
+  const Clock::duration span = timeout.duration();
+  return at(span < none().time() - now ? now + span : none().time() - Clock::duration(1));
 }
 
+bool Deadline::passed() const noexcept { return !is_none() && Clock::now() >= time_; }
+
+Timeout Deadline::remaining() const noexcept {
+  if (is_none()) return std::nullopt;
+  const Clock::time_point now = Clock::now();
+  return time_ > now ? time_ - now : Clock::duration(0);
+}
+
+Timeout::Timeout(Deadline deadline) noexcept {
+  if (deadline.is_none()) return;
+  const std::int64_t time = deadline.time().time_since_epoch().count();
+  nanoseconds_ = deadline.is_immediate() ? 0 : mirrored(std::max(time, std::int64_t{0}));
+}
+
+std::int64_t Timeout::left() const noexcept {
+  return Deadline::after(*this).remaining().duration().count();
+}
+
+Timeout getdefaulttimeout() noexcept { return detail::TimeoutAccess::timeout(default_timeout); }
+
 void setdefaulttimeout(Timeout timeout) noexcept {
-  default_timeout.store(timeout.is_none() ? -1 : timeout.duration().count());
+  default_timeout = detail::TimeoutAccess::number(timeout);
 }
 
 }  // namespace plug

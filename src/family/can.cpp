@@ -128,7 +128,7 @@ CanFrame CanFrame::from_bytes(BytesView raw) {
   if (!frame.fd && (frame.id & kRemote) != 0)
     frame.remote_size = form.length;
   else
-    frame.data = raw.from(sys::kCanHeader).operator std::string_view().substr(0, form.length);
+    frame.data = raw.subspan(sys::kCanHeader, form.length);
   return frame;
 }
 
@@ -249,10 +249,10 @@ BcmMessage BcmMessage::from_bytes(BytesView raw) {
                      .can_id = form.can_id};
   if (message.interval1.count() < 0 || message.interval2.count() < 0) refuse_bytes();
   const std::size_t size = has_fd_frames(form.flags) ? sys::kCanFdSize : sys::kCanSize;
-  BytesView rest = raw.from(sizeof form);
+  BytesView rest = raw.subspan(sizeof form);
   if (rest.size() % size != 0 || rest.size() / size != form.frames) refuse_bytes();
-  for (; !rest.empty(); rest = rest.from(size))
-    message.frames.push_back(CanFrame::from_bytes(BytesView(rest.data(), size)));
+  for (; !rest.empty(); rest = rest.subspan(size))
+    message.frames.push_back(CanFrame::from_bytes(rest.first(size)));
   return message;
 }
 

@@ -1,6 +1,7 @@
 #include <plug/error.hpp>
 #include <plug/family/netlink.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -29,7 +30,7 @@ void each_item(BytesView raw, Found found) {
     const auto form = sys::form_in<Form>(rest);
     if (form.length < sizeof form || form.length > rest.size()) refuse(raw);
     found(form, Bytes(rest.data() + sizeof form, form.length - sizeof form));
-    rest = rest.from(padded(form.length));
+    rest = rest.subspan(std::min(padded(form.length), rest.size()));
   }
 }
 

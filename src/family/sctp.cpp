@@ -80,7 +80,7 @@ Socket sctp_peel_off(Socket& sock, std::int32_t association, std::error_code& er
         return sys::getsockopt(fd, static_cast<int>(IPPROTO::SCTP),
                                static_cast<int>(SCTP::SOCKOPT_PEELOFF_FLAGS), &form, size);
       }));
-  if (error) return detail::SocketAccess::make(nullptr);
+  if (error) return Socket::closed();
   OwnedFd own(form.fileno);
   Socket peeled(Fileno{own.fileno()}, sock.family(), SOCK::STREAM, IPPROTO::SCTP, error);
   if (!error) own.detach();

@@ -12,9 +12,9 @@
 
 #include "base/result.hpp"
 #include "fiber/scheduler.hpp"
-#include "fiber/wait_queue.hpp"
 #include "sys/process.hpp"
 #include "wait/offload.hpp"
+#include "wait/wait_queue.hpp"
 
 namespace plug {
 
@@ -52,13 +52,11 @@ void HelperCall::run() {
 }  // namespace detail
 
 namespace fiber {
-
-using detail::Deadline;
 namespace sys = detail::sys;
 
 int wait_process(int pid, const Timeout& timeout, std::error_code& error) {
   constexpr std::int64_t kLookAgain = 5'000'000;  // nanoseconds
-  const Deadline deadline = detail::deadline_of(timeout);
+  const Deadline deadline = detail::deadline_after(timeout);
   long result = pid > 0 ? 0 : -EINVAL;
   long made = -1;
   sys::OwnFd process;
@@ -70,7 +68,7 @@ int wait_process(int pid, const Timeout& timeout, std::error_code& error) {
       return code;
     }
     if (result < 0) break;
-    if (deadline.remaining() == 0) {
+    if (detail::remaining(deadline) == 0) {
       result = detail::kTimedOut;
       break;
     }
@@ -80,9 +78,9 @@ int wait_process(int pid, const Timeout& timeout, std::error_code& error) {
     }
     // Without a pidfd, check now and then.
     std::array entries{sys::PollEntry{process.get(), sys::kIn, 0}};
-    const long ready = made < 0
-                           ? detail::wait_any({}, std::min(deadline, Deadline::after(kLookAgain)))
-                           : detail::wait_any(entries, deadline);
+    const long ready =
+        made < 0 ? detail::wait_any({}, std::min(deadline, detail::deadline_after(kLookAgain)))
+                 : detail::wait_any(entries, deadline);
     if (ready < 0) result = ready;
   }
   error = detail::error_from(result);

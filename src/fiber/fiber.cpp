@@ -1,19 +1,23 @@
 #include <plug/fiber/cores.hpp>
 #include <plug/fiber/fiber.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <cstdio>
 #include <mutex>
 #include <span>
 #include <stop_token>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "base/report.hpp"
 #include "base/result.hpp"
 #include "fiber/group.hpp"
 #include "fiber/scheduler.hpp"
-#include "fiber/wait_queue.hpp"
 #include "sys/process.hpp"
+#include "wait/wait_queue.hpp"
 
 namespace plug {
 
@@ -22,16 +26,18 @@ namespace detail {
 struct FiberOutcome::Impl final : FiberMain {
   void run(std::exception_ptr refused) noexcept override;
   void let_go() noexcept override;
-  std::string_view name(std::span<char> /*room*/) const noexcept override { return own_name; }
+  std::string_view name(std::span<char> room) const noexcept override;
 
-  std::string own_name;
+  FiberName own_name{nullptr};
+  std::uint32_t number = 0;  // for the name, unless one is given
   std::shared_ptr<FiberCore> fiber;
   std::shared_ptr<FiberOutcome> self;  // until the fiber lets go
   std::mutex mutex;
   WaitQueue waiting;
   bool done = false;
   std::exception_ptr thrown;
-  bool asked = false;  // the exception has been rethrown
+  bool asked = false;   // the exception has been rethrown
+  bool joined = false;  // join() has returned the result or thrown the exception
   FiberGroup* group = nullptr;
   FiberGroup::Place place;  // in the group
 
@@ -72,16 +78,17 @@ struct FiberAccess {
 
   static const std::shared_ptr<FiberCore>& make(Scheduler& scheduler,
                                                 const std::shared_ptr<FiberOutcome>& outcome,
-                                                std::string name) {
+                                                FiberName&& name) {
     FiberOutcome::Impl& impl = *outcome->impl_;
     impl.own_name = std::move(name);
+    if (impl.own_name.given.empty()) impl.number = scheduler.next_number();
     impl.fiber = scheduler.make(impl);
     impl.self = outcome;
     return impl.fiber;
   }
 
   static void start_in(FiberGroup& group, Scheduler& scheduler,
-                       const std::shared_ptr<FiberOutcome>& outcome, std::string name) {
+                       const std::shared_ptr<FiberOutcome>& outcome, FiberName&& name) {
     const FiberGroup::Place place = group.add();
     try {
       scheduler.start(make(scheduler, outcome, std::move(name)));
@@ -114,7 +121,21 @@ FiberOutcome::~FiberOutcome() {
   }
 }
 
-const std::string& FiberOutcome::name() const noexcept { return impl_->own_name; }
+std::string_view FiberOutcome::Impl::name(std::span<char> room) const noexcept {
+  if (!own_name.given.empty()) return own_name.given;
+  constexpr std::string_view kOurs = "fiber::";
+  std::string_view call = own_name.call;
+  if (call.starts_with(kOurs)) call.remove_prefix(kOurs.size());
+  // Uses neither a stream nor a string: this may run in a signal handler.
+  const int size = std::snprintf(room.data(), room.size(), "%.*s %u", static_cast<int>(call.size()),
+                                 call.data(), number);
+  return {room.data(), static_cast<std::size_t>(std::max(size, 0))};
+}
+
+std::string FiberOutcome::name() const {
+  FiberCore::Room room;
+  return std::string(impl_->name(room));
+}
 
 bool FiberOutcome::done() const noexcept {
   const auto lock = impl_->lock();
@@ -133,13 +154,15 @@ void FiberOutcome::rethrow() {
   if (thrown) std::rethrow_exception(thrown);
 }
 
+/// Blocks until the fiber has ended. Returns 0, kTimedOut, kCancelled or the interrupt hook's
+/// error.
 long FiberOutcome::wait(const Timeout& timeout) {
   if (impl_->is_of_parent() && !done())
     throw RuntimeError("joining the fiber " + name() + ", which runs in the parent process");
   const Scheduler* const here = Scheduler::here();
   if (here != nullptr && here->current_or_null() == impl_->fiber.get() && !done())
     throw RuntimeError("joining the fiber " + name() + " in itself");
-  const Deadline deadline = deadline_of(timeout);
+  const Deadline deadline = deadline_after(timeout);
   WaitNode sleeper;
   for (long waited = 0;;) {
     {
@@ -159,8 +182,18 @@ long FiberOutcome::wait(const Timeout& timeout) {
   }
 }
 
-void throw_if_not_joined(long waited, const std::string& name) {
-  if (waited < 0) throw_if(error_from(waited), "joining the fiber " + name);
+void FiberOutcome::join(const Timeout& timeout) {
+  if (const long waited = wait(timeout); waited < 0)
+    throw_if(error_from(waited), "joining the fiber " + name());
+  std::exception_ptr thrown;
+  {
+    const auto lock = impl_->lock();
+    if (std::exchange(impl_->joined, true))
+      throw RuntimeError("joining the fiber " + name() + " a second time");
+    impl_->asked = true;
+    thrown = impl_->thrown;
+  }
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 Scheduler& scheduler_here(std::string_view call) {
@@ -170,9 +203,9 @@ Scheduler& scheduler_here(std::string_view call) {
                                               : ": not in a fiber"));
 }
 
-void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name,
+void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, FiberName&& name,
                  FiberGroup* group) {
-  Scheduler& scheduler = scheduler_here("fiber::spawn");
+  Scheduler& scheduler = scheduler_here(name.call);
   if (group == nullptr)
     scheduler.start(FiberAccess::make(scheduler, outcome, std::move(name)));
   else
@@ -180,7 +213,7 @@ void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name,
 }
 
 void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
-                     std::string name) {
+                     FiberName&& name) {
   const std::shared_ptr<FiberCore>& fiber = FiberAccess::make(scheduler, outcome, std::move(name));
   if (&scheduler == Scheduler::here()) return scheduler.start(fiber);
   if (scheduler.is_of_parent()) {
@@ -188,8 +221,7 @@ void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& 
     throw RuntimeError("fiber::Scheduler::spawn: its fibers run in the parent process");
   }
   if (!scheduler.hand_over(fiber))
-    throw RuntimeError("fiber::Scheduler::spawn: the fibers that " +
-                       (outcome->name().empty() ? "it" : outcome->name()) +
+    throw RuntimeError("fiber::Scheduler::spawn: the fibers that " + outcome->name() +
                        " was to join have ended");
 }
 
@@ -212,7 +244,7 @@ std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options) {
 
 std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,
                                       const std::shared_ptr<FiberOutcome>& main) {
-  const std::shared_ptr<FiberCore>& fiber = FiberAccess::make(scheduler, main, "main");
+  const std::shared_ptr<FiberCore>& fiber = FiberAccess::make(scheduler, main, {nullptr, "main"});
   scheduler.start(fiber);
   return fiber;
 }
@@ -252,12 +284,12 @@ void yield() {
 }
 
 void sleep(const Timeout& time) {
-  const detail::Deadline deadline = detail::deadline_of(time);
+  const Deadline deadline = detail::deadline_after(time);
   detail::WaitNode sleeper;
   for (;;) {
     long slept = sleeper.sleep(deadline, "sleep");
     if (slept == 0) slept = sleeper.ask_interrupt_hook();
-    if (slept == detail::kTimedOut || (slept == 0 && deadline.remaining() == 0)) return;
+    if (slept == detail::kTimedOut || (slept == 0 && detail::remaining(deadline) == 0)) return;
     if (slept < 0) throw_if(detail::error_from(slept), "sleep");
   }
 }

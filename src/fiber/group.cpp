@@ -1,6 +1,6 @@
 #include "fiber/group.hpp"
 
-#include <plug/fiber/group.hpp>
+#include <plug/group.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -119,7 +119,7 @@ std::shared_ptr<FiberOutcome> FiberGroup::finish() noexcept {
 }
 
 FiberGroup::Body::Body(FiberGroup& group) : group_(group) {
-  Scheduler& scheduler = scheduler_here("fiber::task_group");
+  Scheduler& scheduler = scheduler_here("task_group");
   scheduler.enter(limit_);
   const std::lock_guard lock(group_.mutex_);
   group_.body_ = &scheduler.current();
@@ -144,9 +144,9 @@ bool FiberGroup::Body::has_ended() noexcept {
 // --- time limits ---
 
 TimeLimit::TimeLimit(const Timeout& time)
-    : time_(time), limit_(std::make_unique<FiberLimit>(deadline_of(time))) {
+    : time_(time), limit_(std::make_unique<FiberLimit>(deadline_after(time))) {
   Scheduler* const scheduler = Scheduler::here();
-  if (scheduler == nullptr) throw RuntimeError("fiber::timeout: not in a fiber");
+  if (scheduler == nullptr) throw RuntimeError("timeout: not in a fiber");
   scheduler->enter(*limit_);
 }
 
@@ -159,12 +159,10 @@ TimeLimit::~TimeLimit() {
 void TimeLimit::throw_if_reached() {
   Scheduler* const scheduler = Scheduler::here();
   if (scheduler != nullptr && scheduler->ended_by(*limit_))
-    throw_if(timed_out(), "fiber::timeout of " + to_string(time_) + " seconds");
+    throw_if(timed_out(), "timeout of " + to_string(time_) + " seconds");
 }
 
 }  // namespace detail
-
-namespace fiber {
 
 namespace {
 
@@ -222,7 +220,7 @@ void TaskGroup::run(void (*body)(void*), void* argument) {
   if (failed && (late || !is_error)) {
     if (is_error) report(thrown);
     // The caller catches the child's error, and its next wait delivers the cancellation.
-    if (cancelled) detail::scheduler_here("fiber::task_group").tell_again();
+    if (cancelled) detail::scheduler_here("task_group").tell_again();
     failed->rethrow();
   }
   if (thrown) std::rethrow_exception(thrown);
@@ -230,5 +228,4 @@ void TaskGroup::run(void (*body)(void*), void* argument) {
 
 void TaskGroup::cancel() noexcept { group_->cancel(); }
 
-}  // namespace fiber
 }  // namespace plug

@@ -9,7 +9,8 @@
 #include <memory>
 #include <mutex>
 
-#include "fiber/wait_queue.hpp"
+#include "fiber/scheduler.hpp"
+#include "wait/wait_queue.hpp"
 
 namespace plug::detail {
 

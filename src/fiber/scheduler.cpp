@@ -16,8 +16,6 @@
 
 namespace plug::detail {
 
-thread_local Scheduler* Scheduler::here_ = nullptr;
-thread_local const FiberCore* Scheduler::forked_ = nullptr;
 [[maybe_unused]] const int Scheduler::registered_ =
     sys::call_in_forked_child(&Scheduler::leave_in_child);
 
@@ -51,8 +49,9 @@ void report_overflow(const FiberCore& fiber) noexcept {
 }  // namespace
 
 bool Scheduler::explain_fault(const void* address) noexcept {
-  if (here_ == nullptr || here_->current_ == nullptr) return false;
-  const FiberCore& fiber = *here_->current_;
+  const Scheduler* const scheduler = here();
+  if (scheduler == nullptr || scheduler->current_ == nullptr) return false;
+  const FiberCore& fiber = *scheduler->current_;
   if (!fiber.stack_.guards(address)) return false;
   report_overflow(fiber);
   return true;
@@ -62,7 +61,7 @@ long Scheduler::run(FiberCore& main) {
   const sys::ExplainedFaults faults(&explain_fault);
   main_ = &main;
   IoDriver* const waiter_before = current_driver();
-  Scheduler* const here_before = std::exchange(here_, this);
+  Parker* const parker_before = std::exchange(thread_fibers.parker, this);
   set_current_driver(engine_.get());
   long failed = 0;
   while (!fibers_.empty()) {
@@ -90,7 +89,7 @@ long Scheduler::run(FiberCore& main) {
     }
   }
   set_current_driver(waiter_before);
-  here_ = here_before;
+  thread_fibers.parker = parker_before;
   {
     const std::lock_guard lock(mutex_);
     over_ = true;
@@ -146,9 +145,8 @@ Deadline Scheduler::next_moment() noexcept {
 /// In the child of a fiber that forks, that fiber continues as a plain thread, and the other fibers
 /// do not continue. The engine belongs to the parent and stays as it is.
 void Scheduler::leave_in_child() noexcept {
-  if (here_ == nullptr) return;
-  forked_ = here_->current_;
-  here_ = nullptr;
+  if (here() == nullptr) return;
+  thread_fibers = {.parker = nullptr, .forked = here()->current_};
   set_current_driver(nullptr);
 }
 
@@ -231,7 +229,7 @@ void Scheduler::drop(FiberCore& fiber) noexcept {
 }
 
 void Scheduler::main_of_current() noexcept {
-  Scheduler& scheduler = *here_;
+  Scheduler& scheduler = *here();
   FiberCore& fiber = *scheduler.current_;
   fiber.main_->run(fiber.refused_ ? refusal(fiber) : nullptr);
   if (&fiber == scheduler.main_ && !scheduler.is_of_parent()) scheduler.end_others();
@@ -361,7 +359,7 @@ Scheduler::WakeReason Scheduler::park_until(Deadline deadline, const char* where
   on_cancel = std::max(on_cancel, fiber.shield_);
   const bool heeds = on_cancel != OnCancel::ignore;
   const Deadline limit = heeds && fiber.limit_ != nullptr ? nearest_limit(fiber) : Deadline::none();
-  bool over = limit.remaining() == 0;
+  bool over = remaining(limit) == 0;
   fiber.timed_out_ = false;  // may be stale: a fiber may be cancelled after its timeout
   if (!fiber.permit_ && !over && !(heeds && fiber.cancelled_)) {
     fiber.where_ = where;
@@ -377,6 +375,18 @@ Scheduler::WakeReason Scheduler::park_until(Deadline deadline, const char* where
   if (!fiber.timed_out_) return WakeReason::event;
   leave_interrupt();
   return WakeReason::deadline;
+}
+
+long Scheduler::suspend(Deadline deadline, const char* where, OnCancel on_cancel) noexcept {
+  switch (park(deadline, where, on_cancel)) {
+    case WakeReason::cancel:
+      return kCancelled;
+    case WakeReason::deadline:
+      return kTimedOut;
+    case WakeReason::event:
+      break;
+  }
+  return 0;
 }
 
 Scheduler::WakeReason Scheduler::end_park(OnCancel on_cancel) noexcept {
@@ -395,7 +405,7 @@ bool Scheduler::yield() noexcept {
 bool Scheduler::take_cancel() noexcept {
   FiberCore& fiber = *current_;
   if (fiber.shield_ == OnCancel::ignore) return false;
-  const bool late = fiber.limit_ != nullptr && nearest_limit(fiber).remaining() == 0;
+  const bool late = fiber.limit_ != nullptr && remaining(nearest_limit(fiber)) == 0;
   if (!fiber.cancelled_ && !late) return false;
   if (fiber.shield_ == OnCancel::keep) return true;
   if (fiber.cancelled_)
@@ -421,7 +431,7 @@ void Scheduler::wake_here(FiberCore& fiber) noexcept {
 }
 
 void Scheduler::wake(FiberCore& fiber) noexcept {
-  if (here_ == this)
+  if (here() == this)
     wake_here(fiber);
   else
     post(fiber, false);
@@ -453,7 +463,7 @@ void Scheduler::cancel(FiberCore& fiber) noexcept {
   const std::shared_ptr<FiberCore> held = fiber.shared_from_this();
   request_stop(fiber);
   if (is_of_parent()) return;
-  if (here_ != this) return post(fiber, true);
+  if (here() != this) return post(fiber, true);
   cancel_here(fiber);
 }
 
@@ -462,100 +472,6 @@ void Scheduler::cancel_here(FiberCore& fiber) noexcept {
   if (fiber.state_ == FiberCore::State::ended || (ending_ && &fiber == main_)) return;
   fiber.cancelled_ = true;
   if (fiber.state_ == FiberCore::State::parked) wake_here(fiber);
-}
-
-void Scheduler::post(FiberCore& fiber, bool cancel) noexcept {
-  if (is_of_parent()) return;
-  const std::lock_guard lock(mutex_);
-  fiber.remote_cancel_ |= cancel;
-  if (!over_ && !fiber.remote_listed_) list_posted(fiber);
-}
-
-bool Scheduler::hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept {
-  {
-    const std::lock_guard lock(mutex_);
-    if (accepting_ && !over_) {
-      list_posted(*fiber);
-      return true;
-    }
-  }
-  drop(*fiber);
-  return false;
-}
-
-/// The mutex must be held.
-void Scheduler::list_posted(FiberCore& fiber) noexcept {
-  fiber.remote_listed_ = true;
-  fiber.remote_ = std::move(posted_);
-  posted_ = fiber.shared_from_this();
-  // The first one wakes the engine, which exists as long as the mutex is held.
-  if (!fiber.remote_) engine_->wake();
-}
-
-void Scheduler::admit(const std::shared_ptr<FiberCore>& fiber) noexcept {
-  if (here_ != this) return refuse(*fiber, refusal(*fiber));
-  try {
-    equip(*fiber);
-  } catch (...) {
-    return refuse(*fiber, std::current_exception());
-  }
-  // Objects that the function holds are destroyed in a fiber, because they may wait for others.
-  fiber->refused_ = ending_;
-  begin(fiber);
-}
-
-std::exception_ptr Scheduler::refusal(const FiberCore& fiber) noexcept {
-  FiberCore::Room room;
-  const std::string_view name = fiber.name(room);
-  try {
-    return std::make_exception_ptr(
-        RuntimeError((name.empty() ? "a fiber" : "the fiber " + std::string(name)) +
-                     " has not begun: those that it was handed to have ended"));
-  } catch (...) {
-    return std::current_exception();
-  }
-}
-
-/// Refuses a fiber as on a plain thread, if no scheduler runs or there is no memory for a fiber.
-void Scheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
-  IoDriver* const waiter_before = current_driver();
-  Scheduler* const here_before = std::exchange(here_, nullptr);
-  set_current_driver(nullptr);
-  fiber.main_->run(std::move(why));
-  drop(fiber);
-  set_current_driver(waiter_before);
-  here_ = here_before;
-}
-
-void Scheduler::take_posted() noexcept {
-  std::shared_ptr<FiberCore> posted;
-  {
-    const std::lock_guard lock(mutex_);
-    // Restores the order in which the fibers were posted.
-    while (posted_) {
-      std::shared_ptr<FiberCore> before = std::exchange(posted_->remote_, std::move(posted));
-      posted = std::exchange(posted_, std::move(before));
-    }
-  }
-  while (posted) {
-    FiberCore& fiber = *posted;
-    bool cancelled = false;
-    std::shared_ptr<FiberCore> next;
-    {
-      const std::lock_guard lock(mutex_);
-      fiber.remote_listed_ = false;
-      cancelled = std::exchange(fiber.remote_cancel_, false);
-      next = std::move(fiber.remote_);
-    }
-    const bool handed_over = fiber.state_ == FiberCore::State::unborn;
-    if (handed_over) admit(posted);
-    // The thread that called cancel() has requested the stop.
-    if (cancelled)
-      cancel_here(fiber);
-    else if (!handed_over)
-      wake_here(fiber);
-    posted = std::move(next);
-  }
 }
 
 // --- timers ---
@@ -603,7 +519,7 @@ void Scheduler::remove_timer(FiberCore& fiber) noexcept {
 void Scheduler::fire_timers() noexcept {
   while (!timers_.empty()) {
     FiberCore& fiber = *timers_.front();
-    if (fiber.deadline_.remaining() != 0) return;
+    if (remaining(fiber.deadline_) != 0) return;
     fiber.timed_out_ = true;
     wake_here(fiber);
   }

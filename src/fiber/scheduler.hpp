@@ -26,7 +26,7 @@
 #include "fiber/engine/engine.hpp"
 #include "fiber/stack.hpp"
 #include "fiber/stall_detector.hpp"
-#include "wait/deadline.hpp"
+#include "wait/parker.hpp"
 
 namespace plug::fiber {
 struct RunOptions;
@@ -63,7 +63,7 @@ struct FiberLimit {
 
   /// Returns the time until which the fiber may wait.
   Deadline moment() const noexcept { return failed.load() ? Deadline::immediate() : until; }
-  bool is_over() const noexcept { return moment().remaining() == 0; }
+  bool is_over() const noexcept { return remaining(moment()) == 0; }
 
   const Deadline until;
   std::atomic<bool> failed{false};  // the limit ends now; set by any thread
@@ -132,7 +132,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
 };
 
 /// Lives as long as any of its fibers is referred to, by any thread.
-class Scheduler final : public std::enable_shared_from_this<Scheduler> {
+class Scheduler final : public Parker, public std::enable_shared_from_this<Scheduler> {
  public:
   struct Options {
     std::size_t stack_size;
@@ -152,9 +152,9 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   ~Scheduler();
 
   /// Returns the scheduler whose fibers the calling thread runs, or null if it runs none.
-  static Scheduler* here() noexcept { return here_; }
+  static Scheduler* here() noexcept { return static_cast<Scheduler*>(thread_fibers.parker); }
   /// Returns, in a forked child, the fiber that has forked, or null if none has.
-  static const FiberCore* forked() noexcept { return forked_; }
+  static const FiberCore* forked() noexcept { return thread_fibers.forked; }
 
   /// Returns true if this belongs to the process that this one was forked from.
   bool is_of_parent() const noexcept { return generation_ != sys::fork_generation(); }
@@ -186,7 +186,6 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
 
   // --- called in its fibers ---
 
-  FiberCore& current() const noexcept { return *current_; }
   void uses(const void* what) noexcept { current_->uses_ = what; }
   const FiberCore* current_or_null() const noexcept { return current_; }
 
@@ -207,6 +206,7 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
       return end_park(on_cancel);
     return WakeReason::event;
   }
+  long suspend(Deadline deadline, const char* where, OnCancel on_cancel) noexcept override;
   /// Lets the other runnable fibers run. Returns false if the fiber is cancelled.
   bool yield() noexcept;
   /// Returns true if a cancellation or a limit that has passed is pending. This delivers it, unless
@@ -245,18 +245,17 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   void tell_again() noexcept { current_->cancelled_ = true; }
   /// Returns the current fiber's stop token. Throws std::bad_alloc.
   std::stop_token stop_token();
-  /// Must be called after an operation that may not have waited. Lets other fibers run now and
-  /// then, so that none starves.
-  void maybe_yield() noexcept {
-    if (++budget_ >= kBudget) let_others_run();
-  }
 
   // --- called on any thread ---
 
   /// Starts a fiber that make() has made, on this scheduler's thread. Returns false, and drops the
   /// fiber, if the main fiber has ended. If it ends before the fiber begins, the fiber is refused.
   bool hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept;
-  void wake(FiberCore& fiber) noexcept;
+  /// Returns a number for the name of a fiber, from 1.
+  std::uint32_t next_number() noexcept {
+    return last_number_.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+  void wake(FiberCore& fiber) noexcept override;
   /// Cancels a fiber. Runs the callbacks of its stop token, which may do anything: the caller must
   /// hold no lock, and must be in a fiber if it is on a scheduler's thread.
   void cancel(FiberCore& fiber) noexcept;
@@ -268,7 +267,6 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   const StackPool& stacks() const noexcept { return stacks_; }
 
  private:
-  static constexpr int kBudget = 16;
   static constexpr std::size_t kFirstRoom = 16;  // fibers
 
   WakeReason park_until(Deadline deadline, const char* where, OnCancel on_cancel) noexcept;
@@ -283,7 +281,9 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   static void tell_of_limit(FiberCore& fiber) noexcept;
   void request_stop(FiberCore& fiber) noexcept;
   void cancel_here(FiberCore& fiber) noexcept;
-  void let_others_run() noexcept;
+  long ask_as_current() override { return take_interrupt() ? ask_hook() : 0; }
+  void leave_to_next_wait() noexcept override { leave_interrupt(); }
+  void let_others_run() noexcept override;
   void make_runnable(FiberCore& fiber) noexcept;
   FiberCore& take_runnable() noexcept;
   void resume(FiberCore& fiber) noexcept;
@@ -308,8 +308,6 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   void sift_timer(std::size_t place) noexcept;
   void fire_timers() noexcept;
 
-  static thread_local Scheduler* here_;
-  static thread_local const FiberCore* forked_;
   static const int registered_;
 
   const std::uint32_t generation_ = sys::fork_generation();
@@ -319,19 +317,17 @@ class Scheduler final : public std::enable_shared_from_this<Scheduler> {
   AdaptiveSpin patience_;
   Context::Announced announced_;
   Context context_{announced_};  // the thread's own
-  FiberCore* current_ = nullptr;
   FiberCore* main_ = nullptr;
   bool ending_ = false;  // the main fiber has ended and cancels the others
-  bool interrupted_ = false;
-  long kept_stop_ = 0;  // an answer of the interrupt hook, or an exception, not delivered yet
+  long kept_stop_ = 0;   // an answer of the interrupt hook, or an exception, not delivered yet
   std::exception_ptr kept_thrown_;
-  int budget_ = 0;
   std::deque<std::shared_ptr<FiberCore>> fibers_;
   FiberCore* first_ = nullptr;  // the queue of runnable fibers
   FiberCore* last_ = nullptr;
   std::size_t runnable_ = 0;
   std::vector<FiberCore*> timers_;  // a heap, the earliest first, with room for every fiber
   std::optional<std::mt19937_64> order_;
+  std::atomic<std::uint32_t> last_number_{0};
 
   std::mutex mutex_;
   bool over_ = false;                  // no fiber is left

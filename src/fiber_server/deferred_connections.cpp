@@ -107,8 +107,7 @@ void DeferredConnections::call_readable() noexcept {
 }
 
 void DeferredConnections::drop_late() noexcept {
-  while (!timers_.empty() && timers_.begin()->first.remaining() == 0)
-    drop(*timers_.begin()->second);
+  while (!timers_.empty() && remaining(timers_.begin()->first) == 0) drop(*timers_.begin()->second);
 }
 
 void DeferredConnections::close_all() noexcept {

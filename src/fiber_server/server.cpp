@@ -17,10 +17,10 @@
 
 #include "address/access.hpp"
 #include "fiber/scheduler.hpp"
-#include "fiber/wait_queue.hpp"
 #include "fiber_server/deferred_connections.hpp"
 #include "server/loop.hpp"
 #include "sys/process.hpp"
+#include "wait/wait_queue.hpp"
 
 namespace plug::detail {
 
@@ -158,7 +158,7 @@ class HandlerFibers::Impl::Handler final : public FiberMain {
 };
 
 void HandlerFibers::Impl::Handler::tell_to_end(void* fiber, SocketState* connection) noexcept {
-  if (connection != nullptr) connection->end_at(Deadline::after(kLastSecond));
+  if (connection != nullptr) connection->end_at(deadline_after(kLastSecond));
   auto& its = *static_cast<FiberCore*>(fiber);
   its.owner->cancel(its);
 }

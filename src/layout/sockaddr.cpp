@@ -64,7 +64,7 @@ std::size_t write_inet(const InetFields& fields, char* out) noexcept {
 }
 
 BytesView unix_path(BytesView address) noexcept {
-  return address.from(offsetof(sockaddr_un, sun_path));
+  return address.subspan(std::min(address.size(), offsetof(sockaddr_un, sun_path)));
 }
 
 std::size_t write_unix(BytesView path, char* out) noexcept {

@@ -16,8 +16,6 @@
 namespace plug {
 
 namespace {
-
-using detail::Deadline;
 using detail::str_repr;
 using detail::sys::AddressQuery;
 using detail::sys::InetFields;
@@ -145,8 +143,8 @@ namespace detail {
 
 std::vector<AddrInfo> look_up(const AddressQuery& query, Deadline deadline,
                               std::error_code& error) {
-  const bool direct = deadline.is_none() && current_driver() == nullptr;
-  if (direct || current_driver() == nullptr || is_numeric(query)) {
+  const bool direct = deadline.is_none() && may_block_thread();
+  if (direct || may_block_thread() || is_numeric(query)) {
     std::vector<sys::FoundAddress> found;
     error = code_of(sys::getaddrinfo(direct ? query : sys::numeric(query), found));
     if (direct || error != std::error_code(sys::kEaiNoName, gai_category()))
@@ -223,7 +221,7 @@ std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Se
                      proto,
                      static_cast<int>(flags)};
   if (host) query.host = *host;
-  return detail::look_up(query, detail::deadline_of(timeout), error);
+  return detail::look_up(query, detail::deadline_after(timeout), error);
 }
 
 std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,

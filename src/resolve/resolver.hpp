@@ -27,7 +27,7 @@ template <class Call>
 std::optional<std::invoke_result_t<Call&>> off_thread(Call call, Deadline deadline,
                                                       std::error_code& error) {
   error.clear();
-  if (deadline.is_none() && current_driver() == nullptr) return call();
+  if (deadline.is_none() && may_block_thread()) return call();
   long ended = 0;
   auto result = call_offloaded(std::move(call), deadline, ended);
   error = error_from(ended);

@@ -12,9 +12,7 @@
 namespace plug {
 
 namespace {
-
-using detail::Deadline;
-using detail::deadline_of;
+using detail::deadline_after;
 using detail::descriptor_of;
 using detail::error_from;
 using detail::FileAccess;
@@ -75,7 +73,7 @@ long wait_merged(std::vector<sys::PollEntry>& entries, Deadline deadline) {
       merged[count - 1].events = static_cast<short>(merged[count - 1].events | entry.events);
   }
   merged.resize(count);
-  const long ready = wait_selected(merged, deadline);
+  const long ready = detail::wait_selected(merged, deadline);
   for (sys::PollEntry& entry : entries)
     entry.revents = std::ranges::lower_bound(merged, entry.fd, {}, &sys::PollEntry::fd)->revents;
   return ready;
@@ -111,8 +109,8 @@ Selected select_from(const std::vector<Wanted>& all, const Timeout& timeout,
     held = held || holds_bytes(wanted);
   }
 
-  const Deadline deadline = held ? Deadline::immediate() : deadline_of(timeout);
-  long ready = wait_selected(entries, deadline);
+  const Deadline deadline = held ? Deadline::immediate() : deadline_after(timeout);
+  long ready = detail::wait_selected(entries, deadline);
   if (ready == -EINVAL) ready = wait_merged(entries, deadline);
   error = error_from(ready);
   if (ready < 0 || (ready == 0 && !held)) return result;
@@ -132,6 +130,13 @@ std::string to_string(const FileObject& object) {
   if (const std::string_view type = FileAccess::type(object); !type.empty())
     ((text += " (") += type) += ")";
   return text;
+}
+
+void FileObject::throw_other_type(std::string_view wanted) const {
+  std::string text = "the object is a ";
+  if (kind_ == nullptr) text += "number";
+  if (kind_ != nullptr) (text += kind_->constant ? "const " : "") += kind_->name;
+  throw TypeError((text += ", not a ") += wanted);
 }
 
 std::ostream& operator<<(std::ostream& out, const FileObject& object) {
@@ -233,7 +238,7 @@ std::vector<PollEvent> Poll::poll(Milliseconds timeout, std::error_code& error) 
     error = Errc::concurrent_poll;
     return result;
   }
-  const long ready = impl->set.wait(detail::wait_poll, deadline_of(timeout));
+  const long ready = impl->set.wait(detail::wait_poll, deadline_after(timeout));
   error = error_from(ready);
   if (ready <= 0) return result;
   result.reserve(static_cast<std::size_t>(ready));
@@ -389,7 +394,7 @@ std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents, std::error_c
   const std::unique_ptr<sys::EpollEvent[]> many(room > kMostByDefault ? new sys::EpollEvent[room]
                                                                       : nullptr);
   sys::EpollEvent* const events = many ? many.get() : few;
-  const long ready = detail::wait_epoll(*epoll, events, maxevents, deadline_of(timeout));
+  const long ready = detail::wait_epoll(*epoll, events, maxevents, deadline_after(timeout));
   error = epoll->closed() ? make_error_code(Errc::closed_poller) : error_from(ready);
   if (error || ready == 0) return result;
   result.reserve(static_cast<std::size_t>(ready));

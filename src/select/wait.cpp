@@ -69,8 +69,8 @@ long wait_epoll(Descriptor& epoll, sys::EpollEvent* events, int most, Deadline d
   const Descriptor::InFlight in_flight(epoll, false);
   for (;;) {
     if (in_flight.fd() < 0 || epoll.closed()) return -EBADF;
-    const bool alone = current_driver() == nullptr;
-    const std::int64_t left = deadline.remaining();
+    const bool alone = may_block_thread();
+    const std::int64_t left = remaining(deadline);
     const long ready = sys::epoll_wait(in_flight.fd(), events, most, alone ? left : 0);
     if (ready > 0) return ready;
     if (ready == -EINTR) {
@@ -88,7 +88,7 @@ long wait_epoll(Descriptor& epoll, sys::EpollEvent* events, int most, Deadline d
 
 long PollSet::wait(Wait wait_for, Deadline deadline) {
   waited_ = entries_;
-  const bool alone = current_driver() == nullptr;
+  const bool alone = may_block_thread();
   if (!alone) {
     if (closing_.get() < 0) {
       // Report closed descriptors before the eventfd can get one of their numbers.

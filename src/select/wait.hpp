@@ -41,8 +41,8 @@ inline bool holds_bytes(const SocketState* state) noexcept {
 
 /// Returns the deadline of a call for which a negative time means no limit.
 template <class Period>
-Deadline deadline_of(const WaitTime<Period>& time) noexcept {
-  return time.is_negative() ? Deadline::none() : deadline_of(time.limit());
+Deadline deadline_after(const WaitTime<Period>& time) noexcept {
+  return time.is_negative() ? Deadline::none() : deadline_after(time.limit());
 }
 
 // The events that select(2) counts as readable and as writable.

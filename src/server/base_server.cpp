@@ -15,9 +15,7 @@
 #include "sys/process.hpp"
 
 namespace plug {
-
-using detail::Deadline;
-using detail::deadline_of;
+using detail::deadline_after;
 using detail::HostLimit;
 using detail::ServerLoop;
 using detail::SocketAccess;
@@ -78,10 +76,14 @@ std::string to_string(const ServerAddress& address) {
   return to_string(static_cast<AddressLike>(address));
 }
 
+void detail::throw_no_datagrams() {
+  throw ValueError("max_packet_size: this server receives no datagrams");
+}
+
 // --- BaseServer: opening and closing ---
 
 BaseServer::BaseServer(ServerAddress address, HandlerFactory handler)
-    : socket(SocketAccess::make(nullptr)),
+    : socket(Socket::closed()),
       RequestHandlerClass(std::move(handler)),
       requested_(std::move(address)),
       loop_(std::make_unique<ServerLoop>()) {
@@ -161,11 +163,11 @@ void BaseServer::serve(const Timeout& poll_interval) {
   while (!loop_->stopping()) {
     const bool waited = !more;
     if (waited) {
-      more = wait_for_request(*this, watch, deadline_of(poll_interval), true);
+      more = wait_for_request(*this, watch, deadline_after(poll_interval), true);
       if (loop_->stopping()) break;
     }
     const bool handled = more && handle_ready();
-    more = handled && !loop_->stopping() && detail::current_driver() != nullptr &&
+    more = handled && !loop_->stopping() && !detail::may_block_thread() &&
            loop_->may_take_another(count(max_connections)) && watch.has_request();
     if (waited || handled) service_actions();
   }
@@ -181,7 +183,7 @@ void BaseServer::handle_request() {
 }
 
 void BaseServer::handle_one() {
-  const Deadline deadline = std::min(deadline_of(socket.gettimeout()), deadline_of(timeout));
+  const Deadline deadline = std::min(deadline_after(socket.gettimeout()), deadline_after(timeout));
   ServerLoop::Watch watch(*loop_, *this);
   loop_->forget_deferred();
   for (;;) {
@@ -190,7 +192,7 @@ void BaseServer::handle_one() {
       if (!loop_->take_deferred()) return;
     }
     if (loop_->deferred_has_begun()) return;
-    if (!deadline.is_none() && deadline.remaining() == 0) return handle_timeout();
+    if (!deadline.is_none() && detail::remaining(deadline) == 0) return handle_timeout();
   }
 }
 
@@ -236,7 +238,7 @@ bool BaseServer::admit(Request& request, const Address& client_address) {
   if (!connection_timeout.is_none()) request->settimeout(connection_timeout);
   if (!connection_lifetime.is_none())
     if (const auto& state = SocketAccess::state(request.socket()))
-      state->end_at(deadline_of(connection_lifetime));
+      state->end_at(deadline_after(connection_lifetime));
   return true;
 }
 
@@ -314,18 +316,47 @@ TCPServer::TCPServer(ServerAddress address, HandlerFactory handler, bool bind_an
   complete(bind_and_activate);
 }
 
+TCPServer::TCPServer(ServerAddress address, HandlerFactory handler,
+                     const BaseServerOptions& options)
+    : TCPServer(std::move(address), std::move(handler), false) {
+  set_attributes(options);
+  complete(options.bind_and_activate);
+}
+
 TCPServer::TCPServer(AF family, SOCK type, ServerAddress address, HandlerFactory handler)
     : BaseServer(std::move(address), std::move(handler)) {
-  address_family = family;
+  const bool is_inet = has_ports(family);
+  address_family = is_inet ? detail::ServerAccess::inet_family(requested_address()) : family;
   socket_type = type;
-  allow_reuse_address = type == SOCK::STREAM && has_ports(family);
+  allow_reuse_address = type == SOCK::STREAM && is_inet;
 }
 
 TCPServer::~TCPServer() { end(); }
 
-void TCPServer::make_socket() { socket = Socket(address_family, socket_type); }
+void TCPServer::make_socket() {
+  Socket* const listener = detail::ServerAccess::listener(requested_address());
+  if (listener == nullptr || given_) {
+    given_ = false;
+    socket = Socket(address_family, socket_type);
+    return;
+  }
+  if (listener->fileno() < 0) throw ValueError("the socket for a server is closed, or has one");
+  const bool is_unix = listener->family() == AF::UNIX;
+  if (listener->type() != socket_type || is_unix != (address_family == AF::UNIX))
+    throw ValueError("not the kind of socket for this server: " + to_string(*listener));
+  const Address bound = listener->getsockname();
+  if (is_unix ? bound.path().empty() : has_ports(bound.family()) && bound.port() == 0)
+    throw ValueError("the socket for a server is not bound: " + to_string(*listener));
+  address_family = listener->family();
+  socket = std::move(*listener);
+  given_ = true;
+}
 
 void TCPServer::server_bind() {
+  if (given_ && socket.fileno() >= 0) {
+    server_address = socket.getsockname();
+    return;
+  }
   if (socket.fileno() < 0 || socket.family() != address_family || socket.type() != socket_type)
     make_socket();
   if (allow_reuse_address) socket.setsockopt(SOL::SOCKET, SO::REUSEADDR, 1);
@@ -338,7 +369,9 @@ void TCPServer::server_bind() {
   server_address = socket.getsockname();
 }
 
-void TCPServer::server_activate() { socket.listen(request_queue_size); }
+void TCPServer::server_activate() {
+  if (!given_ || !detail::sys::is_listening(socket.fileno())) socket.listen(request_queue_size);
+}
 
 void TCPServer::server_close() {
   // A connection that has been accepted ahead is closed with the server.
@@ -371,6 +404,13 @@ UDPServer::UDPServer(ServerAddress address, HandlerFactory handler, bool bind_an
   complete(bind_and_activate);
 }
 
+UDPServer::UDPServer(ServerAddress address, HandlerFactory handler,
+                     const BaseServerOptions& options)
+    : UDPServer(std::move(address), std::move(handler), false) {
+  set_attributes(options);
+  complete(options.bind_and_activate);
+}
+
 UDPServer::UDPServer(AF family, ServerAddress address, HandlerFactory handler)
     : TCPServer(family, SOCK::DGRAM, std::move(address), std::move(handler)) {
   make_socket();
@@ -401,10 +441,24 @@ UnixStreamServer::UnixStreamServer(ServerAddress address, HandlerFactory handler
   complete(bind_and_activate);
 }
 
+UnixStreamServer::UnixStreamServer(ServerAddress address, HandlerFactory handler,
+                                   const BaseServerOptions& options)
+    : UnixStreamServer(std::move(address), std::move(handler), false) {
+  set_attributes(options);
+  complete(options.bind_and_activate);
+}
+
 UnixDatagramServer::UnixDatagramServer(ServerAddress address, HandlerFactory handler,
                                        bool bind_and_activate)
     : UDPServer(AF::UNIX, std::move(address), std::move(handler)) {
   complete(bind_and_activate);
+}
+
+UnixDatagramServer::UnixDatagramServer(ServerAddress address, HandlerFactory handler,
+                                       const BaseServerOptions& options)
+    : UnixDatagramServer(std::move(address), std::move(handler), false) {
+  set_attributes(options);
+  complete(options.bind_and_activate);
 }
 
 }  // namespace plug

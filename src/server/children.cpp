@@ -81,7 +81,7 @@ void ServerChildren::read_handled() noexcept {
 }
 
 Deadline ServerChildren::next_look() const noexcept {
-  return unwatched_ > 0 ? Deadline::after(kLookAgain) : Deadline::none();
+  return unwatched_ > 0 ? deadline_after(kLookAgain) : Deadline::none();
 }
 
 void ServerChildren::look() noexcept {

@@ -96,7 +96,7 @@ class GracefulShutdown {
     if (entries[0].revents != 0) return;
     if (entries[1].revents != 0) loop_.stop();
     entries[2].fd = -1;
-    const Deadline deadline = deadline_of(drain_timeout_);
+    const Deadline deadline = deadline_after(drain_timeout_);
     while (signals_.count() < 2) {
       signals_.drain();
       if (signals_.count() >= 2 || wait(entries, deadline) == 0) break;
@@ -122,21 +122,19 @@ std::shared_ptr<void> BaseServer::run_in_background(std::function<void()> functi
   return std::make_shared<detail::BackgroundThread>(std::move(function));
 }
 
-int BaseServer::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,
-                                   const std::vector<int>& signals) {
+int BaseServer::serve_until_signal(const UntilSignalOptions& options) {
   check_complete("serve_until_signal");
   loop_->adopt();
   int signal = 0;
-  run_serving([&] { signal = serve_and_drain(drain_timeout, poll_interval, signals); });
+  run_serving([&] { signal = serve_and_drain(options); });
   return signal;
 }
 
-int BaseServer::serve_and_drain(const Timeout& drain_timeout, const Timeout& poll_interval,
-                                const std::vector<int>& signals) {
+int BaseServer::serve_and_drain(const UntilSignalOptions& options) {
   const detail::ServerLoop::Running running(*loop_);
-  const detail::GracefulShutdown ending(*this, drain_timeout, signals);
-  const detail::sys::SignalMask let_through(signals);
-  serve(poll_interval);
+  const detail::GracefulShutdown ending(*this, options.drain, options.signals);
+  const detail::sys::SignalMask let_through(options.signals);
+  serve(options.poll_interval);
   const auto listens = [](int fd) -> long { return detail::sys::is_listening(fd) ? 1 : 0; };
   std::error_code ignored;
   if (detail::on_descriptor(detail::state_or_closed(detail::SocketAccess::state(socket)), listens) >

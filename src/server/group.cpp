@@ -134,7 +134,7 @@ int BaseServerGroup::serve(Serve serve_one) {
     ~Threads() {
       group_.stop_workers();
       // In a fiber, wait first: join() would block other fibers, which those threads may wait for.
-      if (detail::current_driver() != nullptr) wait();
+      if (!detail::may_block_thread()) wait();
       for (std::thread& thread : threads_) thread.join();
       group_.stop_.store(false);
     }
@@ -151,7 +151,7 @@ int BaseServerGroup::serve(Serve serve_one) {
       const detail::Shield shield(detail::OnCancel::ignore);
       while (ended_ < threads_.size()) {
         std::array entries{detail::sys::PollEntry{event_.get(), detail::sys::kIn, 0}};
-        detail::wait_any(entries, detail::Deadline::none());
+        detail::wait_any(entries, Deadline::none());
         detail::sys::eventfd_drain(event_);
       }
     }
@@ -181,11 +181,8 @@ void BaseServerGroup::serve_forever(Timeout poll_interval) {
   });
 }
 
-int BaseServerGroup::serve_until_signal(Timeout drain_timeout, Timeout poll_interval,
-                                        const std::vector<int>& signals) {
-  return serve([&](BaseServer& worker) {
-    return worker.serve_until_signal(drain_timeout, poll_interval, signals);
-  });
+int BaseServerGroup::serve_until_signal(const UntilSignalOptions& options) {
+  return serve([&](BaseServer& worker) { return worker.serve_until_signal(options); });
 }
 
 void BaseServerGroup::shutdown() {

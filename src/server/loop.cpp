@@ -152,7 +152,7 @@ ServerLoop::Watch::~Watch() {
 /// Returns true if there is an event set. Only the server's own socket uses one, because it cannot
 /// close unnoticed.
 bool ServerLoop::Watch::has_set() {
-  if (set_ || current_driver() == nullptr || !listed_) return set_.has_value();
+  if (set_ || !prefers_event_set() || !listed_) return set_.has_value();
   const long made = sys::epoll_create();
   if (made < 0) return false;
   set_.emplace(static_cast<int>(made));
@@ -227,7 +227,7 @@ bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool st
       paused_.load() ? paused_until_.load() - sys::monotonic_nanoseconds() : 0;
   const bool full = most > 0 && requests_->is_full(most);
   if (!full && pause <= 0 && ahead_.is_any()) return true;
-  if (pause > 0) deadline = std::min(deadline, Deadline::after(pause));
+  if (pause > 0) deadline = std::min(deadline, deadline_after(pause));
   deadline = std::min(deadline, children_.next_look());
   const Watch::Ready ready = watch.wait(!full && pause <= 0, deadline, stoppable);
   if (ready.event) requests_->drain_event();
@@ -268,7 +268,7 @@ bool ServerLoop::wait_until_idle(int give_up) {
 
 // --- pausing ---
 
-long ServerLoop::rest() { return wait_any({}, Deadline::after(kPause)); }
+long ServerLoop::rest() { return wait_any({}, deadline_after(kPause)); }
 
 bool ServerLoop::pause() {
   paused_until_.store(sys::monotonic_nanoseconds() + kPause);

@@ -226,6 +226,15 @@ class ServerLoop {
 PLUG_FOR_FIBER void report_exception(std::string_view what, const Address& client_address) noexcept;
 
 struct ServerAccess {
+  /// Returns the socket that the address holds, or null.
+  static Socket* listener(const ServerAddress& address) noexcept { return address.listener_.get(); }
+  /// Returns AF::INET6 for an IPv6 address or a numeric IPv6 host, otherwise AF::INET.
+  static AF inet_family(const ServerAddress& address) noexcept {
+    // Only numeric IPv6 hosts contain a colon.
+    const bool ipv6 = address.known_ ? address.address_.family() == AF::INET6
+                                     : address.host_.host.find(':') != std::string::npos;
+    return ipv6 ? AF::INET6 : AF::INET;
+  }
   static ServerLoop& loop(BaseServer& server) noexcept { return *server.loop_; }
   static void check_shutdown(BaseServer& server) { server.check_shutdown(); }
   static std::shared_ptr<void> run_in_background(BaseServer& server,

@@ -46,7 +46,7 @@ void wait_for_child(const std::vector<int>& children, int descriptor) {
       entries.push_back({owned.back().get(), sys::kIn, 0});
     } else {
       // An old kernel, or no descriptor left: check this child now and then.
-      deadline = Deadline::after(kLookAgain);
+      deadline = deadline_after(kLookAgain);
     }
   }
   const long ready = wait_any(entries, deadline);

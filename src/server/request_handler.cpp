@@ -11,10 +11,10 @@ namespace plug {
 
 using detail::SocketAccess;
 
-Request::Request() : connection_(SocketAccess::make(nullptr)) {}
+Request::Request() : connection_(Socket::closed()) {}
 Request::Request(Socket connection) : connection_(std::move(connection)) {}
 Request::Request(Bytes data, Socket& socket)
-    : connection_(SocketAccess::make(nullptr)), data_(std::move(data)), shared_(&socket) {}
+    : connection_(Socket::closed()), data_(std::move(data)), shared_(&socket) {}
 
 // --- handlers ---
 

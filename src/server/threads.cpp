@@ -47,7 +47,7 @@ void Changes::Waiting::wait(const char* what, int also) {
   std::array entries{sys::PollEntry{event_.get(), sys::kIn, 0}, sys::PollEntry{also, sys::kIn, 0}};
   // Without a descriptor, check now and then.
   const long ready =
-      wait_any(entries, event_.get() < 0 ? Deadline::after(kLookAgain) : Deadline::none());
+      wait_any(entries, event_.get() < 0 ? deadline_after(kLookAgain) : Deadline::none());
   if (ready < 0) throw_if(error_from(ready), what);
   if (entries[0].revents != 0) sys::eventfd_drain(event_);
   lock_.lock();

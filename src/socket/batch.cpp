@@ -1,6 +1,6 @@
-#include <plug/batch.hpp>
 #include <plug/error.hpp>
 #include <plug/socket.hpp>
+#include <plug/socket/batch.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -227,28 +227,26 @@ struct BatchAccess {
 }  // namespace detail
 
 std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags) {
-  std::error_code error;
-  const std::size_t count = recv_batch(sock, batch, flags, error);
-  if (error) [[unlikely]]
-    throw_if(error, "recv_batch");
-  return count;
+  return detail::throwing(
+      [&](std::error_code& error) { return recv_batch(sock, batch, error, flags); },
+      [] { return "recv_batch"; });
 }
 
-std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags, std::error_code& error) {
+std::size_t recv_batch(Socket& sock, DatagramBatch& batch, std::error_code& error, MSG flags) {
   return detail::BatchAccess::receive(detail::state_or_closed(detail::SocketAccess::state(sock)),
                                       batch, static_cast<int>(flags), error);
 }
 
 std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags) {
   std::error_code error;
-  const std::size_t count = send_batch(sock, batch, flags, error);
+  const std::size_t count = send_batch(sock, batch, error, flags);
   if (error) [[unlikely]]
     throw_if(error, "send_batch: " + std::to_string(count) + " of " + std::to_string(batch.size()) +
                         " datagrams sent");
   return count;
 }
 
-std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags, std::error_code& error) {
+std::size_t send_batch(Socket& sock, DatagramBatch& batch, std::error_code& error, MSG flags) {
   return detail::BatchAccess::send(detail::state_or_closed(detail::SocketAccess::state(sock)),
                                    batch, static_cast<int>(flags), error);
 }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <memory>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 #include "address/access.hpp"
@@ -43,11 +44,27 @@ std::pair<Socket, Address> accept_now(SocketState& state, std::error_code& error
 std::pair<std::size_t, Address> receive_from(SocketState& state, MutableBytes buffer, MSG flags,
                                              Deadline deadline, std::error_code& error);
 
+/// Returns the result of call(error). Throws its error with the text that about() returns.
+template <class Call, class About>
+auto throwing(Call call, About about) {
+  std::error_code error;
+  if constexpr (std::is_void_v<decltype(call(error))>) {
+    call(error);
+    if (error) [[unlikely]]
+      throw_if(error, about());
+  } else {
+    auto result = call(error);
+    if (error) [[unlikely]]
+      throw_if(error, about());
+    return result;
+  }
+}
+
 /// Returns the number of bytes to receive; sets Errc if it is negative.
-inline std::size_t checked_size(std::ptrdiff_t size, std::error_code& error) noexcept {
+inline std::size_t checked_size(ByteCount size, std::error_code& error) noexcept {
   if (error) [[unlikely]]
     error.clear();
-  if (size >= 0) return static_cast<std::size_t>(size);
+  if (size.value() >= 0) return static_cast<std::size_t>(size.value());
   error = Errc::negative_size;
   return 0;
 }

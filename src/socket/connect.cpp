@@ -17,7 +17,6 @@ namespace plug {
 
 namespace {
 
-using detail::closed_socket;
 using detail::ConnectFailure;
 
 /// Orders the addresses in turns by family, after `first` addresses of the first family.
@@ -60,7 +59,7 @@ void complete(std::vector<AddrInfo>& targets, const HostPort& given) {
 }
 
 struct Outcome {
-  Socket sock = closed_socket();
+  Socket sock = Socket::closed();
   std::vector<ConnectFailure> failures;  // the last one is the error of the call
   bool tried = false;                    // an attempt was made
 };
@@ -113,28 +112,14 @@ Outcome connect_any(const HostPort& address, const ConnectOptions& options) {
 
 bool connected(const Outcome& outcome) { return outcome.sock.fileno() >= 0; }
 
-ConnectOptions options_of(Timeout timeout, const std::optional<HostPort>& source) {
-  return {.timeout = timeout, .source = source};
-}
-
 }  // namespace
 
-Socket create_connection(const HostPort& address) {
-  return create_connection(address, ConnectOptions());
-}
-
 Socket create_connection(const HostPort& address, Timeout timeout) {
-  return create_connection(address, options_of(timeout, std::nullopt));
+  return create_connection(address, ConnectOptions{.timeout = timeout});
 }
 
-Socket create_connection(const HostPort& address, Timeout timeout,
-                         const std::optional<HostPort>& source) {
-  return create_connection(address, options_of(timeout, source));
-}
-
-Socket create_connection(const HostPort& address, Timeout timeout,
-                         const std::optional<HostPort>& source, std::error_code& error) {
-  return create_connection(address, options_of(timeout, source), error);
+Socket create_connection(const HostPort& address, std::error_code& error) {
+  return create_connection(address, ConnectOptions(), error);
 }
 
 Socket create_connection(const HostPort& address, const ConnectOptions& options) {
@@ -172,6 +157,10 @@ Socket create_server(const AddressLike& address, const ServerOptions& options) {
   return sock;
 }
 
+Socket create_server(const AddressLike& address, std::error_code& error) {
+  return create_server(address, ServerOptions(), error);
+}
+
 Socket create_server(const AddressLike& address, const ServerOptions& options,
                      std::error_code& error) {
   if (options.dualstack_ipv6 && !has_dualstack_ipv6())
@@ -188,7 +177,7 @@ Socket create_server(const AddressLike& address, const ServerOptions& options,
     sock.setsockopt(IPPROTO::IPV6, IPV6::V6ONLY, options.dualstack_ipv6 ? 0 : 1, error);
   if (!error) sock.bind(address, error);
   if (!error) sock.listen(options.backlog, error);
-  return error ? closed_socket() : std::move(sock);
+  return error ? Socket::closed() : std::move(sock);
 }
 
 }  // namespace plug

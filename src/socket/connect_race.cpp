@@ -23,18 +23,18 @@ class Race {
   Socket run(const std::vector<AddrInfo>& targets) {
     auto next = targets.begin();
     while (winner_.fileno() < 0 && (next != targets.end() || !runners_.empty())) {
-      if (next != targets.end() && (runners_.empty() || turn_.remaining() == 0)) {
-        turn_ = deadline_of(delay_);
+      if (next != targets.end() && (runners_.empty() || remaining(turn_) == 0)) {
+        turn_ = deadline_after(delay_);
         start(*next++);
-        if (!failures_.empty() && ends_call(failures_.back().error)) return closed_socket();
+        if (!failures_.empty() && ends_call(failures_.back().error)) return Socket::closed();
       } else if (!wait(next != targets.end() ? turn_ : Deadline::none())) {
-        return closed_socket();
+        return Socket::closed();
       }
     }
-    if (winner_.fileno() < 0) return closed_socket();
+    if (winner_.fileno() < 0) return Socket::closed();
     std::error_code error;
     winner_.settimeout(timeout_, error);
-    if (error) return fail({error, ""}), closed_socket();
+    if (error) return fail({error, ""}), Socket::closed();
     return std::move(winner_);
   }
 
@@ -62,7 +62,7 @@ class Race {
     if (!error) {
       winner_ = std::move(sock);
     } else if (error == std::errc::operation_in_progress || error == std::errc::interrupted) {
-      runners_.push_back({std::move(sock), target.sockaddr, deadline_of(timeout_)});
+      runners_.push_back({std::move(sock), target.sockaddr, deadline_after(timeout_)});
     } else {
       fail({error, to_string(target.sockaddr)});
     }
@@ -87,7 +87,7 @@ class Race {
       const std::size_t before = runners_.size();
       if (entry.revents != 0)
         finish(i);
-      else if (runners_[i].deadline.remaining() == 0)
+      else if (remaining(runners_[i].deadline) == 0)
         end(i, timed_out());
       if (runners_.size() == before) ++i;
     }
@@ -112,7 +112,7 @@ class Race {
   const HostPort* const source_;
   std::vector<ConnectFailure>& failures_;
   std::vector<Runner> runners_;
-  Socket winner_ = closed_socket();
+  Socket winner_ = Socket::closed();
   Deadline turn_ = Deadline::immediate();
 };
 
@@ -128,7 +128,7 @@ Socket connecting_socket(const AddrInfo& target, Timeout timeout, const HostPort
     sock.bind(*source, failure.error);
     if (failure.error) failure.about = to_string(*source);
   }
-  return failure.error ? closed_socket() : std::move(sock);
+  return failure.error ? Socket::closed() : std::move(sock);
 }
 
 Socket race(const std::vector<AddrInfo>& targets, Timeout timeout, Timeout delay,

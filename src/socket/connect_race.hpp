@@ -15,8 +15,6 @@
 
 namespace plug::detail {
 
-inline Socket closed_socket() { return SocketAccess::make(nullptr); }
-
 /// The error of an attempt, and the address that it is about.
 struct ConnectFailure {
   std::error_code error;

@@ -14,8 +14,6 @@
 namespace plug {
 
 namespace {
-
-using detail::Deadline;
 using detail::error_from;
 using detail::Op;
 using detail::SocketState;
@@ -77,8 +75,7 @@ class Transfer {
   /// has made the descriptor non-blocking.
   long perform_waiting(Op& op) {
     const Deadline deadline = state_.deadline();
-    return detail::perform(state_.descriptor, op,
-                           deadline.is_none() ? Deadline::never() : deadline);
+    return detail::perform(state_.descriptor, op, deadline.is_none() ? detail::kNever : deadline);
   }
   long perform(Op& op) {
     const long result = detail::perform(state_.descriptor, op, state_.deadline());
@@ -93,7 +90,7 @@ class Transfer {
   /// In a fiber, keeps the thread from waiting for a disk: a helper reads up to `size` bytes into
   /// memory, unless they are there. May reduce `size`.
   long load(std::int64_t offset, std::size_t& size) {
-    if (detail::current_driver() == nullptr) return 0;
+    if (detail::may_block_thread()) return 0;
     // Beyond the largest offset of a file the system reports the error.
     const std::int64_t most = std::numeric_limits<std::int64_t>::max() - offset;
     if (most == 0) return 0;
@@ -205,7 +202,7 @@ class Transfer {
     while (!data.empty()) {
       const long result = send_some(data);
       if (result < 0) return result;
-      data = data.from(static_cast<std::size_t>(result));
+      data = data.subspan(static_cast<std::size_t>(result));
       sent_ += result;
       if (const long stop = detail::interrupted(); stop != 0) return stop;
     }

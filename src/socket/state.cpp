@@ -6,9 +6,7 @@
 namespace plug::detail {
 
 Timeout SocketState::timeout() const noexcept {
-  const std::int64_t nanoseconds = timeout_.load(std::memory_order_relaxed);
-  if (nanoseconds < 0) return std::nullopt;
-  return std::chrono::nanoseconds(nanoseconds);
+  return TimeoutAccess::timeout(timeout_.load(std::memory_order_relaxed));
 }
 
 void SocketState::end_at(Deadline limit) noexcept {
@@ -17,12 +15,12 @@ void SocketState::end_at(Deadline limit) noexcept {
 }
 
 Deadline SocketState::within(Deadline limit, Deadline deadline) noexcept {
-  if (limit.remaining() == 0) descriptor.close();
+  if (remaining(limit) == 0) descriptor.close();
   return std::min(deadline, limit);
 }
 
 void SocketState::set_timeout(Timeout timeout) noexcept {
-  timeout_.store(timeout.is_none() ? -1 : timeout.duration().count(), std::memory_order_relaxed);
+  timeout_.store(TimeoutAccess::number(timeout), std::memory_order_relaxed);
 }
 
 long SocketState::release_holder() noexcept {
@@ -53,7 +51,7 @@ std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline
 std::size_t send_rest(SocketState& state, BytesView data, std::size_t sent, int flags,
                       Deadline deadline, std::error_code& error) {
   while (!error && sent < data.size() && may_send_on(error))
-    sent += send_some(state, data.from(sent), flags, deadline, error);
+    sent += send_some(state, data.subspan(sent), flags, deadline, error);
   return sent;
 }
 
@@ -75,7 +73,7 @@ std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesVi
     std::size_t count = 0;
     std::size_t skipped = sent;
     for (const BytesView part : {head, body, tail}) {
-      const BytesView rest = part.from(skipped);
+      const BytesView rest = part.subspan(std::min(skipped, part.size()));
       skipped -= part.size() - rest.size();
       if (!rest.empty()) pieces[count++] = {const_cast<char*>(rest.data()), rest.size()};
     }

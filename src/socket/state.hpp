@@ -46,7 +46,7 @@ class SocketState {
   void set_timeout(Timeout timeout) noexcept;
   /// Returns the deadline of a call that begins now.
   [[gnu::always_inline]] Deadline deadline() noexcept {
-    const Deadline deadline = Deadline::after(timeout_.load(std::memory_order_relaxed));
+    const Deadline deadline = deadline_after(timeout_.load(std::memory_order_relaxed));
     const Deadline limit = limit_.load(std::memory_order_relaxed);
     return limit.is_none() ? deadline : within(limit, deadline);
   }
@@ -78,7 +78,7 @@ class SocketState {
   PLUG_FOR_FIBER Deadline within(Deadline limit, Deadline deadline) noexcept;
 
   std::unique_ptr<Layer> layer_;
-  std::atomic<std::int64_t> timeout_;  // nanoseconds; -1: none
+  std::atomic<std::int64_t> timeout_;  // TimeoutAccess::number()
   std::atomic<Deadline> limit_{Deadline::none()};
   std::atomic<int> holders_{1};
 };

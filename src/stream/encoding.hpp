@@ -46,6 +46,11 @@ struct Deviation {
   static constexpr std::uint32_t kRefused = 0;
 };
 
+/// Return the rows of one encoding, by Python's name, sorted by value: the byte sequences that
+/// decode differently, and the characters that encode differently.
+std::span<const Deviation> decoding_deviations(std::string_view encoding);
+std::span<const Deviation> encoding_deviations(std::string_view encoding);
+
 struct Encoding {
   /// Throws ValueError for an unknown name.
   explicit Encoding(const std::string& given);

@@ -80,7 +80,7 @@ std::size_t ByteReader::readinto(MutableBytes buffer, CallDeadline& deadline,
   if (capacity_ == 0 || filled == buffer.size()) return filled;
   try {
     while (filled < buffer.size()) {
-      const MutableBytes rest = buffer.from(filled);
+      const MutableBytes rest = buffer.subspan(filled);
       std::size_t got = 0;
       if (rest.size() >= capacity_)
         got = receive_into(rest, deadline, error);

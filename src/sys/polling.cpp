@@ -13,7 +13,7 @@
 #include <cstddef>
 #include <limits>
 
-#include <plug/select_constants.hpp>
+#include <plug/select/constants.hpp>
 
 #include "sys/transfer.hpp"
 

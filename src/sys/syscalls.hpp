@@ -126,10 +126,10 @@ PLUG_FOR_FIBER Result eventfd() noexcept;
 /// Sleeps while `word` is `value`, until futex_wake(); for at most `nanoseconds`, or less; without
 /// limit if negative. Returns 0, -EAGAIN if the word has another value, -ETIMEDOUT, or -EINTR after
 /// a signal, even if its handler was installed with SA_RESTART.
-PLUG_FOR_FIBER Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
-                                 std::int64_t nanoseconds) noexcept;
+Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
+                  std::int64_t nanoseconds) noexcept;
 /// Wakes one sleeper. The word may be gone already.
-PLUG_FOR_FIBER void futex_wake(const std::atomic<std::uint32_t>* word) noexcept;
+void futex_wake(const std::atomic<std::uint32_t>* word) noexcept;
 
 /// Keeps the shared library that contains this code in memory until the process ends, even if the
 /// program unloads it (dlclose(3)). The caller must not hold a lock that code needs which runs

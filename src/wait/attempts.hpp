@@ -44,7 +44,7 @@ class Pause {
  public:
   /// Returns the end of the next pause, at the latest the deadline.
   Deadline next(Deadline deadline) noexcept {
-    const Deadline end = std::min(deadline, Deadline::after(length_));
+    const Deadline end = std::min(deadline, deadline_after(length_));
     length_ = std::min(length_ * kGrowth, kLongest);
     return end;
   }

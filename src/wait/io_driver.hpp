@@ -118,6 +118,25 @@ inline void set_current_driver(IoDriver* waiter) noexcept { thread_driver = wait
 
 PLUG_FOR_FIBER long wait_any(std::span<sys::PollEntry> entries, Deadline deadline);
 
+/// Returns true if the caller may block its thread in the system: nothing else runs on the thread
+/// meanwhile.
+inline bool may_block_thread() noexcept { return thread_driver == nullptr; }
+
+/// Returns true if waiting for the same descriptors again and again is cheaper through an event set
+/// (event_set.hpp) than through wait_any().
+inline bool prefers_event_set() noexcept { return thread_driver != nullptr; }
+
+/// The functions of the same names of the caller's driver. The last two require the first.
+inline bool tells_of_data(std::size_t size) noexcept {
+  return thread_driver != nullptr && thread_driver->tells_of_data(size);
+}
+inline long await_data(Descriptor& descriptor, Deadline deadline) {
+  return thread_driver->await_data(descriptor, deadline);
+}
+inline long try_receive(Descriptor& descriptor, void* data, std::size_t size) {
+  return thread_driver->try_receive(descriptor, data, size);
+}
+
 /// Returns an address that identifies the caller, a fiber or a plain thread.
 inline const void* caller() noexcept {
   return thread_driver == nullptr ? &thread_driver : thread_driver->caller();

@@ -98,7 +98,7 @@ long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd,
 
   sys::PollEntry entries[] = {{fd, static_cast<short>(events), 0}, {listed.event(), sys::kIn, 0}};
   for (;;) {
-    const std::int64_t left = deadline.remaining();
+    const std::int64_t left = remaining(deadline);
     const long ready = sys::poll(entries, listed.listed() ? 2 : 1, left);
     if (descriptor.closed()) return -EBADF;
     if (ready > 0 && entries[0].revents != 0) return entries[0].revents;
@@ -133,7 +133,7 @@ long attempt_until(Descriptor& descriptor, int fd, Op& op, Deadline deadline) no
 /// Waits, after a failed attempt, until the operation may be tried again. Returns as wait_ready().
 long wait_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Attempts& attempts,
                 Deadline deadline) {
-  if (attempts.waited() && deadline.remaining() == 0) return kTimedOut;
+  if (attempts.waited() && remaining(deadline) == 0) return kTimedOut;
   const int fd = in_flight.fd();
   switch (attempts.next(fd, false)) {
     case Attempts::Next::try_again:
@@ -176,7 +176,7 @@ long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op
       // The queue of the listening Unix socket is full, and no event tells when it has room.
       const long ended = wait_ready(descriptor, in_flight, -1, 0, pause.next(deadline));
       if (ended < 0 && ended != kTimedOut) return ended;
-      if (deadline.remaining() == 0) return kTimedOut;
+      if (remaining(deadline) == 0) return kTimedOut;
       continue;
     }
     if (result != -EINTR) return result;
@@ -241,7 +241,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
     if (result == -EINTR) {
       if (const long stop = interrupted(); stop != 0) return stop;
       if (descriptor.closed()) return -EBADF;
-      if (!deadline.is_immediate() && deadline.remaining() == 0) return kTimedOut;
+      if (!deadline.is_immediate() && remaining(deadline) == 0) return kTimedOut;
       if (!wait_first) continue;
       attempts.interrupted();
     } else {
@@ -270,7 +270,7 @@ long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
   if (thread_driver != nullptr) [[unlikely]]
     return thread_driver->wait_any(entries, deadline);
   for (;;) {
-    const std::int64_t left = deadline.remaining();
+    const std::int64_t left = remaining(deadline);
     const long ready = sys::poll(entries.data(), entries.size(), left);
     if (ready == -EINTR) {
       if (const long stop = interrupted(); stop != 0) return stop;

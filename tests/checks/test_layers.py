@@ -65,6 +65,14 @@ class Tree(unittest.TestCase):
         self.assertIn("a public header includes an internal one", printed)
         self.assertIn("programs include public headers only", printed)
 
+    def test_refuses_to_ask_for_the_driver_above_the_waits(self):
+        for folder in ("socket", "wait"):
+            self.add(f"src/{folder}/asking.cpp", "bool f() { return current_driver() != nullptr; }\n")
+        self.assertEqual(
+            self.check(),
+            "src/socket/asking.cpp: uses current_driver: only wait, fiber, fiber_server do\n",
+        )
+
     def test_refuses_symbols_of_a_folder_above(self):
         objects = self.root / "build/src/CMakeFiles/plug.dir"
         sources = {

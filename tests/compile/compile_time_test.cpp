@@ -88,4 +88,51 @@ TEST(Compiler, RefusesWhatWouldLoseAByteOrSwapAnArgument) {
   EXPECT_THAT(output, HasSubstr("error:"));
 }
 
+/// Returns the first error that the compiler has for this text.
+std::string first_error(const std::string& text) {
+  const TemporaryDirectory directory;
+  const std::string file = directory / "text.cpp";
+  std::ofstream(file) << "#include <plug/socketserver.hpp>\nusing namespace plug;\n"
+                      << text << "\n";
+  int status = 0;
+  const std::string output = run_program({"sh", "-c",
+                                          kCompiler + " -std=c++20 -fsyntax-only -I'" +
+                                              source_path("include") + "' '" + file + "' 2>&1"},
+                                         status);
+  const std::size_t error = output.find("error:");
+  if (error == std::string::npos) return output;
+  return output.substr(error, output.find('\n', error) - error);
+}
+
+/// A function that makes a server with this handler class.
+std::string serving(const std::string& handler_class) {
+  return handler_class + "void serve() { TCPServer server({\"127.0.0.1\", 0}, handler<H>); }";
+}
+
+TEST(Compiler, AsksAHandlerForHandleInItsFirstError) {
+  EXPECT_THAT(first_error(serving("struct H : StreamRequestHandler {}; ")),
+              HasSubstr("a handler class must define 'void handle() override'"));
+}
+
+TEST(Compiler, AsksAHandlerForItsBaseInItsFirstError) {
+  const std::string text =
+      "a handler class must derive publicly from plug::StreamRequestHandler, "
+      "plug::DatagramRequestHandler or plug::BaseRequestHandler";
+  EXPECT_THAT(first_error(serving("struct H { void handle(); }; ")), HasSubstr(text));
+  EXPECT_THAT(first_error(serving("class H : StreamRequestHandler { void handle() override; }; ")),
+              HasSubstr(text));
+}
+
+TEST(Compiler, TellsAHandlerWithArgumentsHowToPassThem) {
+  EXPECT_THAT(first_error(serving("struct H : StreamRequestHandler {"
+                                  "  explicit H(int); void handle() override; }; ")),
+              HasSubstr("pass a lambda instead of handler<H>: "
+                        "[](auto&... request) { H(arguments).run(request...); }"));
+}
+
+TEST(Compiler, TakesACompleteHandler) {
+  EXPECT_EQ(first_error(serving("struct H : StreamRequestHandler { void handle() override; }; ")),
+            "");
+}
+
 }  // namespace

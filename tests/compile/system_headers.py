@@ -62,7 +62,7 @@ int use() {
   selector.register_(sock, EVENT::READ | EVENT::WRITE, 1);
   Epoll(-1, EPOLL::CLOEXEC).register_(sock, EPOLL::ERR_ | EPOLL::ET);
   Poll().register_(sock, POLL::ERR_ | POLL::MSG);
-  select({sock}, {0}, {selector}, PIPE_BUF_ / 1000.0);
+  (void)select({sock}, {0}, {selector}, PIPE_BUF_ / 1000.0);
   const auto answers = plug::getaddrinfo("localhost", "http", AF::UNSPEC, SOCK{}, 0, AI::PASSIVE);
   return hton(std::uint16_t{1}) + static_cast<int>(answers.size()) + SOMAXCONN_ +
          static_cast<int>(EAI::NONAME) + static_cast<int>(INADDR::ANY) + sock.fileno();

@@ -39,8 +39,8 @@ constexpr int kUnknown = 999'999;
 /// The sockets that are ready for `event`.
 std::vector<Socket*> matching(const ReadyKeys& ready, EVENT event) {
   std::vector<Socket*> found;
-  for (auto [key, events] : ready)
-    if ((events & event) != EVENT{}) found.push_back(key.fileobj.get<Socket>());
+  for (auto& [key, events] : ready)
+    if (events & event) found.push_back(&key.fileobj.get<Socket>());
   return found;
 }
 
@@ -168,16 +168,16 @@ TYPED_TEST(BaseSelectorTestCase, test_close) {
   this->selector.register_(this->reader, EVENT::READ);
   this->selector.register_(this->writer, EVENT::WRITE);
   this->selector.close();
-  EXPECT_THROW(this->selector.get_key(this->reader), RuntimeError);
-  EXPECT_THROW(this->selector.get_key(this->writer), RuntimeError);
-  EXPECT_THROW(mapping[this->reader], KeyError);
-  EXPECT_THROW(mapping[this->writer], KeyError);
+  EXPECT_THROW(std::ignore = this->selector.get_key(this->reader), RuntimeError);
+  EXPECT_THROW(std::ignore = this->selector.get_key(this->writer), RuntimeError);
+  EXPECT_THROW(std::ignore = mapping[this->reader], KeyError);
+  EXPECT_THROW(std::ignore = mapping[this->writer], KeyError);
 }
 
 TYPED_TEST(BaseSelectorTestCase, test_get_key) {
   const SelectorKey& key = this->selector.register_(this->reader, EVENT::READ, std::string("data"));
   EXPECT_EQ(&key, &this->selector.get_key(this->reader));
-  EXPECT_THROW(this->selector.get_key(kUnknown), KeyError);
+  EXPECT_THROW(std::ignore = this->selector.get_key(kUnknown), KeyError);
 }
 
 TYPED_TEST(BaseSelectorTestCase, test_get_map) {
@@ -192,7 +192,7 @@ TYPED_TEST(BaseSelectorTestCase, test_get_map) {
   std::vector<const SelectorKey*> all;
   for (const SelectorKey& each : keys) all.push_back(&each);
   EXPECT_THAT(all, ElementsAre(&key));
-  EXPECT_THROW(keys[kUnknown], KeyError);
+  EXPECT_THROW(std::ignore = keys[kUnknown], KeyError);
 }
 
 TYPED_TEST(BaseSelectorTestCase, test_select) {
@@ -204,7 +204,7 @@ TYPED_TEST(BaseSelectorTestCase, test_select) {
 }
 
 TYPED_TEST(BaseSelectorTestCase, test_select_read_write) {
-  this->writer.send("foo");
+  this->writer.sendall("foo");
   const SelectorKey& my_key = this->selector.register_(this->reader, kBoth);
   const ReadyKeys result = this->selector.select();
   ASSERT_EQ(result.size(), 1u);
@@ -259,7 +259,7 @@ TYPED_TEST(BaseSelectorTestCase, test_selector) {
     const std::vector<Socket*> writers = matching(s.select(), EVENT::WRITE);
     ASSERT_EQ(writers.size(), left);
     Socket& wr = *writers[random() % writers.size()];
-    wr.send(message);
+    wr.sendall(message);
     Socket& rd = *reader_of[&wr];
     ASSERT_THAT(matching(s.select(), EVENT::READ), ElementsAre(&rd));
     EXPECT_EQ(rd.recv(100), message);
@@ -320,7 +320,7 @@ TYPED_TEST(BaseSelectorTestCase, test_select_interrupt_exc) {
   {
     const Alarm alarm;
     this->selector.register_(this->reader, EVENT::READ);
-    EXPECT_THROW(this->selector.select(), InterruptSelect);
+    EXPECT_THROW(std::ignore = this->selector.select(), InterruptSelect);
   }
   set_interrupt_hook(before);
 }

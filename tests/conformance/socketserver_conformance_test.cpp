@@ -74,6 +74,10 @@ class OtherChild {
   pid_t pid_;
 };
 
+struct Idle : StreamRequestHandler {
+  void handle() override {}
+};
+
 class SocketServerTest : public testing::Test {
  protected:
   template <class S>
@@ -151,7 +155,7 @@ TEST_F(SocketServerTest, test_shutdown) {
   std::deque<TCPServer> servers;
   std::vector<std::thread> threads;
   std::atomic<int> ended{0};
-  for (int i = 0; i < 20; ++i) servers.emplace_back(kAnyPort, handler<StreamRequestHandler>);
+  for (int i = 0; i < 20; ++i) servers.emplace_back(kAnyPort, handler<Idle>);
   for (TCPServer& server : servers) {
     threads.emplace_back([&] {
       server.serve_forever(0.01);
@@ -170,13 +174,13 @@ TEST_F(SocketServerTest, test_close_immediately) {
 }
 
 TEST_F(SocketServerTest, test_tcpserver_bind_leak) {
-  const TCPServer taken(kAnyPort, handler<StreamRequestHandler>);
+  const TCPServer taken(kAnyPort, handler<Idle>);
   const int before = count_descriptors();
   for (int i = 0; i < 1024; ++i)
-    EXPECT_THROW(TCPServer({"127.0.0.1", -1}, handler<StreamRequestHandler>), OverflowError);
+    EXPECT_THROW(TCPServer({"127.0.0.1", -1}, handler<Idle>), OverflowError);
   // That is found before there is a socket; this is not.
   for (int i = 0; i < 1024; ++i)
-    EXPECT_THROW(TCPServer(taken.server_address, handler<StreamRequestHandler>), OSError);
+    EXPECT_THROW(TCPServer(taken.server_address, handler<Idle>), OSError);
   EXPECT_EQ(count_descriptors(), before);
 }
 
@@ -184,7 +188,7 @@ TEST_F(SocketServerTest, test_context_manager) {
   std::optional<Address> address;
   const int before = count_descriptors();
   {
-    const TCPServer server(kAnyPort, handler<StreamRequestHandler>);
+    const TCPServer server(kAnyPort, handler<Idle>);
     address = server.server_address;
   }
   EXPECT_EQ(count_descriptors(), before);
@@ -372,7 +376,7 @@ TEST(MiscTestCase, test_shutdown_request_called_if_verify_request_false) {
     }
     int shutdown_called = 0;
   };
-  Server<Refusing> server(kAnyPort, handler<StreamRequestHandler>);
+  Server<Refusing> server(kAnyPort, handler<Idle>);
   client_of(server.server_address);
   server.handle_request();
   EXPECT_EQ(server.shutdown_called, 1);
@@ -386,7 +390,7 @@ TEST(MiscTestCase, test_threads_reaped) {
     for (std::string line; std::getline(file, line);) ++count;
     return count;
   };
-  ThreadingTCPServer server(kAnyPort, handler<StreamRequestHandler>);
+  ThreadingTCPServer server(kAnyPort, handler<Idle>);
   const auto request = [&] {
     Socket client = client_of(server.server_address);
     client.shutdown(SHUT::WR);

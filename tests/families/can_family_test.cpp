@@ -54,7 +54,7 @@ TEST_F(CanRaw, FramesReachTheOthersOnTheBus) {
   Socket one = bound();
   Socket other = bound();
   const CanFrame frame{.id = 0x123, .data = "\xde\xad"};
-  const auto [raw, sender] = meanwhile([&] { one.send(frame.to_bytes()); },
+  const auto [raw, sender] = meanwhile([&] { one.sendall(frame.to_bytes()); },
                                        [&] { return other.recvfrom(kLargestCanFrame); });
   EXPECT_EQ(CanFrame::from_bytes(raw), frame);
   EXPECT_EQ(CanAddress(sender).interface, kBus);
@@ -74,12 +74,12 @@ TEST_F(CanRaw, FiltersTakeTheFramesThatTheyName) {
   Socket other = bound();
   other.setsockopt(SOL::CAN_RAW_, CAN::RAW_FILTER, can_filters({{0x200, 0x700}}));
   for (const std::uint32_t id : {0x123u, 0x2ffu, 0x345u, 0x200u})
-    one.send(CanFrame{.id = id}.to_bytes());
+    one.sendall(CanFrame{.id = id}.to_bytes());
   EXPECT_EQ(receive(other).id, 0x2ffu);
   EXPECT_EQ(receive(other).id, 0x200u);
   other.setsockopt(SOL::CAN_RAW_, CAN::RAW_FILTER, can_filters({}));
   other.settimeout(0);
-  one.send(CanFrame{.id = 0x200}.to_bytes());
+  one.sendall(CanFrame{.id = 0x200}.to_bytes());
   EXPECT_THROW(other.recv(kLargestCanFrame), BlockingIOError);
 }
 
@@ -87,10 +87,10 @@ TEST_F(CanRaw, FdFramesTravelOnceTheyAreAllowed) {
   Socket one = bound();
   Socket other = bound();
   const CanFrame frame{.id = 0x7f, .data = Bytes(64, 'x'), .fd = true};
-  EXPECT_EQ(number_of_error([&] { one.send(frame.to_bytes()); }), EINVAL);
+  EXPECT_EQ(number_of_error([&] { one.sendall(frame.to_bytes()); }), EINVAL);
   one.setsockopt(SOL::CAN_RAW_, CAN::RAW_FD_FRAMES, 1);
   other.setsockopt(SOL::CAN_RAW_, CAN::RAW_FD_FRAMES, 1);
-  one.send(frame.to_bytes());
+  one.sendall(frame.to_bytes());
   EXPECT_EQ(receive(other).data, frame.data);
   run_tool("cansend vcan0 123##1112233");
   // Newer kernels add FDF to the flags.
@@ -100,7 +100,7 @@ TEST_F(CanRaw, FdFramesTravelOnceTheyAreAllowed) {
 TEST_F(CanRaw, OwnFramesComeBackWhereTheyAreAskedFor) {
   Socket sock = bound();
   sock.setsockopt(SOL::CAN_RAW_, CAN::RAW_RECV_OWN_MSGS, 1);
-  sock.send(CanFrame{.id = 1}.to_bytes());
+  sock.sendall(CanFrame{.id = 1}.to_bytes());
   EXPECT_EQ(receive(sock).id, 1u);
 }
 
@@ -108,7 +108,7 @@ TEST_F(CanRaw, EveryBusIsHeardByTheEmptyName) {
   Socket all = make();
   all.bind(CanAddress());
   Socket one = bound();
-  one.send(CanFrame{.id = 0x55}.to_bytes());
+  one.sendall(CanFrame{.id = 0x55}.to_bytes());
   EXPECT_EQ(CanAddress(all.recvfrom(kLargestCanFrame).second).interface, kBus);
 }
 
@@ -131,7 +131,7 @@ TEST_F(CanBcm, FramesAreSentInIntervals) {
   listener.bind(CanAddress(kBus));
   Socket manager = make();
   manager.connect(CanAddress(kBus));
-  manager.send(
+  manager.sendall(
       BcmMessage{.opcode = CAN::BCM_TX_SETUP,
                  .flags = static_cast<std::uint32_t>(CAN::BCM_SETTIMER) | CAN::BCM_STARTTIMER,
                  .interval2 = 20ms,
@@ -140,7 +140,7 @@ TEST_F(CanBcm, FramesAreSentInIntervals) {
           .to_bytes());
   for (int i = 0; i < 3; ++i)
     EXPECT_EQ(CanFrame::from_bytes(listener.recv(kLargestCanFrame)).data, "tick");
-  manager.send(BcmMessage{.opcode = CAN::BCM_TX_DELETE, .can_id = 0x42}.to_bytes());
+  manager.sendall(BcmMessage{.opcode = CAN::BCM_TX_DELETE, .can_id = 0x42}.to_bytes());
 }
 
 TEST_F(CanBcm, ChangesOfContentAreTold) {
@@ -148,12 +148,12 @@ TEST_F(CanBcm, ChangesOfContentAreTold) {
   sender.bind(CanAddress(kBus));
   Socket manager = make();
   manager.connect(CanAddress(kBus));
-  manager.send(BcmMessage{
+  manager.sendall(BcmMessage{
       .opcode = CAN::BCM_RX_SETUP, .can_id = 0x43, .frames = {{.id = 0x43, .data = "\xff"}}}
-                   .to_bytes());
+                      .to_bytes());
   const auto told = [&] { return BcmMessage::from_bytes(manager.recv(256)); };
   for (const std::string data : {"a", "a", "b"})
-    sender.send(CanFrame{.id = 0x43, .data = data}.to_bytes());
+    sender.sendall(CanFrame{.id = 0x43, .data = data}.to_bytes());
   BcmMessage message = told();
   EXPECT_EQ(message.opcode, CAN::BCM_RX_CHANGED);
   EXPECT_EQ(message.frames.at(0).data, "a");
@@ -175,7 +175,7 @@ TEST_F(CanIsotp, MessagesOfManyFramesArriveWhole) {
   other.bind(IsotpAddress(kBus, 0x123, 0x321));
   EXPECT_EQ(IsotpAddress(one.getsockname()).tx_id, 0x123u);
   const Bytes message(1000, 'm');
-  EXPECT_EQ(meanwhile([&] { one.send(message); }, [&] { return other.recv(4096); }), message);
+  EXPECT_EQ(meanwhile([&] { one.sendall(message); }, [&] { return other.recv(4096); }), message);
 }
 
 TEST_F(CanIsotp, MessagesGoToAndComeFromCanUtils) {

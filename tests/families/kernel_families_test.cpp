@@ -53,8 +53,8 @@ TEST_F(Alg, Hashes) {
   Socket sock = operation("hash", "sha256");
   sock.sendall("abc");
   EXPECT_EQ(hex(sock.recv(64)), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  sock.send("a", MSG::MORE);
-  sock.send("bc");
+  sock.sendall("a", MSG::MORE);
+  sock.sendall("bc");
   EXPECT_EQ(hex(sock.recv(4)), "ba7816bf");
 }
 
@@ -147,7 +147,7 @@ TEST_F(Bluetooth, ManagementNamesTheAdapter) {
   const VirtualAdapter adapter;
   Socket control = make();
   control.bind(HciAddress(HCI::DEV_NONE, HCI::CHANNEL_CONTROL));
-  control.send("\x01\0\xff\xff\0\0"s);  // Read Management Version
+  control.sendall("\x01\0\xff\xff\0\0"s);  // Read Management Version
   for (;;) {
     const Bytes event = control.recv(512);
     ASSERT_GE(event.size(), 6u);

@@ -40,12 +40,12 @@ TEST_F(Sctp, OneToOneIsAConnectionOfWholeMessages) {
   conn.settimeout(10);
   EXPECT_EQ(peer, client.getsockname());
   client.setsockopt(IPPROTO::SCTP, SCTP::NODELAY, 1);
-  client.send("one");
-  client.send("two");
+  client.sendall("one");
+  client.sendall("two");
   EXPECT_EQ(conn.recv(100), "one");
   const ReceivedMessage message = conn.recvmsg(100);
   EXPECT_EQ(message.data, "two");
-  EXPECT_EQ(message.flags & MSG::EOR_, MSG::EOR_);
+  EXPECT_TRUE(message.flags & MSG::EOR_);
   client.close();
   EXPECT_EQ(conn.recv(100), "");
 }
@@ -55,15 +55,15 @@ TEST_F(Sctp, OneToManyTellsStreamsAndAssociations) {
   server.setsockopt(IPPROTO::SCTP, SCTP::RECVRCVINFO, 1);
   server.setsockopt(IPPROTO::SCTP, SCTP::EVENT, SctpEvent{SCTP::ASSOC_CHANGE}.to_bytes());
   Socket client = make(SOCK::SEQPACKET);
-  client.sendmsg({"hello"}, {SctpSendInfo{.stream = 3, .ppid = 99}.control()}, MSG{},
+  client.sendmsg({"hello"}, {SctpSendInfo{.stream = 3, .ppid = 99}.control()},
                  server.getsockname());
 
-  ReceivedMessage message = server.recvmsg(1000, CMSG_SPACE_(64));
+  ReceivedMessage message = server.recvmsg(1000, CMSG::SPACE(64));
   ASSERT_EQ(message.flags & MSG::NOTIFICATION, MSG::NOTIFICATION);
   const auto change = SctpAssociationChange::from_bytes(message.data);
   EXPECT_EQ(change.state, SCTP::COMM_UP);
 
-  message = server.recvmsg(1000, CMSG_SPACE_(64));
+  message = server.recvmsg(1000, CMSG::SPACE(64));
   EXPECT_EQ(message.data, "hello");
   const auto info = SctpReceiveInfo::of(message.ancdata);
   ASSERT_TRUE(info);

@@ -3,7 +3,7 @@
 
 #include <iostream>
 #include <plug/fiber.hpp>
-#include <plug/fiber/group.hpp>
+#include <plug/group.hpp>
 #include <plug/plug.hpp>
 #include <stdexcept>
 #include <string>

@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "support/blocked_thread.hpp"
@@ -110,7 +111,7 @@ TEST(Dns, OfANameThatIsNotThereOrHasNoAddressIsAGaierror) {
       EXPECT_EQ(number("no-such.test"), static_cast<int>(EAI::NONAME));
       EXPECT_EQ(number("empty.test"), static_cast<int>(EAI::NODATA));
       EXPECT_THAT(text_of_error<gaierror>([&] {
-                    create_connection({"empty.test", 80}, timeout);
+                    std::ignore = create_connection({"empty.test", 80}, timeout);
                   }),
                   HasSubstr("('empty.test', 80)"));
     }
@@ -145,7 +146,8 @@ TEST(Dns, ConnectionsPassAddressesThatRefuse) {
     }
     Socket refusing = refusing_socket("127.0.0.21");
     try {
-      create_connection({"several.test", refusing.getsockname().port()}, {.all_errors = true});
+      std::ignore =
+          create_connection({"several.test", refusing.getsockname().port()}, {.all_errors = true});
       ADD_FAILURE();
     } catch (const ExceptionGroup& group) {
       EXPECT_EQ(group.exceptions().size(), 3u);
@@ -211,7 +213,8 @@ TEST(Dns, HappyEyeballsPassAnAddressThatDropsEverything) {
     EXPECT_EQ(late.getpeername(), listener.getsockname());
     try {
       listener.close();
-      create_connection(address, {.timeout = 0.05, .all_errors = true, .happy_eyeballs_delay = 20});
+      std::ignore = create_connection(
+          address, {.timeout = 0.05, .all_errors = true, .happy_eyeballs_delay = 20});
       ADD_FAILURE();
     } catch (const ExceptionGroup& group) {
       ASSERT_EQ(group.exceptions().size(), 2u);
@@ -247,15 +250,17 @@ TEST(SilentDns, EveryCallEndsAtItsTimeoutAndNamesTheHost) {
                   ::testing::AllOf(StartsWith("timed out"), HasSubstr("slow.test")));
     };
     expect_timeout([&] { getaddrinfo("slow.test", 80, AF{}, SOCK{}, 0, AI{}, 0.02); });
-    expect_timeout([&] { create_connection(address, 0.02); });
-    expect_timeout([&] { create_connection(address, {.timeout = 0.02, .all_errors = true}); });
+    expect_timeout([&] { std::ignore = create_connection(address, 0.02); });
+    expect_timeout(
+        [&] { std::ignore = create_connection(address, {.timeout = 0.02, .all_errors = true}); });
     expect_timeout([&] {
-      create_connection(address, {.timeout = 0.02, .happy_eyeballs_delay = kHappyEyeballsDelay});
+      std::ignore = create_connection(
+          address, {.timeout = 0.02, .happy_eyeballs_delay = kHappyEyeballsDelay});
     });
     Socket listener = tcp_listener();
     expect_timeout([&] {
-      create_connection({"127.0.0.1", listener.getsockname().port()}, 0.02,
-                        HostPort("slow.test", 0));
+      std::ignore = create_connection({"127.0.0.1", listener.getsockname().port()},
+                                      {.timeout = 0.02, .source = HostPort("slow.test", 0)});
     });
     Socket sock;
     sock.settimeout(0.02);

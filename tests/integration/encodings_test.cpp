@@ -68,7 +68,8 @@ std::string read(const std::string& encoding, const std::string& errors, std::si
   if (piece == 0)
     pair.peer.sendall(data);
   else
-    for (std::size_t at = 0; at < data.size(); at += piece) pair.peer.send(data.substr(at, piece));
+    for (std::size_t at = 0; at < data.size(); at += piece)
+      pair.peer.sendall(data.substr(at, piece));
   pair.peer.shutdown(SHUT::WR);
   std::string results;
   File file = pair.sock.makefile("r", {.encoding = encoding, .errors = errors});

@@ -107,7 +107,7 @@ TEST(MemoryFailure, OfAnErrorsTextLeavesTheSocketUsable) {
     char room[4];
     fail([&] { pair.sock.recv(10); });
     fail([&] { pair.sock.recv(-1); });
-    fail([&] { pair.sock.recv_into(room, 5); });
+    fail([&] { pair.sock.recvmsg_into({room}, -1); });
     fail([&] { pair.sock.bind(UnixAddress{"/no such folder/and no such socket"}); });
     fail([&] { pair.sock.connect({"127.0.0.1", 1}); });
     fail([&] { Socket(Fileno{-1}); });

@@ -24,7 +24,7 @@ using namespace parity;
 // --- plug's side ---
 
 std::string cmsg(const Case& c) {
-  return std::to_string(c[1] == "CMSG_LEN" ? CMSG_LEN_(wide(c[2])) : CMSG_SPACE_(wide(c[2])));
+  return std::to_string(c[1] == "CMSG_LEN" ? CMSG::LEN(wide(c[2])) : CMSG::SPACE(wide(c[2])));
 }
 
 std::vector<std::string> words(const std::string& text) {
@@ -100,7 +100,7 @@ std::string datagram(const Case& c) {
     const std::size_t colon = option.find(':');
     receiver.setsockopt(number(option.substr(0, colon)), number(option.substr(colon + 1)), 1);
   }
-  sender.sendmsg({"abc"}, items(c[3]), MSG{}, receiver.getsockname());
+  sender.sendmsg({"abc"}, items(c[3]), receiver.getsockname());
   const ReceivedMessage got = receiver.recvmsg(2, wide(c[4]));
   return shown(hex(got.data), got.ancdata, got.flags, got.address);
 }
@@ -165,8 +165,8 @@ std::string sendfile(const Case& c) {
   }
   std::string arrived;
   std::error_code error;
-  for (Bytes piece = second.recv(1 << 20, MSG{}, error); !error && !piece.empty();
-       piece = second.recv(1 << 20, MSG{}, error))
+  for (Bytes piece = second.recv(1 << 20, error); !error && !piece.empty();
+       piece = second.recv(1 << 20, error))
     arrived += piece;
   return text + std::to_string(arrived.size()) + " " + std::to_string(crc32(arrived)) + " " +
          std::to_string(::lseek(file.fileno(), 0, SEEK_CUR));

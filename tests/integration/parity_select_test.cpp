@@ -13,6 +13,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -149,10 +150,10 @@ std::vector<OwnedFd> in_state(const std::string& kind, const std::string& state)
   }
   auto [sock, peer] = kind == "unix" ? socketpair() : tcp_pair();
   if (state == "readable") {
-    peer.send("x");
+    peer.sendall("x");
     settle(sock, POLL::IN);
   } else if (state == "urgent") {
-    peer.send("x", MSG::OOB);
+    peer.sendall("x", MSG::OOB);
     settle(sock, POLL::PRI);
   } else if (state == "full") {
     fill(sock.fileno());
@@ -263,8 +264,8 @@ std::string errors_of_selector(const Case& c) {
   o.none([&] { selector.unregister(closed); });
   o.none([&] { selector.modify(peer, EVENT::READ); });
   o.none([&] { selector.modify(closed, EVENT::READ); });
-  o.none([&] { selector.get_key(peer); });
-  o.none([&] { selector.get_key(closed); });
+  o.none([&] { std::ignore = selector.get_key(peer); });
+  o.none([&] { std::ignore = selector.get_key(closed); });
   o.count([&] { return selector.get_key(number).fd - number; });
   o.count([&] { return selector.modify(sock, EVENT::WRITE).fd - number; });
   o.count([&] { return selector.get_map()->size(); });
@@ -277,7 +278,7 @@ std::string errors_of_selector(const Case& c) {
   o.none([&] { selector.unregister(sock); });
   o.count([&] { return selector.select(0).size(); });
   selector.close();
-  o.none([&] { selector.get_key(peer); });
+  o.none([&] { std::ignore = selector.get_key(peer); });
   o.none([&] { EXPECT_EQ(selector.get_map(), nullptr); });
   o.none([&] { selector.unregister(peer); });
   o.none([&] { selector.modify(peer, EVENT::READ); });
@@ -307,8 +308,8 @@ std::string errors_of_objects(const Case&) {
   o.count([&] { return poll.poll(std::nullopt).size(); });
   o.none([&] { poll.unregister(sock); });
   o.none([&] { poll.unregister(sock); });
-  o.none([&] { poll.poll(kNan); });
-  o.none([&] { poll.poll(1e300); });
+  o.none([&] { std::ignore = poll.poll(kNan); });
+  o.none([&] { std::ignore = poll.poll(1e300); });
   o.none([&] { Epoll(0); });
   o.none([&] { Epoll(-2); });
   o.none([&] { Epoll(-1, EPOLL{1}); });
@@ -322,26 +323,26 @@ std::string errors_of_objects(const Case&) {
   o.none([&] { epoll.register_(sock, EPOLL::IN); });
   o.count([&] { return epoll.poll(0).size(); });
   o.count([&] { return epoll.poll(-1, 5).size(); });
-  o.none([&] { epoll.poll(0, 0); });
-  o.none([&] { epoll.poll(0, -2); });
-  o.none([&] { epoll.poll(kNan); });
-  o.none([&] { epoll.poll(1e300); });
+  o.none([&] { std::ignore = epoll.poll(0, 0); });
+  o.none([&] { std::ignore = epoll.poll(0, -2); });
+  o.none([&] { std::ignore = epoll.poll(kNan); });
+  o.none([&] { std::ignore = epoll.poll(1e300); });
   o.none([&] { epoll.close(); });
   o.none([&] { epoll.close(); });
   o.flag([&] { return epoll.closed(); });
-  o.none([&] { epoll.fileno(); });
+  o.none([&] { std::ignore = epoll.fileno(); });
   o.none([&] { epoll.register_(sock); });
   o.none([&] { epoll.modify(sock, EPOLL::IN); });
   o.none([&] { epoll.unregister(sock); });
-  o.none([&] { epoll.poll(0); });
-  o.none([&] { epoll.poll(0, 0); });
-  o.none([&] { select({closed}, {}, {}, 0); });
-  o.none([&] { select({}, {-1}, {}, 0); });
-  o.none([&] { select({}, {}, {}, -1); });
-  o.none([&] { select({}, {}, {}, kNan); });
+  o.none([&] { std::ignore = epoll.poll(0); });
+  o.none([&] { std::ignore = epoll.poll(0, 0); });
+  o.none([&] { std::ignore = select({closed}, {}, {}, 0); });
+  o.none([&] { std::ignore = select({}, {-1}, {}, 0); });
+  o.none([&] { std::ignore = select({}, {}, {}, -1); });
+  o.none([&] { std::ignore = select({}, {}, {}, kNan); });
   o.count([&] { return select({}, {}, {}, 0).empty() ? 3 : 0; });
   o.count([&] { return select({}, {sock, sock, sock.fileno()}, {}).writable.size(); });
-  o.none([&] { select({}, {}, {not_open + 9}, 0); });
+  o.none([&] { std::ignore = select({}, {}, {not_open + 9}, 0); });
   return o.text();
 }
 
@@ -384,7 +385,7 @@ std::string step(BaseSelector& selector, Pairs& pairs, Pairs& replaced, const st
   const auto number = [](auto value) { return std::to_string(static_cast<int>(value)); };
   if (what == "close") sock.close();
   if (what == "hang up") peer.close();
-  if (what == "write" && peer.fileno() >= 0 && sock.fileno() >= 0) peer.send("x");
+  if (what == "write" && peer.fileno() >= 0 && sock.fileno() >= 0) peer.sendall("x");
   return outcome([&, &s = sock]() -> std::string {
     if (what == "register") return number(selector.register_(s, events, label).events);
     if (what == "modify" && (can_modify_all || can_modify_anew(selector, s)))

@@ -15,6 +15,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -110,17 +111,13 @@ std::string set_none(const Case& c) {
 }
 
 const std::map<std::string, std::function<std::string(Socket&)>>& calls() {
-  static char room[4];
   static const auto repr = [](BytesView bytes) { return "b'" + std::string(bytes) + "'"; };
   static const std::map<std::string, std::function<std::string(Socket&)>> table = {
       {"listen", [](Socket& s) { return s.listen(), "done"; }},
-      {"accept", [](Socket& s) { return s.accept(), "done"; }},
+      {"accept", [](Socket& s) { return std::ignore = s.accept(), "done"; }},
       {"recv", [](Socket& s) { return repr(s.recv(1)); }},
       {"recvfrom", [](Socket& s) { return s.recvfrom(1), "done"; }},
       {"recv negative", [](Socket& s) { return repr(s.recv(-1)); }},
-      {"recv_into negative", [](Socket& s) { return std::to_string(s.recv_into(room, -1)); }},
-      {"recv_into long", [](Socket& s) { return std::to_string(s.recv_into(room, 5)); }},
-      {"recvfrom_into long", [](Socket& s) { return s.recvfrom_into(room, 5), "done"; }},
       {"send", [](Socket& s) { return std::to_string(s.send("x")); }},
       {"send empty", [](Socket& s) { return std::to_string(s.send("")); }},
       {"sendall", [](Socket& s) { return s.sendall("x"), "done"; }},
@@ -130,7 +127,7 @@ const std::map<std::string, std::function<std::string(Socket&)>>& calls() {
       {"shutdown", [](Socket& s) { return s.shutdown(SHUT::RDWR), "done"; }},
       {"shutdown 9", [](Socket& s) { return s.shutdown(SHUT{9}), "done"; }},
       {"settimeout", [](Socket& s) { return s.settimeout(1), "done"; }},
-      {"dup", [](Socket& s) { return s.dup(), "done"; }},
+      {"dup", [](Socket& s) { return std::ignore = s.dup(), "done"; }},
       {"close", [](Socket& s) { return s.close(), "done"; }},
   };
   return table;

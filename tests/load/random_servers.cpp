@@ -290,7 +290,7 @@ HandlerFactory make_factory() {
     if (request.is_datagram()) {
       be_unruly();
       std::error_code gone;
-      request->sendto(request.data(), MSG{}, client_address, gone);
+      request->sendto(request.data(), client_address, gone);
     } else {
       Handler(kInThreads<Kind>).run(request, client_address, server);
     }
@@ -309,8 +309,8 @@ void talk(const Address& address, SOCK type, Chance& its, const std::stop_token&
     client.bind({"127.0.0.1", 0}, error);
   if (!error) client.connect(address, error);
   for (std::uint64_t i = its.below(4); !error && i > 0 && !over.stop_requested(); --i) {
-    client.send(std::string(1, kActions[its.below(kActions.size())]), MSG{}, error);
-    if (!error && its.one_in(2)) client.recv(1, MSG{}, error);
+    client.sendall(std::string(1, kActions[its.below(kActions.size())]), error);
+    if (!error && its.one_in(2)) client.recv(1, error);
   }
   // Forked children have this descriptor too: closing it alone would end nothing.
   client.shutdown(SHUT::RDWR, error);
@@ -414,8 +414,10 @@ class Round {
       case 0:
         return attempt("serve_forever", forever);
       case 1:
-        return attempt("serve_until_signal",
-                       [&] { server_.serve_until_signal(its_.milliseconds(5), poll, {}); });
+        return attempt("serve_until_signal", [&] {
+          server_.serve_until_signal(
+              {.drain = its_.milliseconds(5), .poll_interval = poll, .signals = {}});
+        });
       case 2:
         return in_fibers([&] { attempt("serve_forever", forever); });
       case 3:
@@ -430,8 +432,10 @@ class Round {
         });
       case 5:
         return in_fibers([&] {
-          auto task =
-              fiber::spawn([&] { server_.serve_until_signal(chance().milliseconds(5), poll, {}); });
+          auto task = fiber::spawn([&] {
+            server_.serve_until_signal(
+                {.drain = chance().milliseconds(5), .poll_interval = poll, .signals = {}});
+          });
           fiber::sleep(length);
           if (chance().one_in(2)) server_.stop_serving();
           attempt("task", [&] { task.join(length); });
@@ -700,7 +704,7 @@ int main(int argc, char** argv) {
     auto [one, other] = socketpair();
     one.settimeout(0.001);
     std::error_code timed_out_error;
-    one.recv(1, MSG{}, timed_out_error);
+    one.recv(1, timed_out_error);
   }
   const Clock::time_point end = Clock::now() + std::chrono::seconds(std::atoi(argv[1]));
   const std::uint64_t first = seed;

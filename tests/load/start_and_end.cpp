@@ -95,10 +95,10 @@ class Clients {
       client.settimeout(kHangsAfter / 2);
       std::error_code error;  // the server may end at any time
       client.connect(*address, error);
-      if (!error) client.sendall("x\n", MSG{}, error);
+      if (!error) client.sendall("x\n", error);
       // Forked children have this descriptor too: closing it alone would end nothing.
       if (!error) client.shutdown(SHUT::WR, error);
-      if (!error && client.recv(10, MSG{}, error) == "x\n") ++answered_;
+      if (!error && client.recv(10, error) == "x\n") ++answered_;
       if (error == timed_out()) {
         std::fprintf(stderr, "a client waits in vain\n");
         std::abort();
@@ -120,7 +120,8 @@ void live(Server& server, const Address& address, Clients& clients, int round) {
     if (round % 2 == 0)
       server.serve_forever(std::nullopt);
     else
-      server.serve_until_signal(round % 4 == 1 ? 0.001 : 0, std::nullopt, {});
+      server.serve_until_signal(
+          {.drain = round % 4 == 1 ? 0.001 : 0, .poll_interval = std::nullopt, .signals = {}});
   });
   clients.go_to(address);
   // Some servers end at once, before they serve; most when somebody has been answered.

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <tuple>
 
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ TEST(AcceptWithATimeout, EndsThoughADuplicateSwitchedTheDescriptorToBlocking) {
               listener.settimeout(0.01);
               listener.dup().settimeout(std::nullopt);
               try {
-                listener.accept();
+                std::ignore = listener.accept();
               } catch (const TimeoutError&) {
                 return 0;
               }
@@ -44,7 +45,7 @@ TEST(AcceptWithoutWaiting, DoesNotWaitThoughADuplicateSwitchedTheDescriptorToBlo
               listener.setblocking(false);
               listener.dup().settimeout(std::nullopt);
               try {
-                listener.accept();
+                std::ignore = listener.accept();
               } catch (const BlockingIOError&) {
                 return 0;
               }

@@ -65,7 +65,7 @@ class FreshDescriptors {
     std::size_t count = 0;
     for (Socket& one : all_) {
       std::error_code nothing;
-      count += one.recv(100, MSG::DONTWAIT, nothing).size();
+      count += one.recv(100, nothing, MSG::DONTWAIT).size();
     }
     return count;
   }
@@ -617,7 +617,7 @@ class HandlersWithStopCallbacks : public OnEngine {
 PLUG_ON_EACH_ENGINE(HandlersWithStopCallbacks);
 
 TEST_P(HandlersWithStopCallbacks, AreAllToldWhenASignalEndsTheServing) {
-  const int told = serve([](auto& server) { server.serve_until_signal(0.01); },
+  const int told = serve([](auto& server) { server.serve_until_signal({.drain = 0.01}); },
                          [](auto&, auto&) { kill(getpid(), SIGTERM); });
   EXPECT_EQ(told, 4);
 }
@@ -662,7 +662,7 @@ TEST_P(HandlersWithStopCallbacks, AreToldOnceThoughTheServingIsEndedTwice) {
       stopped = true;
       EXPECT_EQ(sock.recv(1), "");
     });
-    EXPECT_THROW(server.serve_until_signal(0.01), CancelledError);
+    EXPECT_THROW(server.serve_until_signal({.drain = 0.01}), CancelledError);
   }
   alarm(0);
   EXPECT_TRUE(spoken);
@@ -679,7 +679,7 @@ void write_to_free_memory() {
 TEST_P(HandlersWithStopCallbacks, MayEndEachOther) {
   const std::pair<std::function<void(FiberTCPServer&)>,
                   std::function<void(FiberTCPServer&, std::stop_source&)>>
-      ways[] = {{[](auto& server) { server.serve_until_signal(0.01); },
+      ways[] = {{[](auto& server) { server.serve_until_signal({.drain = 0.01}); },
                  [](auto&, auto&) { kill(getpid(), SIGTERM); }},
                 {[](auto& server) { EXPECT_THROW(server.serve_forever(), CancelledError); },
                  [](auto&, auto& stopping) { stopping.request_stop(); }},

@@ -179,7 +179,7 @@ TEST(AUnixReceiverWithoutRoom, GetsEachDatagramWholeOnceThereIsSome) {
           if (as_message)
             sender.sendmsg({BytesView(text)});
           else
-            sender.send(text);
+            sender.sendall(text);
         }
       });
       fiber::sleep(0.02);  // it has no room by now

@@ -2,8 +2,8 @@
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/cores.hpp>
-#include <plug/fiber/sync.hpp>
 #include <plug/plug.hpp>
+#include <plug/sync.hpp>
 
 #include <gtest/gtest.h>
 
@@ -51,7 +51,7 @@ TEST(AFullRing, LosesNoFiberThatIsHandedOver) {
     const fiber::Scheduler here = fiber::here();
     std::vector<std::pair<Socket, Socket>> pairs;
     for (int i = 0; i < 16; ++i) pairs.push_back(socketpair());
-    fiber::Event come;
+    Event come;
     std::counting_semaphore<kRounds> wanted(0);
     std::atomic<int> handed_over{0};
     std::thread other([&] {

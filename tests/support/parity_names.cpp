@@ -71,7 +71,8 @@ std::string server(const Case& c) {
 
 std::string server_in_use(const Case& c) {
   Socket first = create_server({c[2], 0}, {.family = AF{number(c[1])}});
-  create_server({c[2], first.getsockname().port()}, {.family = AF{number(c[1])}});
+  const Socket second =
+      create_server({c[2], first.getsockname().port()}, {.family = AF{number(c[1])}});
   return "made";
 }
 

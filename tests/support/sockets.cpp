@@ -1,6 +1,7 @@
 #include "support/sockets.hpp"
 
 #include <cerrno>
+#include <tuple>
 
 #include "support/process.hpp"
 
@@ -49,14 +50,14 @@ FullListener::FullListener() {
 }
 
 void FullListener::accept_all() {
-  for (std::size_t i = 0; i < queued_.size(); ++i) listener_.accept();
+  for (std::size_t i = 0; i < queued_.size(); ++i) std::ignore = listener_.accept();
 }
 
 int settled_descriptors() {
   auto [sock, peer] = plug::socketpair();
   sock.settimeout(1e-9);
   std::error_code timed_out;
-  sock.recv(1, plug::MSG{}, timed_out);
+  sock.recv(1, timed_out);
   sock.close();
   peer.close();
   return count_descriptors();

@@ -1,9 +1,9 @@
 // The waits of fibers and threads for each other, for children, and for time.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber/group.hpp>
-#include <plug/fiber/queue.hpp>
-#include <plug/fiber/sync.hpp>
+#include <plug/group.hpp>
+#include <plug/queue.hpp>
+#include <plug/sync.hpp>
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -21,15 +21,15 @@ using plug::Timeout;
 namespace {
 
 Wait for_event(Timeout timeout) {
-  auto event = std::make_shared<fiber::Event>();
+  auto event = std::make_shared<plug::Event>();
   return {.call = [event, timeout] { expect_in_time(event->wait(timeout)); },
           .let_go = [event] { event->set(); }};
 }
 
 /// A mutex that another fiber, or thread, has locked.
 struct Held {
-  fiber::Mutex mutex;
-  fiber::Event locked, unlock;
+  plug::Mutex mutex;
+  plug::Event locked, unlock;
   Beside holder{[this] {
     const std::lock_guard lock(mutex);
     locked.set();
@@ -54,8 +54,8 @@ Wait for_mutex(F lock) {
 
 Wait for_condition(Timeout timeout) {
   struct Things {
-    fiber::Mutex mutex;
-    fiber::Condition condition;
+    plug::Mutex mutex;
+    plug::Condition condition;
     bool ready = false;
   };
   auto things = std::make_shared<Things>();
@@ -74,18 +74,18 @@ Wait for_condition(Timeout timeout) {
 }
 
 Wait for_semaphore(Timeout timeout) {
-  auto semaphore = std::make_shared<fiber::Semaphore>(0);
+  auto semaphore = std::make_shared<plug::Semaphore>(0);
   return {.call = [semaphore, timeout] { expect_in_time(semaphore->acquire(timeout)); },
           .let_go = [semaphore] { semaphore->release(2); }};
 }
 
 Wait for_item(Timeout timeout) {
-  auto queue = std::make_shared<fiber::Queue<int>>();
+  auto queue = std::make_shared<plug::Queue<int>>();
   return {.call =
               [queue, timeout] {
                 try {
                   queue->get(timeout);
-                } catch (const fiber::Empty&) {
+                } catch (const plug::Empty&) {
                   expect_in_time(false);
                 }
               },
@@ -97,13 +97,13 @@ Wait for_item(Timeout timeout) {
 }
 
 Wait for_room(Timeout timeout) {
-  auto queue = std::make_shared<fiber::Queue<int>>(1);
+  auto queue = std::make_shared<plug::Queue<int>>(1);
   queue->put(0);
   return {.call =
               [queue, timeout] {
                 try {
                   queue->put(1, timeout);
-                } catch (const fiber::Full&) {
+                } catch (const plug::Full&) {
                   expect_in_time(false);
                 }
               },
@@ -114,7 +114,7 @@ Wait for_room(Timeout timeout) {
                 for (int more = 0; more < 2; ++more) {
                   try {
                     queue->get(0.01);
-                  } catch (const fiber::Empty&) {
+                  } catch (const plug::Empty&) {
                     // Nothing has.
                   }
                 }
@@ -123,7 +123,7 @@ Wait for_room(Timeout timeout) {
 
 Wait joining(Timeout timeout) {
   struct Things {
-    std::shared_ptr<fiber::Event> over = std::make_shared<fiber::Event>();
+    std::shared_ptr<plug::Event> over = std::make_shared<plug::Event>();
     fiber::Task<void> task = fiber::spawn("joined", [over = over] { over->wait(); });
     ~Things() { over->set(); }
   };
@@ -135,7 +135,7 @@ Wait joining(Timeout timeout) {
 /// A group whose children end when they are cancelled, or by `over`.
 template <class F>
 Wait of_group(F wait) {
-  auto over = std::make_shared<fiber::Event>();
+  auto over = std::make_shared<plug::Event>();
   return {.call = [over, wait] { wait(*over); }, .let_go = [over] { over->set(); }};
 }
 
@@ -184,37 +184,37 @@ Wait for_child(Timeout timeout) {
 std::vector<Scenario> of_fibers() {
   return {
       {"sleep", "sleep", "fiber/fiber.cpp", kInFibersOnly, sleeping},
-      {"Event::wait", "Event::wait", "fiber/sync.cpp", kTimed, for_event},
-      {"Mutex::lock", "Mutex::lock", "fiber/sync.cpp", 0,
-       [](Timeout) { return for_mutex([](fiber::Mutex& mutex) { mutex.lock(); }); }},
-      {"Mutex::try_lock_for", "Mutex::lock", "fiber/sync.cpp", kTimed,
+      {"Event::wait", "Event::wait", "sync/sync.cpp", kTimed, for_event},
+      {"Mutex::lock", "Mutex::lock", "sync/sync.cpp", 0,
+       [](Timeout) { return for_mutex([](plug::Mutex& mutex) { mutex.lock(); }); }},
+      {"Mutex::try_lock_for", "Mutex::lock", "sync/sync.cpp", kTimed,
        [](Timeout t) {
-         return for_mutex([t](fiber::Mutex& mutex) { expect_in_time(mutex.try_lock_for(t)); });
+         return for_mutex([t](plug::Mutex& mutex) { expect_in_time(mutex.try_lock_for(t)); });
        }},
-      {"Condition::wait", "Condition::wait", "fiber/sync.cpp", kTimed, for_condition},
-      {"Semaphore::acquire", "Semaphore::acquire", "fiber/sync.cpp", kTimed, for_semaphore},
-      {"Queue::get", "Queue::get", "fiber/queue.cpp", kTimed, for_item},
-      {"Queue::put", "Queue::put", "fiber/queue.cpp", kTimed, for_room},
+      {"Condition::wait", "Condition::wait", "sync/sync.cpp", kTimed, for_condition},
+      {"Semaphore::acquire", "Semaphore::acquire", "sync/sync.cpp", kTimed, for_semaphore},
+      {"Queue::get", "Queue::get", "sync/queue.cpp", kTimed, for_item},
+      {"Queue::put", "Queue::put", "sync/queue.cpp", kTimed, for_room},
       {"Task::join", "join", "fiber/fiber.cpp", kTimed | kInFibersOnly, joining},
       {"TaskGroup::wait", "TaskGroup::wait", "fiber/group.cpp", kInFibersOnly,
        [](Timeout) {
-         return of_group([](fiber::Event& over) {
-           fiber::TaskGroup group;
+         return of_group([](plug::Event& over) {
+           plug::TaskGroup group;
            group.spawn("child", [&] { over.wait(); });
            group.wait();
          });
        }},
       {"~TaskGroup", "TaskGroup::wait", "fiber/group.cpp", kInFibersOnly | kEndsAtOnce | kHookLater,
        [](Timeout) {
-         return of_group([](fiber::Event& over) {
-           fiber::TaskGroup group;
+         return of_group([](plug::Event& over) {
+           plug::TaskGroup group;
            group.spawn("child", [&] { over.wait(); });
          });
        }},
       {"gather", "TaskGroup::wait", "fiber/group.cpp", kInFibersOnly,
        [](Timeout) {
          return of_group(
-             [](fiber::Event& over) { fiber::gather([&] { over.wait(); }, [&] { over.wait(); }); });
+             [](plug::Event& over) { plug::gather([&] { over.wait(); }, [&] { over.wait(); }); });
        }},
       {"offload", "offload", "fiber/blocking.cpp", kInFibersOnly | kToldLater, offloading},
       {"wait_process", "select", "fiber/blocking.cpp", kTimed, for_child},

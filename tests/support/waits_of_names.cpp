@@ -3,6 +3,7 @@
 #include <plug/resolve.hpp>
 
 #include <atomic>
+#include <tuple>
 
 #include "support/sockets.hpp"
 #include "support/waits.hpp"
@@ -38,7 +39,7 @@ class HeldNameServer {
       // After the last query that was there.
       for (bool more = true; more || !ending_;) {
         std::error_code none;
-        auto [query, sender] = sock_.recvfrom(512, plug::MSG{}, none);
+        auto [query, sender] = sock_.recvfrom(512, none);
         more = !none;
         if (more) answer(query, sender);
       }
@@ -59,7 +60,7 @@ class HeldNameServer {
       reply += Bytes("\xc0\x0c\0\1\0\1\0\0\0\0\0\4\x7f\0\0\1", 16);
     }
     std::error_code gone;
-    sock_.sendto(reply, plug::MSG{}, sender, gone);
+    sock_.sendto(reply, sender, gone);
   }
 
   Socket sock_;
@@ -97,7 +98,7 @@ Wait connecting(const plug::ConnectOptions& options) {
   things->listener.bind({"127.0.0.2", port});
   things->listener.listen();
   return {.call = [things, options, port] {
-    plug::create_connection({"two.test", port}, options);
+    std::ignore = plug::create_connection({"two.test", port}, options);
   }};
 }
 
@@ -115,7 +116,8 @@ Wait connecting_from_a_name(bool happy_eyeballs, bool all_errors) {
   options.source = HostPort("silent.test", 0);
   return {.call =
               [server, listener, options] {
-                plug::create_connection({"127.0.0.1", listener->getsockname().port()}, options);
+                std::ignore =
+                    plug::create_connection({"127.0.0.1", listener->getsockname().port()}, options);
               },
           .let_go = [server] { server->let_go(); }};
 }
@@ -123,11 +125,12 @@ Wait connecting_from_a_name(bool happy_eyeballs, bool all_errors) {
 Wait connecting_to_a_silent_name() {
   auto server = std::make_shared<HeldNameServer>();
   auto listener = std::make_shared<Socket>(tcp_listener());
-  return {.call =
-              [server, listener] {
-                plug::create_connection({"silent.test", listener->getsockname().port()});
-              },
-          .let_go = [server] { server->let_go(); }};
+  return {
+      .call =
+          [server, listener] {
+            std::ignore = plug::create_connection({"silent.test", listener->getsockname().port()});
+          },
+      .let_go = [server] { server->let_go(); }};
 }
 
 Wait looking_up_in_time(Timeout timeout) {

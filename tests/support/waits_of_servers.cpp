@@ -102,8 +102,9 @@ Scenario of_serving(std::string_view name) {
 template <class T>
 Scenario of_serving_until_signal(std::string_view name) {
   return {name, "ready", "server/graceful_shutdown.cpp", 0, [](Timeout) {
-            return serving<T>(
-                [](auto& server) { server.serve_until_signal(std::nullopt, std::nullopt); });
+            return serving<T>([](auto& server) {
+              server.serve_until_signal({.drain = std::nullopt, .poll_interval = std::nullopt});
+            });
           }};
 }
 
@@ -149,7 +150,8 @@ Wait draining(Timeout) {
                   served->server->server_activate();
                 }
                 served->server->stop_serving();
-                served->server->serve_until_signal(std::nullopt, std::nullopt);
+                served->server->serve_until_signal(
+                    {.drain = std::nullopt, .poll_interval = std::nullopt});
               },
           .let_go = [served] { served->gate.open.set(); }};
 }
@@ -321,7 +323,7 @@ struct Silent : Served<plug::FiberTCPServer> {
   void speak() {
     connect();
     std::error_code gone;
-    for (Socket& client : clients) client.sendall("x", plug::MSG{}, gone);
+    for (Socket& client : clients) client.sendall("x", gone);
   }
 };
 

@@ -1,12 +1,14 @@
 // The waits of Socket, of what is built on it, and of select() and its like.
 
-#include <plug/batch.hpp>
 #include <plug/select.hpp>
 #include <plug/selectors.hpp>
+#include <plug/socket/batch.hpp>
 
 #include <fcntl.h>
 
 #include <cstdlib>
+#include <tuple>
+#include <type_traits>
 
 #include "support/sockets.hpp"
 #include "support/waits.hpp"
@@ -52,7 +54,7 @@ Wait peeking(Timeout timeout) {
 /// Has no room for more on its way to the peer.
 void fill(Socket& sock) {
   std::error_code error;
-  while (!error) sock.send(kMuch, MSG::DONTWAIT, error);
+  while (!error) sock.sendall(kMuch, error, MSG::DONTWAIT);
 }
 
 struct Sending : Pair {
@@ -77,7 +79,7 @@ Wait sending_datagrams(Timeout timeout, F send) {
       new Sending{{Socket(AF::UNIX, SOCK::DGRAM), Socket(AF::UNIX, SOCK::DGRAM)}, {}});
   pair->peer.bind(plug::UnixAddress(""));
   std::error_code error;
-  while (!error) pair->sock.sendto("x", MSG::DONTWAIT, pair->peer.getsockname(), error);
+  while (!error) pair->sock.sendto("x", pair->peer.getsockname(), error, MSG::DONTWAIT);
   pair->sock.settimeout(timeout);
   return {.call = [pair, send] { send(pair->sock, pair->peer.getsockname()); },
           .let_go = [pair] { pair->drain.begin(pair->peer.fileno()); },
@@ -98,7 +100,10 @@ Wait selecting(Timeout timeout, F wait) {
 
 template <class Selector>
 Scenario of_selector(std::string_view name, std::string_view where) {
-  return {name, where, "select/selectors.cpp", kTimed, [](Timeout timeout) {
+  constexpr bool kEpoll = std::is_same_v<Selector, plug::EpollSelector>;
+  constexpr std::string_view kFile =
+      kEpoll ? "select/epoll_selector.cpp" : "select/polling_selectors.cpp";
+  return {name, where, kFile, kTimed, [](Timeout timeout) {
             return selecting(timeout, [](Socket& sock, std::optional<double> seconds) {
               Selector selector;
               selector.register_(sock, plug::EVENT::READ);
@@ -111,7 +116,7 @@ Wait accepting(Timeout timeout) {
   auto listener = std::make_shared<Socket>(tcp_listener());
   auto clients = std::make_shared<std::vector<Socket>>();
   listener->settimeout(timeout);
-  return {.call = [listener] { listener->accept(); },
+  return {.call = [listener] { std::ignore = listener->accept(); },
           .let_go =
               [listener, clients] {
                 clients->push_back(
@@ -141,7 +146,7 @@ Wait connecting_to_unix(Timeout timeout) {
   things->queued.connect(things->listener.getsockname());
   things->sock.settimeout(timeout);
   return {.call = [things] { things->sock.connect(things->listener.getsockname()); },
-          .let_go = [things] { things->listener.accept(); },
+          .let_go = [things] { std::ignore = things->listener.accept(); },
           .close = [things] { things->sock.close(); }};
 }
 
@@ -188,10 +193,11 @@ Wait sending_file(Timeout timeout, From from) {
 std::vector<Scenario> of_sockets() {
   const auto recv = [](Socket& sock) { sock.recv(8); };
   return {
-      {"recv", "recv", "socket/socket.cpp", kTimed, [=](Timeout t) { return receiving(t, recv); }},
-      {"recv of much", "recv", "socket/socket.cpp", kTimed,
+      {"recv", "recv", "socket/transfer.cpp", kTimed,
+       [=](Timeout t) { return receiving(t, recv); }},
+      {"recv of much", "recv", "socket/transfer.cpp", kTimed,
        [](Timeout t) { return receiving(t, [](Socket& sock) { sock.recv(100'000); }); }},
-      {"recv of a datagram", "recv", "socket/socket.cpp", kTimed,
+      {"recv of a datagram", "recv", "socket/transfer.cpp", kTimed,
        [=](Timeout t) { return receiving(t, recv, {}, SOCK::DGRAM); }},
       {"recv(WAITALL) after a part", "recv", "fiber/engine/engine_base.cpp", 0,
        [](Timeout t) {
@@ -201,23 +207,23 @@ std::vector<Scenario> of_sockets() {
                // As much as there is counts when it is told to end: the next call is.
                char room[20];
                for (std::size_t got = 0; got < sizeof room;)
-                 got += sock.recv_into(plug::MutableBytes(room + got, sizeof room - got), 0,
+                 got += sock.recv_into(plug::MutableBytes(room + got, sizeof room - got),
                                        MSG::WAITALL);
              },
              "part");
        }},
       {"recv(WAITALL|PEEK) after a part", "recv", "fiber/engine/engine_base.cpp", kInFibersOnly,
        peeking},
-      {"recv_into", "recv", "socket/socket.cpp", kTimed,
+      {"recv_into", "recv", "socket/transfer.cpp", kTimed,
        [](Timeout t) {
          return receiving(t, [](Socket& sock) {
            char room[8];
            sock.recv_into(room);
          });
        }},
-      {"recvfrom", "recvfrom", "socket/socket.cpp", kTimed,
+      {"recvfrom", "recvfrom", "socket/transfer.cpp", kTimed,
        [](Timeout t) { return receiving(t, [](Socket& sock) { sock.recvfrom(8); }); }},
-      {"recvmsg", "recvmsg", "socket/ancillary.cpp", kTimed,
+      {"recvmsg", "recvmsg", "socket/messages.cpp", kTimed,
        [](Timeout t) { return receiving(t, [](Socket& sock) { sock.recvmsg(8, 64); }); }},
       {"recv_batch", "recv_batch", "socket/batch.cpp", kTimed | kNotWokenByClose,
        [](Timeout t) {
@@ -233,10 +239,10 @@ std::vector<Scenario> of_sockets() {
       {"connect", "connect", "socket/socket.cpp", kTimed, connecting},
       {"connect to a full Unix listener", "connect", "fiber/engine/engine_base.cpp",
        kNotWokenByClose, connecting_to_unix},
-      {"send", "send", "socket/socket.cpp", kTimed,
+      {"send", "send", "socket/transfer.cpp", kTimed,
        [](Timeout t) {
          return sending(
-             t, [](Socket& sock) { sock.send("x"); }, true);
+             t, [](Socket& sock) { std::ignore = sock.send("x"); }, true);
        }},
       {"sendall", "send", "socket/state.hpp", kTimed,
        [](Timeout t) {
@@ -248,12 +254,12 @@ std::vector<Scenario> of_sockets() {
          return sending(
              t, [](Socket& sock) { sock.sendall(kMuch); }, false);
        }},
-      {"sendmsg", "sendmsg", "socket/ancillary.cpp", kTimed,
+      {"sendmsg", "sendmsg", "socket/messages.cpp", kTimed,
        [](Timeout t) {
          return sending(
              t, [](Socket& sock) { sock.sendmsg({"x"}); }, true);
        }},
-      {"sendto", "sendto", "socket/socket.cpp", kTimed | kNotWokenByClose,
+      {"sendto", "sendto", "socket/transfer.cpp", kTimed | kNotWokenByClose,
        [](Timeout t) {
          return sending_datagrams(
              t, [](Socket& sock, const plug::Address& to) { sock.sendto("x", to); });

@@ -50,7 +50,7 @@ Wait reading(Timeout timeout, const char* mode, F read) {
           .let_go =
               [stream] {
                 std::error_code gone;
-                stream->peer.sendall(" and the rest\n", plug::MSG{}, gone);
+                stream->peer.sendall(" and the rest\n", gone);
                 stream->peer.shutdown(plug::SHUT::WR, gone);
               }};
 }
@@ -64,7 +64,7 @@ Scenario of_reading(std::string_view name, const char* mode, F read) {
 
 template <class F>
 Scenario of_framer(std::string_view name, F read) {
-  return {name, "recv", "framing/framing.cpp", kTimed,
+  return {name, "recv", "framing/receive.cpp", kTimed,
           [read](Timeout timeout) { return reading(timeout, nullptr, read); }};
 }
 
@@ -107,16 +107,16 @@ Wait finishing(Timeout timeout) {
 
 std::vector<Scenario> of_streams() {
   return {
-      of_reading("File::read", "rb", [](Stream& it) { it.file->read(); }),
-      of_reading("File::read(n)", "rb", [](Stream& it) { it.file->read(10); }),
+      of_reading("File::read", "rb", [](Stream& it) { (void)it.file->read(); }),
+      of_reading("File::read(n)", "rb", [](Stream& it) { (void)it.file->read(10); }),
       of_reading("File::readinto", "rb",
                  [](Stream& it) {
                    char room[10];
-                   it.file->readinto(room);
+                   (void)it.file->readinto(room);
                  }),
-      of_reading("File::readline", "rb", [](Stream& it) { it.file->readline(); }),
-      of_reading("File::readline of text", "r", [](Stream& it) { it.file->readline(); }),
-      of_reading("File::readlines", "r", [](Stream& it) { it.file->readlines(); }),
+      of_reading("File::readline", "rb", [](Stream& it) { (void)it.file->readline(); }),
+      of_reading("File::readline of text", "r", [](Stream& it) { (void)it.file->readline(); }),
+      of_reading("File::readlines", "r", [](Stream& it) { (void)it.file->readlines(); }),
       {"File::write", "send", "stream/stream.cpp", kTimed,
        [](Timeout t) { return writing(t, "wb", [](Stream& it) { it.file->write(kMuch); }); }},
       {"File::flush", "send", "stream/stream.cpp", kTimed, flushing},
@@ -136,8 +136,8 @@ std::vector<Scenario> of_streams() {
          });
        }},
       {"StreamRequestHandler::finish", "send", "server/request_handler.cpp", 0, finishing},
-      of_framer("Framer::recv", [](Stream& it) { it.framer->recv(); }),
-      of_framer("Framer::readexactly", [](Stream& it) { it.framer->readexactly(10); }),
+      of_framer("Framer::recv", [](Stream& it) { (void)it.framer->recv(); }),
+      of_framer("Framer::readexactly", [](Stream& it) { (void)it.framer->readexactly(10); }),
       of_framer("Framer::readinto",
                 [](Stream& it) {
                   char room[10];
@@ -145,8 +145,8 @@ std::vector<Scenario> of_streams() {
                 }),
       of_framer("Framer::skip", [](Stream& it) { it.framer->skip(plug::FixedSize{10}); }),
       of_framer("Framer::recv of a long message",
-                [](Stream& it) { it.framer->recv(plug::FixedSize{10}); }),
-      {"Framer::copy", "recv", "framing/framing.cpp", kTimed,
+                [](Stream& it) { (void)it.framer->recv(plug::FixedSize{10}); }),
+      {"Framer::copy", "recv", "framing/receive.cpp", kTimed,
        [](Timeout t) {
          return reading(t, nullptr, [](Stream& it) { it.framer->copy(5, [](plug::BytesView) {}); });
        }},

@@ -1,8 +1,8 @@
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>
-#include <plug/batch.hpp>
 #include <plug/error.hpp>
 #include <plug/socket.hpp>
+#include <plug/socket/batch.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,6 +14,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <unordered_set>
 #include <vector>
@@ -164,11 +165,11 @@ TEST(AddressFields, ExistOnlyWhereTheFamilyHasThem) {
 TEST(AddressFromBytes, TakesWhatHoldsAFamilyAndFits) {
   const std::array<char, 129> zeros{};
   EXPECT_THROW(Address::from_bytes(BytesView()), ValueError);
-  EXPECT_THROW(Address::from_bytes(BytesView(zeros).from(128)), ValueError);
+  EXPECT_THROW(Address::from_bytes(BytesView(zeros).subspan(128)), ValueError);
   EXPECT_THAT(text_of_error<ValueError>([&] { Address::from_bytes(zeros); }), HasSubstr("129"));
-  EXPECT_EQ(Address::from_bytes(BytesView(zeros).from(1)).bytes().size(), 128u);
-  EXPECT_EQ(Address::from_bytes(BytesView(zeros).from(127)).bytes().size(), 2u);
-  EXPECT_TRUE(Address::from_bytes(BytesView(zeros).from(127)));
+  EXPECT_EQ(Address::from_bytes(BytesView(zeros).subspan(1)).bytes().size(), 128u);
+  EXPECT_EQ(Address::from_bytes(BytesView(zeros).subspan(127)).bytes().size(), 2u);
+  EXPECT_TRUE(Address::from_bytes(BytesView(zeros).subspan(127)));
 }
 
 TEST(AddressFromBytes, OfATruncatedFormKeepsTheBytesAndHasNoFields) {
@@ -283,11 +284,11 @@ TEST(HostPortLimits, AreTheSameForABracedPair) {
   EXPECT_THROW(sock.bind({"127.0.0.1", -1}), OverflowError);
   EXPECT_THROW(sock.bind({std::string_view("127.0.0.1\0", 10), 1}), ValueError);
   EXPECT_THROW(sock.connect({"127.0.0.1", 65536}), OverflowError);
-  EXPECT_THROW(sock.connect_ex({"127.0.0.1", 65536}), OverflowError);
+  EXPECT_THROW(std::ignore = sock.connect_ex({"127.0.0.1", 65536}), OverflowError);
   EXPECT_THROW(sock.sendto("x", {"127.0.0.1", 65536}), OverflowError);
   EXPECT_THROW(sock.sendto("x", {"::1", 1, 0x100000}), OverflowError);
-  EXPECT_THROW(create_connection({"127.0.0.1", 65536}), OverflowError);
-  EXPECT_THROW(create_server({"127.0.0.1", -1}), OverflowError);
+  EXPECT_THROW(std::ignore = create_connection({"127.0.0.1", 65536}), OverflowError);
+  EXPECT_THROW(std::ignore = create_server({"127.0.0.1", -1}), OverflowError);
   EXPECT_THROW(sock.bind({"127.0.0.1", 65536}, error), OverflowError);
 }
 
@@ -305,10 +306,10 @@ TEST(HostPortLimits, AreCheckedAgainWhenAFieldWasChangedSince) {
   EXPECT_THROW(sock.connect(host), ValueError);
   EXPECT_THROW(sock.connect(flow), OverflowError);
   EXPECT_THROW(sock.sendto("x", port), OverflowError);
-  EXPECT_THROW(create_connection(port, 1), OverflowError);
-  EXPECT_THROW(create_connection(HostPort("127.0.0.1", 80), 1, port), OverflowError);
-  EXPECT_THROW(create_connection(port, 1, {}, error), OverflowError);
-  EXPECT_THROW(create_server(port), OverflowError);
+  EXPECT_THROW(std::ignore = create_connection(port, 1), OverflowError);
+  EXPECT_THROW(std::ignore = create_connection({"127.0.0.1", 80}, {.source = port}), OverflowError);
+  EXPECT_THROW(std::ignore = create_connection(port, error), OverflowError);
+  EXPECT_THROW(std::ignore = create_server(port), OverflowError);
 }
 
 TEST(HostPortFields, ReachTheKernelsFormInNetworkOrder) {
@@ -316,7 +317,7 @@ TEST(HostPortFields, ReachTheKernelsFormInNetworkOrder) {
   Address found;
   std::error_code error;
   const Address* address =
-      detail::resolve(AddressLike(pair), AF::INET6, detail::Deadline::none(), found, error);
+      detail::resolve(AddressLike(pair), AF::INET6, Deadline::none(), found, error);
   ASSERT_FALSE(error);
   EXPECT_EQ(std::string_view(address->bytes()).substr(2, 6),
             std::string_view("\0\x50\0\1\x23\x45", 6));
@@ -397,10 +398,10 @@ TEST(Address, OfAnotherFamilyThanTheSocketsIsRefusedWithBothNamed) {
     const auto& to = address;
     EXPECT_THAT(text_of_error<OSError>([&] { sock.bind(to); }), HasSubstr(text));
     EXPECT_THAT(text_of_error<OSError>([&] { sock.connect(to); }), HasSubstr(text));
-    EXPECT_THAT(text_of_error<OSError>([&] { sock.connect_ex(to); }), HasSubstr(text));
-    EXPECT_THAT(text_of_error<OSError>([&] { sock.sendto("x", to); }), HasSubstr(text));
-    EXPECT_THAT(text_of_error<OSError>([&] { sock.sendmsg({"x"}, {}, MSG{}, to); }),
+    EXPECT_THAT(text_of_error<OSError>([&] { std::ignore = sock.connect_ex(to); }),
                 HasSubstr(text));
+    EXPECT_THAT(text_of_error<OSError>([&] { sock.sendto("x", to); }), HasSubstr(text));
+    EXPECT_THAT(text_of_error<OSError>([&] { sock.sendmsg({"x"}, {}, to); }), HasSubstr(text));
     const auto expect_family = [](const std::error_code& error) {
       EXPECT_EQ(error, Errc::address_family);
       EXPECT_EQ(error, std::errc::address_family_not_supported);
@@ -410,13 +411,13 @@ TEST(Address, OfAnotherFamilyThanTheSocketsIsRefusedWithBothNamed) {
     expect_family(error);
     sock.connect(address, error);
     expect_family(error);
-    sock.sendto("x", MSG{}, address, error);
+    sock.sendto("x", address, error);
     expect_family(error);
-    sock.sendmsg({"x"}, {}, MSG{}, address, error);
+    sock.sendmsg({"x"}, {}, address, error);
     expect_family(error);
     DatagramBatch batch;
     batch.add("x", address);
-    send_batch(sock, batch, MSG{}, error);
+    send_batch(sock, batch, error);
     expect_family(error);
   }
   Socket sock(AF::UNIX, SOCK::STREAM);
@@ -425,7 +426,7 @@ TEST(Address, OfAnotherFamilyThanTheSocketsIsRefusedWithBothNamed) {
               }),
               HasSubstr("('localhost', 9) is a host and a port, of AF_INET or AF_INET6, "
                         "the socket of AF_UNIX"));
-  EXPECT_THAT(text_of_error<OSError>([&] { create_server(unix_path); }),
+  EXPECT_THAT(text_of_error<OSError>([&] { std::ignore = create_server(unix_path); }),
               HasSubstr("/nowhere is of AF_UNIX, the socket of AF_INET"));
 }
 

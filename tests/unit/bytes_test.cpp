@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
@@ -100,15 +101,65 @@ TEST(BytesView, PointsAtTheCallersMemory) {
   EXPECT_EQ(view.data(), owned.data());
 }
 
-TEST(BytesView, FromDropsTheBeginningAndStopsAtTheEnd) {
+TEST(BytesView, HasPartsAndBytesByPosition) {
+  constexpr BytesView view = "abc";
+  static_assert(view.subspan(1, 1)[0] == 'b' && view.first(2).size() == 2);
+  EXPECT_EQ(text(view.first(0)), "");
+  EXPECT_EQ(text(view.first(2)), "ab");
+  EXPECT_EQ(text(view.first(3)), "abc");
+  EXPECT_EQ(text(view.last(0)), "");
+  EXPECT_EQ(text(view.last(2)), "bc");
+  EXPECT_EQ(text(view.last(3)), "abc");
+  EXPECT_EQ(text(view.subspan(0)), "abc");
+  EXPECT_EQ(text(view.subspan(2)), "c");
+  EXPECT_EQ(text(view.subspan(3)), "");
+  EXPECT_EQ(view.subspan(3).data(), view.end());
+  EXPECT_EQ(view.last(0).data(), view.end());
+  EXPECT_EQ(text(view.subspan(1, 1)), "b");
+  EXPECT_EQ(text(view.subspan(3, 0)), "");
+  EXPECT_EQ(view[0], 'a');
+  EXPECT_EQ(&view[2], view.data() + 2);
+}
+
+#ifdef _GLIBCXX_ASSERTIONS
+template <class View>
+void expect_checked() {
+  char memory[3] = {};
+  const View view(memory, sizeof memory);
+  EXPECT_DEATH((void)view[3], "Assertion");
+  EXPECT_DEATH((void)view.first(4), "Assertion");
+  EXPECT_DEATH((void)view.last(4), "Assertion");
+  EXPECT_DEATH((void)view.subspan(4), "Assertion");
+  EXPECT_DEATH((void)view.subspan(1, 3), "Assertion");
+  EXPECT_DEATH((void)view.subspan(4, 0), "Assertion");
+  EXPECT_DEATH((void)view.subspan(1, ~std::size_t{0}), "Assertion");
+}
+
+TEST(BytesViewDeathTest, ChecksPositionsWhereTheStandardLibraryDoes) {
+  expect_checked<BytesView>();
+}
+
+TEST(MutableBytesDeathTest, ChecksPositionsWhereTheStandardLibraryDoes) {
+  expect_checked<MutableBytes>();
+}
+#endif
+
+TEST(BytesView, IsASpanOfBytesWhereOneIsWanted) {
   const std::string owned = "abc";
   const BytesView view = owned;
-  EXPECT_EQ(text(view.from(0)), "abc");
-  EXPECT_EQ(text(view.from(2)), "c");
-  for (const std::size_t offset : {std::size_t{3}, std::size_t{4}, ~std::size_t{0}}) {
-    EXPECT_TRUE(view.from(offset).empty());
-    EXPECT_EQ(view.from(offset).data(), view.end());
-  }
+  const std::span<const std::byte> span = view;
+  EXPECT_EQ(static_cast<const void*>(span.data()), owned.data());
+  EXPECT_EQ(span.size(), 3u);
+  EXPECT_EQ(std::span<const std::byte>(view).back(), std::byte{'c'});
+  const auto sum = [](std::span<const std::byte> bytes) {
+    return std::accumulate(bytes.begin(), bytes.end(), 0,
+                           [](int total, std::byte byte) { return total + int(byte); });
+  };
+  EXPECT_EQ(sum(view), 'a' + 'b' + 'c');
+  EXPECT_EQ(sum(view.last(1)), 'c');
+  EXPECT_EQ(text(std::span<const std::byte>(view)), "abc");
+  static_assert(!std::is_convertible_v<BytesView, std::span<std::byte>>);
+  static_assert(!std::is_convertible_v<BytesView, std::span<const std::byte, 3>>);
 }
 
 TEST(BytesView, IsAStringViewWhereOneIsWanted) {
@@ -135,13 +186,28 @@ TEST(MutableBytes, WritesThroughToTheCallersMemory) {
   EXPECT_EQ(memory[1], 'x');
 }
 
-TEST(MutableBytes, FromDropsTheBeginningAndStopsAtTheEnd) {
-  char memory[3];
+TEST(MutableBytes, HasPartsAndBytesByPosition) {
+  char memory[3] = {'a', 'b', 'c'};
   const MutableBytes view = memory;
-  EXPECT_EQ(view.from(1).data(), memory + 1);
-  EXPECT_EQ(view.from(1).size(), 2u);
-  EXPECT_TRUE(view.from(9).empty());
-  EXPECT_EQ(view.from(9).data(), view.end());
+  EXPECT_EQ(text(view.first(2)), "ab");
+  EXPECT_EQ(text(view.last(2)), "bc");
+  EXPECT_EQ(text(view.subspan(1)), "bc");
+  EXPECT_EQ(text(view.subspan(1, 1)), "b");
+  EXPECT_EQ(view.subspan(3).data(), view.end());
+  EXPECT_TRUE(MutableBytes().subspan(0).empty());
+  view[1] = 'X';
+  view.last(1)[0] = 'Y';
+  EXPECT_EQ(std::string_view(memory, 3), "aXY");
+}
+
+TEST(MutableBytes, IsASpanOfBytesWhereOneIsWanted) {
+  char memory[3] = {'a', 'b', 'c'};
+  const MutableBytes view = memory;
+  const std::span<std::byte> writable = view;
+  writable[1] = std::byte{'X'};
+  const std::span<const std::byte> readable = view;
+  EXPECT_EQ(text(readable), "aXc");
+  EXPECT_EQ(readable.data(), writable.data());
 }
 
 }  // namespace

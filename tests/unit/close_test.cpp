@@ -14,6 +14,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "support/blocked_thread.hpp"
@@ -35,20 +36,20 @@ struct Waiting {
   std::function<std::pair<Socket, Socket>()> make;  // the socket, and what keeps it waiting
 };
 
-void receive(Socket& sock, std::error_code& error) { sock.recv(100, MSG{}, error); }
-void receive_message(Socket& sock, std::error_code& error) { sock.recvmsg(9, 99, MSG{}, error); }
+void receive(Socket& sock, std::error_code& error) { sock.recv(100, error); }
+void receive_message(Socket& sock, std::error_code& error) { sock.recvmsg(9, 99, error); }
 void receive_into(Socket& sock, std::error_code& error) {
   char room[9];
-  sock.recvmsg_into({room}, 0, MSG{}, error);
+  sock.recvmsg_into({room}, 0, error);
 }
 void send_messages(Socket& sock, std::error_code& error) {
   const std::string megabyte(1 << 20, 'x');
-  for (error.clear(); !error;) sock.sendmsg({megabyte, megabyte}, {}, MSG{}, error);
+  for (error.clear(); !error;) sock.sendmsg({megabyte, megabyte}, {}, error);
 }
-void accept_one(Socket& sock, std::error_code& error) { sock.accept(error); }
+void accept_one(Socket& sock, std::error_code& error) { std::ignore = sock.accept(error); }
 void send_much(Socket& sock, std::error_code& error) {
   const std::string megabytes(64 << 20, 'x');
-  sock.sendall(megabytes, MSG{}, error);
+  sock.sendall(megabytes, error);
 }
 
 std::vector<Waiting> waiting_calls() {
@@ -140,7 +141,7 @@ TEST(Close, LeavesADuplicateConnectedWhenOnlyTimedCallsAreInFlight) {
   sock.settimeout(kLong);
   std::error_code error;
   {
-    BlockedThread thread([&, &sock = sock] { sock.recv(10, MSG{}, error); });
+    BlockedThread thread([&, &sock = sock] { sock.recv(10, error); });
     ASSERT_TRUE(thread.wait_until_blocked());
     sock.close();
   }
@@ -162,7 +163,7 @@ TEST(Close, WakesATimedCallOfAThreadThatGotNoDescriptorToBeWokenBy) {
   BlockedThread thread([&, &sock = sock] {
     std::vector<int> fillers;
     for (int fd = ::dup(0); fd >= 0; fd = ::dup(0)) fillers.push_back(fd);
-    sock.recv(10, MSG{}, error);
+    sock.recv(10, error);
     for (const int fd : fillers) ::close(fd);
   });
   const bool blocked = thread.wait_until_blocked();
@@ -223,7 +224,7 @@ TEST(Close, IsSafeAgainstCallsThatBeginAtTheSameMoment) {
     for (int i = 0; i < 3; ++i)
       threads.emplace_back([&, &sock = sock] {
         std::error_code error;
-        sock.recv(10, MSG{}, error);
+        sock.recv(10, error);
         if (error == std::error_code(EBADF, std::system_category())) ++ended_with_ebadf;
       });
     sock.close();
@@ -255,9 +256,9 @@ TEST(Close, LetsTheThreadThatWasWokenWaitAgainElsewhere) {
   std::error_code second_error;
   rusage before{}, after{};
   BlockedThread thread([&, &first = first, &second = second] {
-    first.recv(10, MSG{}, error);
+    first.recv(10, error);
     getrusage(RUSAGE_THREAD, &before);
-    second.recv(10, MSG{}, second_error);
+    second.recv(10, second_error);
     getrusage(RUSAGE_THREAD, &after);
   });
   ASSERT_TRUE(thread.wait_until_blocked());

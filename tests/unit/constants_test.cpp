@@ -1,6 +1,7 @@
 // Without any header of the system: its macros must not be needed to spell these.
 #include <plug/constants.hpp>
 #include <plug/family/constants.hpp>
+#include <plug/select/constants.hpp>
 
 #include <gtest/gtest.h>
 
@@ -35,17 +36,28 @@ static_assert(std::same_as<PF, AF>);
 template <class E>
 constexpr bool kOrs = requires(E a) {
   { a | a } -> std::same_as<E>;
-  { a& a } -> std::same_as<E>;
+  { a& a } -> std::convertible_to<E>;
   { ~a } -> std::same_as<E>;
   { a |= a } -> std::same_as<E&>;
+  { a &= a } -> std::same_as<E&>;
+  { plug::has(a, a) } -> std::same_as<bool>;
 };
 static_assert(kOrs<SOCK> && kOrs<MSG> && kOrs<AI> && kOrs<NI> && kOrs<SOF>);
 static_assert(!kOrs<AF> && !kOrs<SO> && !kOrs<SHUT> && !kOrs<IPPROTO> && !kOrs<EAI>);
+static_assert(kOrs<EVENT> && kOrs<POLL> && kOrs<EPOLL> && kOrs<NLM>);
 template <class A, class B>
 constexpr bool kMixes = requires(A a, B b) {
   a | b;
-};
-static_assert(!kMixes<MSG, SOCK> && !kMixes<MSG, int> && !kMixes<AI, NI>);
+}
+|| requires(A a, B b) { a& b; }
+|| requires(A a, B b) { plug::has(a, b); };
+static_assert(!kMixes<MSG, SOCK> && !kMixes<MSG, int> && !kMixes<AI, NI> && !kMixes<POLL, EPOLL>);
+
+// What two values have in common is tested where a condition is expected, and is no number.
+using Common = decltype(MSG::PEEK & MSG::PEEK);
+static_assert(std::is_constructible_v<bool, Common> && std::is_constructible_v<long, Common>);
+static_assert(!std::is_convertible_v<Common, bool> && !std::is_convertible_v<Common, int>);
+static_assert(sizeof(Common) == sizeof(MSG) && std::is_trivially_copyable_v<Common>);
 
 // The wrappers take a number and their own enums, and no other's.
 template <class Wrapper, class... Enums>
@@ -71,6 +83,8 @@ static_assert(!std::is_convertible_v<AF, SOCK> && !std::is_convertible_v<int, AF
 enum Unscoped { kSeven = 7 };
 static_assert(kTakes<Protocol, Unscoped, long, unsigned, std::uint16_t>);
 
+constexpr AI both_hints() { return AI::PASSIVE | AI::NUMERICHOST; }
+
 TEST(Flags, CombineAndSeparate) {
   constexpr MSG both = MSG::PEEK | MSG::DONTWAIT;
   static_assert(static_cast<int>(both) == 0x42);
@@ -81,6 +95,37 @@ TEST(Flags, CombineAndSeparate) {
   hints |= AI::NUMERICHOST;
   EXPECT_EQ(hints, AI::PASSIVE | AI::NUMERICHOST);
   EXPECT_EQ(static_cast<int>(SOCK::STREAM | SOCK::NONBLOCK | SOCK::CLOEXEC), 0x80801);
+  hints &= ~AI::PASSIVE;
+  EXPECT_EQ(hints, AI::NUMERICHOST);
+  hints |= both_hints() & AI::PASSIVE;
+  EXPECT_EQ(hints, both_hints());
+  EXPECT_EQ((both & both) | MSG::OOB, both | MSG::OOB);
+  EXPECT_EQ(~(both & MSG::PEEK) & both & ~MSG::OOB, MSG::DONTWAIT);
+}
+
+TEST(Flags, AreTrueInAConditionIfAnyOfThemIsSet) {
+  constexpr EVENT read = EVENT::READ;
+  static_assert(read & EVENT::READ);
+  static_assert(!(read & EVENT::WRITE));
+  static_assert(read & (EVENT::READ | EVENT::WRITE));
+  static_assert(static_cast<std::uint32_t>(EPOLL::ET & ~EPOLL::IN) == 0x80000000);
+  EVENT mask = EVENT::READ | EVENT::WRITE;
+  if (mask & EVENT::READ) mask &= ~EVENT::READ;
+  EXPECT_FALSE(mask & EVENT::READ);
+  EXPECT_TRUE(mask & EVENT::WRITE);
+  switch (mask & EVENT::WRITE) {
+    case EVENT::WRITE:
+      break;
+    default:
+      ADD_FAILURE() << "not the enum";
+  }
+}
+
+TEST(Flags, HasRequiresAllBitsOfTheFlag) {
+  constexpr POLL all = POLL::IN | POLL::OUT | POLL::PRI;
+  static_assert(has(all, POLL::IN) && has(all, POLL::IN | POLL::OUT) && has(all, POLL{}));
+  static_assert(!has(POLL::IN, POLL::IN | POLL::OUT) && !has(all, POLL::HUP));
+  static_assert(plug::has(all & POLL::IN, POLL::IN) && plug::has(all, all & POLL::IN));
 }
 
 TEST(Wrappers, HoldTheNumber) {

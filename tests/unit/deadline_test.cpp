@@ -1,5 +1,6 @@
 // One deadline a call, however slowly the peer goes on.
 
+#include <plug/select.hpp>
 #include <plug/socket.hpp>
 
 #include <gtest/gtest.h>
@@ -7,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <string>
+#include <tuple>
 
 #include "support/drip.hpp"
 #include "wait/io_driver.hpp"
@@ -40,15 +42,15 @@ TEST(Deadline, EndsEveryWaitingCallAtTheTimeoutAndNotBefore) {
   expect_time_out([&, &sock = sock] { sock.recvfrom_into(buffer); });
   expect_time_out([&, &sock = sock] { sock.recvmsg(1, 100); });
   expect_time_out([&, &sock = sock] { sock.recvmsg_into({buffer}); });
-  expect_time_out([&, &sock = sock] { recv_fds(sock, 1, 1); });
+  expect_time_out([&, &sock = sock] { std::ignore = recv_fds(sock, 1, 1); });
   const std::string large(16 << 20, 'x');
   expect_time_out([&, &sock = sock] { sock.sendall(large); });
   expect_time_out([&, &sock = sock] { sock.sendmsg({large}); });
   expect_time_out([&, &sock = sock] { send_fds(sock, {large}, {0}); });
-  expect_time_out([&, &sock = sock] { sock.send("more"); });
+  expect_time_out([&, &sock = sock] { std::ignore = sock.send("more"); });
   Socket listener = create_server({"127.0.0.1", 0});
   listener.settimeout(kTimeout);
-  expect_time_out([&] { listener.accept(); });
+  expect_time_out([&] { std::ignore = listener.accept(); });
 }
 
 TEST(Deadline, OfSendallIsOneForTheWholeCallWhileThePeerReadsByteByByte) {
@@ -57,7 +59,7 @@ TEST(Deadline, OfSendallIsOneForTheWholeCallWhileThePeerReadsByteByByte) {
   sock.setsockopt(SOL::SOCKET, SO::SNDBUF, 4096);
   const Drip drip([&peer = peer] {
     std::error_code ignored;
-    peer.recv(4096, MSG::DONTWAIT, ignored);
+    peer.recv(4096, ignored, MSG::DONTWAIT);
   });
   const std::string large(64 << 20, 'x');
   expect_time_out([&, &sock = sock] { sock.sendall(large); });
@@ -68,12 +70,12 @@ TEST(Deadline, OfSendallReportsWhatWasSent) {
   sock.settimeout(0.05);
   std::error_code error;
   const std::string large(16 << 20, 'x');
-  const std::size_t sent = sock.sendall(large, MSG{}, error);
+  const std::size_t sent = sock.sendall(large, error);
   EXPECT_EQ(error, timed_out());
   peer.settimeout(0);
   std::size_t arrived = 0;
   for (;;) {
-    const Bytes piece = peer.recv(1 << 20, MSG{}, error);
+    const Bytes piece = peer.recv(1 << 20, error);
     if (error) break;
     arrived += piece.size();
   }
@@ -119,13 +121,73 @@ TEST(Deadline, OfWaitAnyGivesZeroWhenItPasses) {
   detail::sys::PollEntry entries[] = {{sock.fileno(), detail::sys::kIn, 0},
                                       {peer.fileno(), detail::sys::kIn, 0}};
   const auto begun = Clock::now();
-  EXPECT_EQ(detail::wait_any(entries, detail::Deadline::after(20'000'000)), 0);
+  EXPECT_EQ(detail::wait_any(entries, detail::deadline_after(20'000'000)), 0);
   EXPECT_GE(Clock::now() - begun, milliseconds(20));
-  EXPECT_EQ(detail::wait_any(entries, detail::Deadline::immediate()), 0);
+  EXPECT_EQ(detail::wait_any(entries, Deadline::immediate()), 0);
   sock.sendall("x");
-  EXPECT_EQ(detail::wait_any(entries, detail::Deadline::none()), 1);
+  EXPECT_EQ(detail::wait_any(entries, Deadline::none()), 1);
   EXPECT_EQ(entries[0].revents, 0);
   EXPECT_EQ(entries[1].revents, detail::sys::kIn);
+}
+
+TEST(Deadline, OfATimeoutIsOneForAllCalls) {
+  auto [sock, peer] = socketpair();
+  const auto begun = Clock::now();
+  sock.settimeout(Deadline::after(kTimeout));
+  EXPECT_TRUE(sock.gettimeout().is_deadline());
+  EXPECT_LE(sock.gettimeout().duration(), kTimeout);
+  peer.sendall("abc");
+  EXPECT_EQ(sock.recv(1), "a");
+  EXPECT_EQ(sock.recv(10), "bc");
+  EXPECT_THROW(sock.recv(1), TimeoutError);
+  EXPECT_GE(Clock::now() - begun, kTimeout);
+  // It has passed: there is no waiting any more, and no BlockingIOError either.
+  peer.sendall("d");
+  EXPECT_EQ(sock.recv(1), "d");
+  EXPECT_THROW(sock.recv(1), TimeoutError);
+  EXPECT_EQ(sock.gettimeout().seconds(), 0.0);
+  EXPECT_FALSE(sock.gettimeout().is_zero());
+  EXPECT_LT(Clock::now() - begun, kTimeout + kSlack);
+  sock.settimeout(std::nullopt);
+  peer.sendall("e");
+  EXPECT_EQ(sock.recv(1), "e");
+}
+
+TEST(Deadline, ConvertsToTheTimeoutOfOneCall) {
+  const Deadline past = Deadline::at(Clock::now() - milliseconds(1));
+  auto [sock, peer] = socketpair();
+  EXPECT_TRUE(select({sock}, {}, {}, past).empty());
+  EXPECT_THROW(std::ignore = create_connection({"127.0.0.1", 1}, Timeout(past)), OSError);
+  setdefaulttimeout(past);
+  Socket late;
+  setdefaulttimeout(std::nullopt);
+  EXPECT_TRUE(late.gettimeout().is_deadline());
+}
+
+TEST(Deadline, KnowsWhetherItHasPassedAndWhatIsLeft) {
+  EXPECT_FALSE(Deadline::none().passed());
+  EXPECT_TRUE(Deadline::none().remaining().is_none());
+  EXPECT_TRUE(Deadline::immediate().passed());
+  EXPECT_TRUE(Deadline::immediate().remaining().is_zero());
+  EXPECT_TRUE(Deadline::at(Clock::now() - milliseconds(1)).passed());
+  EXPECT_TRUE(Deadline::at(Clock::now() - milliseconds(1)).remaining().is_zero());
+  const Deadline far = Deadline::after(std::chrono::hours(1));
+  EXPECT_FALSE(far.passed());
+  EXPECT_LE(far.remaining().duration(), std::chrono::hours(1));
+  EXPECT_GT(far.remaining().duration(), std::chrono::minutes(59));
+}
+
+TEST(Deadline, SurvivesTheWayThroughATimeout) {
+  const Deadline time = Deadline::after(std::chrono::minutes(5));
+  EXPECT_EQ(Deadline::after(Timeout(time)), time);
+  EXPECT_EQ(Deadline::after(Timeout(Deadline::none())), Deadline::none());
+  EXPECT_EQ(Deadline::after(Timeout(Deadline::immediate())), Deadline::immediate());
+  EXPECT_EQ(Timeout(Deadline::none()), Timeout());
+  EXPECT_EQ(Timeout(Deadline::immediate()), Timeout(0));
+  EXPECT_TRUE(Deadline::after(std::chrono::nanoseconds::max()) < Deadline::none());
+  EXPECT_LT(Deadline::immediate(), time);
+  // Before the epoch of the clock is long past.
+  EXPECT_TRUE(Deadline::after(Timeout(Deadline::at(Clock::time_point(milliseconds(-5))))).passed());
 }
 
 }  // namespace

@@ -175,16 +175,16 @@ TEST(ResolverErrors, HaveTheResolversText) {
 
 TEST(Errc, ThrowsThePythonClassOfEach) {
   const std::pair<Errc, std::type_index> table[] = {
-      {Errc::negative_size, typeid(ValueError)},    {Errc::negative_fileno, typeid(ValueError)},
-      {Errc::buffer_too_small, typeid(ValueError)}, {Errc::bad_option_length, typeid(OSError)},
-      {Errc::address_family, typeid(OSError)},      {Errc::address_too_long, typeid(OSError)},
-      {Errc::embedded_nul, typeid(ValueError)},     {Errc::bad_packed_address, typeid(OSError)},
-      {Errc::no_such_name, typeid(OSError)},        {Errc::poisoned, typeid(OSError)},
-      {Errc::closed_file, typeid(ValueError)},      {Errc::not_readable, typeid(OSError)},
-      {Errc::not_writable, typeid(OSError)},        {Errc::bad_inet_aton, typeid(OSError)},
-      {Errc::bad_inet_pton, typeid(OSError)},       {Errc::no_such_port, typeid(OSError)},
-      {Errc::no_such_protocol, typeid(OSError)},    {Errc::no_such_interface, typeid(OSError)},
-      {Errc::several_addresses, typeid(OSError)},   {Errc::no_addresses, typeid(OSError)},
+      {Errc::negative_size, typeid(ValueError)},   {Errc::negative_fileno, typeid(ValueError)},
+      {Errc::bad_option_length, typeid(OSError)},  {Errc::address_family, typeid(OSError)},
+      {Errc::address_too_long, typeid(OSError)},   {Errc::embedded_nul, typeid(ValueError)},
+      {Errc::bad_packed_address, typeid(OSError)}, {Errc::no_such_name, typeid(OSError)},
+      {Errc::poisoned, typeid(OSError)},           {Errc::closed_file, typeid(ValueError)},
+      {Errc::not_readable, typeid(OSError)},       {Errc::not_writable, typeid(OSError)},
+      {Errc::bad_inet_aton, typeid(OSError)},      {Errc::bad_inet_pton, typeid(OSError)},
+      {Errc::no_such_port, typeid(OSError)},       {Errc::no_such_protocol, typeid(OSError)},
+      {Errc::no_such_interface, typeid(OSError)},  {Errc::several_addresses, typeid(OSError)},
+      {Errc::no_addresses, typeid(OSError)},
   };
   for (const auto& [error, type] : table) {
     const Thrown thrown = thrown_by(error, "the value");

@@ -1,5 +1,5 @@
 // Every wait of every public call (support/waits.hpp): how it ends when its fiber is cancelled,
-// when a fiber::timeout runs out around it, when the interrupt hook ends it, when its descriptor
+// when a timeout runs out around it, when the interrupt hook ends it, when its descriptor
 // closes, when its own timeout runs out, and when the process forks; on each engine and on plain
 // threads. Each is told once and in the right words, the object is usable afterwards, and no
 // descriptor is left behind.
@@ -8,8 +8,8 @@
 // time.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber/group.hpp>
-#include <plug/fiber/sync.hpp>
+#include <plug/group.hpp>
+#include <plug/sync.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -148,7 +148,7 @@ class Signaller {
   const int enough_;
   std::atomic<int> sent_{0};
   std::atomic<bool> over_{false};
-  fiber::Event seen_;
+  Event seen_;
   std::thread thread_;
 };
 
@@ -326,7 +326,7 @@ class EveryWaitInFibers : public OnEngine, private EveryWait {
 void expect_usable(const Wait& wait) {
   if (!wait.let_go) return;
   wait.let_go();
-  EXPECT_EQ(end_of([&] { fiber::timeout(kTooLong, wait.call); }), kReturned) << "used again";
+  EXPECT_EQ(end_of([&] { timeout(kTooLong, wait.call); }), kReturned) << "used again";
 }
 
 bool is_told_later(const Scenario& scenario) {
@@ -356,7 +356,7 @@ TEST_P(EveryWaitInFibers, IsEndedByATimeoutAroundIt) {
     });
     const auto begun = Clock::now();
     const std::string end = end_of([&] {
-      fiber::timeout(kShort, [&] {
+      plug::timeout(kShort, [&] {
         wait.call();
         if (is_told_later(scenario)) fiber::sleep(kLong);
       });
@@ -429,7 +429,7 @@ TEST_P(EveryWaitInFibers, IsEndedByItsOwnTimeout) {
       [](const Scenario& scenario, const Timeout& timeout) {
         if (!scenario.is(waits::kTimed)) return;
         const Wait wait = scenario.make(timeout);
-        EXPECT_EQ(end_of([&] { fiber::timeout(kTooLong, wait.call); }), kTimedOut);
+        EXPECT_EQ(end_of([&] { plug::timeout(kTooLong, wait.call); }), kTimedOut);
         EXPECT_EQ(end_of_next_wait(), kReturned);
       },
       {kShort});
@@ -606,12 +606,12 @@ const std::set<std::string> kOtherFiles = {
     "fiber/engine/engine.hpp", "fiber/engine/engine_base.hpp",
     "fiber/engine/epoll.cpp",  "fiber/engine/uring.cpp",
     "fiber/scheduler.cpp",     "fiber/scheduler.hpp",
-    "fiber/wait_queue.cpp",    "fiber/wait_queue.hpp",
-    "resolve/resolver.hpp",    "select/wait.hpp",
-    "server/loop.hpp",         "socket/state.hpp",
-    "sys/transfer.hpp",        "wait/event_set.hpp",
-    "wait/io_driver.hpp",      "wait/offload.hpp",
-    "wait/thread_driver.cpp"};
+    "framing/framing.cpp",     "resolve/resolver.hpp",
+    "select/wait.hpp",         "server/loop.hpp",
+    "socket/state.hpp",        "sys/transfer.hpp",
+    "wait/event_set.hpp",      "wait/io_driver.hpp",
+    "wait/offload.hpp",        "wait/thread_driver.cpp",
+    "wait/wait_queue.cpp",     "wait/wait_queue.hpp"};
 
 TEST(TheTableOfWaits, HasEveryNameAndEveryFileOfTheSource) {
   std::set<std::string> names, files = kOtherFiles;

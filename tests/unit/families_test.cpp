@@ -450,7 +450,7 @@ TEST(AnInterfaceThatIsNotThere, IsTheCallsError) {
   std::error_code error;
   sock.bind(CanAddress("no-such-if"), error);
   EXPECT_EQ(error, std::error_code(ENODEV, std::system_category()));
-  EXPECT_EQ(sock.sendto("x", MSG{}, PacketAddress("no-such-if", 1), error), 0u);
+  EXPECT_EQ(sock.sendto("x", PacketAddress("no-such-if", 1), error), 0u);
   EXPECT_EQ(error, std::error_code(ENODEV, std::system_category()));
   EXPECT_EQ(sock.connect_ex(IsotpAddress("no-such-if", 1, 2)), ENODEV);
   EXPECT_EQ(text_of_error<OSError>([&] { sock.bind(CanAddress("no-such-if")); }),
@@ -553,7 +553,7 @@ TEST(FamilyText, OfWhatNoShortFormSaysIsRaw) {
   Address found;
   std::error_code error;
   const Address six =
-      *detail::resolve(AddressLike(flow), AF::INET6, detail::Deadline::none(), found, error);
+      *detail::resolve(AddressLike(flow), AF::INET6, Deadline::none(), found, error);
   EXPECT_THAT(six.text(), StartsWith("raw:10:"));
   EXPECT_EQ(Address::parse(six.text()), six);
   EXPECT_EQ(Address().text(), "");

@@ -3,9 +3,9 @@
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/cores.hpp>
-#include <plug/fiber/group.hpp>
-#include <plug/fiber/sync.hpp>
+#include <plug/group.hpp>
 #include <plug/plug.hpp>
+#include <plug/sync.hpp>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -84,7 +84,7 @@ TEST(StopCallbacksAtTheEndOfTheMainFiber, MaySend) {
 }
 
 TEST(StopCallbacksAtTheEndOfTheMainFiber, HoldAMutexAlone) {
-  fiber::Mutex mutex;
+  Mutex mutex;
   bool held = false;
   EXPECT_EQ(end_with_callbacks([&] {
               const std::scoped_lock lock(mutex);
@@ -97,7 +97,7 @@ TEST(StopCallbacksAtTheEndOfTheMainFiber, HoldAMutexAlone) {
 
 TEST(StopCallbacksAtTheEndOfTheMainFiber, MayWaitForAGroup) {
   EXPECT_EQ(end_with_callbacks([] {
-              fiber::TaskGroup group;
+              TaskGroup group;
               group.spawn([] { fiber::sleep(std::nullopt); });
               group.wait();
             }),
@@ -157,9 +157,9 @@ TEST(StopCallbacks, AreCalledForEachFiberThatHasNotEndedWhateverOthersDo) {
 
 TEST(StopCallbacks, MayLetGoOfTheFiberThatIsCancelled) {
   fiber::run([] {
-    fiber::Event event;
+    Event event;
     bool ended = false;
-    fiber::Event over;
+    Event over;
     std::vector<fiber::Task<void>> others;
     std::stop_token token;
     std::optional<fiber::Task<void>> task = fiber::spawn([&] {
@@ -185,8 +185,8 @@ TEST(StopCallbacks, MayLetGoOfTheFiberThatIsCancelled) {
 
 TEST(StopCallbacks, OfTheFibersOfSeveralThreadsAreCalledWithoutALock) {
   testing::internal::CaptureStderr();
-  fiber::Semaphore ready(0);
-  fiber::Event told;
+  Semaphore ready(0);
+  Event told;
   std::weak_ptr<int> second;
   bool gone = false;
   EXPECT_THROW(fiber::run_on_threads(3,
@@ -224,17 +224,17 @@ TEST(StopCallbacks, OfTheFibersOfSeveralThreadsAreCalledWithoutALock) {
 
 TEST(AFunctionThatIsHandedOver, ThatDoesNotBeginEndsInAFiber) {
   struct Waiting {
-    explicit Waiting(fiber::Event* waited, bool* given) : event(waited), in_time(given) {}
+    explicit Waiting(Event* waited, bool* given) : event(waited), in_time(given) {}
     Waiting(Waiting&& other) noexcept
         : event(std::exchange(other.event, nullptr)), in_time(other.in_time) {}
     ~Waiting() {
       if (event != nullptr) *in_time = event->wait(2);
     }
     void operator()() const {}
-    fiber::Event* event;
+    Event* event;
     bool* in_time;
   };
-  fiber::Event event;
+  Event event;
   bool in_time = false;
   std::optional<fiber::Task<void>> task;
   fiber::run([&] {
@@ -274,7 +274,7 @@ TEST(AFiber, ThatJoinsItselfGetsARuntimeError) {
 
 TEST(AFiber, ThatWaitsForItsOwnGroupGetsARuntimeError) {
   EXPECT_EQ(run_in_child_fibers([] {
-              fiber::TaskGroup group;
+              TaskGroup group;
               auto child = group.spawn([&] {
                 try {
                   group.wait();

@@ -187,9 +187,9 @@ TEST_P(OnEngine, BehindUrgentDataThereIsMore) {
     auto [one, other] = tcp_pair();
     EXPECT_THAT(receive_twice(one,
                               [&s = other] {
-                                s.send("abc");
-                                s.send("!", MSG::OOB);
-                                s.send("def");
+                                s.sendall("abc");
+                                s.sendall("!", MSG::OOB);
+                                s.sendall("def");
                               }),
                 testing::ElementsAre("abc", "def"));
   });
@@ -251,7 +251,7 @@ TEST_P(OnEngine, WaitsForManyDescriptorsAtOnceAgainAndAgain) {
     for (const std::size_t i : {0u, 199u, 63u, 64u, 0u}) {
       const std::size_t before = seen.size();
       fiber::sleep(0.001);
-      pairs[i].second.send("x");
+      pairs[i].second.sendall("x");
       while (seen.size() == before && !waiting.done()) fiber::sleep(0.001);
     }
     waiting.join(20);
@@ -275,8 +275,8 @@ TEST_P(OnEngine, ManyMoreOperationsThanItsQueuesHold) {
         readers.push_back(fiber::spawn([end] { return end->recv(1); }));
     fiber::yield();
     for (auto& [one, other] : pairs) {
-      one.send("a", MSG::DONTWAIT);
-      other.send("b", MSG::DONTWAIT);
+      one.sendall("a", MSG::DONTWAIT);
+      other.sendall("b", MSG::DONTWAIT);
     }
     std::size_t got = 0;
     for (auto& reader : readers) got += reader.join(20).size();

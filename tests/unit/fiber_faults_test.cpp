@@ -1,9 +1,9 @@
 // What fibers do when operations fail, are interrupted, do only a part, or end late: each kind of
 // operation of the engines' contract, on each engine.
 
-#include <plug/batch.hpp>
 #include <plug/fiber.hpp>
 #include <plug/plug.hpp>
+#include <plug/socket/batch.hpp>
 
 #include <gtest/gtest.h>
 
@@ -477,7 +477,7 @@ TEST_P(OnEngine, AWaitThatIsInterruptedAsksTheHookAndGoesOn) {
     auto [one, other] = socketpair();
     auto sender = fiber::spawn([&s = other] {
       fiber::sleep(0.005);
-      s.send("x");
+      s.sendall("x");
     });
     fault.fail_turn = -EINTR;
     EXPECT_EQ(one.recv(1), "x");

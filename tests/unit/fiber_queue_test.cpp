@@ -1,7 +1,7 @@
 // The queue between fibers and threads.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber/queue.hpp>
+#include <plug/queue.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -35,7 +35,7 @@ void join_all(Tasks& tasks) {
 
 TEST_P(InAllPlaces, AQueueLosesNothingAndKeepsTheOrderOfEachPutter) {
   constexpr int kPutters = 6, kItems = 100;
-  fiber::Queue<std::pair<int, int>> queue(3);
+  Queue<std::pair<int, int>> queue(3);
   std::atomic<int> putting{kPutters};
   std::atomic<int> got{0};
   run_everywhere(GetParam(), 2 * kPutters, [&](int worker) {
@@ -52,11 +52,11 @@ TEST_P(InAllPlaces, AQueueLosesNothingAndKeepsTheOrderOfEachPutter) {
     }
   });
   EXPECT_EQ(got, kPutters * kItems);
-  EXPECT_THROW(queue.get(), fiber::ShutDown);
+  EXPECT_THROW(queue.get(), ShutDown);
 }
 
 TEST_P(InAllPlaces, AQueueWaitedForWithTimeOutsLosesNothing) {
-  fiber::Queue<int> queue(2);
+  Queue<int> queue(2);
   std::atomic<int> put{0};
   std::atomic<int> got{0};
   std::atomic<int> putting{6};
@@ -66,7 +66,7 @@ TEST_P(InAllPlaces, AQueueWaitedForWithTimeOutsLosesNothing) {
         try {
           queue.put(i, microseconds(5 * worker));
           put += i;
-        } catch (const fiber::Full&) {
+        } catch (const Full&) {
         }
       }
       if (--putting == 0) queue.shutdown();
@@ -75,8 +75,8 @@ TEST_P(InAllPlaces, AQueueWaitedForWithTimeOutsLosesNothing) {
     for (;;) {
       try {
         got += queue.get(microseconds(10 * worker));
-      } catch (const fiber::Empty&) {
-      } catch (const fiber::ShutDown&) {
+      } catch (const Empty&) {
+      } catch (const ShutDown&) {
         break;
       }
     }
@@ -85,7 +85,7 @@ TEST_P(InAllPlaces, AQueueWaitedForWithTimeOutsLosesNothing) {
 }
 
 TEST(AQueue, IsFirstInFirstOut) {
-  fiber::Queue<std::string> queue;
+  Queue<std::string> queue;
   EXPECT_EQ(queue.maxsize(), 0u);
   for (const char* text : {"a", "b", "c"}) queue.put(text);
   EXPECT_EQ(queue.qsize(), 3u);
@@ -98,13 +98,13 @@ TEST(AQueue, IsFirstInFirstOut) {
 
 TEST(AQueue, IsWaitedForNoLongerThanAsked) {
   const auto check = [] {
-    fiber::Queue<int> queue(1);
-    EXPECT_THROW(queue.get_nowait(), fiber::Empty);
-    EXPECT_THROW(queue.get(0.005), fiber::Empty);
+    Queue<int> queue(1);
+    EXPECT_THROW(queue.get_nowait(), Empty);
+    EXPECT_THROW(queue.get(0.005), Empty);
     queue.put_nowait(1);
     EXPECT_TRUE(queue.full());
-    EXPECT_THROW(queue.put_nowait(2), fiber::Full);
-    EXPECT_THROW(queue.put(2, 0.005), fiber::Full);
+    EXPECT_THROW(queue.put_nowait(2), Full);
+    EXPECT_THROW(queue.put(2, 0.005), Full);
     EXPECT_EQ(queue.get(), 1);
   };
   check();
@@ -113,7 +113,7 @@ TEST(AQueue, IsWaitedForNoLongerThanAsked) {
 
 TEST(AQueue, ServesWhoWaitsInTheOrderOfComing) {
   fiber::run([] {
-    fiber::Queue<int> queue(1);
+    Queue<int> queue(1);
     std::vector<int> got(3);
     Tasks tasks;
     for (int& place : got) tasks.push_back(fiber::spawn([&] { place = queue.get(); }));
@@ -133,28 +133,28 @@ TEST(AQueue, ServesWhoWaitsInTheOrderOfComing) {
 
 TEST(AQueue, HoldsNoMoreThanItHasRoomFor) {
   fiber::run([] {
-    fiber::Queue<int> queue(2);
+    Queue<int> queue(2);
     auto taker = fiber::spawn([&] { queue.get(); });
     let_others_wait();
     queue.put(1);
     // The first is still on its way to the taker.
     EXPECT_EQ(queue.qsize(), 0u);
     queue.put(2);
-    EXPECT_THROW(queue.put_nowait(3), fiber::Full);
+    EXPECT_THROW(queue.put_nowait(3), Full);
     taker.join(kTooLong);
     queue.put_nowait(3);
   });
 }
 
 TEST(AQueue, TakesWhatCanOnlyBeMovedAndLeavesItToWhoFails) {
-  fiber::Queue<std::unique_ptr<int>> queue(1);
+  Queue<std::unique_ptr<int>> queue(1);
   queue.put(std::make_unique<int>(1));
   auto other = std::make_unique<int>(2);
-  EXPECT_THROW(queue.put(std::move(other), 0.001), fiber::Full);
+  EXPECT_THROW(queue.put(std::move(other), 0.001), Full);
   ASSERT_NE(other, nullptr);
   EXPECT_EQ(*queue.get(), 1);
   queue.shutdown();
-  EXPECT_THROW(queue.put(std::move(other)), fiber::ShutDown);
+  EXPECT_THROW(queue.put(std::move(other)), ShutDown);
   EXPECT_NE(other, nullptr);
 }
 
@@ -173,7 +173,7 @@ struct Brittle {
 };
 
 TEST(AQueue, IsAsBeforeWhenAMoveThrows) {
-  fiber::Queue<Brittle> queue(2);
+  Queue<Brittle> queue(2);
   queue.put(Brittle(1));
   Brittle::fails = true;
   EXPECT_THROW(queue.put(Brittle(2)), std::runtime_error);
@@ -190,7 +190,7 @@ TEST(AQueue, IsAsBeforeWhenAMoveThrows) {
 
 TEST(AQueue, DestroysWhatIsLeft) {
   {
-    fiber::Queue<Brittle> queue;
+    Queue<Brittle> queue;
     queue.put(Brittle(1));
     queue.put(Brittle(2));
     EXPECT_EQ(Brittle::alive, 2);
@@ -200,42 +200,42 @@ TEST(AQueue, DestroysWhatIsLeft) {
 
 TEST(AQueue, ThatIsShutDownGivesWhatIsLeftAndWakesAll) {
   fiber::run([] {
-    fiber::Queue<int> queue(1);
+    Queue<int> queue(1);
     Tasks getting;
     for (int i = 0; i < 3; ++i)
-      getting.push_back(fiber::spawn([&] { EXPECT_THROW(queue.get(), fiber::ShutDown); }));
+      getting.push_back(fiber::spawn([&] { EXPECT_THROW(queue.get(), ShutDown); }));
     let_others_wait();
     queue.shutdown();
     join_all(getting);
 
-    fiber::Queue<int> full(1);
+    Queue<int> full(1);
     full.put(1);
     Tasks putting;
     for (int i = 0; i < 3; ++i)
-      putting.push_back(fiber::spawn([&] { EXPECT_THROW(full.put(2), fiber::ShutDown); }));
+      putting.push_back(fiber::spawn([&] { EXPECT_THROW(full.put(2), ShutDown); }));
     let_others_wait();
     full.shutdown();
     full.shutdown();
     join_all(putting);
     EXPECT_EQ(full.get(), 1);
-    EXPECT_THROW(full.get_nowait(), fiber::ShutDown);
+    EXPECT_THROW(full.get_nowait(), ShutDown);
     EXPECT_EQ(full.next(), std::nullopt);
   });
 }
 
 TEST(AQueue, ThatIsShutDownImmediatelyDropsWhatIsLeft) {
-  fiber::Queue<Brittle> queue;
+  Queue<Brittle> queue;
   queue.put(Brittle(1));
   queue.shutdown(true);
   EXPECT_EQ(Brittle::alive, 0);
   EXPECT_EQ(queue.qsize(), 0u);
-  EXPECT_THROW(queue.get(), fiber::ShutDown);
-  EXPECT_THROW(queue.put(Brittle(2)), fiber::ShutDown);
+  EXPECT_THROW(queue.get(), ShutDown);
+  EXPECT_THROW(queue.put(Brittle(2)), ShutDown);
 }
 
 TEST(AQueue, HasAnItemHandedOnByWhoIsCancelledAtThatMoment) {
   for_each_seed([](std::uint64_t seed) {
-    fiber::Queue<int> queue(1);
+    Queue<int> queue(1);
     auto first = fiber::spawn([&] { queue.get(); });
     let_others_wait();
     std::optional<fiber::Task<int>> second;
@@ -253,7 +253,7 @@ TEST(AQueue, HasAnItemHandedOnByWhoIsCancelledAtThatMoment) {
 
 TEST(AQueue, HasRoomHandedOnByWhoIsCancelledAtThatMoment) {
   for_each_seed([](std::uint64_t seed) {
-    fiber::Queue<int> queue(1);
+    Queue<int> queue(1);
     queue.put(0);
     auto first = fiber::spawn([&] { queue.put(1); });
     let_others_wait();
@@ -271,7 +271,7 @@ TEST(AQueue, HasRoomHandedOnByWhoIsCancelledAtThatMoment) {
 
 TEST(AQueue, HasItemsKeepTheirOrderThoughThoseWhoHadThemAreCancelled) {
   for_each_seed([](std::uint64_t) {
-    fiber::Queue<int> queue;
+    Queue<int> queue;
     Tasks tasks;
     for (int i = 0; i < 3; ++i) tasks.push_back(fiber::spawn([&] { queue.get(); }));
     let_others_wait();
@@ -285,12 +285,12 @@ TEST(AQueue, HasItemsKeepTheirOrderThoughThoseWhoHadThemAreCancelled) {
 TEST(AQueue, HasAnItemThatComesWhenATimeIsOverGoToOne) {
   int in_time = 0;
   for_each_seed([&](std::uint64_t) {
-    fiber::Queue<int> queue(1);
+    Queue<int> queue(1);
     const bool got = at_the_last_moment(
         [&] {
           try {
             return queue.get(kMoment) == 1;
-          } catch (const fiber::Empty&) {
+          } catch (const Empty&) {
             return false;
           }
         },
@@ -308,7 +308,7 @@ TEST(AQueue, HasAnItemThatComesWhenATimeIsOverGoToOne) {
 /// been got and what is left.
 TEST(AQueue, HasAllThatWasPutWhateverHappens) {
   for_each_seed([](std::uint64_t seed) {
-    fiber::Queue<int> queue(2);
+    Queue<int> queue(2);
     std::mt19937_64 random(seed);
     int put = 0, got = 0;
     const auto timeout = [&] {
@@ -323,9 +323,9 @@ TEST(AQueue, HasAllThatWasPutWhateverHappens) {
           } else {
             got += queue.get(timeout());
           }
-        } catch (const fiber::Full&) {
-        } catch (const fiber::Empty&) {
-        } catch (const fiber::ShutDown&) {
+        } catch (const Full&) {
+        } catch (const Empty&) {
+        } catch (const ShutDown&) {
           return;
         }
         ASSERT_LE(queue.qsize(), 2u);

@@ -4,10 +4,10 @@
 // PLUG_PROGRAMS says how many of them there are (few by default), PLUG_SEED which is the first.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber/group.hpp>
-#include <plug/fiber/queue.hpp>
-#include <plug/fiber/sync.hpp>
+#include <plug/group.hpp>
 #include <plug/plug.hpp>
+#include <plug/queue.hpp>
+#include <plug/sync.hpp>
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -84,15 +84,15 @@ struct World {
   /// std::stop_callback ends meanwhile, and so does not wait.
   bool several = false;
 
-  fiber::Mutex mutexes[2];
+  Mutex mutexes[2];
   std::atomic<int> holders[2] = {};
-  fiber::Semaphore places{kPlaces};
+  Semaphore places{kPlaces};
   std::atomic<std::ptrdiff_t> taken{0};
-  fiber::Queue<std::shared_ptr<int>> queue{3};
+  Queue<std::shared_ptr<int>> queue{3};
   std::atomic<long> put{0}, got{0};
-  fiber::Event event;
-  fiber::Mutex of_condition;
-  fiber::Condition condition;
+  Event event;
+  Mutex of_condition;
+  Condition condition;
 
   std::atomic<int> alive{0};
   std::atomic<int> to_spawn{60};  // so many fibers may still begin
@@ -188,7 +188,7 @@ class Actor {
   }
 
   void use_mutex(std::uint64_t which) {
-    std::unique_lock<fiber::Mutex> lock;
+    std::unique_lock<Mutex> lock;
     if (below(2) == 0)
       lock = std::unique_lock(world_.mutexes[which]);
     else
@@ -214,8 +214,8 @@ class Actor {
         EXPECT_NE(item, nullptr);
         ++world_.got;
       }
-    } catch (const fiber::Empty&) {
-    } catch (const fiber::Full&) {
+    } catch (const Empty&) {
+    } catch (const Full&) {
     }
   }
 
@@ -269,7 +269,7 @@ class Actor {
 
   void limit() {
     try {
-      fiber::timeout(brief(), [this] {
+      timeout(brief(), [this] {
         step();
         step();
       });
@@ -279,7 +279,7 @@ class Actor {
   }
 
   void wait_for_group() {
-    fiber::TaskGroup group;
+    TaskGroup group;
     for (std::uint64_t left = below(4); left > 0 && may_spawn(); --left)
       world_.keep(group.spawn(child()));
     if (below(4) == 0) group.cancel();
@@ -289,7 +289,7 @@ class Actor {
 
   void be_body() {
     try {
-      fiber::task_group([this](fiber::TaskGroup& group) {
+      task_group([this](TaskGroup& group) {
         for (std::uint64_t left = below(4); left > 0 && may_spawn(); --left)
           world_.keep(group.spawn(child()));
         step();

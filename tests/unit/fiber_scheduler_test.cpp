@@ -1,10 +1,10 @@
 // Which fiber runs when, and what wakes it.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber/group.hpp>
-#include <plug/fiber/queue.hpp>
-#include <plug/fiber/sync.hpp>
+#include <plug/group.hpp>
 #include <plug/plug.hpp>
+#include <plug/queue.hpp>
+#include <plug/sync.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -58,10 +59,10 @@ TEST(Fairness, IsKeptByCallsThatNeverWait) {
       while (!turn) call();
     });
   };
-  check([] { select({}, {}, {}, 0); });
+  check([] { std::ignore = select({}, {}, {}, 0); });
   auto [one, other] = socketpair();
   check([&one = one, &other = other] {
-    one.send("x");
+    one.sendall("x");
     other.recv(1);
   });
 }
@@ -96,13 +97,12 @@ TEST(Cancelling, AtTheEndHeedsThatSomeBeginThen) {
 }
 
 TEST(Waking, IsNotTakenForATimeOutThatCameBefore) {
-  using detail::Deadline;
   using detail::Scheduler;
   fiber::run([] {
     Scheduler& scheduler = *Scheduler::here();
     auto task = fiber::spawn([&] {
       // Both of them before it goes on.
-      EXPECT_EQ(scheduler.park(Deadline::after(1), "test"), Scheduler::WakeReason::cancel);
+      EXPECT_EQ(scheduler.park(detail::deadline_after(1), "test"), Scheduler::WakeReason::cancel);
       scheduler.wake(scheduler.current());
       EXPECT_EQ(scheduler.park(Deadline::none(), "test"), Scheduler::WakeReason::event);
     });
@@ -125,7 +125,7 @@ TEST(Waking, KeepsTheOrderInWhichAnotherThreadDidIt) {
     for (char name = 'a'; name < 'f'; ++name) {
       tasks.push_back(fiber::spawn([&, name] {
         cores.push_back(&scheduler.current());
-        scheduler.park(detail::Deadline::none(), "test");
+        scheduler.park(Deadline::none(), "test");
         order += name;
       }));
     }
@@ -252,11 +252,11 @@ TEST(TheInterruptHook, IsAskedWhereMainSleepsOrJoins) {
   interrupted([] { fiber::sleep(std::nullopt); });
   interrupted([] { fiber::spawn([] { fiber::sleep(std::nullopt); }).join(); });
   // One that is left like this hands on what it gets, and is on no list any more.
-  fiber::Mutex mutex;
-  fiber::Queue<int> queue;
+  Mutex mutex;
+  Queue<int> queue;
   interrupted([&] {
     std::unique_lock lock(mutex);
-    fiber::Condition().wait(lock);
+    Condition().wait(lock);
   });
   EXPECT_TRUE(mutex.try_lock());
   interrupted([&] { std::unique_lock(mutex, std::chrono::hours(1)); });
@@ -266,7 +266,7 @@ TEST(TheInterruptHook, IsAskedWhereMainSleepsOrJoins) {
   queue.put(1);
   EXPECT_EQ(queue.qsize(), 1u);
   interrupted([] {
-    fiber::TaskGroup group;
+    TaskGroup group;
     group.spawn([] { fiber::sleep(std::nullopt); });
     group.wait();
   });

@@ -185,8 +185,8 @@ TEST(AtTheFirstByte, SilentClientsAreClosedWhenTheServingEnds) {
 TEST(AtTheFirstByte, SilentClientsDoNotHoldUpTheEndByASignal) {
   FiberTCPServer server(kAnyPort, &echo);
   server.defer_until_readable = true;
-  auto ended =
-      std::async(std::launch::async, [&] { return server.serve_until_signal(std::nullopt); });
+  auto ended = std::async(std::launch::async,
+                          [&] { return server.serve_until_signal({.drain = std::nullopt}); });
   Socket silent = client_of(server.server_address);
   EXPECT_EQ(ask(server.server_address, "x"), "!x");
   std::raise(SIGTERM);

@@ -22,6 +22,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -182,7 +183,8 @@ TEST(AFiberServer, CancelsDaemonsWhenTheServingEndsAndTheyMaySpeakALastTime) {
 TEST(AFiberServer, CancelsItsHandlersWhenTheTimeAfterASignalIsOver) {
   LastWords::cancelled = 0;
   FiberTCPServer server(kAnyPort, handler<LastWords>);
-  auto ended = std::async(std::launch::async, [&] { return server.serve_until_signal(0.02); });
+  auto ended =
+      std::async(std::launch::async, [&] { return server.serve_until_signal({.drain = 0.02}); });
   Socket client = greeted_client(server);
   std::raise(SIGTERM);
   EXPECT_EQ(ended.get(), SIGTERM);
@@ -205,8 +207,8 @@ TEST(AFiberServer, NeedsNoThreadToEndByASignal) {
     const auto before = threads();
     Socket client(AF::INET, SOCK::STREAM);
     client.setblocking(false);
-    client.connect_ex(server.server_address);
-    if (server.serve_until_signal(10) != SIGTERM) return 1;
+    std::ignore = client.connect_ex(server.server_address);
+    if (server.serve_until_signal({.drain = 10}) != SIGTERM) return 1;
     return seen == before ? 0 : 2;
   });
   EXPECT_EQ(status, 0);
@@ -222,8 +224,8 @@ TEST(AFiberServer, EndsTheProgramByTheThirdSignalWhenAHandlerHoldsItUp) {
     });
     Socket client(AF::INET, SOCK::STREAM);
     client.setblocking(false);
-    client.connect_ex(server.server_address);
-    server.serve_until_signal(10);
+    std::ignore = client.connect_ex(server.server_address);
+    server.serve_until_signal({.drain = 10});
     return 0;
   });
   EXPECT_EQ(status, 1000 + SIGTERM);
@@ -258,7 +260,8 @@ TEST(AFiberServer, EndsThoughAClientDoesNotTakeItsLastWords) {
       throw;
     }
   });
-  auto ended = std::async(std::launch::async, [&] { return server.serve_until_signal(0.02); });
+  auto ended =
+      std::async(std::launch::async, [&] { return server.serve_until_signal({.drain = 0.02}); });
   Socket client = greeted_client(server);
   std::raise(SIGTERM);
   EXPECT_EQ(ended.get(), SIGTERM);

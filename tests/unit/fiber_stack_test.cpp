@@ -184,7 +184,7 @@ TEST(AStackThatOverflows, IsReportedInAnotherThreadToo) {
   const Death death =
       die([] { std::thread([] { fiber::run([] { fiber::spawn(overflow).join(); }); }).join(); });
   EXPECT_EQ(death.status, 1000 + SIGSEGV);
-  EXPECT_THAT(death.printed, HasSubstr("the stack of a fiber has overflowed"));
+  EXPECT_THAT(death.printed, HasSubstr("the stack of the fiber spawn 1 has overflowed"));
 }
 
 /// Touches the far end of a frame that reaches over the guard into the stack of another fiber.

@@ -1,9 +1,9 @@
-// fiber::task_group(): a body and its children, of which each ends the others when it fails.
+// task_group(): a body and its children, of which each ends the others when it fails.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber/group.hpp>
-#include <plug/fiber/sync.hpp>
+#include <plug/group.hpp>
 #include <plug/plug.hpp>
+#include <plug/sync.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,14 +21,14 @@ namespace plug {
 namespace {
 
 using testing::HasSubstr;
-using Group = fiber::TaskGroup;
+using Group = TaskGroup;
 
 [[noreturn]] void fail(const std::string& text) { throw ValueError(text); }
 
 TEST(TheBodyOfATaskGroup, GivesWhatItReturnsOnceItsChildrenHaveEnded) {
   fiber::run([] {
     int ended = 0;
-    const auto result = fiber::task_group([&](Group& group) {
+    const auto result = task_group([&](Group& group) {
       for (int i = 0; i < 3; ++i) {
         group.spawn([&] {
           fiber::sleep(0.001);
@@ -39,13 +39,13 @@ TEST(TheBodyOfATaskGroup, GivesWhatItReturnsOnceItsChildrenHaveEnded) {
     });
     EXPECT_EQ(*result, 7);
     EXPECT_EQ(ended, 3);
-    fiber::task_group([&](Group& group) { group.spawn([&] { ++ended; }); });
+    task_group([&](Group& group) { group.spawn([&] { ++ended; }); });
     EXPECT_EQ(ended, 4);
   });
 }
 
 TEST(TheBodyOfATaskGroup, IsOfAFiber) {
-  EXPECT_THROW(fiber::task_group([](Group&) {}), RuntimeError);
+  EXPECT_THROW(task_group([](Group&) {}), RuntimeError);
 }
 
 TEST(TheBodyOfATaskGroup, IsCancelledWhereItWaitsWhenAChildFails) {
@@ -53,7 +53,7 @@ TEST(TheBodyOfATaskGroup, IsCancelledWhereItWaitsWhenAChildFails) {
     auto [one, other] = socketpair();
     bool told = false, cleaned = false;
     EXPECT_EQ(text_of_error<ValueError>([&, &conn = one] {
-                fiber::task_group([&](Group& group) {
+                task_group([&](Group& group) {
                   group.spawn([] {
                     fiber::yield();
                     fail("the child");
@@ -87,18 +87,16 @@ TEST(TheBodyOfATaskGroup, IsCancelledWhereItWaitsWhenAChildFails) {
 
 TEST(TheBodyOfATaskGroup, IsCancelledByAChildInAnotherThread) {
   fiber::run([] {
-    fiber::Event waits;
-    fiber::Event never;
+    Event waits;
+    Event never;
     EXPECT_EQ(text_of_error<ValueError>([&] {
-                fiber::task_group([&](Group& group) {
+                task_group([&](Group& group) {
                   std::jthread other([&] {
                     fiber::run([&] {
-                      group
-                          .spawn([&] {
-                            waits.wait();
-                            fail("elsewhere");
-                          })
-                          .name();
+                      group.spawn([&] {
+                        waits.wait();
+                        fail("elsewhere");
+                      });
                       // Its exception is the group's, and its end is this one's.
                       fiber::sleep(0.02);
                     });
@@ -115,7 +113,7 @@ TEST(TheBodyOfATaskGroup, ThatDoesNotHeedACancelStillEndsByTheException) {
   fiber::run([] {
     for (const bool waits : {true, false}) {
       EXPECT_EQ(text_of_error<ValueError>([&] {
-                  fiber::task_group([&](Group& group) {
+                  task_group([&](Group& group) {
                     auto child = group.spawn([] { fail("the child"); });
                     if (!waits) return;
                     EXPECT_THROW(fiber::sleep(kTooLong), CancelledError);
@@ -132,7 +130,7 @@ TEST(TheBodyOfATaskGroup, ThatThrowsCancelsTheChildren) {
   fiber::run([] {
     int cancelled = 0;
     EXPECT_EQ(text_of_error<ValueError>([&] {
-                fiber::task_group([&](Group& group) {
+                task_group([&](Group& group) {
                   group.spawn([&] {
                     EXPECT_THROW(fiber::sleep(kTooLong), CancelledError);
                     ++cancelled;
@@ -150,7 +148,7 @@ TEST(TheBodyOfATaskGroup, ThatThrowsAfterAChildHasFailedIsPrinted) {
   testing::internal::CaptureStderr();
   fiber::run([] {
     EXPECT_EQ(text_of_error<ValueError>([&] {
-                fiber::task_group([&](Group& group) {
+                task_group([&](Group& group) {
                   group.spawn([] { fail("the child"); });
                   try {
                     fiber::sleep(kTooLong);
@@ -168,7 +166,7 @@ TEST(TheBodyOfATaskGroup, IsCancelledFromOutsideWithItsChildren) {
   for_each_seed([](std::uint64_t seed) {
     int cancelled = 0;
     auto parent = fiber::spawn([&] {
-      fiber::task_group([&](Group& group) {
+      task_group([&](Group& group) {
         group.spawn([&] {
           EXPECT_THROW(fiber::sleep(kTooLong), CancelledError);
           ++cancelled;
@@ -186,10 +184,10 @@ TEST(TheBodyOfATaskGroup, IsCancelledFromOutsideWithItsChildren) {
 TEST(TheBodyOfATaskGroup, IsToldOfACancelAfterAChildsExceptionHasComeOut) {
   for_each_seed([](std::uint64_t seed) {
     bool caught = false;
-    fiber::Event go;
+    Event go;
     auto parent = fiber::spawn([&] {
       try {
-        fiber::task_group([&](Group& group) {
+        task_group([&](Group& group) {
           group.spawn([&] {
             if (seed % 3 != 0) {
               go.wait();
@@ -219,23 +217,23 @@ TEST(TheBodyOfATaskGroup, IsToldOfACancelAfterAChildsExceptionHasComeOut) {
 
 TEST(TheBodyOfATaskGroup, KeepsItsTimeOut) {
   for_each_seed([](std::uint64_t) {
-    EXPECT_THROW(fiber::timeout(0.0002,
-                                [] {
-                                  fiber::task_group([](Group& group) {
-                                    group.spawn([] { fiber::sleep(kTooLong); });
-                                    fiber::sleep(kTooLong);
-                                  });
-                                }),
+    EXPECT_THROW(timeout(0.0002,
+                         [] {
+                           task_group([](Group& group) {
+                             group.spawn([] { fiber::sleep(kTooLong); });
+                             fiber::sleep(kTooLong);
+                           });
+                         }),
                  TimeoutError);
-    EXPECT_THROW(fiber::task_group([](Group& group) {
+    EXPECT_THROW(task_group([](Group& group) {
                    group.spawn([] { fiber::sleep(kTooLong); });
-                   fiber::timeout(0.0002, [] { fiber::sleep(kTooLong); });
+                   timeout(0.0002, [] { fiber::sleep(kTooLong); });
                  }),
                  TimeoutError);
     EXPECT_EQ(text_of_error<ValueError>([] {
-                fiber::task_group([](Group& group) {
+                task_group([](Group& group) {
                   group.spawn([] { fail("the child"); });
-                  fiber::timeout(kTooLong, [] { fiber::sleep(kTooLong); });
+                  timeout(kTooLong, [] { fiber::sleep(kTooLong); });
                 });
               }),
               "the child");
@@ -246,9 +244,9 @@ TEST(TheBodyOfATaskGroup, OfWhichSeveralFailAroundEachOtherEndsByTheOutermost) {
   testing::internal::CaptureStderr();
   fiber::run([] {
     EXPECT_EQ(text_of_error<ValueError>([] {
-                fiber::task_group([](Group& outer) {
+                task_group([](Group& outer) {
                   outer.spawn([] { fail("outer"); });
-                  fiber::task_group([](Group& inner) {
+                  task_group([](Group& inner) {
                     inner.spawn([] { fail("inner"); });
                     fiber::sleep(kTooLong);
                   });

@@ -1,9 +1,9 @@
 // Threads without fibers that wait for what fibers wait for: the longest timeouts, and signals.
 
 #include <plug/fiber.hpp>
-#include <plug/fiber/queue.hpp>
-#include <plug/fiber/sync.hpp>
+#include <plug/queue.hpp>
 #include <plug/socket.hpp>
+#include <plug/sync.hpp>
 
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -34,10 +34,12 @@ struct Things {
     fibers = std::thread([this] {
       fiber::run([this] {
         mutex.lock();
-        child.emplace(fiber::spawn([this] { over.wait(); }));
+        child.emplace(fiber::spawn([this] {
+          over.wait();
+          child_is_over.set();
+        }));
         child_is_there.set();
-        over.wait();
-        child->join();
+        child_is_over.wait();
         mutex.unlock();
       });
     });
@@ -62,12 +64,12 @@ struct Things {
     full.get();
   }
 
-  fiber::Event event, over, child_is_there;
-  fiber::Mutex mutex, of_condition;
-  fiber::Semaphore semaphore{0};
-  fiber::Condition condition;
+  Event event, over, child_is_there, child_is_over;
+  Mutex mutex, of_condition;
+  Semaphore semaphore{0};
+  Condition condition;
   bool notified = false;
-  fiber::Queue<int> empty, full{1};
+  Queue<int> empty, full{1};
   std::optional<fiber::Task<void>> child;
   std::thread fibers;
   bool ended = false;

@@ -25,6 +25,7 @@
 #include "support/blocked_thread.hpp"
 #include "support/connected_pair.hpp"
 #include "support/drip.hpp"
+#include "support/errors.hpp"
 #include "support/sockets.hpp"
 
 using namespace std::string_literals;
@@ -77,7 +78,7 @@ void expect_time_out(Call call) {
 auto bytes_of(std::string text, Socket& sock) {
   return [&sock, text = std::move(text), at = std::size_t{0}]() mutable {
     std::error_code ignored;
-    sock.send({&text[at++ % text.size()], 1}, MSG::DONTWAIT, ignored);
+    sock.sendall({&text[at++ % text.size()], 1}, ignored, MSG::DONTWAIT);
   };
 }
 
@@ -139,7 +140,7 @@ TEST(End, InAMessageIsToldWithWhatCameAndWhatWasExpected) {
       EXPECT_EQ(framer.recv(each.framing, error), std::nullopt);
       EXPECT_EQ(error, Errc::end_in_message);
       EXPECT_TRUE(framer.buffered().size() == each.wire.size());
-      expect_incomplete([&] { framer.recv(); }, each.partial, each.expected);
+      expect_incomplete([&] { (void)framer.recv(); }, each.partial, each.expected);
     }
     // It is all still there for who wants it.
     EXPECT_TRUE(framer.readexactly(each.wire.size()) == each.wire);
@@ -154,8 +155,8 @@ TEST(End, OfRawBytesIsIncompleteAlsoWhenItComesAtOnce) {
   Framer framer(pair.sock);
   std::array<char, 5> small{};
   std::vector<char> large(100'000);
-  expect_incomplete([&] { framer.readexactly(5); }, "abc", 5);
-  expect_incomplete([&] { framer.readexactly(100'000); }, "abc", 100'000);
+  expect_incomplete([&] { (void)framer.readexactly(5); }, "abc", 5);
+  expect_incomplete([&] { (void)framer.readexactly(100'000); }, "abc", 100'000);
   expect_incomplete([&] { framer.readinto(small); }, "abc", 5);
   expect_incomplete([&] { framer.readinto(large); }, "abc", 100'000);
   std::error_code error;
@@ -165,7 +166,7 @@ TEST(End, OfRawBytesIsIncompleteAlsoWhenItComesAtOnce) {
   const auto sink = [&](BytesView piece) { copied += piece; };
   expect_incomplete([&] { framer.copy(5, sink); }, "", 5);
   EXPECT_EQ(copied, "abc");
-  expect_incomplete([&] { framer.readexactly(1); }, "", 1);
+  expect_incomplete([&] { (void)framer.readexactly(1); }, "", 1);
   expect_incomplete([&] { framer.readinto(small); }, "", 5);
   EXPECT_EQ(framer.copy(5, sink, error), 0u);
   EXPECT_EQ(error, Errc::end_in_message);
@@ -199,10 +200,10 @@ TEST(Time, IsOneDeadlineForACallHoweverThePeerDrips) {
     pair.sock.settimeout(kTimeout);
     Framer framer(pair.sock, each.framing);
     const Drip drip(bytes_of(each.drip, pair.peer));
-    expect_time_out([&] { framer.recv(); });
+    expect_time_out([&] { (void)framer.recv(); });
     EXPECT_GT(framer.buffered().size(), 1u);
     const std::size_t before = framer.buffered().size();
-    expect_time_out([&] { framer.recv(); });
+    expect_time_out([&] { (void)framer.recv(); });
     EXPECT_GT(framer.buffered().size(), before);
   }
 }
@@ -213,12 +214,12 @@ TEST(Time, IsOneDeadlineForRawReadsToo) {
   Framer framer(pair.sock);
   const Drip drip(bytes_of("x", pair.peer));
   std::vector<char> memory(1 << 20);
-  expect_time_out([&] { framer.readexactly(1000); });
-  expect_time_out([&] { framer.readexactly(100'000); });
+  expect_time_out([&] { (void)framer.readexactly(1000); });
+  expect_time_out([&] { (void)framer.readexactly(100'000); });
   expect_time_out([&] { framer.readinto(MutableBytes(memory.data(), 1000)); });
   expect_time_out([&] { framer.readinto(memory); });
   std::error_code error;
-  framer.readexactly(1000, error);
+  (void)framer.readexactly(1000, error);
   EXPECT_EQ(error, timed_out());
   EXPECT_EQ(error, std::errc::timed_out);
 }
@@ -232,7 +233,7 @@ TEST(Time, IsOneDeadlineForSendWhileThePeerReadsByteByByte) {
   std::thread reader([&] {
     while (!stop) {
       std::error_code ignored;
-      pair.peer.recv(4096, MSG{}, ignored);
+      pair.peer.recv(4096, ignored);
       std::this_thread::sleep_for(milliseconds(5));
     }
   });
@@ -282,7 +283,7 @@ TEST(Time, ThatRunsOutLosesNothingWhereverItDoes) {
     pair.sock.settimeout(0.001);
     Framer framer(pair.sock, framing);
     for (std::size_t i = 0; i < wire.size(); ++i) {
-      ASSERT_THROW(framer.recv(), TimeoutError);
+      ASSERT_THROW((void)framer.recv(), TimeoutError);
       ASSERT_TRUE(std::string_view(framer.buffered()) == wire.substr(0, i));
       pair.peer.sendall({&wire[i], 1});
     }
@@ -298,7 +299,7 @@ TEST(Time, OfZeroGivesBlockingIOErrorAndLosesNothingOfLongReads) {
     ConnectedPair pair;
     pair.sock.settimeout(0);
     Framer framer(pair.sock);
-    EXPECT_THROW(framer.recv(), BlockingIOError);
+    EXPECT_THROW((void)framer.recv(), BlockingIOError);
     const Bytes wire = (read == Read::recv ? length(body.size()) : Bytes()) + body + "rest";
     Bytes received(body.size(), '\0');
     std::size_t sent = 0;
@@ -324,7 +325,7 @@ TEST(Time, OfZeroGivesBlockingIOErrorAndLosesNothingOfLongReads) {
       sent += next.size();
     }
     EXPECT_TRUE(received == body);
-    pair.peer.sendall(BytesView(wire).from(sent));
+    pair.peer.sendall(BytesView(wire).subspan(sent));
     EXPECT_EQ(framer.readexactly(4), "rest");
   }
 }
@@ -389,7 +390,7 @@ TEST(Skip, ThatWasInterruptedIsFinishedByAnyOtherRead) {
       pair.peer.sendall(first);
       ASSERT_THROW(framer.skip(), BlockingIOError);
       EXPECT_TRUE(framer.buffered().empty());
-      EXPECT_THROW(framer.read(1), BlockingIOError);
+      EXPECT_THROW((void)framer.read(1), BlockingIOError);
       pair.peer.sendall(rest + "NEXT!");
       char buffer[4];
       Bytes got;
@@ -402,6 +403,95 @@ TEST(Skip, ThatWasInterruptedIsFinishedByAnyOtherRead) {
       EXPECT_EQ(framer.readexactly(1), "!");
     }
   }
+}
+
+// --- error codes and texts ---
+
+TEST(RecvWithAnErrorCode, SetsItForAFailureAndNotAtACleanEnd) {
+  ConnectedPair pair;
+  pair.finish("one\ntwo\nthr");
+  Framer framer(pair.sock, Delimiter{"\n"});
+  std::error_code error = Errc::not_readable;
+  std::vector<Bytes> messages;
+  while (std::optional<Bytes> message = framer.recv(error)) messages.push_back(*message);
+  EXPECT_THAT(messages, testing::ElementsAre("one", "two"));
+  EXPECT_EQ(error, Errc::end_in_message);
+
+  EXPECT_EQ(framer.readexactly(3), "thr");
+  EXPECT_EQ(framer.recv(error), std::nullopt);
+  EXPECT_FALSE(error);
+  EXPECT_FALSE(framer.skip(error));
+  EXPECT_FALSE(error);
+}
+
+TEST(SendAndSkipWithAnErrorCode, UseTheFramersOwnFraming) {
+  ConnectedPair pair;
+  Framer framer(pair.sock, Delimiter{"\n"});
+  Framer peer(pair.peer, Delimiter{"\n"});
+  std::error_code error = Errc::not_readable;
+  peer.send("one", error);
+  EXPECT_FALSE(error);
+  peer.send("two");
+  EXPECT_TRUE(framer.skip(error));
+  EXPECT_EQ(framer.recv(error), "two");
+  EXPECT_FALSE(error);
+  pair.sock.shutdown(SHUT::WR);
+  framer.send("three", error);
+  EXPECT_EQ(error, std::errc::broken_pipe);
+}
+
+TEST(Errors, NameTheCallAndThePeer) {
+  auto [peer, sock] = tcp_pair();
+  sock.settimeout(0);
+  Framer framer(sock, LengthPrefix{}, 4);
+  const std::string about = " from " + to_string(sock.getpeername());
+  const auto blocked = [&](auto call) {
+    const std::string text = text_of_error<BlockingIOError>(call);
+    return text.substr(text.find(": ") + 2);
+  };
+  std::array<char, 5> room{};
+  EXPECT_EQ(blocked([&] { (void)framer.recv(); }), "recv" + about);
+  EXPECT_EQ(blocked([&] { (void)framer.recv(VarintPrefix{}); }), "recv" + about);
+  EXPECT_EQ(blocked([&] { framer.skip(); }), "skip" + about);
+  EXPECT_EQ(blocked([&] { framer.skip(VarintPrefix{}); }), "skip" + about);
+  EXPECT_EQ(blocked([&] { (void)framer.read(1); }), "read" + about);
+  EXPECT_EQ(blocked([&] { (void)framer.readexactly(1); }), "readexactly" + about);
+  EXPECT_EQ(blocked([&] { framer.readinto(room); }), "readinto" + about);
+  EXPECT_EQ(blocked([&] { framer.copy(1, [](BytesView) {}); }), "copy" + about);
+
+  peer.sendall("\0\0\0\5short"s);
+  sock.settimeout(30);
+  EXPECT_EQ(text_of_error<LimitOverrunError>([&] { (void)framer.recv(); }),
+            "message of 5 bytes is above the limit of 4 bytes: recv" + about);
+  framer.skip();
+  peer.sendall("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"s);
+  EXPECT_THAT(text_of_error<ValueError>([&] { (void)framer.recv(VarintPrefix{}); }),
+              testing::EndsWith("', recv" + about));
+  EXPECT_EQ(framer.buffered().size(), 11u);
+  peer.shutdown(SHUT::WR);
+  framer.set_limit(100);
+  EXPECT_EQ(text_of_error<IncompleteReadError>([&] { (void)framer.readexactly(12); }),
+            "11 bytes read of 12 expected: readexactly" + about);
+}
+
+TEST(Errors, OfSendNameThePeerToo) {
+  auto [peer, sock] = tcp_pair();
+  Framer framer(sock);
+  const std::string broken = "[Errno 32] Broken pipe: send to " + to_string(sock.getpeername());
+  sock.shutdown(SHUT::WR);
+  EXPECT_EQ(text_of_error<BrokenPipeError>([&] { framer.send("x"); }), broken);
+  EXPECT_EQ(text_of_error<BrokenPipeError>([&] { framer.send("x", VarintPrefix{}); }), broken);
+}
+
+TEST(Errors, NameTheCallAloneWithoutAnAddressOfThePeer) {
+  ConnectedPair pair;
+  pair.finish("abc");
+  Framer framer(pair.sock, FixedSize{5});
+  EXPECT_EQ(text_of_error<IncompleteReadError>([&] { (void)framer.recv(); }),
+            "3 bytes read of 5 expected: recv");
+  pair.sock.close();
+  EXPECT_EQ(text_of_error<OSError>([&] { framer.send("hello"); }),
+            "[Errno 9] Bad file descriptor: send");
 }
 
 // --- a broken connection, a closed socket ---
@@ -417,13 +507,13 @@ TEST(Reset, IsAConnectionResetErrorAfterWhatCameBeforeAndStaysOne) {
   EXPECT_EQ(framer.recv(), "second");
   std::error_code error;
   for (int i = 0; i < 3; ++i) {
-    EXPECT_THROW(framer.recv(), ConnectionResetError);
+    EXPECT_THROW((void)framer.recv(), ConnectionResetError);
     EXPECT_EQ(framer.recv(LengthPrefix{}, error), std::nullopt);
     EXPECT_EQ(error, std::errc::connection_reset);
   }
   EXPECT_EQ(framer.readexactly(7), "\0\0\0\5thi"s);
   // Not the end: that would say that all has come.
-  EXPECT_THROW(framer.read(1), ConnectionResetError);
+  EXPECT_THROW((void)framer.read(1), ConnectionResetError);
   EXPECT_THROW(framer.copy(1, [](BytesView) {}), ConnectionResetError);
   EXPECT_THROW(framer.skip(), ConnectionResetError);
 }
@@ -434,9 +524,9 @@ TEST(Reset, InALongMessageKeepsWhatCame) {
   Framer framer(sock);
   const Bytes half = counted(100'000);
   peer.sendall(length(200'000) + half);
-  EXPECT_THROW(framer.recv(), TimeoutError);
+  EXPECT_THROW((void)framer.recv(), TimeoutError);
   reset(peer);
-  EXPECT_THROW(framer.recv(), ConnectionResetError);
+  EXPECT_THROW((void)framer.recv(), ConnectionResetError);
   EXPECT_EQ(framer.buffered().size(), 100'004u);
   EXPECT_EQ(framer.readexactly(4), length(200'000));
   EXPECT_TRUE(framer.readexactly(100'000) == half);
@@ -458,11 +548,11 @@ TEST(Close, OfTheSocketEndsCallsThatNeedItWithEBADF) {
   EXPECT_EQ(framer.recv(), "b");
   const std::error_code closed(EBADF, std::system_category());
   std::error_code error;
-  framer.recv(LengthPrefix{1}, error);
+  (void)framer.recv(LengthPrefix{1}, error);
   EXPECT_EQ(error, closed);
   framer.send("x", LengthPrefix{1}, error);
   EXPECT_EQ(error, closed);
-  EXPECT_THROW(framer.recv(), OSError);
+  EXPECT_THROW((void)framer.recv(), OSError);
   EXPECT_THROW(framer.send("x"), OSError);
   EXPECT_EQ(framer.read(10), "\2");
 }
@@ -474,7 +564,7 @@ TEST(Close, OfTheSocketWakesAFramerThatWaits) {
     pair.peer.sendall("\5ab");
     Framer framer(pair.sock, LengthPrefix{1});
     std::error_code error;
-    BlockedThread waiting([&] { framer.recv(LengthPrefix{1}, error); });
+    BlockedThread waiting([&] { (void)framer.recv(LengthPrefix{1}, error); });
     ASSERT_TRUE(waiting.wait_until_blocked());
     pair.sock.close();
     waiting.join();
@@ -486,7 +576,7 @@ TEST(Close, OfTheSocketWakesAFramerThatWaits) {
 TEST(Close, BeforeAFramerIsMadeIsToldByItsFirstCall) {
   ConnectedPair pair;
   pair.sock.close();
-  EXPECT_THROW(Framer(pair.sock).recv(), OSError);
+  EXPECT_THROW((void)Framer(pair.sock).recv(), OSError);
   const Socket taken = std::move(pair.peer);
   EXPECT_THROW(Framer framer(pair.peer), OSError);
 }
@@ -516,7 +606,7 @@ TEST(Move, OfTheSocketAndOfTheFramerChangesNothing) {
   many.front().send("f");
   EXPECT_EQ(pair.peer.recv(10), "\1f");
   sockets.front().close();
-  EXPECT_THROW(many.front().recv(), OSError);
+  EXPECT_THROW((void)many.front().recv(), OSError);
 }
 
 TEST(Threads, MayReceiveAndSendAtOnce) {

@@ -218,7 +218,7 @@ TEST(RandomStream, ArrivesExactly) {
         const bool middle = sent > 10'000 && wire.size() - sent > 10'000;
         const std::size_t most = middle ? std::max<std::size_t>(bound, 2'000) : bound;
         sent += pair.peer.sendall(
-            {wire.data() + sent, std::min(1 + cuts.below(most), wire.size() - sent)}, MSG{}, error);
+            {wire.data() + sent, std::min(1 + cuts.below(most), wire.size() - sent)}, error);
       }
       pair.peer.shutdown(SHUT::WR, error);
     });

@@ -80,7 +80,7 @@ TEST(Rtnetlink, ListsTheInterfacesOfThisHost) {
       done = done || message.is(NLMSG::DONE);
       if (message.type != RTM_NEWLINK) continue;
       for (const auto& item :
-           netlink_attributes(BytesView(message.payload).from(sizeof(ifinfomsg))))
+           netlink_attributes(BytesView(message.payload).subspan(sizeof(ifinfomsg))))
         loopback = loopback || (item.type == IFLA_IFNAME && item.payload == "lo\0"s);
     }
   }

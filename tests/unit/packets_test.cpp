@@ -132,12 +132,12 @@ TEST(RawSockets, PingThisHost) {
   RAW_OR_SKIP(sock, AF::INET, SOCK::RAW, IPPROTO::ICMP);
   sock.connect({"127.0.0.1", 0});
   const IcmpEcho ask{.identifier = 4711, .sequence = 1, .data = "are you there?"};
-  sock.send(ask.to_bytes(AF::INET));
+  sock.sendall(ask.to_bytes(AF::INET));
   for (;;) {  // the request is heard too
     const Bytes packet = sock.recv(2000);
     const Ipv4Header header = Ipv4Header::from_bytes(packet);
     EXPECT_EQ(header.protocol, 1);
-    const auto echo = IcmpEcho::from_bytes(BytesView(packet).from(header.size()), AF::INET);
+    const auto echo = IcmpEcho::from_bytes(BytesView(packet).subspan(header.size()), AF::INET);
     if (!echo || !echo->reply || echo->identifier != 4711) continue;
     EXPECT_EQ(header.source, "127.0.0.1");
     EXPECT_EQ(echo->data, "are you there?");
@@ -148,7 +148,7 @@ TEST(RawSockets, PingThisHost) {
 TEST(RawSockets, PingThisHostOverIpv6) {
   RAW_OR_SKIP(sock, AF::INET6, SOCK::RAW, IPPROTO::ICMPV6);
   sock.connect({"::1", 0});
-  sock.send(IcmpEcho{.identifier = 4712, .data = "six"}.to_bytes(AF::INET6));
+  sock.sendall(IcmpEcho{.identifier = 4712, .data = "six"}.to_bytes(AF::INET6));
   for (;;) {
     const auto echo = IcmpEcho::from_bytes(sock.recv(2000), AF::INET6);
     if (!echo || !echo->reply || echo->identifier != 4712) continue;
@@ -172,7 +172,7 @@ TEST(RawSockets, SendTheHeaderThatTheyAreGiven) {
   const Ipv4Header header{
       .ttl = 33, .protocol = 17, .source = "127.8.8.8", .destination = "127.0.0.1"};
   sock.sendto(header.to_bytes() + udp, {"127.0.0.1", 0});
-  const ReceivedMessage received = receiver.recvmsg(100, CMSG_SPACE_(4));
+  const ReceivedMessage received = receiver.recvmsg(100, CMSG::SPACE(4));
   EXPECT_EQ(received.data, "hi");
   EXPECT_EQ(to_string(received.address), "('127.8.8.8', 4711)");
   EXPECT_EQ(received.ancdata[0].ttl(), 33);

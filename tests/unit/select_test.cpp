@@ -15,7 +15,9 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -55,8 +57,9 @@ TEST(FileObject, RemembersWhichObjectItIs) {
   EXPECT_FALSE(object.is(peer));
   EXPECT_FALSE(object.is(sock.fileno()));
   EXPECT_EQ(object.fileno(), sock.fileno());
-  EXPECT_EQ(object.get<Socket>(), &sock);
-  EXPECT_EQ(object.get<Connection>(), nullptr);
+  EXPECT_EQ(object.get_if<Socket>(), &sock);
+  EXPECT_EQ(&object.get<Socket>(), &sock);
+  EXPECT_EQ(object.get_if<Connection>(), nullptr);
   EXPECT_EQ(object, FileObject(sock));
   EXPECT_NE(object, FileObject(peer));
   EXPECT_NE(object, FileObject(sock.fileno()));
@@ -68,9 +71,20 @@ TEST(FileObject, RemembersWhichObjectItIs) {
 TEST(FileObject, GivesAConstantObjectAsAConstantAlone) {
   auto [sock, peer] = socketpair();
   const Socket& constant = sock;
-  EXPECT_EQ(FileObject(constant).get<Socket>(), nullptr);
-  EXPECT_EQ(FileObject(constant).get<const Socket>(), &sock);
-  EXPECT_EQ(FileObject(sock).get<const Socket>(), &sock);
+  EXPECT_EQ(FileObject(constant).get_if<Socket>(), nullptr);
+  EXPECT_EQ(FileObject(constant).get_if<const Socket>(), &sock);
+  EXPECT_EQ(FileObject(sock).get_if<const Socket>(), &sock);
+}
+
+TEST(FileObject, NamesBothTypesIfItIsAnother) {
+  const Socket sock;
+  EXPECT_EQ(text_of_error<TypeError>([&] { std::ignore = FileObject(sock).get<Socket>(); }),
+            "the object is a const plug::Socket, not a plug::Socket");
+  Socket other;
+  EXPECT_EQ(text_of_error<TypeError>([&] { std::ignore = FileObject(other).get<File>(); }),
+            "the object is a plug::Socket, not a plug::File");
+  EXPECT_EQ(text_of_error<TypeError>([] { std::ignore = FileObject(7).get<Socket>(); }),
+            "the object is a number, not a plug::Socket");
 }
 
 TEST(FileObject, TakesWhateverHasAFileno) {
@@ -78,13 +92,13 @@ TEST(FileObject, TakesWhateverHasAFileno) {
   Connection connection{"a", std::move(sock)};
   OwnedFd owned = dup(Fileno{peer.fileno()});
   File file = peer.makefile("rb");
-  EXPECT_EQ(FileObject(connection).get<Connection>()->name, "a");
+  EXPECT_EQ(FileObject(connection).get<Connection>().name, "a");
   EXPECT_EQ(FileObject(connection).fileno(), connection.sock.fileno());
   EXPECT_EQ(FileObject(owned).fileno(), owned.fileno());
   EXPECT_EQ(FileObject(file).fileno(), peer.fileno());
   EXPECT_EQ(FileObject(7).fileno(), 7);
   EXPECT_TRUE(FileObject(7).is(7));
-  EXPECT_EQ(FileObject(7).get<Socket>(), nullptr);
+  EXPECT_EQ(FileObject(7).get_if<Socket>(), nullptr);
 }
 
 TEST(FileObject, AsksItsObjectForTheNumberOfNow) {
@@ -128,36 +142,39 @@ TEST(Select, TakesContainersOfObjectsAndNumbers) {
   const Selected ready = select(sockets, numbers, mixed, 0);
   EXPECT_TRUE(ready.readable.empty());
   EXPECT_EQ(ready.writable, std::vector<FileObject>{peer.fileno()});
-  EXPECT_EQ(select({}, sockets, {}, 0).writable.at(0).get<Socket>(), &sockets[0]);
+  EXPECT_EQ(select({}, sockets, {}, 0).writable.at(0).get_if<Socket>(), &sockets[0]);
 }
 
 TEST(Select, NamesAnObjectThatIsClosedAndWhereItIs) {
   auto [sock, peer] = socketpair();
   sock.close();
   EXPECT_EQ(text_of_error<ValueError>([&, &sock = sock, &peer = peer] {
-              select({peer}, {peer, sock}, {}, 0);
+              std::ignore = select({peer}, {peer, sock}, {}, 0);
             }),
             "Invalid file descriptor: -1 (plug::Socket), item 1 of wlist");
-  EXPECT_EQ(text_of_error<ValueError>([] { select({-7}); }),
+  EXPECT_EQ(text_of_error<ValueError>([] { std::ignore = select({-7}); }),
             "Invalid file descriptor: -7, item 0 of rlist");
   File file = peer.makefile("rb");
   file.close();
-  EXPECT_THROW(select({file}), ValueError);
+  EXPECT_THROW(std::ignore = select({file}), ValueError);
 }
 
 TEST(Select, NamesANumberThatIsNotOpen) {
   auto [sock, peer] = socketpair();
   const int number = sock.fileno();
   sock.close();
-  EXPECT_EQ(text_of_error<OSError>([&, &peer = peer] { select({peer}, {}, {number}); }),
-            "[Errno 9] Bad file descriptor: " + std::to_string(number) + ", item 0 of xlist");
-  EXPECT_EQ(number_of_error([] { select({std::numeric_limits<int>::max()}, {}, {}, 0); }), EBADF);
+  EXPECT_EQ(
+      text_of_error<OSError>([&, &peer = peer] { std::ignore = select({peer}, {}, {number}); }),
+      "[Errno 9] Bad file descriptor: " + std::to_string(number) + ", item 0 of xlist");
+  EXPECT_EQ(
+      number_of_error([] { std::ignore = select({std::numeric_limits<int>::max()}, {}, {}, 0); }),
+      EBADF);
 }
 
 TEST(Select, RefusesANegativeTimeOut) {
-  EXPECT_THROW(select({}, {}, {}, -1), ValueError);
-  EXPECT_THROW(select({}, {}, {}, milliseconds(-1)), ValueError);
-  EXPECT_THROW(select({}, {}, {}, std::nan("")), ValueError);
+  EXPECT_THROW(std::ignore = select({}, {}, {}, -1), ValueError);
+  EXPECT_THROW(std::ignore = select({}, {}, {}, milliseconds(-1)), ValueError);
+  EXPECT_THROW(std::ignore = select({}, {}, {}, std::nan("")), ValueError);
 }
 
 TEST(Select, WaitsNoLessThanItsTimeOut) {
@@ -182,7 +199,7 @@ TEST(Select, WithoutATimeOutWaitsUntilSomethingIsReady) {
 
 TEST(Select, ReportsUrgentDataAsExceptional) {
   auto [sock, peer] = tcp_pair();
-  peer.send("!", MSG::OOB);
+  peer.sendall("!", MSG::OOB);
   const Selected ready = select({}, {}, {sock}, 30);
   EXPECT_EQ(ready.exceptional, std::vector<FileObject>{sock});
 }
@@ -241,10 +258,22 @@ TEST(Select, WithAnErrorCodeDoesNotThrow) {
   EXPECT_EQ(error, Errc::not_a_fileno);
 }
 
+TEST(Select, WaitsWithoutLimitBeforeAnErrorCodeThatFollowsTheLists) {
+  auto [sock, peer] = socketpair();
+  peer.sendall("x");
+  std::error_code error = std::make_error_code(std::errc::io_error);
+  EXPECT_EQ(select({sock}, error).readable, std::vector<FileObject>{sock});
+  EXPECT_FALSE(error);
+  EXPECT_EQ(select({}, {sock}, error).writable, std::vector<FileObject>{sock});
+  EXPECT_EQ(select({sock}, {}, {peer}, error).readable, std::vector<FileObject>{sock});
+  EXPECT_TRUE(select({-1}, error).empty());
+  EXPECT_EQ(error, Errc::not_a_fileno);
+}
+
 /// A layer that has decoded more than was asked for.
 struct Decoded final : detail::Layer {
-  long receive(detail::Descriptor&, MutableBytes, int, detail::Deadline) override { return 0; }
-  long send(detail::Descriptor&, BytesView, int, detail::Deadline) override { return 0; }
+  long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
+  long send(detail::Descriptor&, BytesView, int, Deadline) override { return 0; }
   std::size_t pending() const noexcept override { return bytes; }
   std::size_t bytes = 1;
 };
@@ -339,8 +368,27 @@ TEST(Poll, CountsMillisecondsUnlessADurationSaysOtherwise) {
   EXPECT_GE(took(0.03s), 30ms);
   EXPECT_GE(took(0.5), 500us);
   EXPECT_GE(took(Timeout(0.03)), 30ms);
-  EXPECT_THROW(poll.poll(std::nan("")), ValueError);
-  EXPECT_THROW(poll.poll(1e300), OverflowError);
+  EXPECT_THROW(std::ignore = poll.poll(std::nan("")), ValueError);
+  EXPECT_THROW(std::ignore = poll.poll(1e300), OverflowError);
+}
+
+TEST(WaitTime, TakesTheUnitFromTheTypeAndCountsPlainNumbersAsPythonDoes) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(Milliseconds(5s).limit(), Timeout(5));
+  EXPECT_EQ(Milliseconds(5ms).limit(), Timeout(5ms));
+  EXPECT_EQ(Milliseconds(1.5min).limit(), Timeout(90));
+  EXPECT_EQ(Milliseconds(1ns).limit(), Timeout(1ns));
+  EXPECT_EQ(Milliseconds(5).limit(), Timeout(5ms));
+  EXPECT_EQ(Milliseconds(0.5).limit(), Timeout(500us));
+  EXPECT_EQ(Milliseconds(Timeout(5)).limit(), Timeout(5s));
+  EXPECT_EQ(Seconds(5s).limit(), Timeout(5));
+  EXPECT_EQ(Seconds(5ms).limit(), Timeout(5ms));
+  EXPECT_EQ(Seconds(5).limit(), Timeout(5s));
+  EXPECT_EQ(Seconds(0.5).limit(), Timeout(500ms));
+  EXPECT_TRUE(Milliseconds(-5s).is_negative());
+  static_assert(!std::is_convertible_v<Seconds, Milliseconds>);
+  static_assert(!std::is_convertible_v<std::optional<double>, Milliseconds>, "seconds, or not?");
+  static_assert(!std::is_convertible_v<bool, Milliseconds>);
 }
 
 TEST(Poll, BelowZeroWaitsWithoutLimit) {
@@ -363,9 +411,9 @@ TEST(Poll, RefusesToBePolledByTwoThreadsAtOnce) {
   auto [sock, peer] = socketpair();
   Poll poll;
   poll.register_(sock, POLL::IN);
-  BlockedThread thread([&] { poll.poll(); });
+  BlockedThread thread([&] { std::ignore = poll.poll(); });
   ASSERT_TRUE(thread.wait_until_blocked());
-  EXPECT_EQ(text_of_error<RuntimeError>([&] { poll.poll(0); }),
+  EXPECT_EQ(text_of_error<RuntimeError>([&] { std::ignore = poll.poll(0); }),
             "concurrent poll() invocation: poll");
   peer.sendall("x");
   thread.join();
@@ -383,6 +431,10 @@ TEST(Poll, WithAnErrorCodeDoesNotThrow) {
   EXPECT_EQ(error, Errc::not_a_fileno);
   EXPECT_TRUE(poll.poll(0, error).empty());
   EXPECT_FALSE(error);
+  auto [sock, peer] = socketpair();
+  poll.register_(sock, error);
+  EXPECT_FALSE(error);
+  EXPECT_EQ(poll.poll(error).at(0).events, POLL::OUT);
 }
 
 // --- Epoll ---
@@ -419,14 +471,14 @@ TEST(Epoll, RefusesWhatPythonRefuses) {
   EXPECT_EQ(number_of_error([&] { epoll.register_(std::numeric_limits<int>::max()); }), EBADF);
   OwnedFd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   EXPECT_EQ(number_of_error<PermissionError>([&] { epoll.register_(file); }), EPERM);
-  EXPECT_EQ(text_of_error<ValueError>([&] { epoll.poll(0, 0); }),
+  EXPECT_EQ(text_of_error<ValueError>([&] { std::ignore = epoll.poll(0, 0); }),
             "maxevents must be greater than 0: got 0");
-  EXPECT_THROW(epoll.poll(0, -2), ValueError);
+  EXPECT_THROW(std::ignore = epoll.poll(0, -2), ValueError);
   EXPECT_THROW(Epoll(0), ValueError);
   EXPECT_THROW(Epoll(-2), ValueError);
   EXPECT_EQ(text_of_error<OSError>([] { Epoll(-1, EPOLL::IN); }),
             "invalid flags: Epoll(sizehint=-1, flags=1)");
-  EXPECT_THROW(Epoll::fromfd(-1), ValueError);
+  EXPECT_THROW(std::ignore = Epoll::fromfd(-1), ValueError);
   sock.close();
   EXPECT_THROW(epoll.unregister(sock), ValueError);
 }
@@ -449,8 +501,8 @@ TEST(Epoll, IsClosedOnce) {
   epoll.close();
   EXPECT_TRUE(epoll.closed());
   EXPECT_EQ(count_descriptors(), before);
-  EXPECT_THROW(epoll.fileno(), ValueError);
-  EXPECT_THROW(epoll.poll(0), ValueError);
+  EXPECT_THROW(std::ignore = epoll.fileno(), ValueError);
+  EXPECT_THROW(std::ignore = epoll.poll(0), ValueError);
   EXPECT_THROW(epoll.register_(0), ValueError);
   EXPECT_THROW(epoll.modify(0, EPOLL::IN), ValueError);
   EXPECT_THROW(epoll.unregister(0), ValueError);
@@ -491,7 +543,7 @@ TEST(Epoll, WaitsNoLessThanItsTimeOutInSeconds) {
     EXPECT_GE(Clock::now() - begin, std::chrono::duration<double>(seconds));
   }
   EXPECT_TRUE(epoll.poll(milliseconds(1)).empty());
-  EXPECT_THROW(epoll.poll(std::nan("")), ValueError);
+  EXPECT_THROW(std::ignore = epoll.poll(std::nan("")), ValueError);
 }
 
 TEST(Epoll, BelowZeroWaitsWithoutLimit) {
@@ -522,6 +574,15 @@ TEST(Epoll, WithAnErrorCodeDoesNotThrow) {
   EXPECT_EQ(error, Errc::bad_maxevents);
   EXPECT_TRUE(epoll.poll(0, 1, error).empty());
   EXPECT_FALSE(error);
+  EXPECT_TRUE(Epoll(0, error).closed());
+  EXPECT_EQ(error, Errc::bad_sizehint);
+  Epoll other(error);
+  EXPECT_FALSE(error);
+  auto [one, peer] = socketpair();
+  other.register_(one, error);
+  EXPECT_FALSE(error);
+  EXPECT_TRUE(other.poll(0, error).at(0).events & EPOLL::OUT);
+  EXPECT_EQ(other.poll(error).size(), 1u);
 }
 
 // --- who waits ---
@@ -532,13 +593,13 @@ class Counting final : public detail::IoDriver {
   Counting() { detail::set_current_driver(this); }
   ~Counting() { detail::set_current_driver(nullptr); }
 
-  long perform(detail::Descriptor&, detail::Op& op, detail::Deadline deadline) override {
+  long perform(detail::Descriptor&, detail::Op& op, Deadline deadline) override {
     if (op.kind != detail::Op::Kind::ready) return -ENOSYS;
     detail::sys::PollEntry entry{op.file, static_cast<short>(op.flags), 0};
     const long ready = wait_any({&entry, 1}, deadline);
     return ready > 0 ? entry.revents : ready == 0 ? detail::kTimedOut : ready;
   }
-  long wait_any(std::span<detail::sys::PollEntry> entries, detail::Deadline deadline) override {
+  long wait_any(std::span<detail::sys::PollEntry> entries, Deadline deadline) override {
     waited_for.push_back(entries.empty() ? -1 : entries[0].fd);
     detail::set_current_driver(nullptr);
     const long ready = detail::wait_any(entries, deadline);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -61,11 +62,11 @@ TEST(UserData, KeepsItsValueInPlaceWhenItIsMoved) {
 TEST(UserData, NamesBothTypesWhenItIsAnother) {
   const UserData data = std::make_unique<int>(3);
   EXPECT_EQ(data.get_if<int>(), nullptr);
-  EXPECT_EQ(text_of_error<TypeError>([&] { data.get<int>(); }),
+  EXPECT_EQ(text_of_error<TypeError>([&] { std::ignore = data.get<int>(); }),
             "the data are a " + std::string(data.type_name()) + ", not a int");
   EXPECT_NE(std::string(data.type_name()).find("unique_ptr<int"), std::string::npos)
       << data.type_name();
-  EXPECT_EQ(text_of_error<TypeError>([] { UserData().get<double>(); }),
+  EXPECT_EQ(text_of_error<TypeError>([] { std::ignore = UserData().get<double>(); }),
             "the data are not there, not a double");
   EXPECT_EQ(UserData().get_if<double>(), nullptr);
 }
@@ -207,9 +208,9 @@ TYPED_TEST(Selectors, FindKeysByObjectAndByNumber) {
   EXPECT_EQ(map.find(peer), nullptr);
   EXPECT_TRUE(map.contains(sock));
   EXPECT_FALSE(map.contains(peer));
-  EXPECT_THROW(selector.get_key(peer), KeyError);
-  EXPECT_THROW(map[peer], KeyError);
-  EXPECT_THROW(map.find(-1), ValueError);
+  EXPECT_THROW(std::ignore = selector.get_key(peer), KeyError);
+  EXPECT_THROW(std::ignore = map[peer], KeyError);
+  EXPECT_THROW(std::ignore = map.find(-1), ValueError);
 }
 
 TYPED_TEST(Selectors, MapIsWhatIsRegisteredNow) {
@@ -243,10 +244,10 @@ TYPED_TEST(Selectors, AreEmptyAfterClosing) {
   selector.close();
   EXPECT_EQ(watched.use_count(), 1) << "the data have ended";
   EXPECT_EQ(selector.get_map(), nullptr);
-  EXPECT_EQ(text_of_error<RuntimeError>([&, &s = sock] { selector.get_key(s); }),
+  EXPECT_EQ(text_of_error<RuntimeError>([&, &s = sock] { std::ignore = selector.get_key(s); }),
             "Selector is closed");
   EXPECT_THROW(selector.register_(sock, EVENT::READ), ValueError);
-  EXPECT_THROW(selector.select(0), ValueError);
+  EXPECT_THROW(std::ignore = selector.select(0), ValueError);
   EXPECT_THROW(selector.unregister(sock), KeyError);
   EXPECT_THROW(selector.modify(sock, EVENT::READ), KeyError);
 }
@@ -340,17 +341,22 @@ TYPED_TEST(Selectors, WithAnErrorCodeDoNotThrow) {
   std::error_code error = std::make_error_code(std::errc::io_error);
   EXPECT_NE(selector.register_(sock, EVENT::READ, 1, error), nullptr);
   EXPECT_FALSE(error);
-  EXPECT_EQ(selector.register_(sock, EVENT::READ, {}, error), nullptr);
+  EXPECT_EQ(selector.register_(sock, EVENT::READ, error), nullptr);
   EXPECT_EQ(error, Errc::already_registered);
-  EXPECT_EQ(selector.register_(peer, EVENT{}, {}, error), nullptr);
+  EXPECT_EQ(selector.register_(peer, EVENT{}, error), nullptr);
   EXPECT_EQ(error, Errc::bad_events);
   EXPECT_EQ(selector.register_(-1, EVENT::READ, {}, error), nullptr);
   EXPECT_EQ(error, Errc::not_a_fileno);
-  EXPECT_EQ(selector.modify(peer, EVENT::READ, {}, error), nullptr);
+  EXPECT_EQ(selector.modify(peer, EVENT::READ, error), nullptr);
   EXPECT_EQ(error, Errc::not_registered);
   EXPECT_NE(selector.modify(sock, EVENT::READ, kKeepData, error), nullptr);
   EXPECT_FALSE(error);
   EXPECT_TRUE(selector.select(0, error).empty());
+  EXPECT_FALSE(error);
+  const SelectorKey* const key = selector.modify(sock, EVENT::WRITE, error);
+  ASSERT_NE(key, nullptr);
+  EXPECT_FALSE(key->data) << "the error code is no data";
+  EXPECT_EQ(selector.select(error).size(), 1u);
   EXPECT_FALSE(error);
   EXPECT_EQ(selector.unregister(peer, error).fd, -1);
   EXPECT_EQ(error, Errc::not_registered);
@@ -362,8 +368,8 @@ TYPED_TEST(Selectors, WithAnErrorCodeDoNotThrow) {
 }
 
 struct Decoded final : detail::Layer {
-  long receive(detail::Descriptor&, MutableBytes, int, detail::Deadline) override { return 0; }
-  long send(detail::Descriptor&, BytesView, int, detail::Deadline) override { return 0; }
+  long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
+  long send(detail::Descriptor&, BytesView, int, Deadline) override { return 0; }
   std::size_t pending() const noexcept override { return bytes; }
   std::size_t bytes = 1;
 };
@@ -422,7 +428,7 @@ TEST(SelectSelector, ReportsThatSomethingHasBeenClosed) {
   SelectSelector selector;
   selector.register_(sock, EVENT::READ);
   sock.close();
-  EXPECT_EQ(number_of_error([&] { selector.select(0); }), EBADF);
+  EXPECT_EQ(number_of_error([&] { std::ignore = selector.select(0); }), EBADF);
 }
 
 TEST(PollSelector, HasWhatIsClosedReadyForEverything) {
@@ -444,7 +450,7 @@ TEST(EpollSelector, IsTheDefault) {
   selector.register_(sock, EVENT::WRITE);
   EXPECT_EQ(select({selector}).readable.size(), 1u) << "a selector can be waited for";
   selector.close();
-  EXPECT_THROW(selector.fileno(), ValueError);
+  EXPECT_THROW(std::ignore = selector.fileno(), ValueError);
 }
 
 TEST(EpollSelector, RefusesWhatCannotBeWaitedFor) {

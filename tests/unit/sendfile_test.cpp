@@ -75,11 +75,8 @@ std::future<std::string> everything(Socket& peer) {
 
 /// A layer that changes each byte, so that it shows when it is passed by.
 struct Complement : detail::Layer {
-  long receive(detail::Descriptor&, MutableBytes, int, detail::Deadline) override {
-    return -EINVAL;
-  }
-  long send(detail::Descriptor& descriptor, BytesView data, int flags,
-            detail::Deadline deadline) override {
+  long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return -EINVAL; }
+  long send(detail::Descriptor& descriptor, BytesView data, int flags, Deadline deadline) override {
     std::string changed(data.data(), std::min<std::size_t>(data.size(), 1000));
     for (char& byte : changed) byte = static_cast<char>(~byte);
     detail::Op op{.kind = detail::Op::Kind::send,
@@ -125,7 +122,7 @@ class Sendfile : public testing::TestWithParam<std::tuple<Over, From, Mode>> {
     auto [reading, writing] = socketpair();
     writer_ = std::thread([content = std::move(content), writing = std::move(writing)]() mutable {
       std::error_code ignored;
-      writing.sendall(content, MSG{}, ignored);
+      writing.sendall(content, ignored);
     });
     return OwnedFd(reading.detach());
   }
@@ -233,14 +230,14 @@ TEST(SendfileTimeout, IsForEachWaitAndNotForTheWhole) {
     // Some 5 ms for each of these, so that the whole takes longer than the timeout.
     const Drip drip([&peer = peer, &arrived] {
       std::error_code ignored;
-      arrived += peer.recv(4096, MSG::DONTWAIT, ignored).size();
+      arrived += peer.recv(4096, ignored, MSG::DONTWAIT).size();
     });
     EXPECT_EQ(sock.sendfile(file.fileno()), 600'000);
   }
   EXPECT_GT(Clock::now() - begun, std::chrono::milliseconds(400));
   peer.settimeout(0);
   std::error_code error;
-  while (!error) arrived += peer.recv(1 << 20, MSG{}, error).size();
+  while (!error) arrived += peer.recv(1 << 20, error).size();
   EXPECT_EQ(arrived, 600'000u);
 }
 
@@ -321,7 +318,7 @@ TEST(SendfileLayer, GoesThroughIt) {
 
 /// Fails the first sendfile(2) or splice(2), or each call of another kind, as the kernel might.
 struct Refusing : detail::IoDriver {
-  long perform(detail::Descriptor& descriptor, detail::Op& op, detail::Deadline deadline) override {
+  long perform(detail::Descriptor& descriptor, detail::Op& op, Deadline deadline) override {
     const bool moves = op.kind == detail::Op::Kind::send_file;
     if (moves && !refused) {
       refused = true;
@@ -333,7 +330,7 @@ struct Refusing : detail::IoDriver {
     detail::set_current_driver(this);
     return result;
   }
-  long wait_any(std::span<sys::PollEntry> entries, detail::Deadline deadline) override {
+  long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override {
     detail::set_current_driver(nullptr);
     const long result = detail::wait_any(entries, deadline);
     detail::set_current_driver(this);
@@ -548,7 +545,7 @@ TEST(SendfileMisuse, IsNamedAndSendsNothing) {
   sock.setblocking(true);
   Socket datagram(AF::INET, SOCK::DGRAM);
   value_error([&] { datagram.sendfile(fileno); }, "only SOCK_STREAM type sockets are supported");
-  value_error([&] { socketpair(AF::UNIX, SOCK::SEQPACKET).first.sendfile(fileno); },
+  value_error([&] { std::ignore = socketpair(AF::UNIX, SOCK::SEQPACKET).first.sendfile(fileno); },
               "only SOCK_STREAM");
   EXPECT_EQ(number([&, &sock = sock] { sock.sendfile(fileno, -1); }), EINVAL);
   EXPECT_EQ(number([&, &sock = sock] { sock.sendfile(fileno, INT64_MIN); }), EINVAL);

@@ -77,7 +77,7 @@ TYPED_TEST(AGroup, ServesAndShutsDownAsOne) {
 
 TYPED_TEST(AGroup, EndsOnASignal) {
   ServerGroup<TypeParam> servers(3, kAnyPort, &echo);
-  auto ended = std::async(std::launch::async, [&] { return servers.serve_until_signal(0); });
+  auto ended = std::async(std::launch::async, [&] { return servers.serve_until_signal(); });
   EXPECT_TRUE(answers(servers.server_address()));
   std::raise(SIGTERM);
   EXPECT_EQ(ended.get(), SIGTERM);

@@ -13,6 +13,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -108,7 +109,7 @@ struct Ends {
       name = peer.getsockname();
     }
     sock.settimeout(timeout);
-    for (int i = 0; i < 8; ++i) peer.send(message);
+    for (int i = 0; i < 8; ++i) peer.sendall(message);
   }
 
   const std::string message = std::string(64, 'x');
@@ -131,7 +132,8 @@ const Row kRows[] = {
      0},
     {"recv", SOCK::STREAM, [](Ends& ends) { ends.sock.recv(64); }, SYS_recvfrom, 1},
     {"recv of much", SOCK::STREAM, [](Ends& ends) { ends.sock.recv(1 << 18); }, SYS_recvfrom, 1},
-    {"send", SOCK::STREAM, [](Ends& ends) { ends.sock.send(ends.message); }, SYS_sendto, 0},
+    {"send", SOCK::STREAM, [](Ends& ends) { std::ignore = ends.sock.send(ends.message); },
+     SYS_sendto, 0},
     {"sendall", SOCK::STREAM, [](Ends& ends) { ends.sock.sendall(ends.message); }, SYS_sendto, 0},
     {"sendto", SOCK::DGRAM, [](Ends& ends) { ends.sock.sendto(ends.message, ends.name); },
      SYS_sendto, 0},
@@ -192,7 +194,7 @@ TEST(Cost, IsNoMemoryButThatOfAResult) {
       SCOPED_TRACE(std::string(row.name) + ", timeout " + to_string(timeout));
       Ends ends(timeout, row.type);
       row.call(ends);
-      if (row.type == SOCK::STREAM) ends.peer.send(ends.message);
+      if (row.type == SOCK::STREAM) ends.peer.sendall(ends.message);
       allocations = {};
       row.call(ends);
       EXPECT_LE(allocations.count, row.most_allocations);

@@ -161,7 +161,7 @@ TEST(ErrorOption, GivesThePendingErrorOnce) {
   closed.bind({"127.0.0.1", 0});
   sock.connect(closed.getsockname());
   closed.close();
-  sock.send("x");
+  sock.sendall("x");
   EXPECT_EQ(sock.getsockopt(SOL::SOCKET, SO::ERROR_), ECONNREFUSED);
   EXPECT_EQ(sock.getsockopt(SOL::SOCKET, SO::ERROR_), 0);
 }

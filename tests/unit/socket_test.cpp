@@ -108,8 +108,8 @@ TEST(Socketpair, ConnectsTwoOfEachType) {
   for (const SOCK type : {SOCK::STREAM, SOCK::DGRAM, SOCK::SEQPACKET}) {
     auto [first, second] = socketpair(AF::UNIX, type);
     EXPECT_EQ(first.type(), type);
-    first.send("there");
-    second.send("back");
+    first.sendall("there");
+    second.sendall("back");
     EXPECT_EQ(second.recv(100), "there");
     EXPECT_EQ(first.recv(100), "back");
   }
@@ -118,7 +118,7 @@ TEST(Socketpair, ConnectsTwoOfEachType) {
 
 TEST(Socketpair, OfAFamilyThatHasNoneFailsAndLeavesNothingOpen) {
   const int before = count_descriptors();
-  EXPECT_EQ(number_of_error([] { socketpair(AF::INET); }), EOPNOTSUPP);
+  EXPECT_EQ(number_of_error([] { std::ignore = socketpair(AF::INET); }), EOPNOTSUPP);
   std::error_code error;
   const auto pair = socketpair(AF::INET, SOCK::STREAM, 0, error);
   EXPECT_TRUE(error);
@@ -209,7 +209,7 @@ TEST(Fromfd, IsADuplicateAndLeavesTheOriginalToTheCaller) {
     Socket copy = fromfd(sock.fileno(), AF::UNIX, SOCK::STREAM);
     EXPECT_NE(copy.fileno(), sock.fileno());
     EXPECT_TRUE(closes_on_exec(copy.fileno()));
-    copy.send("x");
+    copy.sendall("x");
   }
   EXPECT_TRUE(is_open(sock.fileno()));
   EXPECT_EQ(peer.recv(10), "x");
@@ -221,8 +221,9 @@ TEST(Fromfd, OfWhatIsNoSocketFailsAndLeavesNothingOpen) {
   const Raw reading(ends[0]);
   const Raw writing(ends[1]);
   const int before = count_descriptors();
-  EXPECT_EQ(number_of_error([] { fromfd(-1, AF::INET, SOCK::STREAM); }), EBADF);
-  EXPECT_EQ(number_of_error([&] { fromfd(reading.fd, AF::INET, SOCK::STREAM); }), ENOTSOCK);
+  EXPECT_EQ(number_of_error([] { std::ignore = fromfd(-1, AF::INET, SOCK::STREAM); }), EBADF);
+  EXPECT_EQ(number_of_error([&] { std::ignore = fromfd(reading.fd, AF::INET, SOCK::STREAM); }),
+            ENOTSOCK);
   std::error_code error;
   const Socket sock = fromfd(reading.fd, AF::INET, SOCK::STREAM, 0, error);
   EXPECT_EQ(error, std::errc::not_a_socket);
@@ -331,14 +332,14 @@ const std::vector<std::pair<std::string, std::function<void(Socket&)>>>& calls()
       {"bind address", [](Socket& s) { s.bind(Address::parse("127.0.0.1:0")); }},
       {"bind unix", [](Socket& s) { s.bind(UnixAddress("/nonexistent/x")); }},
       {"listen", [](Socket& s) { s.listen(); }},
-      {"accept", [](Socket& s) { s.accept(); }},
+      {"accept", [](Socket& s) { std::ignore = s.accept(); }},
       {"connect",
        [](Socket& s) {
          s.connect({"127.0.0.1", 9});
        }},
       {"connect address", [](Socket& s) { s.connect(Address::parse("127.0.0.1:9")); }},
       {"shutdown", [](Socket& s) { s.shutdown(SHUT::RDWR); }},
-      {"dup", [](Socket& s) { s.dup(); }},
+      {"dup", [](Socket& s) { std::ignore = s.dup(); }},
       {"recv", [](Socket& s) { s.recv(1); }},
       {"recv_into",
        [](Socket& s) {
@@ -351,7 +352,7 @@ const std::vector<std::pair<std::string, std::function<void(Socket&)>>>& calls()
          char b[4];
          s.recvfrom_into(b);
        }},
-      {"send", [](Socket& s) { s.send("x"); }},
+      {"send", [](Socket& s) { std::ignore = s.send("x"); }},
       {"sendall", [](Socket& s) { s.sendall("x"); }},
       {"sendall of nothing", [](Socket& s) { s.sendall(""); }},
       {"sendto",

@@ -25,6 +25,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -136,7 +137,7 @@ TEST(TimeOptions, MayBeLongerThanNanosecondsCount) {
   // In nanoseconds, without the upper bits of that, one millisecond.
   const timeval value{std::int64_t{1} << 55, 1'000};
   sock.setsockopt(SOL::SOCKET, SO::RCVTIMEO, BytesView(&value, sizeof value));
-  const auto data = soon([&peer = peer] { peer.send("abc"); });
+  const auto data = soon([&peer = peer] { peer.sendall("abc"); });
   EXPECT_EQ(sock.recv(8), "abc");
 }
 
@@ -144,8 +145,8 @@ TEST(LowWaterMark, IsWaitedForWithATimeout) {
   auto [sock, peer] = tcp_pair();
   sock.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
   sock.settimeout(20);
-  peer.send("abc");
-  const auto more = soon([&peer = peer] { peer.send("defg"); });
+  peer.sendall("abc");
+  const auto more = soon([&peer = peer] { peer.sendall("defg"); });
   EXPECT_EQ(sock.recv(100), "abcdefg");
 }
 
@@ -158,8 +159,8 @@ TEST(LowWaterMark, IsWaitedForOnDuplicatesAndWhatIsAcceptedOrAdopted) {
   Socket adopted(Fileno{accepted.dup().detach()});
   for (Socket* const sock : {&accepted, &copy, &adopted}) {
     sock->settimeout(20);
-    peer.send("abc");
-    const auto more = soon([&] { peer.send("defg"); });
+    peer.sendall("abc");
+    const auto more = soon([&] { peer.sendall("defg"); });
     EXPECT_EQ(sock->recv(100), "abcdefg");
   }
 }
@@ -168,9 +169,9 @@ TEST(LowWaterMark, IsWaitedForWithoutATimeout) {
   for (const bool tcp : {true, false}) {
     auto [sock, peer] = tcp ? tcp_pair() : socketpair();
     sock.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
-    peer.send("abc");
+    peer.sendall("abc");
     // TCP itself wakes nobody for less than the mark, whatever has been taken before.
-    const auto more = soon([&peer = peer] { peer.send("defghi"); });
+    const auto more = soon([&peer = peer] { peer.sendall("defghi"); });
     EXPECT_EQ(sock.recv(100), "abcdefghi");
   }
 }
@@ -178,7 +179,7 @@ TEST(LowWaterMark, IsWaitedForWithoutATimeout) {
 TEST(LowWaterMark, DoesNotKeepASmallerReceiveFromWhatIsThere) {
   auto [sock, peer] = tcp_pair();
   sock.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
-  peer.send("abcdefgh");
+  peer.sendall("abcdefgh");
   EXPECT_EQ(sock.recv(6), "abcdef");
   EXPECT_EQ(sock.recv(2), "gh");
 }
@@ -186,7 +187,7 @@ TEST(LowWaterMark, DoesNotKeepASmallerReceiveFromWhatIsThere) {
 TEST(LowWaterMark, EndsWithTheStream) {
   auto [sock, peer] = tcp_pair();
   sock.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
-  peer.send("abc");
+  peer.sendall("abc");
   const auto end = soon([&peer = peer] { peer.shutdown(SHUT::WR); });
   EXPECT_EQ(sock.recv(100), "abc");
   EXPECT_EQ(sock.recv(100), "");
@@ -197,9 +198,9 @@ TEST(LowWaterMark, EndsWithTheStream) {
 TEST(UrgentByte, IsWaitedForWithATimeout) {
   for (const bool with_data : {false, true}) {
     auto [sock, peer] = tcp_pair();
-    if (with_data) peer.send("abc");
+    if (with_data) peer.sendall("abc");
     sock.settimeout(20);
-    const auto more = soon([&peer = peer] { peer.send("!", MSG::OOB); });
+    const auto more = soon([&peer = peer] { peer.sendall("!", MSG::OOB); });
     EXPECT_EQ(sock.recv(1, MSG::OOB), "!");
     if (!with_data) continue;
     EXPECT_EQ(sock.recv(100), "abc");
@@ -217,7 +218,7 @@ TEST(UrgentByte, IsWaitedForUntilTheTimeoutOrTheEnd) {
 
 TEST(UrgentByte, IsNoticedBySelect) {
   auto [sock, peer] = tcp_pair();
-  const auto more = soon([&peer = peer] { peer.send("!", MSG::OOB); });
+  const auto more = soon([&peer = peer] { peer.sendall("!", MSG::OOB); });
   EXPECT_EQ(select({}, {}, {sock}, 20).exceptional.size(), 1u);
 }
 
@@ -232,14 +233,14 @@ void fill_error_queue(Socket& sock) {
   sock.setsockopt(
       SOL::SOCKET, OptionName(SO_TIMESTAMPING),
       SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY);
-  sock.send("x");
+  sock.sendall("x");
   pollfd entry{sock.fileno(), 0, 0};
   ASSERT_EQ(::poll(&entry, 1, 10'000), 1);
 }
 
 TEST(ErrorQueue, TakesNothingFromTheReceivesAfterIt) {
   auto [sock, peer] = tcp_pair();
-  peer.send("abc");
+  peer.sendall("abc");
   sock.settimeout(kSoon);
   EXPECT_THROW(sock.recv(100, MSG::ERRQUEUE), TimeoutError);
   sock.settimeout(20);
@@ -260,7 +261,7 @@ TEST(ErrorQueue, LetsDataThroughAtOnceWhileItIsUnread) {
     auto [sock, peer] = tcp_pair();
     fill_error_queue(sock);
     sock.settimeout(20);
-    const auto more = soon([&peer = peer] { peer.send("abc"); });
+    const auto more = soon([&peer = peer] { peer.sendall("abc"); });
     EXPECT_EQ(sock.recv(size), "abc");
   }
 }
@@ -274,13 +275,13 @@ TEST(PeekingAll, StopsAtADescriptorAsTheSystemDoes) {
   auto [sock, peer] = socketpair();
   send_with_descriptor(peer);
   EXPECT_EQ(sock.recv(10, MSG::PEEK | MSG::WAITALL), "abcde");
-  peer.send("fghij");
+  peer.sendall("fghij");
   EXPECT_EQ(sock.recv(10, MSG::PEEK | MSG::WAITALL), "abcde");
 }
 
 TEST(PeekingAll, TakesOneDescriptorForEachThatItGives) {
   auto [sock, peer] = socketpair();
-  peer.send("01234");
+  peer.sendall("01234");
   send_with_descriptor(peer);
   const int before = settled_descriptors();
   {
@@ -293,25 +294,25 @@ TEST(PeekingAll, TakesOneDescriptorForEachThatItGives) {
 
 TEST(PeekingAll, OfAUnixSocketFindsWhatThereIsAsTheSystemDoes) {
   auto [sock, peer] = socketpair();
-  const auto data = soon([&peer = peer] { peer.send("abc"); });
+  const auto data = soon([&peer = peer] { peer.sendall("abc"); });
   EXPECT_EQ(sock.recv(8, MSG::PEEK | MSG::WAITALL), "abc");
 }
 
 TEST(PeekingAll, OfTcpWaitsForAllThatIsToCome) {
   auto [sock, peer] = tcp_pair();
-  peer.send("abc");
-  const auto more = soon([&peer = peer] { peer.send("defgh"); });
+  peer.sendall("abc");
+  const auto more = soon([&peer = peer] { peer.sendall("defgh"); });
   EXPECT_EQ(sock.recv(8, MSG::PEEK | MSG::WAITALL), "abcdefgh");
   EXPECT_EQ(sock.recv(8), "abcdefgh");
 }
 
 TEST(PeekingAll, EndsWithTheStreamOrBeforeUrgentData) {
   auto [sock, peer] = tcp_pair();
-  peer.send("abc");
-  const auto urgent = soon([&peer = peer] { peer.send("!", MSG::OOB); });
+  peer.sendall("abc");
+  const auto urgent = soon([&peer = peer] { peer.sendall("!", MSG::OOB); });
   EXPECT_EQ(sock.recv(8, MSG::PEEK | MSG::WAITALL), "abc");
   auto [other, its_peer] = tcp_pair();
-  its_peer.send("abc");
+  its_peer.sendall("abc");
   const auto end = soon([&its_peer = its_peer] { its_peer.shutdown(SHUT::WR); });
   EXPECT_EQ(other.recv(8, MSG::PEEK | MSG::WAITALL), "abc");
 }
@@ -374,7 +375,7 @@ TEST(Number, OfAnotherConnectionByNowIsWaitedForAsThatOne) {
     auto [other, its_peer] = tcp_pair();
     ASSERT_EQ(::dup2(other.fileno(), sock.fileno()), sock.fileno());
     sock.settimeout(20);
-    const auto more = soon([&its_peer = its_peer] { its_peer.send("abc"); });
+    const auto more = soon([&its_peer = its_peer] { its_peer.sendall("abc"); });
     EXPECT_EQ(sock.recv(size), "abc");
   }
 }

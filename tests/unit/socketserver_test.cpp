@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -413,7 +414,7 @@ TEST(ARequest, ThatIsGoneBeforeItIsAcceptedIsPassedOver) {
   struct Gone : TCPServer {
     using TCPServer::TCPServer;
     std::pair<Request, Address> get_request() override {
-      if (steal) socket.accept();
+      if (steal) std::ignore = socket.accept();
       steal = false;
       return TCPServer::get_request();
     }

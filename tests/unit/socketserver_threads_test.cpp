@@ -283,8 +283,8 @@ TEST(AThreadingServer, StartsAndEndsWhileClientsArrive) {
         client.settimeout(30);
         std::error_code ended;  // the server may end at any time
         client.connect(*now, ended);
-        if (!ended) client.sendall("x\n", MSG{}, ended);
-        if (!ended) client.recv(10, MSG{}, ended);
+        if (!ended) client.sendall("x\n", ended);
+        if (!ended) client.recv(10, ended);
       }
     });
   for (int i = 0; i < rounds(1000); ++i) {

@@ -28,13 +28,14 @@
 namespace plug {
 namespace {
 
+using namespace std::chrono_literals;
+
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 
 /// A thread in serve_until_signal().
-template <class... Arguments>
-std::future<int> serve(BaseServer& server, Arguments... arguments) {
+std::future<int> serve(BaseServer& server, UntilSignalOptions options = {}) {
   return std::async(std::launch::async,
-                    [&server, arguments...] { return server.serve_until_signal(arguments...); });
+                    [&server, its = std::move(options)] { return server.serve_until_signal(its); });
 }
 
 /// A client that is being served.
@@ -88,7 +89,7 @@ TYPED_TEST(UntilASignal, ServesAndThenTellsWhichItWas) {
 TYPED_TEST(UntilASignal, LetsRequestsEndThatAreBeingHandled) {
   TypeParam server(kAnyPort, &echo);
   server.socket.listen(1000);  // for those who ask whether they are refused
-  auto ended = serve(server, std::nullopt);
+  auto ended = serve(server, {.drain = std::nullopt});
   Socket client = served_client(server);
   std::raise(SIGTERM);
   if (!std::is_same_v<TypeParam, TCPServer>) wait_until_refused(server.server_address);
@@ -103,7 +104,7 @@ TYPED_TEST(UntilASignal, LetsRequestsEndThatAreBeingHandled) {
 TYPED_TEST(UntilASignal, EndsConnectionsWhenTheTimeIsOver) {
   for (const Timeout& drain_timeout : {Timeout(0), Timeout(0.05)}) {
     TypeParam server(kAnyPort, &echo);
-    auto ended = serve(server, drain_timeout);
+    auto ended = serve(server, {.drain = drain_timeout});
     Socket client = served_client(server);
     std::raise(SIGTERM);
     EXPECT_EQ(client.recv(1), "");
@@ -113,7 +114,7 @@ TYPED_TEST(UntilASignal, EndsConnectionsWhenTheTimeIsOver) {
 
 TYPED_TEST(UntilASignal, EndsConnectionsAtASecondOne) {
   TypeParam server(kAnyPort, &echo);
-  auto ended = serve(server, std::nullopt);
+  auto ended = serve(server, {.drain = std::nullopt});
   Socket client = served_client(server);
   std::raise(SIGINT);
   std::raise(SIGTERM);
@@ -124,7 +125,7 @@ TYPED_TEST(UntilASignal, EndsConnectionsAtASecondOne) {
 TYPED_TEST(UntilASignal, EndsWithoutOneAtStopServingAndShutdown) {
   for (const bool wait : {true, false}) {
     TypeParam server(kAnyPort, &echo);
-    auto ended = serve(server, 0.01, std::nullopt);
+    auto ended = serve(server, {.drain = 10ms, .poll_interval = std::nullopt});
     Socket client = served_client(server);
     if (wait)
       server.shutdown();
@@ -159,7 +160,7 @@ class ABusyPool : public testing::Test {
 };
 
 TEST_F(ABusyPool, HandlesItsQueueWhileThereIsTime) {
-  auto ended = serve(server_, std::nullopt);
+  auto ended = serve(server_, {.drain = std::nullopt});
   wait_until_taken(SIGTERM);
   std::raise(SIGTERM);
   clients_[0].shutdown(SHUT::WR);
@@ -194,7 +195,7 @@ TYPED_TEST(UntilASignalDatagrams, AreAnsweredInTheTimeForIt) {
     request->sendto("begun", from);
     request->sendto(tell.recv(100), from);
   });
-  auto ended = serve(server, std::nullopt);
+  auto ended = serve(server, {.drain = std::nullopt});
   Socket client = datagram_client(AF::INET);
   client.sendto("x", server.server_address);
   EXPECT_EQ(client.recv(100), "begun");
@@ -209,7 +210,7 @@ TEST(UntilASignalUDPServer, EndsWhenItWaits) {
   UDPServer server(kAnyPort, [](Request& request, const Address& from, BaseServer&) {
     request->sendto(request.data(), from);
   });
-  auto ended = serve(server, std::nullopt);
+  auto ended = serve(server, {.drain = std::nullopt});
   Socket client = datagram_client(AF::INET);
   client.sendto("x", server.server_address);
   EXPECT_EQ(client.recv(100), "x");
@@ -251,7 +252,7 @@ TEST(AChildOfAServer, IsEndedBySIGTERMWhenTheTimeIsOver) {
 
 TEST(AChildOfAServer, TakesNoNoticeOfTheOtherSignals) {
   ForkingTCPServer server(kAnyPort, &tell_process);
-  auto ended = serve(server, std::nullopt);
+  auto ended = serve(server, {.drain = std::nullopt});
   auto [client, child] = client_of_child(server);
   kill(child, SIGINT);
   client.sendall("x");
@@ -292,7 +293,7 @@ TYPED_TEST(InAForkedChild, TheServerOfItsParentMayServe) {
     EXPECT_EQ(ask(server.server_address, "x"), "!x");
   }
   const int status = run_in_child([&] {
-    auto in_child = serve(server, std::nullopt);
+    auto in_child = serve(server, {.drain = std::nullopt});
     if (ask(server.server_address, "x") != "!x") return 1;
     std::raise(SIGTERM);
     if (in_child.get() != SIGTERM) return 2;
@@ -317,14 +318,14 @@ TEST(TheSignals, AreGivenBackAsTheyWere) {
   raised_before = 0;
   {
     TCPServer server(kAnyPort, &echo);
-    auto ended = serve(server, 0, 0.5, std::vector<int>{SIGUSR2, SIGUSR1, SIGUSR1});
+    auto ended = serve(server, {.signals = {SIGUSR2, SIGUSR1, SIGUSR1}});
     EXPECT_EQ(ask(server.server_address, "x"), "!x");
     std::raise(SIGUSR1);
     EXPECT_EQ(ended.get(), SIGUSR1);
   }
   {
     TCPServer server(kAnyPort, &echo);
-    auto ended = serve(server, 0, 0.5, std::vector<int>{SIGUSR2});
+    auto ended = serve(server, {.signals = {SIGUSR2}});
     EXPECT_EQ(ask(server.server_address, "x"), "!x");
     std::raise(SIGUSR2);
     EXPECT_EQ(ended.get(), SIGUSR2);
@@ -340,7 +341,7 @@ TEST(TheSignals, AreGivenBackAsTheyWere) {
 TEST(TheSignals, AreNotGivenBackOverWhatAnotherPartOfTheProgramHasSet) {
   const auto before = std::signal(SIGUSR1, SIG_DFL);
   TCPServer server(kAnyPort, &echo);
-  auto ended = serve(server, 0, 0.5, std::vector<int>{SIGUSR1, SIGUSR2});
+  auto ended = serve(server, {.signals = {SIGUSR1, SIGUSR2}});
   EXPECT_EQ(ask(server.server_address, "x"), "!x");
   std::signal(SIGUSR1, &count_signal);
   std::raise(SIGUSR2);
@@ -356,7 +357,7 @@ TEST(TheSignals, EndEveryServerThatWaitsForThem) {
   TCPServer third(kAnyPort, &echo);
   auto first_ended = serve(first);
   auto second_ended = serve(second);
-  auto third_ended = serve(third, 0, 0.5, std::vector<int>{SIGINT});
+  auto third_ended = serve(third, {.signals = {SIGINT}});
   for (const BaseServer* server :
        {static_cast<BaseServer*>(&first), static_cast<BaseServer*>(&second),
         static_cast<BaseServer*>(&third)})
@@ -416,7 +417,7 @@ TEST(TheSignals, EndTheProgramAfterTheTimeForAHandlerThatNeverReturns) {
       std::raise(SIGTERM);  // the connection has been ended; as would anybody who waits in vain
       for (;;) pause();
     });
-    auto ended = serve(server, std::nullopt);
+    auto ended = serve(server, {.drain = std::nullopt});
     Socket client = client_of(server.server_address);
     begun.get_future().wait();
     std::raise(SIGTERM);
@@ -433,7 +434,7 @@ TEST(TheSignals, ThatCannotBeTakenAreRefused) {
   for (const int bad : {0, -1, 65, SIGKILL}) {
     const std::vector<int> signals{SIGUSR1, bad};
     EXPECT_EQ(
-        text_of_error<OSError>([&] { server.serve_until_signal(0, 0.5, signals); }),
+        text_of_error<OSError>([&] { server.serve_until_signal({.signals = signals}); }),
         "[Errno 22] Invalid argument: the signals that end a server: 10 " + std::to_string(bad));
     EXPECT_EQ(action_of(SIGUSR1).sa_handler, before);
   }

@@ -49,7 +49,7 @@ std::string arrived(Socket& sock) {
   const Timeout before = sock.gettimeout();
   sock.settimeout(0);
   std::error_code nothing;
-  std::string bytes = sock.recv(1 << 20, MSG{}, nothing);
+  std::string bytes = sock.recv(1 << 20, nothing);
   sock.settimeout(before);
   return bytes;
 }
@@ -93,8 +93,8 @@ TEST(Makefile, OfAClosedSocketGivesAFileThatFailsWhenItNeedsTheDescriptor) {
     for (Socket* const sock : {&pair.sock, &pair.peer}) {
       File reader = sock->makefile("r");
       EXPECT_EQ(reader.fileno(), -1);
-      EXPECT_EQ(number_of_error([&] { reader.read(1); }), EBADF);
-      EXPECT_EQ(number_of_error([&] { reader.readline(); }), EBADF);
+      EXPECT_EQ(number_of_error([&] { (void)reader.read(1); }), EBADF);
+      EXPECT_EQ(number_of_error([&] { (void)reader.readline(); }), EBADF);
       reader.close();
       File writer = sock->makefile("w");
       EXPECT_EQ(writer.write("x"), 1u);
@@ -134,10 +134,10 @@ TEST(File, ReadsOnlyWithRAndWritesOnlyWithW) {
   Pair pair;
   for (const std::string binary : {"", "b"}) {
     File writer = pair.sock.makefile("w" + binary);
-    const auto read = [&] { writer.read(1); };
+    const auto read = [&] { (void)writer.read(1); };
     EXPECT_EQ(message_of<OSError>(read), "not readable");
-    EXPECT_THROW(writer.readline(), OSError);
-    EXPECT_THROW(writer.readlines(), OSError);
+    EXPECT_THROW((void)writer.readline(), OSError);
+    EXPECT_THROW((void)writer.readlines(), OSError);
     File reader = pair.sock.makefile("r" + binary);
     const auto write = [&] { reader.write("x"); };
     EXPECT_EQ(message_of<OSError>(write), "not writable");
@@ -153,9 +153,9 @@ TEST(File, OfTextHasNoByteCalls) {
   File file = pair.sock.makefile("r");
   char buffer[4];
   std::error_code error;
-  file.read1(1, error);
+  (void)file.read1(1, error);
   EXPECT_EQ(error, std::errc::operation_not_supported);
-  EXPECT_THROW(file.readinto(buffer), OSError);
+  EXPECT_THROW((void)file.readinto(buffer), OSError);
 }
 
 // --- closing ---
@@ -243,21 +243,21 @@ TEST(AClosedFile, ThrowsValueErrorFromEveryCallButCloseAndClosed) {
     file.close();
     EXPECT_TRUE(file.closed());
     file.close();
-    const auto read = [&] { file.read(); };
+    const auto read = [&] { (void)file.read(); };
     EXPECT_EQ(message_of<ValueError>(read), "I/O operation on closed file.");
-    EXPECT_THROW(file.readline(), ValueError);
-    EXPECT_THROW(file.readlines(), ValueError);
+    EXPECT_THROW((void)file.readline(), ValueError);
+    EXPECT_THROW((void)file.readlines(), ValueError);
     EXPECT_THROW(file.begin(), ValueError);
-    EXPECT_THROW(file.read1(), ValueError);
-    EXPECT_THROW(file.readinto(buffer), ValueError);
+    EXPECT_THROW((void)file.read1(), ValueError);
+    EXPECT_THROW((void)file.readinto(buffer), ValueError);
     EXPECT_THROW(file.write("x"), ValueError);
     EXPECT_THROW(file.flush(), ValueError);
     EXPECT_THROW(file.fileno(), ValueError);
-    EXPECT_THROW(file.readable(), ValueError);
-    EXPECT_THROW(file.writable(), ValueError);
-    EXPECT_THROW(file.seekable(), ValueError);
+    EXPECT_THROW((void)file.readable(), ValueError);
+    EXPECT_THROW((void)file.writable(), ValueError);
+    EXPECT_THROW((void)file.seekable(), ValueError);
     std::error_code error;
-    file.read(1, error);
+    (void)file.read(1, error);
     EXPECT_EQ(error, Errc::closed_file);
   }
 }
@@ -271,7 +271,7 @@ TEST(AMovedFromFile, IsClosedAndItsDestructorDoesNothing) {
     File last = std::move(gone);
     file = std::move(last);
     EXPECT_TRUE(gone.closed());
-    EXPECT_THROW(gone.readline(), ValueError);
+    EXPECT_THROW((void)gone.readline(), ValueError);
     EXPECT_THROW(gone.write("x"), ValueError);
     EXPECT_EQ(gone.mode(), "");
     EXPECT_EQ(gone.encoding(), "");
@@ -299,7 +299,7 @@ TEST(AFileOfADetachedSocket, GetsEbadf) {
   const Socket again(Fileno{pair.sock.detach()});
   EXPECT_EQ(file.fileno(), -1);
   std::error_code error;
-  file.read(1, error);
+  (void)file.read(1, error);
   EXPECT_EQ(error, std::errc::bad_file_descriptor);
 }
 
@@ -382,15 +382,15 @@ TEST(Reading, FailsWithoutTakingAnythingWhenItWouldBlock) {
   char buffer[100];
   std::string large(100000, '?');
   const std::pair<std::string, Call> calls[] = {
-      {"r", [](File& file) { file.read(100); }},
-      {"r", [](File& file) { file.read(); }},
-      {"r", [](File& file) { file.readlines(); }},
-      {"rb", [](File& file) { file.read(100); }},
-      {"rb", [](File& file) { file.read(100000); }},
-      {"rb", [](File& file) { file.read(); }},
-      {"rb", [&](File& file) { file.readinto(buffer); }},
-      {"rb", [&](File& file) { file.readinto(large); }},
-      {"rb", [](File& file) { file.readlines(); }},
+      {"r", [](File& file) { (void)file.read(100); }},
+      {"r", [](File& file) { (void)file.read(); }},
+      {"r", [](File& file) { (void)file.readlines(); }},
+      {"rb", [](File& file) { (void)file.read(100); }},
+      {"rb", [](File& file) { (void)file.read(100000); }},
+      {"rb", [](File& file) { (void)file.read(); }},
+      {"rb", [&](File& file) { (void)file.readinto(buffer); }},
+      {"rb", [&](File& file) { (void)file.readinto(large); }},
+      {"rb", [](File& file) { (void)file.readlines(); }},
   };
   for (const auto& [mode, call] : calls) {
     Pair pair;
@@ -402,7 +402,7 @@ TEST(Reading, FailsWithoutTakingAnythingWhenItWouldBlock) {
     EXPECT_EQ(file.readline(), "one\n");
     EXPECT_THROW(call(file), BlockingIOError);
     EXPECT_EQ(file.readline(), "two\n");
-    EXPECT_THROW(file.readline(), BlockingIOError);
+    EXPECT_THROW((void)file.readline(), BlockingIOError);
     EXPECT_THROW(call(file), BlockingIOError);
     pair.finish("ee\n");
     EXPECT_THAT(file.readlines(), ElementsAre("three\n"));
@@ -415,14 +415,14 @@ class Impatient final : public detail::IoDriver {
   Impatient() { detail::set_current_driver(this); }
   ~Impatient() { detail::set_current_driver(nullptr); }
 
-  long perform(detail::Descriptor& descriptor, detail::Op& op, detail::Deadline) override {
+  long perform(detail::Descriptor& descriptor, detail::Op& op, Deadline) override {
     const detail::Descriptor::InFlight in_flight(descriptor, false);
     op.flags |= detail::sys::kDontWait;
     const long result = detail::attempt(in_flight.fd(), op);
     if (result == -EAGAIN) throw std::runtime_error("interrupted");
     return result;
   }
-  long wait_any(std::span<detail::sys::PollEntry>, detail::Deadline) override { return -ENOSYS; }
+  long wait_any(std::span<detail::sys::PollEntry>, Deadline) override { return -ENOSYS; }
 };
 
 TEST(Reading, LosesNothingToAnExceptionOfTheInterruptHook) {
@@ -434,16 +434,16 @@ TEST(Reading, LosesNothingToAnExceptionOfTheInterruptHook) {
     pair.peer.sendall("one\ntwo\nthr");
     {
       const Impatient impatient;
-      EXPECT_THROW(file.read(), std::runtime_error);
-      EXPECT_THROW(file.read(100), std::runtime_error);
-      EXPECT_THROW(file.readlines(), std::runtime_error);
+      EXPECT_THROW((void)file.read(), std::runtime_error);
+      EXPECT_THROW((void)file.read(100), std::runtime_error);
+      EXPECT_THROW((void)file.readlines(), std::runtime_error);
       if (mode == "rb") {
-        EXPECT_THROW(file.readinto(buffer), std::runtime_error);
-        EXPECT_THROW(file.readinto(large), std::runtime_error);
+        EXPECT_THROW((void)file.readinto(buffer), std::runtime_error);
+        EXPECT_THROW((void)file.readinto(large), std::runtime_error);
       }
       EXPECT_EQ(file.readline(), "one\n");
       EXPECT_EQ(file.readline(), "two\n");
-      EXPECT_THROW(file.readline(), std::runtime_error);
+      EXPECT_THROW((void)file.readline(), std::runtime_error);
     }
     pair.finish("ee\n");
     EXPECT_THAT(file.readlines(), ElementsAre("three\n"));
@@ -458,9 +458,9 @@ TEST(Reading, ReportsAResetAndKeepsWhatHadCome) {
   // A connection that closes with data unread is reset.
   pair.sock.sendall("unread");
   char unread[1];
-  pair.peer.recv_into(unread, 1, MSG::PEEK);
+  pair.peer.recv_into(unread, MSG::PEEK);
   pair.peer.close();
-  EXPECT_THROW(file.readline(), ConnectionResetError);
+  EXPECT_THROW((void)file.readline(), ConnectionResetError);
   EXPECT_EQ(file.readline(), "half a li");
 }
 
@@ -605,6 +605,72 @@ TEST(Writing, LosesNothingToAnExceptionOfTheInterruptHook) {
   file.close();
   pair.sock.close();
   EXPECT_TRUE(read.get() == "head\n" + large);
+}
+
+TEST(ErrorsOfAFile, NameTheCallAndThePeer) {
+  auto [peer, sock] = tcp_pair();
+  sock.settimeout(0);
+  const std::string address = to_string(sock.getpeername());
+  const std::string blocked = "[Errno 11] Resource temporarily unavailable: ";
+  for (const std::string mode : {"rw", "rwb"}) {
+    File file = sock.makefile(mode);
+    const auto text_of = [&](const std::function<void()>& call) {
+      return text_of_error<BlockingIOError>(call);
+    };
+    char room[5];
+    EXPECT_EQ(text_of([&] { (void)file.read(); }), blocked + "read from " + address);
+    EXPECT_EQ(text_of([&] { (void)file.readline(); }), blocked + "readline from " + address);
+    EXPECT_EQ(text_of([&] { file.begin(); }), blocked + "readline from " + address);
+    EXPECT_EQ(text_of([&] { (void)file.readlines(); }), blocked + "readlines from " + address);
+    if (mode != "rwb") continue;
+    EXPECT_EQ(text_of([&] { (void)file.read1(); }), blocked + "read1 from " + address);
+    EXPECT_EQ(text_of([&] { (void)file.readinto(room); }), blocked + "readinto from " + address);
+  }
+
+  sock.shutdown(SHUT::WR);
+  const std::string broken = "[Errno 32] Broken pipe: ";
+  File file = sock.makefile("w");
+  EXPECT_EQ(text_of_error<BrokenPipeError>([&] { file.write(std::string(10000, 'x')); }),
+            broken + "write to " + address);
+  file.write("x");
+  EXPECT_EQ(text_of_error<BrokenPipeError>([&] { file.flush(); }), broken + "flush to " + address);
+  EXPECT_EQ(text_of_error<BrokenPipeError>([&] { file.close(); }),
+            broken + "close of the file to " + address);
+}
+
+TEST(ErrorsOfAFile, NameTheCallAloneWithoutAnAddressOfThePeer) {
+  Pair pair;
+  pair.sock.settimeout(0);
+  EXPECT_EQ(text_of_error<BlockingIOError>([&] { (void)pair.sock.makefile("r").readline(); }),
+            "[Errno 11] Resource temporarily unavailable: readline");
+}
+
+TEST(ErrorsOfAFile, ArePythonsTextWhereTheProgramIsWrong) {
+  auto [peer, sock] = tcp_pair();
+  File reader = sock.makefile("r");
+  EXPECT_EQ(text_of_error<OSError>([&] { reader.write("x"); }), "not writable");
+  reader.close();
+  EXPECT_EQ(text_of_error<ValueError>([&] { (void)reader.readline(); }),
+            "I/O operation on closed file.");
+  File writer = sock.makefile("w");
+  EXPECT_EQ(text_of_error<OSError>([&] { (void)writer.read(); }), "not readable");
+}
+
+TEST(ReadingWithAnErrorCodeAlone, IsTheCallWithItsDefaultSize) {
+  Pair pair;
+  std::thread sender([&] { pair.finish("one\ntwo\nthree\nfour\nfive\nsix\n"); });
+  File file = pair.sock.makefile("rb");
+  std::error_code error = Errc::not_readable;
+  EXPECT_EQ(file.readline(error), "one\n");
+  EXPECT_FALSE(error);
+  sender.join();
+  EXPECT_THAT(file.readlines(error), ElementsAre("two\n", "three\n", "four\n", "five\n", "six\n"));
+  EXPECT_EQ(file.read(error), "");
+  EXPECT_EQ(file.read1(error), "");
+  EXPECT_FALSE(error);
+  file.close();
+  EXPECT_EQ(file.read(error), "");
+  EXPECT_EQ(error, Errc::closed_file);
 }
 
 TEST(OneThread, MayReadAFileWhileAnotherWritesIt) {

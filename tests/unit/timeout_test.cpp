@@ -135,7 +135,7 @@ TEST(Timeout, KeepsTheLongestSpanThatNanosecondsHold) {
   // And can be waited with.
   auto [sock, peer] = socketpair();
   sock.settimeout(9'223'372'036);
-  peer.send("x");
+  peer.sendall("x");
   EXPECT_EQ(sock.recv(1), "x");
 }
 

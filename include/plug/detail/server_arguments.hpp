@@ -30,6 +30,12 @@ template <class T, class... More>
 inline constexpr bool begins_with_bind_flag = false;
 template <class T, class... More>
 inline constexpr bool begins_with_bind_flag<T, bool, More...> = takes_bind_flag<T, More...>;
+/// True if the first of these is the options.
+template <class T, class... More>
+inline constexpr bool begins_with_options = false;
+template <class T, class First, class... More>
+inline constexpr bool begins_with_options<T, First, More...> =
+    std::same_as<First, typename T::Options>;
 /// True if these begin with an address and a handler.
 template <class... Any>
 inline constexpr bool begin_as_server_arguments = false;
@@ -40,6 +46,7 @@ inline constexpr bool begin_as_server_arguments<A, H, More...> =
 template <class T, class... More>
 concept TakesNoBindFlag =
     !takes_bind_flag<T, More...> && !begins_with_bind_flag<T, std::remove_cvref_t<More>...> &&
+    !begins_with_options<T, std::remove_cvref_t<More>...> &&
     std::is_constructible_v<T, ServerAddress, HandlerFactory, More...>;
 
 }  // namespace plug::detail

@@ -6,7 +6,7 @@
 //   Socket bus(AF::CAN, SOCK::RAW, CAN::RAW);
 //   bus.setsockopt(SOL::CAN_RAW_, CAN::RAW_FILTER, can_filters({{0x123, 0x7ff}}));
 //   bus.bind(CanAddress{"can0"});
-//   bus.send(CanFrame{.id = 0x123, .data = "\xde\xad"}.to_bytes());
+//   bus.sendall(CanFrame{.id = 0x123, .data = "\xde\xad"}.to_bytes());
 //   std::cout << to_string(CanFrame::from_bytes(bus.recv(kLargestCanFrame)));    // 123#DEAD
 //
 // The addresses are in family/addresses.hpp, the constants in family/constants.hpp. The kernel's

@@ -5,8 +5,8 @@
 //
 //   Socket sock(AF::INET, SOCK::SEQPACKET, IPPROTO::SCTP);       // one-to-many
 //   sock.setsockopt(IPPROTO::SCTP, SCTP::RECVRCVINFO, 1);
-//   sock.sendmsg({"hello"}, {SctpSendInfo{.stream = 2}.control()}, MSG{}, peer);
-//   auto message = sock.recvmsg(2000, CMSG_SPACE_(64));
+//   sock.sendmsg({"hello"}, {SctpSendInfo{.stream = 2}.control()}, peer);
+//   auto message = sock.recvmsg(2000, CMSG::SPACE(64));
 //   SctpReceiveInfo::of(message.ancdata)->stream;
 //
 // Socket(AF::INET, SOCK::STREAM, IPPROTO::SCTP) is one-to-one: connect(), accept() and the rest

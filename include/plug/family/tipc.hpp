@@ -5,7 +5,7 @@
 //
 //   Socket top(AF::TIPC, SOCK::SEQPACKET);
 //   top.connect(TipcAddress(TIPC::ADDR_NAME, TIPC::TOP_SRV, TIPC::TOP_SRV, 0));
-//   top.send(TipcSubscription{.type = 4711, .filter = TIPC::SUB_SERVICE}.to_bytes());
+//   top.sendall(TipcSubscription{.type = 4711, .filter = TIPC::SUB_SERVICE}.to_bytes());
 //   const auto event = TipcEvent::from_bytes(top.recv(kTipcEventSize));
 //   event.event == TIPC::PUBLISHED;
 //

@@ -50,7 +50,7 @@ class Scheduler;
 namespace plug::detail {
 
 void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
-                     std::string name);
+                     FiberName&& name);
 
 }  // namespace plug::detail
 
@@ -78,7 +78,7 @@ class Scheduler {
     using R = detail::FiberResult<F>;
     std::shared_ptr<detail::FiberValue<R>> outcome =
         std::make_shared<detail::FiberCall<F, R>>(std::move(function));
-    detail::hand_over_fiber(*scheduler_, outcome, std::string(name));
+    detail::hand_over_fiber(*scheduler_, outcome, {"Scheduler::spawn", std::string(name)});
     return Task<R>(std::move(outcome));
   }
   template <detail::FiberFunction F>
@@ -93,7 +93,7 @@ class Scheduler {
 };
 
 /// Returns the scheduler of the calling thread. Throws RuntimeError outside of a fiber.
-Scheduler here();
+[[nodiscard]] Scheduler here();
 
 }  // namespace plug::fiber
 

@@ -29,6 +29,7 @@
 // Building. Link with plug::fiber. It adds -fstack-clash-protection, with which code that runs in
 // fibers should be compiled (see RunOptions::stack_size).
 
+#include <plug/detail/fiber_outcome.hpp>
 #include <plug/error.hpp>
 #include <plug/timeout.hpp>
 
@@ -36,7 +37,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -47,12 +47,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-namespace plug::detail {
-
-class FiberGroup;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 
@@ -103,7 +97,7 @@ struct RunOptions {
 /// Returns a token that tells whether the calling fiber has been asked to end, for loops that never
 /// wait. A stop is requested by everything that cancels the fiber, such as Task::cancel() and the
 /// end of the main fiber. The request is visible at once, even from another thread, and permanent.
-/// A timeout of plug/fiber/group.hpp does not request a stop.
+/// A timeout of plug/group.hpp does not request a stop.
 ///
 /// The fiber or thread that cancels runs the std::stop_callback, before the cancelled fiber gets
 /// CancelledError. At the end of the main fiber, the main fiber runs it. The callback may wait.
@@ -111,135 +105,9 @@ struct RunOptions {
 /// for it. In another thread that blocks the thread until the callback has returned.
 ///
 /// Throws RuntimeError outside of a fiber; std::bad_alloc.
-std::stop_token get_stop_token();
+[[nodiscard]] std::stop_token get_stop_token();
 
 }  // namespace plug::fiber
-
-namespace plug::detail {
-
-/// A function that a fiber can run. Like that of a std::jthread, it may take a std::stop_token.
-template <class F>
-concept FiberFunction = std::invocable<F&> || std::invocable<F&, std::stop_token>;
-
-template <FiberFunction F>
-decltype(auto) call_in_fiber(F& function) {
-  if constexpr (std::invocable<F&, std::stop_token>)
-    return function(fiber::get_stop_token());
-  else
-    return function();
-}
-
-template <FiberFunction F>
-using FiberResult = decltype(call_in_fiber(std::declval<F&>()));
-
-/// The result of a fiber, shared with those that wait for it.
-class FiberOutcome {
- public:
-  FiberOutcome();
-  FiberOutcome(const FiberOutcome&) = delete;
-  FiberOutcome& operator=(const FiberOutcome&) = delete;
-  /// Reports an exception that nobody has asked for.
-  virtual ~FiberOutcome();
-
-  /// Blocks until the fiber has ended. Returns 0, kTimedOut, kCancelled or the interrupt hook's
-  /// error.
-  long wait(const Timeout& timeout);
-  bool done() const noexcept;
-  void cancel() noexcept;
-  const std::string& name() const noexcept;
-  /// Throws the fiber's exception, if any.
-  void rethrow();
-
- protected:
-  virtual void call() = 0;
-  /// Destroys the function without calling it.
-  virtual void drop() noexcept = 0;
-
- private:
-  friend struct FiberAccess;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
-template <class R>
-class FiberValue : public FiberOutcome {
- public:
-  R take() { return std::move(*value_); }
-
- protected:
-  std::optional<R> value_;
-};
-
-template <>
-class FiberValue<void> : public FiberOutcome {
- public:
-  void take() noexcept {}
-};
-
-template <class F, class R>
-class FiberCall final : public FiberValue<R> {
- public:
-  explicit FiberCall(F function) : function_(std::move(function)) {}
-
- private:
-  void call() override {
-    // Destroyed at the end of the call, not with the last Task.
-    F function = std::move(*function_);
-    function_.reset();
-    if constexpr (std::is_void_v<R>)
-      call_in_fiber(function);
-    else
-      this->value_.emplace(call_in_fiber(function));
-  }
-  void drop() noexcept override { function_.reset(); }
-
-  std::optional<F> function_;
-};
-
-/// `group`: the group of which the fiber is a child, or null.
-void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, std::string name, FiberGroup* group);
-void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options);
-void throw_if_not_joined(long waited, const std::string& name);
-
-/// A call that a helper thread makes.
-class HelperCall {
- public:
-  HelperCall() = default;
-  HelperCall(const HelperCall&) = delete;
-  HelperCall& operator=(const HelperCall&) = delete;
-
-  /// Blocks until the call has been made. Throws its exception.
-  void run();
-
- protected:
-  ~HelperCall() = default;
-
- private:
-  virtual void call() = 0;
-};
-
-template <class F, class R>
-class HelperCallOf final : public HelperCall {
- public:
-  explicit HelperCallOf(F& function) noexcept : function_(function) {}
-  R take() {
-    run();
-    if constexpr (!std::is_void_v<R>) return std::move(*value_);
-  }
-
- private:
-  void call() override {
-    if constexpr (std::is_void_v<R>)
-      function_();
-    else
-      value_.emplace(function_());
-  }
-
-  F& function_;
-  std::optional<std::conditional_t<std::is_void_v<R>, char, R>> value_;
-};
-
-}  // namespace plug::detail
 
 namespace plug::fiber {
 
@@ -255,25 +123,26 @@ class Task {
   Task& operator=(const Task&) noexcept = default;
   ~Task() = default;
 
-  /// Blocks until the fiber has ended, for `timeout` at most. Moves the result out, so call it
-  /// once. Throws the fiber's exception (CancelledError if it was cancelled); TimeoutError if the
-  /// time is over, and the fiber goes on; CancelledError if the caller is cancelled; RuntimeError
-  /// in the fiber itself.
-  R join(Timeout timeout = std::nullopt) {
-    detail::throw_if_not_joined(outcome_->wait(timeout), outcome_->name());
-    outcome_->rethrow();
+  /// Blocks until the fiber has ended, for `timeout` at most, and moves the result out. Throws the
+  /// fiber's exception (CancelledError if it was cancelled); TimeoutError if the time is over, and
+  /// the fiber goes on; CancelledError if the caller is cancelled; RuntimeError in the fiber
+  /// itself, and if any Task of the fiber has returned or thrown its result before.
+  R join(const Timeout& timeout = std::nullopt) {
+    outcome_->join(timeout);
     return outcome_->take();
   }
 
   /// Returns true if the fiber has ended; join() then does not wait.
-  bool done() const noexcept { return outcome_->done(); }
+  [[nodiscard]] bool done() const noexcept { return outcome_->done(); }
 
   /// Asks the fiber to end: the call in which it waits, or the next one that would wait, throws
   /// CancelledError. That happens once per cancel(), so that the fiber may wait while it cleans up.
   /// Its stop token reports the stop at once.
   void cancel() noexcept { outcome_->cancel(); }
 
-  const std::string& name() const noexcept { return outcome_->name(); }
+  /// Returns the name that was given to spawn(), or one like "spawn 3" or "gather 4", made of the
+  /// function that has started the fiber and a number, which no other such fiber of the thread has.
+  [[nodiscard]] std::string name() const { return outcome_->name(); }
 
  private:
   std::shared_ptr<detail::FiberValue<R>> outcome_;
@@ -284,10 +153,10 @@ class Task {
 namespace plug::detail {
 
 template <FiberFunction F>
-auto spawn_in(FiberGroup* group, std::string_view name, F function) {
+auto spawn_in(FiberGroup* group, FiberName&& name, F function) {
   using R = FiberResult<F>;
   std::shared_ptr<FiberValue<R>> outcome = std::make_shared<FiberCall<F, R>>(std::move(function));
-  start_fiber(outcome, std::string(name), group);
+  start_fiber(outcome, std::move(name), group);
   return fiber::Task<R>(std::move(outcome));
 }
 
@@ -312,11 +181,12 @@ auto run(F main, const RunOptions& options = {}) {
 }
 
 /// Starts a fiber in the same thread, and returns its Task. It first runs when the calling fiber
-/// waits, yields or ends. list() and reports show the name. A function that can be called with a
-/// std::stop_token gets get_stop_token(). Throws RuntimeError outside of a fiber; std::bad_alloc.
+/// waits, yields or ends. list() and reports show the name (see Task::name()). A function that can
+/// be called with a std::stop_token gets get_stop_token(). Throws RuntimeError outside of a fiber;
+/// std::bad_alloc.
 template <detail::FiberFunction F>
 auto spawn(std::string_view name, F function) {
-  return detail::spawn_in(nullptr, name, std::move(function));
+  return detail::spawn_in(nullptr, {"fiber::spawn", std::string(name)}, std::move(function));
 }
 template <detail::FiberFunction F>
 auto spawn(F function) {
@@ -324,7 +194,7 @@ auto spawn(F function) {
 }
 
 /// Returns true if the caller runs in a fiber.
-bool inside() noexcept;
+[[nodiscard]] bool inside() noexcept;
 
 /// Lets the thread's other fibers run. Throws CancelledError. Outside of a fiber it calls
 /// std::this_thread::yield().
@@ -372,10 +242,10 @@ struct Info {
   std::size_t stack_used;
 };
 /// Returns the calling thread's fibers that have not ended. Throws RuntimeError outside of a fiber.
-std::vector<Info> list();
+[[nodiscard]] std::vector<Info> list();
 
 /// Returns the engine in use, "epoll" or "uring". Throws RuntimeError outside of a fiber.
-std::string_view engine();
+[[nodiscard]] std::string_view engine();
 
 }  // namespace plug::fiber
 

@@ -27,10 +27,14 @@
 // Link with plug::fiber.
 
 #include <plug/address.hpp>
+#include <plug/constants.hpp>
 #include <plug/fiber/fiber.hpp>
+#include <plug/server/options.hpp>
 #include <plug/server/request_handler.hpp>
 #include <plug/socketserver.hpp>
+#include <plug/timeout.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -61,7 +65,7 @@ class HandlerFibers {
   /// have ended too.
   void run(const std::function<void()>& serving, const fiber::RunOptions& options);
   /// Calls `function` in a new fiber. Destroying the result waits for its end.
-  static std::shared_ptr<void> run_in_background(std::function<void()> function);
+  [[nodiscard]] static std::shared_ptr<void> run_in_background(std::function<void()> function);
   /// Closes the connections of the caller's thread on which nothing has arrived yet.
   void close_deferred() noexcept;
   /// Blocks until the handlers with `waited` have ended.
@@ -80,16 +84,49 @@ class HandlerFibers {
 
 }  // namespace detail
 
+/// The options of FiberTCPServer and its like, the first four of FiberMixIn. BaseServerOptions
+/// describes the others.
+struct FiberServerOptions {
+  Option<bool> daemon_threads{};
+  Option<bool> block_on_close{};
+  Option<bool> defer_until_readable{};
+  Option<fiber::RunOptions> run_options{};  ///< fiber::RunOptions{.stack_size = 65536}
+  // Those of BaseServerOptions:
+  Option<Timeout> timeout{};
+  Option<AF> address_family{};
+  Option<SOCK> socket_type{};
+  Option<int> request_queue_size{};
+  Option<bool> allow_reuse_address{};
+  Option<bool> allow_reuse_port{};
+  Option<int> max_connections{};
+  Option<int> max_connections_per_address{};
+  Option<int> ipv4_prefix_length{};
+  Option<int> ipv6_prefix_length{};
+  Option<Timeout> connection_timeout{};
+  Option<Timeout> connection_lifetime{};
+  Option<std::ptrdiff_t> max_packet_size{};
+  bool bind_and_activate = true;
+};
+
 /// Handles each request in a new fiber: FiberMixIn<TCPServer>. Base may be your own server class;
 /// its further constructor arguments follow bind_and_activate.
 template <class Base>
 class FiberMixIn : public Base {
  public:
+  using Options = FiberServerOptions;
+
   template <class... More>
   FiberMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
              More&&... more)
       : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
     this->complete(bind_and_activate);
+  }
+  template <class... More>
+  FiberMixIn(ServerAddress address, HandlerFactory handler, const FiberServerOptions& options,
+             More&&... more)
+      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
+    set_attributes(options);
+    this->complete(options.bind_and_activate);
   }
   ~FiberMixIn() override { this->end(); }
 
@@ -141,10 +178,19 @@ class FiberMixIn : public Base {
   }
 
  protected:
+  /// Assigns the options that are given to the attributes.
+  void set_attributes(const FiberServerOptions& options) {
+    detail::assign_options(*this, options);
+    options.daemon_threads.assign_to(daemon_threads);
+    options.block_on_close.assign_to(block_on_close);
+    options.defer_until_readable.assign_to(defer_until_readable);
+    options.run_options.assign_to(run_options);
+  }
+
   void run_serving(const std::function<void()>& serving) override {
     fibers_.run(serving, run_options);
   }
-  std::shared_ptr<void> run_in_background(std::function<void()> function) override {
+  [[nodiscard]] std::shared_ptr<void> run_in_background(std::function<void()> function) override {
     return detail::HandlerFibers::run_in_background(std::move(function));
   }
   void serving_has_ended() noexcept override {

@@ -5,6 +5,7 @@
 #include <plug/address.hpp>
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
+#include <plug/server/options.hpp>
 #include <plug/server/request_handler.hpp>
 #include <plug/socket.hpp>
 #include <plug/timeout.hpp>
@@ -30,8 +31,8 @@ struct ServerAccess;
 
 namespace plug {
 
-/// The address of a server: a {host, port} pair, which server_bind() resolves, or any other
-/// address. Owns its value, unlike an AddressLike.
+/// The place of a server: a {host, port} pair, which server_bind() resolves, any other address, or
+/// a socket that has been bound already. Owns its value, unlike an AddressLike.
 class ServerAddress {
  public:
   /// Throws as HostPort's constructor does.
@@ -43,17 +44,25 @@ class ServerAddress {
   /// Throws if the conversion to Address throws.
   template <detail::ConvertsToAddress T>
   ServerAddress(const T& address) : ServerAddress(static_cast<Address>(address)) {}
+  /// Takes a socket that is bound, for example one that the program inherited, or the result of
+  /// create_server(). Copies of this object refer to the same socket; the first server takes it.
+  template <std::same_as<Socket> T>
+  ServerAddress(T listener)
+      : host_("", 0), listener_(std::make_shared<Socket>(std::move(listener))) {}
 
   /// Returns the argument for bind(). It is valid while this object lives.
   operator AddressLike() const { return known_ ? AddressLike(address_) : AddressLike(host_); }
 
  private:
+  friend struct detail::ServerAccess;
+
   HostPort host_;
   Address address_;
   bool known_ = false;
+  std::shared_ptr<Socket> listener_;
 };
 
-std::string to_string(const ServerAddress& address);
+[[nodiscard]] std::string to_string(const ServerAddress& address);
 
 /// The base class of all servers. Abstract: a subclass defines fileno() and get_request().
 class BaseServer {
@@ -62,10 +71,16 @@ class BaseServer {
   BaseServer& operator=(const BaseServer&) = delete;
   virtual ~BaseServer();
 
+  /// The type of the constructor's options.
+  using Options = BaseServerOptions;
+
   // --- attributes ---
 
   /// The timeout of handle_request(). serve_forever() ignores it.
   Timeout timeout;
+  /// By default the family of the constructor's address: AF::INET6 for a numeric IPv6 host,
+  /// AF::INET for names and IPv4, AF::UNIX for Unix servers, or the family of a socket that was
+  /// given.
   AF address_family = AF::INET;
   SOCK socket_type = SOCK::STREAM;
   /// The backlog of listen(): how many clients may wait to be accepted. The system limits it to
@@ -122,19 +137,22 @@ class BaseServer {
   /// or has failed.
   void serve_forever(Timeout poll_interval = 0.5);
 
-  /// Serves as serve_forever() does, until one of `signals` arrives (by default SIGINT or SIGTERM),
-  /// or shutdown() or stop_serving() is called. Returns the signal's number, or 0. Beyond Python.
+  /// Serves as serve_forever() does, until SIGINT, SIGTERM, or instead one of `options.signals`
+  /// arrives, or shutdown() or stop_serving() is called. Returns the signal's number, or 0.
+  ///
+  ///   server.serve_until_signal({.drain = 10s});
+  ///
+  /// Beyond Python.
   ///
   /// Stopping. A stream server closes its listening socket, so that clients are refused from then
   /// on. A server that handles requests one at a time first finishes the current one, while clients
   /// wait in the queue. Requests that are being handled, or wait in a pool's queue, may continue
-  /// for `drain_timeout`: zero ends them at once, std::nullopt sets no limit. A datagram server
-  /// keeps its socket open for their replies. A second signal ends this drain time at once. When it
-  /// is over, the server shuts down the remaining connections, so that calls on them fail or return
-  /// the end of the stream. It closes queued requests unhandled, and sends SIGTERM to child
-  /// processes. From then on signals have their previous effect again, so that another one may end
-  /// the program. This call does not wait for handlers that still do not return; server_close(),
-  /// which the destructor calls, does.
+  /// for `options.drain`, by default not at all. A datagram server keeps its socket open for their
+  /// replies. A second signal ends this drain time at once. When it is over, the server shuts down
+  /// the remaining connections, so that calls on them fail or return the end of the stream. It
+  /// closes queued requests unhandled, and sends SIGTERM to child processes. From then on signals
+  /// have their previous effect again, so that another one may end the program. This call does not
+  /// wait for handlers that still do not return; server_close(), which the destructor calls, does.
   ///
   /// Signals. The call replaces the action of each signal, even if it was ignored, and restores it
   /// afterwards. A signal may arrive in any thread. If the calling thread blocks a signal, the call
@@ -145,8 +163,7 @@ class BaseServer {
   ///
   /// Throws as serve_forever() does; OSError EINVAL if a number is not a signal or cannot be
   /// caught; RuntimeError if the helper thread that runs during the call cannot be started.
-  int serve_until_signal(Timeout drain_timeout = 0, Timeout poll_interval = 0.5,
-                         const std::vector<int>& signals = {2, 15});
+  int serve_until_signal(const UntilSignalOptions& options = {});
 
   /// Waits for one request and handles it. Calls handle_timeout() if none arrives within `timeout`
   /// or the socket's timeout, whichever is less. Works again after serve_until_signal(), once a
@@ -168,7 +185,7 @@ class BaseServer {
 
   /// Returns the file descriptor that becomes readable when a request arrives, for example for a
   /// selector; -1 if the server is closed.
-  virtual int fileno() const = 0;
+  [[nodiscard]] virtual int fileno() const = 0;
 
   // --- hooks ---
 
@@ -209,7 +226,12 @@ class BaseServer {
   virtual void handle_exhaustion(const OSError& error);
 
  protected:
+  /// Throws ValueError without a handler.
   BaseServer(ServerAddress address, HandlerFactory handler);
+
+  /// Assigns the options that are given to the attributes. A subclass with options of its own
+  /// defines a function of this name for them, and the type Options: Server<> uses both.
+  void set_attributes(const BaseServerOptions& options) { detail::assign_options(*this, options); }
 
   /// Opens the server: calls server_bind() and server_activate(), and server_close() if one of them
   /// throws. Each class that can be used without deriving from it must call this last in its
@@ -232,7 +254,7 @@ class BaseServer {
   /// Runs `function`, which must not throw, concurrently with serving: in a thread that blocks
   /// signals. Destroying the result waits for its end. Throws RuntimeError if no thread can be
   /// started.
-  virtual std::shared_ptr<void> run_in_background(std::function<void()> function);
+  [[nodiscard]] virtual std::shared_ptr<void> run_in_background(std::function<void()> function);
 
   /// Called when serve_forever() stops taking requests, before shutdown() returns.
   virtual void serving_has_ended() noexcept {}
@@ -242,7 +264,7 @@ class BaseServer {
   void process_apart(Request& request, const Address& client_address);
 
   /// Returns the address that the constructor was given.
-  const ServerAddress& requested_address() const noexcept { return requested_; }
+  [[nodiscard]] const ServerAddress& requested_address() const noexcept { return requested_; }
 
  private:
   friend struct detail::ServerAccess;
@@ -252,8 +274,7 @@ class BaseServer {
   void serve(const Timeout& poll_interval);
   void handle_one();
   bool handle_ready();
-  int serve_and_drain(const Timeout& drain_timeout, const Timeout& poll_interval,
-                      const std::vector<int>& signals);
+  int serve_and_drain(const UntilSignalOptions& options);
   bool admit(Request& request, const Address& client_address);
   void process(Request& request, const Address& client_address);
 

@@ -3,7 +3,7 @@
 // Groups of servers on one address. Beyond Python's socketserver.
 //
 //   ServerGroup<ThreadingTCPServer> servers(4, {"127.0.0.1", 8000}, handler<Echo>);
-//   servers.serve_until_signal(10);
+//   servers.serve_until_signal({.drain = 10s});
 //
 // Each worker is a complete server with its own listening socket (SO_REUSEPORT, socket(7)) and its
 // own serving thread. The kernel picks a worker for each client. Several CPUs can thus accept
@@ -43,9 +43,11 @@ class BaseServerGroup {
   BaseServerGroup& operator=(const BaseServerGroup&) = delete;
 
   /// Returns the number of workers.
-  std::size_t size() const noexcept { return workers_.size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return workers_.size(); }
   /// Returns the address that server_bind() has bound; empty before.
-  const Address& server_address() const noexcept { return workers_.front()->server_address; }
+  [[nodiscard]] const Address& server_address() const noexcept {
+    return workers_.front()->server_address;
+  }
 
   /// Binds each worker, with allow_reuse_port if there are several. The others bind to the address
   /// of the first, so that port 0 gives all of them the same port. If one fails, closes all and
@@ -65,8 +67,7 @@ class BaseServerGroup {
   void serve_forever(Timeout poll_interval = 0.5);
 
   /// Calls serve_until_signal() of each worker, in the same way. Returns the signal's number, or 0.
-  int serve_until_signal(Timeout drain_timeout = 0, Timeout poll_interval = 0.5,
-                         const std::vector<int>& signals = {2, 15});
+  int serve_until_signal(const UntilSignalOptions& options = {});
 
   /// Stops the workers, and returns when all have ended. If the group is not serving, the next call
   /// that serves ends at once. Throws RuntimeError in a thread that serves, and in a forked child.
@@ -104,20 +105,37 @@ class ServerGroup final : public BaseServerGroup {
   /// `workers` is negative. If T or a hook throws, closes all workers and throws that.
   template <class... More>
   requires std::is_constructible_v < Server<T>, ServerAddress, HandlerFactory,
-  bool, const More&... > ServerGroup(int workers, const ServerAddress& address,
-                                     const HandlerFactory& handler, bool bind_and_activate = true,
-                                     const More&... more) {
+  bool, const More&... >
+            ServerGroup(int workers, const ServerAddress& address, const HandlerFactory& handler,
+                        bool bind_and_activate = true, const More&... more)
+      : ServerGroup(workers, address, handler, opened(bind_and_activate), more...) {}
+
+  /// Also sets the attributes of each worker, before it binds.
+  template <class... More>
+  requires std::is_constructible_v < Server<T>, ServerAddress, HandlerFactory,
+  const typename T::Options&,
+      const More&... > ServerGroup(int workers, const ServerAddress& address,
+                                   const HandlerFactory& handler, typename T::Options options,
+                                   const More&... more) {
+    const bool bind_and_activate = std::exchange(options.bind_and_activate, false);
     const std::size_t wanted = count(workers);
     workers_.reserve(wanted);
     while (workers_.size() < wanted)
-      workers_.push_back(std::make_unique<Server<T>>(address, handler, false, more...));
+      workers_.push_back(std::make_unique<Server<T>>(address, handler, options, more...));
     if (!bind_and_activate) return;
     server_bind();
     server_activate();
   }
 
   /// Returns a worker, to set its attributes before serving. `number` must be less than size().
-  T& operator[](std::size_t number) { return static_cast<T&>(*workers_[number]); }
+  [[nodiscard]] T& operator[](std::size_t number) { return static_cast<T&>(*workers_[number]); }
+
+ private:
+  static typename T::Options opened(bool bind_and_activate) {
+    typename T::Options options;
+    options.bind_and_activate = bind_and_activate;
+    return options;
+  }
 };
 
 }  // namespace plug

@@ -2,9 +2,13 @@
 
 // Servers that handle requests in a bounded number of threads.
 
+#include <plug/constants.hpp>
 #include <plug/detail/handler_pool.hpp>
+#include <plug/server/options.hpp>
 #include <plug/server/servers.hpp>
+#include <plug/timeout.hpp>
 
+#include <cstddef>
 #include <utility>
 
 #pragma GCC visibility push(default)
@@ -18,16 +22,48 @@ enum class FullQueue {
   close_oldest  ///< closes the request that has waited longest, and queues this one
 };
 
+/// The options of ThreadPoolTCPServer and its like, the first three of ThreadPoolMixIn.
+/// BaseServerOptions describes the others.
+struct ThreadPoolOptions {
+  Option<int> max_workers{};
+  Option<int> max_queue{};
+  Option<FullQueue> when_full{};
+  // Those of BaseServerOptions:
+  Option<Timeout> timeout{};
+  Option<AF> address_family{};
+  Option<SOCK> socket_type{};
+  Option<int> request_queue_size{};
+  Option<bool> allow_reuse_address{};
+  Option<bool> allow_reuse_port{};
+  Option<int> max_connections{};
+  Option<int> max_connections_per_address{};
+  Option<int> ipv4_prefix_length{};
+  Option<int> ipv6_prefix_length{};
+  Option<Timeout> connection_timeout{};
+  Option<Timeout> connection_lifetime{};
+  Option<std::ptrdiff_t> max_packet_size{};
+  bool bind_and_activate = true;
+};
+
 /// Handles requests in a bounded number of threads: ThreadPoolMixIn<TCPServer>. Otherwise like
 /// ThreadingMixIn. Beyond Python.
 template <class Base>
 class ThreadPoolMixIn : public Base {
  public:
+  using Options = ThreadPoolOptions;
+
   template <class... More>
   ThreadPoolMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
                   More&&... more)
       : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
     this->complete(bind_and_activate);
+  }
+  template <class... More>
+  ThreadPoolMixIn(ServerAddress address, HandlerFactory handler, const ThreadPoolOptions& options,
+                  More&&... more)
+      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
+    set_attributes(options);
+    this->complete(options.bind_and_activate);
   }
   ~ThreadPoolMixIn() override { this->end(); }
 
@@ -58,6 +94,14 @@ class ThreadPoolMixIn : public Base {
   }
 
  protected:
+  /// Assigns the options that are given to the attributes.
+  void set_attributes(const ThreadPoolOptions& options) {
+    detail::assign_options(*this, options);
+    options.max_workers.assign_to(max_workers);
+    options.max_queue.assign_to(max_queue);
+    options.when_full.assign_to(when_full);
+  }
+
   void wait_for_handlers() noexcept override {
     pool_.end();
     Base::wait_for_handlers();

@@ -2,8 +2,11 @@
 
 // Servers that handle each request in a new process.
 
+#include <plug/constants.hpp>
 #include <plug/detail/forking.hpp>
+#include <plug/server/options.hpp>
 #include <plug/server/servers.hpp>
+#include <plug/timeout.hpp>
 
 #include <cstddef>
 #include <utility>
@@ -12,6 +15,28 @@
 #pragma GCC visibility push(default)
 
 namespace plug {
+
+/// The options of ForkingTCPServer and its like, the first two of ForkingMixIn. BaseServerOptions
+/// describes the others.
+struct ForkingOptions {
+  Option<int> max_children{};
+  Option<bool> block_on_close{};
+  // Those of BaseServerOptions:
+  Option<Timeout> timeout{};
+  Option<AF> address_family{};
+  Option<SOCK> socket_type{};
+  Option<int> request_queue_size{};
+  Option<bool> allow_reuse_address{};
+  Option<bool> allow_reuse_port{};
+  Option<int> max_connections{};
+  Option<int> max_connections_per_address{};
+  Option<int> ipv4_prefix_length{};
+  Option<int> ipv6_prefix_length{};
+  Option<Timeout> connection_timeout{};
+  Option<Timeout> connection_lifetime{};
+  Option<std::ptrdiff_t> max_packet_size{};
+  bool bind_and_activate = true;
+};
 
 /// Handles each request in a child process: ForkingMixIn<TCPServer>. Sets `timeout` to 300 seconds.
 ///
@@ -23,12 +48,22 @@ namespace plug {
 template <class Base>
 class ForkingMixIn : public Base {
  public:
+  using Options = ForkingOptions;
+
   template <class... More>
   ForkingMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
                More&&... more)
       : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
     this->timeout = 300;
     this->complete(bind_and_activate);
+  }
+  template <class... More>
+  ForkingMixIn(ServerAddress address, HandlerFactory handler, const ForkingOptions& options,
+               More&&... more)
+      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
+    this->timeout = 300;
+    set_attributes(options);
+    this->complete(options.bind_and_activate);
   }
   ~ForkingMixIn() override { this->end(); }
 
@@ -68,6 +103,14 @@ class ForkingMixIn : public Base {
   void server_close() override {
     Base::server_close();
     collect_children(block_on_close);
+  }
+
+ protected:
+  /// Assigns the options that are given to the attributes.
+  void set_attributes(const ForkingOptions& options) {
+    detail::assign_options(*this, options);
+    options.max_children.assign_to(max_children);
+    options.block_on_close.assign_to(block_on_close);
   }
 };
 

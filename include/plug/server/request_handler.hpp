@@ -26,12 +26,14 @@
 #include <plug/stream.hpp>
 #include <plug/timeout.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <iterator>
 #include <memory>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -82,7 +84,7 @@ class Request {
   operator Socket&() noexcept { return socket(); }
 
   /// Returns true for a datagram, false for a connection.
-  bool is_datagram() const noexcept { return shared_ != nullptr; }
+  [[nodiscard]] bool is_datagram() const noexcept { return shared_ != nullptr; }
   /// Returns the datagram; empty for a connection.
   Bytes& data() noexcept { return data_; }
 
@@ -124,7 +126,7 @@ class BaseRequestHandler {
   void run(Request& given, const Address& from, BaseServer& by);
 
   virtual void setup() {}
-  virtual void handle() {}
+  virtual void handle() = 0;
   virtual void finish() {}
 
   /// The current request, its client and its server. Valid from setup() to finish().
@@ -134,7 +136,7 @@ class BaseRequestHandler {
 
   /// Returns the server as its class S. Throws std::bad_cast if it is of another class.
   template <class S>
-  S& server_as() const {
+  [[nodiscard]] S& server_as() const {
     return dynamic_cast<S&>(*server);
   }
 };
@@ -142,7 +144,17 @@ class BaseRequestHandler {
 /// The factory for handlers of class H, which must be default-constructible.
 template <class H>
 void handler(Request& request, const Address& client_address, BaseServer& server) {
-  H().run(request, client_address, server);
+  constexpr bool kDerives = std::derived_from<H, BaseRequestHandler>;
+  constexpr bool kHandles = !std::is_abstract_v<H>;
+  constexpr bool kNeedsNothing = std::default_initializable<H>;
+  static_assert(kDerives,
+                "a handler class must derive publicly from plug::StreamRequestHandler, "
+                "plug::DatagramRequestHandler or plug::BaseRequestHandler");
+  static_assert(!kDerives || kHandles, "a handler class must define 'void handle() override'");
+  static_assert(!kDerives || !kHandles || kNeedsNothing,
+                "a handler class must be default-constructible; if not, pass a lambda instead of "
+                "handler<H>: [](auto&... request) { H(arguments).run(request...); }");
+  if constexpr (kDerives && kHandles && kNeedsNothing) H().run(request, client_address, server);
 }
 
 /// Handles a connection through two files (stream.hpp). setup() opens them; finish() flushes and
@@ -195,8 +207,8 @@ class BytesIO {
   void flush() noexcept {}
 
   /// Returns all bytes, regardless of the position.
-  const Bytes& getvalue() const noexcept { return bytes_; }
-  std::size_t tell() const noexcept { return position_; }
+  [[nodiscard]] const Bytes& getvalue() const noexcept { return bytes_; }
+  [[nodiscard]] std::size_t tell() const noexcept { return position_; }
   /// Sets the position. It may be beyond the end: the next write() fills the gap with NULs.
   void seek(std::size_t position) noexcept { position_ = position; }
 

@@ -19,6 +19,7 @@ namespace plug {
 ///   Server<T> server(address, handler);                 T(address, handler, false)
 ///   Server<T> server(address, handler, false);          the same, but not opened
 ///   Server<T> server(address, handler, true, more...);  T(address, handler, false, more...)
+///   Server<T> server(address, handler, options);        T(address, handler, false), with options
 ///   Server<T> server(anything...);                      T(anything...)
 ///
 /// T passes the false on to its base. If T has no such parameter, it passes false to its base
@@ -38,6 +39,24 @@ class Server final : public T {
                                                       More&&... more)
       : T(std::move(address), std::move(handler), std::forward<More>(more)...) {
     this->complete(true);
+  }
+
+  template <class... More>
+  requires detail::takes_bind_flag<T, More...> Server(ServerAddress address, HandlerFactory handler,
+                                                      const typename T::Options& options,
+                                                      More&&... more)
+      : T(std::move(address), std::move(handler), detail::DontBind{}, std::forward<More>(more)...) {
+    this->set_attributes(options);
+    this->complete(options.bind_and_activate);
+  }
+
+  template <class... More>
+  requires detail::TakesNoBindFlag<T, More...> Server(ServerAddress address, HandlerFactory handler,
+                                                      const typename T::Options& options,
+                                                      More&&... more)
+      : T(std::move(address), std::move(handler), std::forward<More>(more)...) {
+    this->set_attributes(options);
+    this->complete(options.bind_and_activate);
   }
 
   template <class... Any>

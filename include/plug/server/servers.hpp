@@ -5,6 +5,7 @@
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
 #include <plug/server/base.hpp>
+#include <plug/server/options.hpp>
 #include <plug/socket.hpp>
 
 #include <cstddef>
@@ -17,18 +18,22 @@ namespace plug {
 /// Serves TCP connections.
 class TCPServer : public BaseServer {
  public:
-  /// Creates the socket; binds it and listens unless bind_and_activate is false. Throws ValueError
-  /// without a handler; OSError, naming the address.
+  /// Creates the socket, or takes the one that `address` holds; binds it and listens unless
+  /// bind_and_activate is false. A socket that was given must be a bound stream socket; it may
+  /// listen already. Throws ValueError otherwise, or without a handler; OSError, naming the
+  /// address.
   TCPServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true);
+  TCPServer(ServerAddress address, HandlerFactory handler, const BaseServerOptions& options);
   ~TCPServer() override;
 
-  int fileno() const override { return socket.fileno(); }
+  [[nodiscard]] int fileno() const override { return socket.fileno(); }
 
   /// Applies allow_reuse_address and allow_reuse_port. Binds to server_address or, if that is
   /// empty, to the constructor's address, and updates server_address. First creates a new socket if
-  /// it is closed, or if address_family or socket_type has changed.
+  /// it is closed, or if address_family or socket_type has changed. A socket that the constructor
+  /// was given is bound already: only sets server_address.
   void server_bind() override;
-  /// Calls listen(request_queue_size).
+  /// Calls listen(request_queue_size), unless the constructor was given a socket that listens.
   void server_activate() override;
   /// Closes the socket.
   void server_close() override;
@@ -44,13 +49,18 @@ class TCPServer : public BaseServer {
   /// Creates no socket: the subclass's constructor must call make_socket() and complete().
   TCPServer(AF family, SOCK type, ServerAddress address, HandlerFactory handler);
 
+  /// Creates the socket, or takes and checks the one that the constructor was given.
   void make_socket();
+
+ private:
+  bool given_ = false;  // the socket is one that the constructor was given
 };
 
 /// Serves UDP datagrams. shutdown_request() and close_request() do nothing.
 class UDPServer : public TCPServer {
  public:
   UDPServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true);
+  UDPServer(ServerAddress address, HandlerFactory handler, const BaseServerOptions& options);
 
   /// The maximum size of a datagram, in bytes. A longer one is truncated.
   std::ptrdiff_t max_packet_size = 8192;
@@ -65,6 +75,8 @@ class UDPServer : public TCPServer {
  protected:
   /// Does not call complete().
   UDPServer(AF family, ServerAddress address, HandlerFactory handler);
+
+  void set_attributes(const BaseServerOptions& options) { detail::assign_options(*this, options); }
 };
 
 /// Serves connections at a Unix address: UnixStreamServer server(UnixAddress{"/run/app"}, ...). The
@@ -72,12 +84,15 @@ class UDPServer : public TCPServer {
 class UnixStreamServer : public TCPServer {
  public:
   UnixStreamServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true);
+  UnixStreamServer(ServerAddress address, HandlerFactory handler, const BaseServerOptions& options);
 };
 
 /// Serves datagrams at a Unix address.
 class UnixDatagramServer : public UDPServer {
  public:
   UnixDatagramServer(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true);
+  UnixDatagramServer(ServerAddress address, HandlerFactory handler,
+                     const BaseServerOptions& options);
 };
 
 }  // namespace plug

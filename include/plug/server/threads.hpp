@@ -2,25 +2,60 @@
 
 // Servers that handle each request in a new thread.
 
+#include <plug/constants.hpp>
 #include <plug/detail/handler_threads.hpp>
+#include <plug/server/options.hpp>
 #include <plug/server/servers.hpp>
+#include <plug/timeout.hpp>
 
+#include <cstddef>
 #include <utility>
 
 #pragma GCC visibility push(default)
 
 namespace plug {
 
+/// The options of ThreadingTCPServer and its like, the first two of ThreadingMixIn.
+/// BaseServerOptions describes the others.
+struct ThreadingOptions {
+  Option<bool> daemon_threads{};
+  Option<bool> block_on_close{};
+  // Those of BaseServerOptions:
+  Option<Timeout> timeout{};
+  Option<AF> address_family{};
+  Option<SOCK> socket_type{};
+  Option<int> request_queue_size{};
+  Option<bool> allow_reuse_address{};
+  Option<bool> allow_reuse_port{};
+  Option<int> max_connections{};
+  Option<int> max_connections_per_address{};
+  Option<int> ipv4_prefix_length{};
+  Option<int> ipv6_prefix_length{};
+  Option<Timeout> connection_timeout{};
+  Option<Timeout> connection_lifetime{};
+  Option<std::ptrdiff_t> max_packet_size{};
+  bool bind_and_activate = true;
+};
+
 /// Handles each request in a new thread: ThreadingMixIn<TCPServer>. Base may be your own server
 /// class; its further constructor arguments follow bind_and_activate.
 template <class Base>
 class ThreadingMixIn : public Base {
  public:
+  using Options = ThreadingOptions;
+
   template <class... More>
   ThreadingMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
                  More&&... more)
       : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
     this->complete(bind_and_activate);
+  }
+  template <class... More>
+  ThreadingMixIn(ServerAddress address, HandlerFactory handler, const ThreadingOptions& options,
+                 More&&... more)
+      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
+    set_attributes(options);
+    this->complete(options.bind_and_activate);
   }
   ~ThreadingMixIn() override { this->end(); }
 
@@ -61,6 +96,13 @@ class ThreadingMixIn : public Base {
   }
 
  protected:
+  /// Assigns the options that are given to the attributes.
+  void set_attributes(const ThreadingOptions& options) {
+    detail::assign_options(*this, options);
+    options.daemon_threads.assign_to(daemon_threads);
+    options.block_on_close.assign_to(block_on_close);
+  }
+
   void wait_for_handlers() noexcept override {
     threads_.end();
     Base::wait_for_handlers();

@@ -157,7 +157,7 @@ long EngineBase::pause(Descriptor& descriptor, Deadline end, Op::Kind kind) {
 
 long EngineBase::wait_again(Descriptor& descriptor, int fd, Attempts& attempts, Deadline deadline,
                             Op::Kind kind) {
-  if (attempts.waited() && deadline.remaining() == 0) return kTimedOut;
+  if (attempts.waited() && remaining(deadline) == 0) return kTimedOut;
   switch (attempts.next(fd, tells_of_changes())) {
     case Attempts::Next::try_again:
       return 0;
@@ -221,7 +221,7 @@ long EngineBase::perform_timed_by_system(Descriptor& descriptor, Op& op) {
     return perform_until(descriptor, op, Deadline::none());
   constexpr std::int64_t kSecond = 1'000'000'000, kMost = 1'000'000'000;
   const std::int64_t span = std::min(time.seconds, kMost) * kSecond + time.microseconds * 1'000;
-  const long result = perform_until(descriptor, op, Deadline::after(span));
+  const long result = perform_until(descriptor, op, deadline_after(span));
   if (result != kTimedOut) return result;
   return op.kind == Op::Kind::connect ? -EINPROGRESS : -EAGAIN;
 }
@@ -373,7 +373,7 @@ long EngineBase::connect(Descriptor& descriptor, int fd, Op& op, Deadline deadli
       // The queue of the listening Unix socket is full, and no event tells when it has room.
       const long waited = pause(descriptor, pauses.next(deadline), op.kind);
       if (waited < 0) return waited;
-      if (deadline.remaining() == 0) return kTimedOut;
+      if (remaining(deadline) == 0) return kTimedOut;
       continue;
     }
     if (result != -EINPROGRESS) return result;

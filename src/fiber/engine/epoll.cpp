@@ -318,7 +318,7 @@ long EpollEngine::turn(Deadline deadline) {
   if (faults != nullptr) [[unlikely]]
     if (const long fault = faults->turn(); fault < 0) return fault;
   const long count = sys::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
-                                     deadline.remaining());
+                                     remaining(deadline));
   if (count < 0) return count;
   // The Waiting objects are on stacks that have not been touched for long: prefetch them.
   for (long i = 0; i < count; ++i) {
@@ -417,7 +417,7 @@ long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op:
       if (result == -EINTR) continue;
       if (result != -EAGAIN) return result;
       // The events may not concern this call, again and again.
-      if (has_waited && deadline.remaining() == 0) return kTimedOut;
+      if (has_waited && remaining(deadline) == 0) return kTimedOut;
     }
     const long waited = slot != nullptr
                             ? wait_in(*slot, descriptor, kReadable, deadline, kind)
@@ -511,7 +511,7 @@ long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
   for (;;) {
     const long ready = poll_now(entries);
     if (ready != 0 && ready != -EINTR) return ready;
-    if (deadline.remaining() == 0) return 0;
+    if (remaining(deadline) == 0) return 0;
 
     std::array<Waiting, 8> few;
     std::vector<Waiting> many(entries.size() > few.size() ? entries.size() : 0);

@@ -258,7 +258,7 @@ long UringEngine::enter(Deadline deadline) noexcept {
   if (wait) {
     // The kernel adds the current time to this value without an overflow check.
     const std::int64_t left =
-        deadline.is_none() ? kLongest : std::min(deadline.remaining(), kLongest);
+        deadline.is_none() ? kLongest : std::min(remaining(deadline), kLongest);
     __kernel_timespec limit{left / kSecond, left % kSecond};
     io_uring_cqe* first = nullptr;
     entered = ::io_uring_submit_and_wait_timeout(ring_.get(), &first, 1, &limit, nullptr);
@@ -271,7 +271,7 @@ long UringEngine::enter(Deadline deadline) noexcept {
   if (entered < 0) return entered;
   // If the same call has submitted something it does not report a signal, and only returns early.
   const bool early = wait && ::io_uring_cq_ready(ring_.get()) == 0 &&
-                     ::io_uring_sq_ready(ring_.get()) == 0 && deadline.remaining() != 0;
+                     ::io_uring_sq_ready(ring_.get()) == 0 && remaining(deadline) != 0;
   return early ? -EINTR : 0;
 }
 
@@ -325,7 +325,7 @@ long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, D
       ask_to_end(completion);
       asked = true;
     }
-    const Deadline until = asked ? Deadline::after(kAskAgain) : deadline;
+    const Deadline until = asked ? deadline_after(kAskAgain) : deadline;
     switch (scheduler_.park(until, where, asked ? OnCancel::ignore : OnCancel::keep)) {
       case Scheduler::WakeReason::cancel:
         reason = kCancelled;
@@ -503,7 +503,7 @@ long UringEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
   for (;;) {
     const long ready = poll_now(entries);
     if (ready != 0 && ready != -EINTR) return ready;
-    if (deadline.remaining() == 0) return 0;
+    if (remaining(deadline) == 0) return 0;
 
     Completion completion{.fiber = scheduler_.current(), .several = true, .count = 0};
     for (const sys::PollEntry& waited : entries) {

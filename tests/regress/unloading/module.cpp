@@ -6,5 +6,5 @@
 extern "C" int ask_a_helper() {
   using namespace plug::detail;
   long ended = 0;
-  return call_offloaded([] { return 7; }, Deadline::after(60'000'000'000), ended).value_or(-1);
+  return call_offloaded([] { return 7; }, deadline_after(60'000'000'000), ended).value_or(-1);
 }

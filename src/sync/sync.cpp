@@ -1,9 +1,9 @@
-#include <plug/fiber/sync.hpp>
+#include <plug/sync.hpp>
 
 #include <limits>
 #include <string>
 
-#include "fiber/wait_queue.hpp"
+#include "wait/wait_queue.hpp"
 
 namespace plug {
 
@@ -26,22 +26,22 @@ void notify_one_of(WaitQueue& waiting) noexcept {
 
 struct SyncAccess {
   /// Returns true if the caller owns the mutex now, false if the deadline has passed.
-  static bool lock(fiber::Mutex& mutex, Deadline deadline, OnCancel on_cancel);
-  static bool holds(fiber::Mutex& mutex) noexcept {
+  static bool lock(Mutex& mutex, Deadline deadline, OnCancel on_cancel);
+  static bool holds(Mutex& mutex) noexcept {
     const std::lock_guard guard(mutex.guard_);
     return mutex.owner_ == WaitNode::caller();
   }
-  static bool wait(fiber::Condition& condition, fiber::Mutex& mutex, Deadline deadline);
-  static bool acquire(fiber::Semaphore& semaphore, Deadline deadline);
+  static bool wait(Condition& condition, Mutex& mutex, Deadline deadline);
+  static bool acquire(Semaphore& semaphore, Deadline deadline);
   /// The mutex's guard must be held.
-  static void hand_over(fiber::Mutex& mutex) noexcept {
+  static void hand_over(Mutex& mutex) noexcept {
     WaitNode* const next = mutex.waiting_.take();
     mutex.owner_ = next == nullptr ? nullptr : next->made_by();
     if (next != nullptr) next->wake();
   }
 };
 
-bool SyncAccess::lock(fiber::Mutex& mutex, Deadline deadline, OnCancel on_cancel) {
+bool SyncAccess::lock(Mutex& mutex, Deadline deadline, OnCancel on_cancel) {
   const void* const caller = WaitNode::caller();
   std::unique_lock guard(mutex.guard_);
   if (mutex.owner_ == caller) throw RuntimeError("Mutex: the caller has locked it already");
@@ -55,7 +55,7 @@ bool SyncAccess::lock(fiber::Mutex& mutex, Deadline deadline, OnCancel on_cancel
   return handed_or_thrown(waited, sleeper);
 }
 
-bool SyncAccess::wait(fiber::Condition& condition, fiber::Mutex& mutex, Deadline deadline) {
+bool SyncAccess::wait(Condition& condition, Mutex& mutex, Deadline deadline) {
   ConditionSleeper sleeper;
   std::unique_lock guard(condition.guard_);
   // The guard is held, so nobody can notify between the unlock and the wait.
@@ -67,8 +67,8 @@ bool SyncAccess::wait(fiber::Condition& condition, fiber::Mutex& mutex, Deadline
   return handed_or_thrown(waited, sleeper);
 }
 
-bool SyncAccess::acquire(fiber::Semaphore& semaphore, Deadline deadline) {
-  if (Scheduler* const scheduler = Scheduler::here()) scheduler->maybe_yield();
+bool SyncAccess::acquire(Semaphore& semaphore, Deadline deadline) {
+  maybe_yield();
   std::unique_lock guard(semaphore.guard_);
   if (semaphore.value_ > 0) {
     --semaphore.value_;
@@ -82,10 +82,7 @@ bool SyncAccess::acquire(fiber::Semaphore& semaphore, Deadline deadline) {
 
 }  // namespace detail
 
-namespace fiber {
-
-using detail::Deadline;
-using detail::deadline_of;
+using detail::deadline_after;
 using detail::OnCancel;
 using detail::SyncAccess;
 using detail::Waited;
@@ -95,7 +92,7 @@ using detail::Waited;
 void Mutex::lock() { SyncAccess::lock(*this, Deadline::none(), OnCancel::tell); }
 
 bool Mutex::try_lock_for(const Timeout& timeout) {
-  return SyncAccess::lock(*this, deadline_of(timeout), OnCancel::tell);
+  return SyncAccess::lock(*this, deadline_after(timeout), OnCancel::tell);
 }
 
 bool Mutex::try_lock() noexcept {
@@ -108,7 +105,7 @@ bool Mutex::try_lock() noexcept {
 void Mutex::unlock() {
   const std::lock_guard guard(guard_);
   if (owner_ != detail::WaitNode::caller())
-    throw RuntimeError("Mutex: unlocked by who has not locked it");
+    throw RuntimeError("Mutex: the caller has not locked it");
   SyncAccess::hand_over(*this);
 }
 
@@ -126,13 +123,13 @@ Mutex& held_mutex(const std::unique_lock<Mutex>& lock) {
 
 bool Condition::wait(std::unique_lock<Mutex>& lock, const Timeout& timeout) {
   Mutex& mutex = held_mutex(lock);
-  return SyncAccess::wait(*this, mutex, deadline_of(timeout));
+  return SyncAccess::wait(*this, mutex, deadline_after(timeout));
 }
 
 bool Condition::wait_until(std::unique_lock<Mutex>& lock, bool (*predicate)(void*), void* argument,
                            const Timeout& timeout) {
   Mutex& mutex = held_mutex(lock);
-  const Deadline deadline = deadline_of(timeout);
+  const Deadline deadline = deadline_after(timeout);
   while (!predicate(argument))
     if (!SyncAccess::wait(*this, mutex, deadline)) return predicate(argument);
   return true;
@@ -159,8 +156,10 @@ Semaphore::Semaphore(std::ptrdiff_t value, std::ptrdiff_t bound) : value_(value)
 
 BoundedSemaphore::BoundedSemaphore(std::ptrdiff_t value) : Semaphore(value, value) {}
 
+bool Semaphore::acquire() { return SyncAccess::acquire(*this, Deadline::none()); }
+
 bool Semaphore::acquire(const Timeout& timeout) {
-  return SyncAccess::acquire(*this, deadline_of(timeout));
+  return SyncAccess::acquire(*this, deadline_after(timeout));
 }
 
 bool Semaphore::try_acquire() noexcept {
@@ -205,9 +204,8 @@ bool Event::wait(const Timeout& timeout) {
   detail::WaitNode sleeper;
   std::unique_lock guard(guard_);
   if (set_) return true;
-  const Waited waited = wait_in(waiting_, sleeper, guard, deadline_of(timeout), "Event::wait");
+  const Waited waited = wait_in(waiting_, sleeper, guard, deadline_after(timeout), "Event::wait");
   return handed_or_thrown(waited, sleeper);
 }
 
-}  // namespace fiber
 }  // namespace plug

@@ -1,6 +1,6 @@
-#include <plug/fiber/queue.hpp>
+#include <plug/queue.hpp>
 
-#include "fiber/wait_queue.hpp"
+#include "wait/wait_queue.hpp"
 
 namespace plug::detail {
 
@@ -52,11 +52,10 @@ void QueueCore::settle() noexcept {
 }
 
 void QueueCore::reserve(const Timeout& timeout) {
-  const Deadline deadline = deadline_of(timeout);
-  if (Scheduler* const scheduler = Scheduler::here(); scheduler != nullptr && !timeout.is_zero())
-    scheduler->maybe_yield();
+  const Deadline deadline = deadline_after(timeout);
+  if (!timeout.is_zero()) maybe_yield();
   std::unique_lock guard(guard_);
-  if (shut_) throw fiber::ShutDown();
+  if (shut_) throw ShutDown();
   if (has_room()) {
     ++reserved_;
     return;
@@ -68,8 +67,8 @@ void QueueCore::reserve(const Timeout& timeout) {
     --reserved_;
     settle();
   }
-  if (handed_or_thrown(waited, putter)) throw fiber::ShutDown();
-  throw fiber::Full();
+  if (handed_or_thrown(waited, putter)) throw ShutDown();
+  throw Full();
 }
 
 void QueueCore::fill(QueueNode* node) noexcept {
@@ -91,9 +90,8 @@ void QueueCore::release() noexcept {
 }
 
 QueueNode* QueueCore::take(const Timeout& timeout) {
-  const Deadline deadline = deadline_of(timeout);
-  if (Scheduler* const scheduler = Scheduler::here(); scheduler != nullptr && !timeout.is_zero())
-    scheduler->maybe_yield();
+  const Deadline deadline = deadline_after(timeout);
+  if (!timeout.is_zero()) maybe_yield();
   std::unique_lock guard(guard_);
   if (first_ != nullptr) {
     QueueNode* const node = first_;
@@ -103,7 +101,7 @@ QueueNode* QueueCore::take(const Timeout& timeout) {
     settle();
     return node;
   }
-  if (over()) throw fiber::ShutDown();
+  if (over()) throw ShutDown();
   Taker taker;
   const Waited waited = wait_in(takers_, taker, guard, deadline, "Queue::get");
   if (taker.node != nullptr) {
@@ -119,8 +117,8 @@ QueueNode* QueueCore::take(const Timeout& timeout) {
       destroy_(taker.node);
     }
   }
-  if (handed_or_thrown(waited, taker)) throw fiber::ShutDown();
-  throw fiber::Empty();
+  if (handed_or_thrown(waited, taker)) throw ShutDown();
+  throw Empty();
 }
 
 void QueueCore::give_back(QueueNode* node) noexcept {

@@ -1,8 +1,9 @@
 #pragma once
 
-// The constants of Python's select and selectors modules, as scoped enums (see constants.hpp for
-// the spelling). POLLIN and its like have no underscore; the name follows POLL or EPOLL: POLL::IN,
-// EPOLL::OUT. POLL::ERR_ and EPOLL::ERR_ end in an underscore because <curses.h> has a macro ERR.
+// The constants of Python's select and selectors modules, as scoped enums. plug/constants.hpp
+// describes the spelling, and how flags are combined and tested. POLLIN and its like have no
+// underscore; the name follows POLL or EPOLL: POLL::IN, EPOLL::OUT. POLL::ERR_ and EPOLL::ERR_ end
+// in an underscore because <curses.h> has a macro ERR.
 //
 // src/sys/polling.cpp checks every value against the system's headers.
 

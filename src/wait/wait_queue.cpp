@@ -1,4 +1,4 @@
-#include "fiber/wait_queue.hpp"
+#include "wait/wait_queue.hpp"
 
 #include <plug/error.hpp>
 
@@ -6,31 +6,15 @@
 #include <utility>
 
 #include "base/result.hpp"
+#include "sys/process.hpp"
 
 namespace plug::detail {
 
-const void* WaitNode::caller() noexcept {
-  if (const Scheduler* const scheduler = Scheduler::here()) return &scheduler->current();
-  // A fiber that has forked still owns the mutexes that it owned before.
-  if (const FiberCore* const fiber = Scheduler::forked()) return fiber;
-  static thread_local const char thread = 0;
-  return &thread;
-}
+constinit thread_local ThreadFibers thread_fibers;
 
-long WaitNode::sleep(Deadline deadline, const char* where, OnCancel on_cancel) {
-  if (fiber_ != nullptr) {
-    switch (fiber_->owner->park(deadline, where, on_cancel)) {
-      case Scheduler::WakeReason::cancel:
-        return kCancelled;
-      case Scheduler::WakeReason::deadline:
-        return kTimedOut;
-      case Scheduler::WakeReason::event:
-        break;
-    }
-    return 0;
-  }
+long WaitNode::sleep_as_thread(Deadline deadline) noexcept {
   while (awake_.exchange(0) == 0) {
-    const std::int64_t left = deadline.remaining();
+    const std::int64_t left = remaining(deadline);
     if (left == 0) return kTimedOut;
     interrupted_ = sys::futex_wait(awake_, 0, left) == -EINTR;
     if (interrupted_) break;
@@ -38,13 +22,9 @@ long WaitNode::sleep(Deadline deadline, const char* where, OnCancel on_cancel) {
   return 0;
 }
 
-long WaitNode::ask_interrupt_hook() {
-  if (fiber_ != nullptr) return fiber_->owner->take_interrupt() ? fiber_->owner->ask_hook() : 0;
-  return std::exchange(interrupted_, false) ? interrupted() : 0;
-}
+long WaitNode::ask_as_thread() { return std::exchange(interrupted_, false) ? interrupted() : 0; }
 
-void WaitNode::wake() noexcept {
-  if (fiber_ != nullptr) return fiber_->owner->wake(*fiber_);
+void WaitNode::wake_thread() noexcept {
   // The WaitNode may be gone once its thread has seen `awake_`.
   const std::atomic<std::uint32_t>* const word = &awake_;
   awake_.store(1);
@@ -113,8 +93,7 @@ Waited wait_in(WaitQueue& list, WaitNode& sleeper, std::unique_lock<std::mutex>&
     const bool handed = !sleeper.listed();
     if (slept == 0 && !handed) continue;
     list.remove(sleeper);
-    if (on_cancel != OnCancel::tell && sleeper.fiber_ != nullptr)
-      sleeper.fiber_->owner->leave_interrupt();
+    if (on_cancel != OnCancel::tell && sleeper.parker_ != nullptr) sleeper.parker_->leave_signal();
     if (slept == 0 || slept == kTimedOut) return handed ? Waited::handed : Waited::timed_out;
     sleeper.stopped_ = slept;
     return handed ? Waited::handed_but_stopped : Waited::stopped;

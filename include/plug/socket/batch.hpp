@@ -140,7 +140,8 @@ class DatagramBatch {
 ///
 /// Throws OSError as Socket::recvfrom() does, TimeoutError, BlockingIOError. recvmmsg(2).
 std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags = MSG{});
-std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags, std::error_code& error);
+std::size_t recv_batch(Socket& sock, DatagramBatch& batch, std::error_code& error,
+                       MSG flags = MSG{});
 
 /// Sends the datagrams of `batch` in order, each to its address, with one deadline. Does not change
 /// the batch. Returns the number sent, which is all of them unless one fails; the form with an
@@ -148,7 +149,8 @@ std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags, std::error
 ///
 /// Throws OSError as Socket::sendto() does. sendmmsg(2).
 std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags = MSG{});
-std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags, std::error_code& error);
+std::size_t send_batch(Socket& sock, DatagramBatch& batch, std::error_code& error,
+                       MSG flags = MSG{});
 
 }  // namespace plug
 

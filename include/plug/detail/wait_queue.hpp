@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+
+namespace plug::detail {
+
+class WaitNode;
+
+}  // namespace plug::detail
+
+#pragma GCC visibility push(default)
+
+namespace plug::detail {
+
+/// A queue of waiters, in order of arrival. Guarded by its owner's mutex.
+class WaitQueue {
+ public:
+  void add(WaitNode& sleeper) noexcept;
+  /// Removes the waiter. Returns whether it was in the queue.
+  bool remove(WaitNode& sleeper) noexcept;
+  /// Removes and returns the first waiter, for the caller to wake; null if there is none.
+  WaitNode* take() noexcept;
+  /// Removes and wakes the first waiter. Returns whether there was one.
+  bool wake_one() noexcept;
+  void wake_all() noexcept;
+
+ private:
+  void forget_parents() noexcept;
+
+  WaitNode* first_ = nullptr;
+  WaitNode* last_ = nullptr;
+  std::uint32_t generation_ = 0;  // the fork generation of the waiters
+};
+
+}  // namespace plug::detail
+
+#pragma GCC visibility pop

@@ -1,0 +1,114 @@
+#pragma once
+
+// Options of servers, by name.
+//
+//   ThreadPoolTCPServer server({"127.0.0.1", 8000}, handler<Echo>,
+//                              {.max_workers = 8, .max_connections = 100});
+//   server.serve_until_signal({.drain = 10s});
+//
+// Each kind of server has an aggregate: BaseServerOptions here, ThreadingOptions,
+// ThreadPoolOptions, ForkingOptions and FiberServerOptions beside their servers. The constructor
+// assigns the options that are given to the attributes of the same names, which BaseServer and the
+// server describe, before it binds. An option that is not given leaves its attribute as it is. C++
+// requires the order in which an aggregate declares its members: first those of its own, then those
+// of BaseServerOptions.
+
+#include <plug/constants.hpp>
+#include <plug/timeout.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#pragma GCC visibility push(default)
+
+namespace plug {
+
+/// An option: a value for an attribute, or not given. Converts from anything that converts to T.
+/// For a Timeout, std::nullopt is a value: no limit.
+template <class T>
+class Option {
+ public:
+  constexpr Option() = default;
+  constexpr Option(T value) : value_(std::move(value)), given_(true) {}
+  template <std::convertible_to<T> V>
+  requires(!std::is_arithmetic_v<T> && !std::same_as<std::remove_cvref_t<V>, T> &&
+           !std::same_as<std::remove_cvref_t<V>, Option>) constexpr Option(V&& value)
+      : value_(std::forward<V>(value)), given_(true) {}
+
+  /// Returns true if there is a value.
+  [[nodiscard]] constexpr bool is_given() const noexcept { return given_; }
+  /// Assigns the value, if given.
+  constexpr void assign_to(T& attribute) const {
+    if (given_) attribute = value_;
+  }
+
+ private:
+  T value_{};
+  bool given_ = false;
+};
+
+/// The options of servers that handle one request at a time.
+struct BaseServerOptions {
+  Option<Timeout> timeout{};
+  /// For a socket that the server creates. By default that of the address.
+  Option<AF> address_family{};
+  Option<SOCK> socket_type{};
+  Option<int> request_queue_size{};
+  Option<bool> allow_reuse_address{};
+  Option<bool> allow_reuse_port{};
+  Option<int> max_connections{};
+  Option<int> max_connections_per_address{};
+  Option<int> ipv4_prefix_length{};
+  Option<int> ipv6_prefix_length{};
+  Option<Timeout> connection_timeout{};
+  Option<Timeout> connection_lifetime{};
+  /// For datagram servers; another server throws ValueError.
+  Option<std::ptrdiff_t> max_packet_size{};
+  /// If false, the caller calls server_bind() and server_activate().
+  bool bind_and_activate = true;
+};
+
+/// The options of serve_until_signal().
+struct UntilSignalOptions {
+  /// How long requests that are being handled, or wait in a pool's queue, may continue: zero ends
+  /// them at once, std::nullopt sets no limit.
+  Timeout drain = 0;
+  /// As serve_forever() has it.
+  Timeout poll_interval = 0.5;
+  /// The signals that end serving: by default SIGINT and SIGTERM.
+  std::vector<int> signals = {2, 15};
+};
+
+namespace detail {
+
+[[noreturn]] void throw_no_datagrams();
+
+/// Assigns the options that each kind of server has.
+template <class Server, class Options>
+void assign_options(Server& server, const Options& options) {
+  options.timeout.assign_to(server.timeout);
+  options.address_family.assign_to(server.address_family);
+  options.socket_type.assign_to(server.socket_type);
+  options.request_queue_size.assign_to(server.request_queue_size);
+  options.allow_reuse_address.assign_to(server.allow_reuse_address);
+  options.allow_reuse_port.assign_to(server.allow_reuse_port);
+  options.max_connections.assign_to(server.max_connections);
+  options.max_connections_per_address.assign_to(server.max_connections_per_address);
+  options.ipv4_prefix_length.assign_to(server.ipv4_prefix_length);
+  options.ipv6_prefix_length.assign_to(server.ipv6_prefix_length);
+  options.connection_timeout.assign_to(server.connection_timeout);
+  options.connection_lifetime.assign_to(server.connection_lifetime);
+  if constexpr (requires { server.max_packet_size; })
+    options.max_packet_size.assign_to(server.max_packet_size);
+  else if (options.max_packet_size.is_given())
+    throw_no_datagrams();
+}
+
+}  // namespace detail
+
+}  // namespace plug
+
+#pragma GCC visibility pop

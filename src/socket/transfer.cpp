@@ -1,0 +1,219 @@
+// How sockets receive and send bytes. Messages of several buffers are in messages.cpp.
+
+#include <plug/error.hpp>
+#include <plug/socket.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+
+#include "address/access.hpp"
+#include "socket/calls.hpp"
+#include "socket/scratch.hpp"
+#include "socket/state.hpp"
+
+namespace plug {
+
+namespace {
+
+using detail::AddressAccess;
+using detail::checked_size;
+using detail::error_from;
+using detail::error_with;
+using detail::Op;
+using detail::Scratch;
+using detail::SocketState;
+using detail::state_or_closed;
+using detail::target_of;
+using detail::throw_about;
+using detail::throwing;
+
+/// The initial error of the most frequent calls: a new std::error_code would get its category from
+/// the standard library, in another page of code.
+const std::error_code kNoError;
+
+std::string size_text(std::string_view call, std::ptrdiff_t size) {
+  return std::string(call) + "(" + std::to_string(size) + ")";
+}
+
+std::string size_text(std::string_view call, BytesView buffer) {
+  return std::string(call) + "(" + std::to_string(buffer.size()) + " bytes)";
+}
+
+std::string size_text(std::string_view call, MutableBytes buffer) {
+  return size_text(call, BytesView(buffer.data(), buffer.size()));
+}
+
+/// Receives in two steps, without holding memory during the wait, because many fibers wait here.
+/// Requires tells_of_data(). Returns nothing if the socket must be received from in one step.
+[[gnu::noinline]] std::optional<Bytes> recv_when_there_is(SocketState& state, std::size_t size,
+                                                          Deadline deadline,
+                                                          std::error_code& error) {
+  if (deadline.is_immediate() || state.descriptor.heeds_any()) return std::nullopt;
+  // After two reports of data without any data, the caller waits with memory instead.
+  for (int attempts = 0; attempts < 2; ++attempts) {
+    long result = detail::await_data(state.descriptor, deadline);
+    if (result == 0) {
+      Scratch scratch(size);
+      result = detail::try_receive(state.descriptor, scratch.data(), size);
+      if (result >= 0)
+        return Bytes(scratch.data(), std::min(static_cast<std::size_t>(result), size));
+    }
+    if (result != -EAGAIN) {
+      error = error_from(result);
+      return Bytes();
+    }
+  }
+  return std::nullopt;
+}
+
+/// Inline, so that neither form of recv_into() calls the other.
+[[gnu::always_inline]] inline std::size_t receive_into(const std::shared_ptr<SocketState>& state,
+                                                       MutableBytes buffer, std::error_code& error,
+                                                       MSG flags) {
+  if (error) [[unlikely]]
+    error.clear();
+  if (buffer.empty()) return 0;
+  SocketState& open = state_or_closed(state);
+  return receive_some(open, buffer, static_cast<int>(flags), open.deadline(), error);
+}
+
+}  // namespace
+
+std::pair<std::size_t, Address> detail::receive_from(SocketState& state, MutableBytes buffer,
+                                                     MSG flags, Deadline deadline,
+                                                     std::error_code& error) {
+  std::pair<std::size_t, Address> result{0, {}};
+  Op op{.kind = Op::Kind::receive_from,
+        .flags = static_cast<int>(flags),
+        .data = buffer.data(),
+        .size = buffer.size(),
+        .address = AddressAccess::storage(result.second),
+        .address_size = Address::kCapacity};
+  const long received = detail::perform(state.descriptor, op, deadline);
+  error = error_from(received);
+  if (received < 0) return result;
+  result.first = static_cast<std::size_t>(received);
+  AddressAccess::set_size(result.second, op.address_size, state.proto);
+  return result;
+}
+
+// --- receiving ---
+
+Bytes Socket::recv(ByteCount size, MSG flags) {
+  std::error_code error = kNoError;
+  Bytes data = recv(size, error, flags);
+  if (error) [[unlikely]]
+    throw_if(error, size_text("recv", size.value()));
+  return data;
+}
+
+Bytes Socket::recv(ByteCount size, std::error_code& error, MSG flags) {
+  const std::size_t wanted = checked_size(size, error);
+  if (wanted == 0) return {};  // with or without an error, as in Python
+  SocketState& state = state_or_closed(state_);
+  const Deadline deadline = state.deadline();
+  if (detail::tells_of_data(wanted) && flags == MSG{})
+    if (auto data = recv_when_there_is(state, wanted, deadline, error)) return *std::move(data);
+  Scratch scratch(wanted);
+  if ((flags & MSG::TRUNC) != MSG{}) [[unlikely]]
+    scratch.clear(wanted);
+  const std::size_t count =
+      receive_some(state, {scratch.data(), wanted}, static_cast<int>(flags), deadline, error);
+  return error ? Bytes() : Bytes(scratch.data(), std::min(count, wanted));
+}
+
+std::size_t Socket::recv_into(MutableBytes buffer, MSG flags) {
+  std::error_code error = kNoError;
+  const std::size_t count = receive_into(state_, buffer, error, flags);
+  if (error) [[unlikely]]
+    throw_if(error, size_text("recv_into", buffer));
+  return count;
+}
+
+std::size_t Socket::recv_into(MutableBytes buffer, std::error_code& error, MSG flags) {
+  return receive_into(state_, buffer, error, flags);
+}
+
+std::pair<Bytes, Address> Socket::recvfrom(ByteCount size, MSG flags) {
+  return throwing([&](std::error_code& error) { return recvfrom(size, error, flags); },
+                  [&] { return size_text("recvfrom", size.value()); });
+}
+
+std::pair<Bytes, Address> Socket::recvfrom(ByteCount size, std::error_code& error, MSG flags) {
+  const std::size_t wanted = checked_size(size, error);
+  if (error) return {};
+  Scratch scratch(wanted);
+  if ((flags & MSG::TRUNC) != MSG{}) scratch.clear(wanted);
+  SocketState& state = state_or_closed(state_);
+  const auto [count, sender] =
+      receive_from(state, {scratch.data(), wanted}, flags, state.deadline(), error);
+  if (error) return {};
+  return {Bytes(scratch.data(), std::min(count, wanted)), sender};
+}
+
+std::pair<std::size_t, Address> Socket::recvfrom_into(MutableBytes buffer, MSG flags) {
+  return throwing([&](std::error_code& error) { return recvfrom_into(buffer, error, flags); },
+                  [&] { return size_text("recvfrom_into", buffer); });
+}
+
+std::pair<std::size_t, Address> Socket::recvfrom_into(MutableBytes buffer, std::error_code& error,
+                                                      MSG flags) {
+  SocketState& state = state_or_closed(state_);
+  return receive_from(state, buffer, flags, state.deadline(), error);
+}
+
+// --- sending ---
+
+std::size_t Socket::send(BytesView data, MSG flags) {
+  std::error_code error = kNoError;
+  const std::size_t count = send(data, error, flags);
+  if (error) [[unlikely]]
+    throw_if(error, size_text("send", data));
+  return count;
+}
+
+std::size_t Socket::send(BytesView data, std::error_code& error, MSG flags) {
+  SocketState& state = state_or_closed(state_);
+  return send_some(state, data, static_cast<int>(flags), state.deadline(), error);
+}
+
+std::size_t Socket::sendall(BytesView data, MSG flags) {
+  std::error_code error = kNoError;
+  const std::size_t sent = sendall(data, error, flags);
+  if (error) [[unlikely]]
+    throw_if(error, "sendall: " + std::to_string(sent) + " of " + std::to_string(data.size()));
+  return sent;
+}
+
+std::size_t Socket::sendall(BytesView data, std::error_code& error, MSG flags) {
+  SocketState& state = state_or_closed(state_);
+  return send_all(state, data, static_cast<int>(flags), state.deadline(), error);
+}
+
+std::size_t Socket::sendto(BytesView data, const AddressLike& address, MSG flags) {
+  std::error_code error;
+  const std::size_t count = sendto(data, address, error, flags);
+  throw_about(error, address, state_);
+  return count;
+}
+
+std::size_t Socket::sendto(BytesView data, const AddressLike& address, std::error_code& error,
+                           MSG flags) {
+  SocketState& state = state_or_closed(state_);
+  const Deadline deadline = state.deadline();
+  Address found;
+  const Address* target = target_of(state, address, deadline, found, error);
+  if (error) return 0;
+  Op op{.kind = Op::Kind::send_to,
+        .flags = static_cast<int>(flags),
+        .data = const_cast<char*>(data.data()),
+        .size = data.size(),
+        .address = const_cast<char*>(target->bytes().data()),
+        .address_size = target->bytes().size()};
+  const long sent = detail::perform(state.descriptor, op, deadline);
+  error = error_with(sent, state, *target);
+  return sent < 0 ? 0 : static_cast<std::size_t>(sent);
+}
+
+}  // namespace plug

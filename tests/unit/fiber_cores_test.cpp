@@ -20,6 +20,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -256,7 +257,7 @@ TEST(HandingOver, ToOneselfIsSpawning) {
     const auto here = std::this_thread::get_id();
     EXPECT_EQ(fiber::here().spawn([] { return std::this_thread::get_id(); }).join(), here);
   });
-  EXPECT_THROW(fiber::here(), RuntimeError);
+  EXPECT_THROW(std::ignore = fiber::here(), RuntimeError);
 }
 
 TEST(HandingOver, GivesTheFunctionAStopToken) {

@@ -211,7 +211,7 @@ class MutableBytes {
 };
 
 /// A number of bytes to receive: any integer. The calls that take it refuse a negative one, and one
-/// above 2^63 - 1, with a ValueError.
+/// above 2^63 - 1, with the error that they document.
 class ByteCount {
  public:
   template <std::integral T>

@@ -15,6 +15,7 @@
 #include "sys/process.hpp"
 
 namespace plug {
+
 using detail::deadline_after;
 using detail::HostLimit;
 using detail::ServerLoop;

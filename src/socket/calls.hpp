@@ -36,6 +36,10 @@ long on_descriptor(SocketState& state, Call call) {
   return in_flight.fd() < 0 ? -EBADF : call(in_flight.fd());
 }
 
+/// Returns the address that `call` gives, which is sys::getsockname or sys::getpeername.
+Address name_of(SocketState& state, long (*call)(int, void*, std::size_t&) noexcept,
+                std::error_code& error);
+
 /// The calls of the same names, with a given deadline instead of the socket's timeout.
 std::pair<Socket, Address> accept_until(SocketState& state, Deadline deadline,
                                         std::error_code& error);

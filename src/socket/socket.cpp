@@ -29,17 +29,6 @@ using detail::throw_about;
 using detail::throwing;
 namespace sys = detail::sys;
 
-Address name_of(SocketState& state, long (*call)(int, void*, std::size_t&) noexcept,
-                std::error_code& error) {
-  Address address;
-  std::size_t size = Address::kCapacity;
-  const long result =
-      on_descriptor(state, [&](int fd) { return call(fd, AddressAccess::storage(address), size); });
-  error = error_from(result);
-  if (result >= 0) AddressAccess::set_size(address, size, state.proto);
-  return address;
-}
-
 std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline deadline,
                                       std::error_code& error) {
   std::pair<Socket, Address> result{Socket::closed(), Address{}};
@@ -61,6 +50,17 @@ std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline de
 }
 
 }  // namespace
+
+Address detail::name_of(SocketState& state, long (*call)(int, void*, std::size_t&) noexcept,
+                        std::error_code& error) {
+  Address address;
+  std::size_t size = Address::kCapacity;
+  const long result =
+      on_descriptor(state, [&](int fd) { return call(fd, AddressAccess::storage(address), size); });
+  error = error_from(result);
+  if (result >= 0) AddressAccess::set_size(address, size, state.proto);
+  return address;
+}
 
 std::pair<Socket, Address> detail::accept_until(SocketState& state, Deadline deadline,
                                                 std::error_code& error) {
@@ -180,7 +180,7 @@ Address Socket::getsockname() const {
 }
 
 Address Socket::getsockname(std::error_code& error) const {
-  return name_of(state_or_closed(state_), sys::getsockname, error);
+  return detail::name_of(state_or_closed(state_), sys::getsockname, error);
 }
 
 Address Socket::getpeername() const {
@@ -189,7 +189,7 @@ Address Socket::getpeername() const {
 }
 
 Address Socket::getpeername(std::error_code& error) const {
-  return name_of(state_or_closed(state_), sys::getpeername, error);
+  return detail::name_of(state_or_closed(state_), sys::getpeername, error);
 }
 
 // --- waiting ---

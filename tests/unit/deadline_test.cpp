@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "support/drip.hpp"
+#include "support/sockets.hpp"
 #include "wait/io_driver.hpp"
 
 namespace plug {
@@ -157,7 +158,9 @@ TEST(Deadline, ConvertsToTheTimeoutOfOneCall) {
   const Deadline past = Deadline::at(Clock::now() - milliseconds(1));
   auto [sock, peer] = socketpair();
   EXPECT_TRUE(select({sock}, {}, {}, past).empty());
-  EXPECT_THROW(std::ignore = create_connection({"127.0.0.1", 1}, Timeout(past)), OSError);
+  const FullListener full;  // a connection to it would wait
+  EXPECT_THROW(std::ignore = create_connection({"127.0.0.1", full.address().port()}, past),
+               TimeoutError);
   setdefaulttimeout(past);
   Socket late;
   setdefaulttimeout(std::nullopt);

@@ -229,8 +229,8 @@ class BaseServer {
   /// Throws ValueError without a handler.
   BaseServer(ServerAddress address, HandlerFactory handler);
 
-  /// Assigns the options that are given to the attributes. A subclass with options of its own
-  /// defines a function of this name for them, and the type Options: Server<> uses both.
+  /// Assigns each given option to its attribute. A subclass with further options defines a function
+  /// of this name for them, and the type Options: Server<> uses both.
   void set_attributes(const BaseServerOptions& options) { detail::assign_options(*this, options); }
 
   /// Opens the server: calls server_bind() and server_activate(), and server_close() if one of them

@@ -10,8 +10,8 @@
 // ThreadPoolOptions, ForkingOptions and FiberServerOptions beside their servers. The constructor
 // assigns the options that are given to the attributes of the same names, which BaseServer and the
 // server describe, before it binds. An option that is not given leaves its attribute as it is. C++
-// requires the order in which an aggregate declares its members: first those of its own, then those
-// of BaseServerOptions.
+// requires the order in which an aggregate declares its members: first those of the kind of server,
+// then those of BaseServerOptions.
 
 #include <plug/constants.hpp>
 #include <plug/timeout.hpp>

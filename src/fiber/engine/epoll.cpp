@@ -155,7 +155,7 @@ std::uint32_t once(const Slot& slot, std::uint32_t wanted) noexcept {
   return wanted == 0 ? 0 : wanted | kEdge | kOneShot;
 }
 
-/// What epoll returns with the events of the number: its registration's generation, and itself.
+/// Returns the data of a registration: its generation and its number.
 std::uint64_t data_of(const Slot& slot, int fd) noexcept {
   return std::uint64_t{slot.generation} << 32 | static_cast<std::uint32_t>(fd);
 }
@@ -260,10 +260,10 @@ long EpollEngine::open() noexcept {
 long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor,
                         std::uint32_t wanted) noexcept {
   const std::uint64_t owner = descriptor == nullptr ? 0 : descriptor->identity();
-  if (slot.registered) {
-    if (owner != 0 && slot.owner == owner) return 0;
+  if (slot.registered && owner != 0 && slot.owner == owner) return 0;
+  if (slot.registered && owner == 0) {
     const std::uint32_t events = slot.owner != 0 ? kWatched : once(slot, wanted);
-    if (owner == 0 && sys::epoll_modify(epoll_.get(), fd, events, data_of(slot, fd)) >= 0) return 0;
+    if (sys::epoll_modify(epoll_.get(), fd, events, data_of(slot, fd)) >= 0) return 0;
   }
   ++slot.generation;
   const std::uint32_t events = owner != 0 ? kWatched : once(slot, wanted);

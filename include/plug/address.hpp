@@ -16,6 +16,8 @@
 
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
+#include <plug/detail/forward.hpp>
+#include <plug/detail/typed_address.hpp>
 
 #include <compare>
 #include <concepts>
@@ -25,12 +27,6 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-
-namespace plug::detail {
-
-struct AddressAccess;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 
@@ -140,11 +136,6 @@ struct HostPort {
 std::string to_string(const HostPort& address);
 std::ostream& operator<<(std::ostream& out, const HostPort& address);
 
-namespace detail {
-/// The base class of plug's typed addresses.
-struct TypedAddress {};
-}  // namespace detail
-
 /// The address of a Unix socket: a path in the file system, or, if the first byte is NUL, a name in
 /// the abstract namespace, of which all bytes count. If it is empty, bind() lets the kernel choose
 /// an abstract name.
@@ -167,20 +158,6 @@ struct UnixAddress : detail::TypedAddress {
   std::string path;
 };
 
-namespace detail {
-/// A type that converts to Address without being one. If the conversion needs a system call, the
-/// type also has to_address(std::error_code&), which does not throw.
-template <class T>
-concept ConvertsToAddress =
-    std::convertible_to<const T&, Address> && !std::derived_from<T, Address>;
-
-/// Functions that convert and print a typed address.
-struct TypedForm {
-  Address (*address)(const void* typed, std::error_code& error);
-  std::string (*text)(const void* typed);
-};
-}  // namespace detail
-
 /// Returns the text that Python prints for the address.
 template <std::derived_from<detail::TypedAddress> T>
 std::string to_string(const T& address) {
@@ -190,24 +167,6 @@ template <std::derived_from<detail::TypedAddress> T>
 std::ostream& operator<<(std::ostream& out, const T& address) {
   return out << to_string(address);
 }
-
-namespace detail {
-template <ConvertsToAddress T>
-inline constexpr TypedForm kTypedForm{[](const void* typed, std::error_code& error) -> Address {
-                                        const T& address = *static_cast<const T*>(typed);
-                                        if constexpr (requires { address.to_address(error); })
-                                          return address.to_address(error);
-                                        else
-                                          return address;
-                                      },
-                                      [](const void* typed) {
-                                        const T& address = *static_cast<const T*>(typed);
-                                        if constexpr (std::derived_from<T, TypedAddress>)
-                                          return to_string(address);
-                                        else
-                                          return to_string(static_cast<Address>(address));
-                                      }};
-}  // namespace detail
 
 /// The parameter type of calls that take an address: an Address, a {host, port} pair, a HostPort,
 /// or a typed address (any type that converts to Address). It points to its argument and must not

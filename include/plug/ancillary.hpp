@@ -19,6 +19,8 @@
 #include <plug/address.hpp>
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
+#include <plug/detail/control_length.hpp>
+#include <plug/detail/forward.hpp>
 #include <plug/error.hpp>
 
 #include <chrono>
@@ -30,12 +32,6 @@
 #include <system_error>
 #include <utility>
 #include <vector>
-
-namespace plug::detail {
-
-struct AncillaryAccess;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 
@@ -73,17 +69,6 @@ class OwnedFd {
  private:
   int fileno_ = -1;
 };
-
-namespace detail {
-inline constexpr std::size_t kControlHeader = sizeof(std::size_t) + 2 * sizeof(int);
-inline constexpr std::int64_t kLargestControl = std::numeric_limits<int>::max();
-
-constexpr std::int64_t control_aligned(std::int64_t length) noexcept {
-  constexpr auto kUnit = static_cast<std::int64_t>(sizeof(std::size_t));
-  return (length + kUnit - 1) / kUnit * kUnit;
-}
-[[noreturn]] void throw_control_length(const char* call, std::int64_t length);
-}  // namespace detail
 
 /// The sizes of control messages. Both functions throw OverflowError if `length` is negative or the
 /// size exceeds a C int.

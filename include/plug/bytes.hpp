@@ -3,6 +3,9 @@
 // Types for data that is sent and received. Bytes owns its data. BytesView and MutableBytes are
 // parameter types: they point to the caller's memory during a call and are never stored.
 
+#include <plug/detail/byte_range.hpp>
+#include <plug/detail/list_of.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <initializer_list>
@@ -18,41 +21,6 @@ namespace plug {
 
 /// Received data. It may contain any byte, including NUL.
 using Bytes = std::string;
-
-namespace detail {
-
-template <class T>
-concept ByteSized = sizeof(T) == 1 && std::is_trivially_copyable_v<T> &&
-                    !std::same_as<std::remove_cv_t<T>, bool>;
-
-template <class R>
-concept ByteRange = !std::is_array_v<std::remove_reference_t<R>> && requires(R & range) {
-  { range.size() } -> std::convertible_to<std::size_t>;
-  requires ByteSized<std::remove_pointer_t<decltype(range.data())>>;
-};
-
-template <class T>
-concept CharacterLike = std::same_as < std::remove_cv_t<T>,
-char > || std::same_as<std::remove_cv_t<T>, char8_t>;
-
-template <class R>
-concept WritableByteRange =
-    ByteRange<R> && !std::is_const_v<std::remove_pointer_t<decltype(std::declval<R&>().data())>>;
-
-/// std::span<Byte>, or a class like it. Found by its members, because <span> is dear to include.
-template <class S, class Byte>
-concept SpanOf = std::same_as<typename S::element_type, Byte> &&
-                     S::extent == static_cast<std::size_t>(-1) &&
-                 std::constructible_from<S, Byte*, std::size_t>;
-
-/// Checks that `all` has `count` bytes from `offset` on, where the standard library checks its own
-/// preconditions: with libstdc++, if _GLIBCXX_ASSERTIONS is defined.
-constexpr void check_part(std::string_view all, std::size_t offset, std::size_t count) noexcept {
-  all.remove_prefix(offset);
-  all.remove_prefix(count);
-}
-
-}  // namespace detail
 
 /// A view of bytes to send: a pointer and a size.
 ///
@@ -223,65 +191,6 @@ class ByteCount {
  private:
   std::ptrdiff_t value_;
 };
-
-namespace detail {
-
-template <class R, class T>
-concept RangeOf = requires(R& range) {
-  { range.size() } -> std::convertible_to<std::size_t>;
-  requires std::same_as<std::remove_cvref_t<decltype(*range.data())>, T> ||
-      (std::is_class_v<T> && std::is_convertible_v<decltype(*range.data()), T>);
-};
-
-/// A list of values for one call: a braced list, or any contiguous range of values or of elements
-/// that convert to them. A parameter type: it points to its argument and must not be stored.
-template <class T>
-class ListOf {
- public:
-  ListOf() noexcept = default;
-
-  ListOf(std::initializer_list<T> list) noexcept { point_at(std::data(list), list.size()); }
-
-  template <class R>
-  requires RangeOf<R, T> ListOf(R&& range) {
-    using Element = std::remove_cvref_t<decltype(*range.data())>;
-    const auto count = static_cast<std::size_t>(range.size());
-    if constexpr (std::same_as<Element, T>) {
-      point_at(range.data(), count);
-    } else {
-      static_assert(std::is_trivially_destructible_v<T>);
-      if (count > kFew) many_.reset(new unsigned char[count * sizeof(T)]);
-      unsigned char* const room = many_ ? many_.get() : few_;
-      for (std::size_t i = 0; i < count; ++i) ::new (room + i * sizeof(T)) T(range.data()[i]);
-      point_at(std::launder(reinterpret_cast<const T*>(room)), count);
-    }
-  }
-
-  ListOf(const ListOf&) = delete;
-  ListOf& operator=(const ListOf&) = delete;
-
-  const T* data() const noexcept { return data_; }
-  std::size_t size() const noexcept { return size_; }
-  bool empty() const noexcept { return size_ == 0; }
-  const T* begin() const noexcept { return data_; }
-  const T* end() const noexcept { return data_ + size_; }
-
- private:
-  void point_at(const T* data, std::size_t size) noexcept {
-    data_ = data;
-    size_ = size;
-  }
-
-  static constexpr std::size_t kFew = 16;
-
-  const T* data_ = nullptr;
-  std::size_t size_ = 0;
-  // The converted elements of a range.
-  std::unique_ptr<unsigned char[]> many_;
-  alignas(T) unsigned char few_[kFew * sizeof(T)];
-};
-
-}  // namespace detail
 
 /// Buffers to send, one after another: {"head", body, tail}, or a range of elements that convert to
 /// BytesView. A range of other elements than BytesView allocates if it has more than 16.

@@ -13,6 +13,7 @@
 // src/layout/constants_check.cpp checks every value against the system's headers. A value that
 // these do not have names its source in a comment.
 
+#include <plug/detail/constant_roles.hpp>
 #include <plug/detail/roles.hpp>
 
 #include <cstdint>
@@ -608,39 +609,6 @@ using AddressInfo = AI;
 /// Whether this platform has IPv6 sockets; the running kernel may still lack them. Python:
 /// has_ipv6.
 inline constexpr bool has_ipv6 = true;
-
-namespace detail {
-template <>
-inline constexpr unsigned kRoles<SOCK> = kFlags;
-template <>
-inline constexpr unsigned kRoles<MSG> = kFlags;
-template <>
-inline constexpr unsigned kRoles<AI> = kFlags;
-template <>
-inline constexpr unsigned kRoles<NI> = kFlags;
-template <>
-inline constexpr unsigned kRoles<SOF> = kFlags;
-template <>
-inline constexpr unsigned kRoles<IPPROTO> = kProtocol | kLevel;
-template <>
-inline constexpr unsigned kRoles<SOL> = kLevel;
-template <>
-inline constexpr unsigned kRoles<SCM> = kControl;
-template <>
-inline constexpr unsigned kRoles<SO> = kOption;
-template <>
-inline constexpr unsigned kRoles<TCP> = kOption;
-template <>
-inline constexpr unsigned kRoles<UDP> = kOption;
-template <>
-inline constexpr unsigned kRoles<UDPLITE> = kOption;
-template <>
-inline constexpr unsigned kRoles<IP_> = kOption;
-template <>
-inline constexpr unsigned kRoles<IPV6> = kOption;
-template <>
-inline constexpr unsigned kRoles<MCAST> = kOption;
-}  // namespace detail
 
 /// The protocol of a socket: an IPPROTO, a constant of a family (CAN, NETLINK, BTPROTO), or a
 /// number. 0 is the family's default.

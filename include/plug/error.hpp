@@ -36,6 +36,8 @@
 //
 // Python: https://docs.python.org/3/library/exceptions.html#os-exceptions (PEP 3151)
 
+#include <plug/detail/cpp20.hpp>
+
 #include <cstddef>
 #include <memory>
 #include <stdexcept>

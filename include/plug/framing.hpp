@@ -60,6 +60,7 @@
 // bytes of an incomplete message stay buffered.
 
 #include <plug/bytes.hpp>
+#include <plug/detail/forward.hpp>
 #include <plug/error.hpp>
 
 #include <cstddef>
@@ -73,12 +74,6 @@
 #include <system_error>
 #include <variant>
 #include <vector>
-
-namespace plug::detail {
-
-class SocketState;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 

@@ -11,6 +11,8 @@
 //
 // Link with plug::fiber.
 
+#include <plug/detail/forward.hpp>
+#include <plug/detail/group.hpp>
 #include <plug/fiber/fiber.hpp>
 #include <plug/timeout.hpp>
 
@@ -26,36 +28,7 @@
 #include <variant>
 #include <vector>
 
-namespace plug::detail {
-
-struct FiberLimit;
-
-}  // namespace plug::detail
-
 #pragma GCC visibility push(default)
-
-namespace plug::detail {
-
-/// Limits the time of the code that the calling fiber runs while this lives.
-class TimeLimit {
- public:
-  explicit TimeLimit(const Timeout& time);
-  TimeLimit(const TimeLimit&) = delete;
-  TimeLimit& operator=(const TimeLimit&) = delete;
-  ~TimeLimit();
-
-  /// Throws TimeoutError if this limit is the reason why the fiber was asked to end.
-  void throw_if_reached();
-
- private:
-  const Timeout time_;
-  std::unique_ptr<FiberLimit> limit_;
-};
-
-template <class R>
-using Gathered = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
-
-}  // namespace plug::detail
 
 namespace plug {
 
@@ -136,24 +109,6 @@ class TaskGroup {
   const std::unique_ptr<detail::FiberGroup> group_;
   const int exceptions_;  // uncaught exceptions when it was created
 };
-
-}  // namespace plug
-
-namespace plug::detail {
-
-template <class R>
-Gathered<R> result_of(fiber::Task<R>& task) {
-  if constexpr (std::is_void_v<R>) {
-    task.join();
-    return {};
-  } else {
-    return task.join();
-  }
-}
-
-}  // namespace plug::detail
-
-namespace plug {
 
 /// Calls `body` in this fiber, with a group for the children that it starts. Waits for them, and
 /// returns the result of the body.

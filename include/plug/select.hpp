@@ -20,6 +20,7 @@
 //
 // Python: https://docs.python.org/3/library/select.html
 
+#include <plug/detail/forward.hpp>
 #include <plug/error.hpp>
 #include <plug/select/constants.hpp>
 #include <plug/select/file_object.hpp>
@@ -37,12 +38,6 @@
 #pragma GCC visibility push(default)
 
 namespace plug {
-
-namespace detail {
-
-class Descriptor;
-
-}  // namespace detail
 
 // --- timeouts ---
 

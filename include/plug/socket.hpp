@@ -36,6 +36,7 @@
 #include <plug/ancillary.hpp>
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
+#include <plug/detail/forward.hpp>
 #include <plug/error.hpp>
 #include <plug/resolve.hpp>
 #include <plug/socket/connect.hpp>
@@ -53,13 +54,6 @@
 #include <system_error>
 #include <type_traits>
 #include <utility>
-
-namespace plug::detail {
-
-class SocketState;
-struct SocketAccess;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 

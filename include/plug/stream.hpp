@@ -36,6 +36,8 @@
 // Python: https://docs.python.org/3/library/socket.html#socket.socket.makefile and the io module.
 
 #include <plug/bytes.hpp>
+#include <plug/detail/forward.hpp>
+#include <plug/detail/line_iterator.hpp>
 
 #include <cstddef>
 #include <iterator>
@@ -45,13 +47,6 @@
 #include <string_view>
 #include <system_error>
 #include <vector>
-
-namespace plug::detail {
-
-class SocketState;
-struct SocketAccess;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 
@@ -77,33 +72,6 @@ struct FileOptions {
   /// written as this. (The name ends in an underscore because <term.h> has a macro "newline".)
   std::optional<std::string> newline_ = std::nullopt;
 };
-
-namespace detail {
-
-/// Iterates over the remaining lines of a file.
-template <class F>
-class LineIterator {
- public:
-  using value_type = std::string;
-  using difference_type = std::ptrdiff_t;
-
-  explicit LineIterator(F& file) : file_(&file), line_(file.readline()) {}
-  std::string& operator*() noexcept { return line_; }
-  LineIterator& operator++() {
-    line_ = file_->readline();
-    return *this;
-  }
-  void operator++(int) { ++*this; }
-  friend bool operator==(const LineIterator& it, std::default_sentinel_t) noexcept {
-    return it.line_.empty();
-  }
-
- private:
-  F* file_;
-  std::string line_;
-};
-
-}  // namespace detail
 
 class File {
  public:

@@ -25,6 +25,7 @@
 // waiters. The fiber or thread that forked still holds its locks. Locks of others stay locked, as
 // with std::mutex.
 
+#include <plug/detail/forward.hpp>
 #include <plug/detail/wait_queue.hpp>
 #include <plug/error.hpp>
 #include <plug/timeout.hpp>
@@ -33,12 +34,6 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-
-namespace plug::detail {
-
-struct SyncAccess;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 

@@ -3,6 +3,9 @@
 // How long calls wait: Timeout, the maximum time of one call; Deadline, the time until which
 // several calls may wait; and the interrupt hook, which may end them.
 
+#include <plug/detail/forward.hpp>
+#include <plug/detail/seconds.hpp>
+
 #include <chrono>
 #include <compare>
 #include <concepts>
@@ -18,15 +21,6 @@
 #pragma GCC visibility push(default)
 
 namespace plug {
-
-namespace detail {
-/// Converts seconds to nanoseconds, rounded up. Throws ValueError if the number is negative or NaN,
-/// OverflowError if the result does not fit 64 bits (about 292 years).
-std::int64_t nanoseconds_from_seconds(double seconds);
-std::int64_t nanoseconds_from_seconds(std::int64_t seconds);
-[[noreturn]] void throw_timeout_out_of_range(double seconds);
-struct TimeoutAccess;
-}  // namespace detail
 
 class Timeout;
 

@@ -54,6 +54,11 @@ class Tree(unittest.TestCase):
         self.assertIn("src/loose.cpp: lies in no folder", printed)
         self.assertIn("src/unknown/some.cpp: its folder is not in the table", printed)
 
+    def test_refuses_internal_names_in_a_header_that_users_read(self):
+        for opening in ("namespace plug::detail {", "namespace plug {\nnamespace detail {"):
+            self.add("include/plug/some.hpp", opening + "\nstruct Inner;\n")
+            self.assertIn("include/plug/some.hpp: declares internal names", self.check())
+
     def test_refuses_headers_of_the_system_above_them(self):
         self.add("src/server/system.cpp", "#include <sys/socket.h>\n")
         self.assertIn("include headers of the system", self.check())

@@ -3,6 +3,7 @@
 // The functions that fibers and helper threads run, and their results: the internal part of
 // plug/fiber/fiber.hpp.
 
+#include <plug/detail/forward.hpp>
 #include <plug/timeout.hpp>
 
 #include <concepts>
@@ -13,17 +14,13 @@
 #include <type_traits>
 #include <utility>
 
-namespace plug::detail {
-
-class FiberGroup;
-
-}  // namespace plug::detail
-
 #pragma GCC visibility push(default)
 
 namespace plug::fiber {
 
 struct RunOptions;
+template <class R>
+class Task;
 std::stop_token get_stop_token();
 
 }  // namespace plug::fiber
@@ -121,6 +118,14 @@ struct FiberName {
 /// `group`: the group of which the fiber is a child, or null.
 void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, FiberName&& name, FiberGroup* group);
 void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options);
+
+template <FiberFunction F>
+auto spawn_in(FiberGroup* group, FiberName&& name, F function) {
+  using R = FiberResult<F>;
+  std::shared_ptr<FiberValue<R>> outcome = std::make_shared<FiberCall<F, R>>(std::move(function));
+  start_fiber(outcome, std::move(name), group);
+  return fiber::Task<R>(std::move(outcome));
+}
 
 /// A call that a helper thread makes.
 class HelperCall {

@@ -2,6 +2,8 @@
 
 // The kinds of object that a FileObject can refer to, each with its functions.
 
+#include <plug/detail/cpp20.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <memory>

@@ -3,6 +3,8 @@
 // The roles of an enum of constants: how its values may be used. constants.hpp and the other
 // headers of constants specialize kRoles for their enums.
 
+#include <plug/detail/cpp20.hpp>
+
 #include <concepts>
 
 #pragma GCC visibility push(default)

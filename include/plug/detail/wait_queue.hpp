@@ -1,12 +1,8 @@
 #pragma once
 
+#include <plug/detail/forward.hpp>
+
 #include <cstdint>
-
-namespace plug::detail {
-
-class WaitNode;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 

@@ -7,6 +7,7 @@
 // header defines name their source.
 
 #include <plug/constants.hpp>
+#include <plug/detail/constant_roles.hpp>
 
 #include <cstdint>
 #include <string_view>
@@ -701,39 +702,6 @@ struct BDADDR {
 
   BDADDR() = delete;
 };
-
-namespace detail {
-template <>
-inline constexpr unsigned kRoles<CAN> = kProtocol | kOption;
-template <>
-inline constexpr unsigned kRoles<NETLINK> = kProtocol | kOption;
-template <>
-inline constexpr unsigned kRoles<BTPROTO> = kProtocol;
-template <>
-inline constexpr unsigned kRoles<PACKET> = kOption;
-template <>
-inline constexpr unsigned kRoles<TIPC> = kOption;
-template <>
-inline constexpr unsigned kRoles<ALG> = kOption;
-template <>
-inline constexpr unsigned kRoles<RDS> = kOption;
-template <>
-inline constexpr unsigned kRoles<SCTP> = kOption;
-template <>
-inline constexpr unsigned kRoles<MPTCP> = kOption;
-template <>
-inline constexpr unsigned kRoles<NLM> = kFlags;
-template <>
-inline constexpr unsigned kRoles<BT> = kOption;
-template <>
-inline constexpr unsigned kRoles<HCI> = kOption;
-template <>
-inline constexpr unsigned kRoles<L2CAP> = kOption;
-template <>
-inline constexpr unsigned kRoles<RFCOMM> = kOption;
-template <>
-inline constexpr unsigned kRoles<SCO> = kOption;
-}  // namespace detail
 
 /// Combines the identifier of a CAN frame with flags, or applies a mask to it.
 constexpr std::uint32_t operator|(std::uint32_t id, CAN flags) noexcept {

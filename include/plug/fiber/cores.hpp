@@ -27,6 +27,8 @@
 //
 // A fiber that has started never moves to another thread.
 
+#include <plug/detail/fiber_cores.hpp>
+#include <plug/detail/forward.hpp>
 #include <plug/fiber/fiber.hpp>
 
 #include <concepts>
@@ -39,20 +41,7 @@
 #include <utility>
 #include <vector>
 
-namespace plug::detail {
-
-class Scheduler;
-
-}  // namespace plug::detail
-
 #pragma GCC visibility push(default)
-
-namespace plug::detail {
-
-void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
-                     FiberName&& name);
-
-}  // namespace plug::detail
 
 namespace plug::fiber {
 
@@ -94,21 +83,6 @@ class Scheduler {
 
 /// Returns the scheduler of the calling thread. Throws RuntimeError outside of a fiber.
 [[nodiscard]] Scheduler here();
-
-}  // namespace plug::fiber
-
-namespace plug::detail {
-
-using AllCores = const std::vector<fiber::Scheduler>&;
-using CoreMain = std::function<void(std::size_t core, AllCores all)>;
-void run_on_threads(std::size_t threads, const CoreMain& main, const fiber::RunOptions& options);
-/// Returns the number of CPUs that the process may use, by its affinity and by the quota of its
-/// cgroup, rounded up; at least 1.
-std::size_t usable_cores();
-
-}  // namespace plug::detail
-
-namespace plug::fiber {
 
 /// A function that each thread can call: with the thread's index, from 0, and, if it takes them,
 /// with the schedulers of all threads in that order.

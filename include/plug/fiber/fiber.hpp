@@ -107,10 +107,6 @@ struct RunOptions {
 /// Throws RuntimeError outside of a fiber; std::bad_alloc.
 [[nodiscard]] std::stop_token get_stop_token();
 
-}  // namespace plug::fiber
-
-namespace plug::fiber {
-
 /// A handle to a fiber that has been started, and to its result. Copies refer to the same fiber,
 /// and so does a moved-from Task. Destroying the last copy leaves the fiber running; an exception
 /// of the fiber is then printed to standard error. All members may be called from any thread.
@@ -147,22 +143,6 @@ class Task {
  private:
   std::shared_ptr<detail::FiberValue<R>> outcome_;
 };
-
-}  // namespace plug::fiber
-
-namespace plug::detail {
-
-template <FiberFunction F>
-auto spawn_in(FiberGroup* group, FiberName&& name, F function) {
-  using R = FiberResult<F>;
-  std::shared_ptr<FiberValue<R>> outcome = std::make_shared<FiberCall<F, R>>(std::move(function));
-  start_fiber(outcome, std::move(name), group);
-  return fiber::Task<R>(std::move(outcome));
-}
-
-}  // namespace plug::detail
-
-namespace plug::fiber {
 
 /// Runs fibers in the calling thread, beginning with `main`, and returns or throws its result. When
 /// main has ended, cancels the other fibers, and returns when all have ended.

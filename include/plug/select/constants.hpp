@@ -8,6 +8,7 @@
 // src/sys/polling.cpp checks every value against the system's headers.
 
 #include <plug/constants.hpp>
+#include <plug/detail/constant_roles.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -62,15 +63,6 @@ enum class EPOLL : std::uint32_t {
 
 /// The number of bytes that a pipe takes without blocking once it is reported as writable.
 inline constexpr std::size_t PIPE_BUF_ = 4096;
-
-namespace detail {
-template <>
-inline constexpr unsigned kRoles<EVENT> = kFlags;
-template <>
-inline constexpr unsigned kRoles<POLL> = kFlags;
-template <>
-inline constexpr unsigned kRoles<EPOLL> = kFlags;
-}  // namespace detail
 
 }  // namespace plug
 

@@ -4,6 +4,7 @@
 
 #include <plug/bytes.hpp>
 #include <plug/detail/file_kind.hpp>
+#include <plug/detail/forward.hpp>
 
 #include <concepts>
 #include <iosfwd>
@@ -12,12 +13,6 @@
 #include <string_view>
 #include <type_traits>
 #include <typeinfo>
-
-namespace plug::detail {
-
-struct FileAccess;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 

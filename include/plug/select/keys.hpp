@@ -2,6 +2,8 @@
 
 // The keys of selectors: the registered object, the events, and the data of the user.
 
+#include <plug/detail/forward.hpp>
+#include <plug/detail/user_data.hpp>
 #include <plug/select/constants.hpp>
 #include <plug/select/file_object.hpp>
 
@@ -15,27 +17,11 @@
 #include <typeinfo>
 #include <utility>
 
-namespace plug::detail {
-
-class SelectorImpl;
-
-}  // namespace plug::detail
-
 #pragma GCC visibility push(default)
 
 namespace plug {
 
 class UserData;
-
-namespace detail {
-
-template <class T>
-concept IsUserData =
-    !std::same_as<T, UserData> && !std::same_as<T, std::error_code> && std::move_constructible<T>;
-
-[[noreturn]] void throw_other_type(std::string_view is, std::string_view wanted);
-
-}  // namespace detail
 
 /// A value of any movable type, or none. It owns the value and stores it on the heap, so a
 /// reference from get() remains valid when the UserData is moved. As with a pointer, the value of a

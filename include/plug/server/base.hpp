@@ -5,6 +5,7 @@
 #include <plug/address.hpp>
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
+#include <plug/detail/forward.hpp>
 #include <plug/server/options.hpp>
 #include <plug/server/request_handler.hpp>
 #include <plug/socket.hpp>
@@ -19,13 +20,6 @@
 #include <typeinfo>
 #include <utility>
 #include <vector>
-
-namespace plug::detail {
-
-class ServerLoop;
-struct ServerAccess;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 

@@ -14,6 +14,7 @@
 // then those of BaseServerOptions.
 
 #include <plug/constants.hpp>
+#include <plug/detail/server_options.hpp>
 #include <plug/timeout.hpp>
 
 #include <concepts>
@@ -81,33 +82,6 @@ struct UntilSignalOptions {
   /// The signals that end serving: by default SIGINT and SIGTERM.
   std::vector<int> signals = {2, 15};
 };
-
-namespace detail {
-
-[[noreturn]] void throw_no_datagrams();
-
-/// Assigns the options that each kind of server has.
-template <class Server, class Options>
-void assign_options(Server& server, const Options& options) {
-  options.timeout.assign_to(server.timeout);
-  options.address_family.assign_to(server.address_family);
-  options.socket_type.assign_to(server.socket_type);
-  options.request_queue_size.assign_to(server.request_queue_size);
-  options.allow_reuse_address.assign_to(server.allow_reuse_address);
-  options.allow_reuse_port.assign_to(server.allow_reuse_port);
-  options.max_connections.assign_to(server.max_connections);
-  options.max_connections_per_address.assign_to(server.max_connections_per_address);
-  options.ipv4_prefix_length.assign_to(server.ipv4_prefix_length);
-  options.ipv6_prefix_length.assign_to(server.ipv6_prefix_length);
-  options.connection_timeout.assign_to(server.connection_timeout);
-  options.connection_lifetime.assign_to(server.connection_lifetime);
-  if constexpr (requires { server.max_packet_size; })
-    options.max_packet_size.assign_to(server.max_packet_size);
-  else if (options.max_packet_size.is_given())
-    throw_no_datagrams();
-}
-
-}  // namespace detail
 
 }  // namespace plug
 

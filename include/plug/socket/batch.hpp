@@ -30,18 +30,13 @@
 #include <plug/ancillary.hpp>
 #include <plug/bytes.hpp>
 #include <plug/constants.hpp>
+#include <plug/detail/forward.hpp>
 
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <system_error>
 #include <vector>
-
-namespace plug::detail {
-
-struct BatchAccess;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 

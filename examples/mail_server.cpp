@@ -120,7 +120,7 @@ struct Envelope {
 class MailRequestHandler : public plug::StreamRequestHandler {
  public:
   explicit MailRequestHandler(const MailOptions& options) : options_(options) {
-    timeout = options.timeout;
+    set_timeout(options.timeout);
   }
 
   void handle() override {

@@ -35,7 +35,7 @@ void BaseRequestHandler::run(Request& given, const Address& from, BaseServer& by
   };
   const Lent lent(request, given);
   client_address = from;
-  server = &by;
+  server_ = &by;
   setup();
   try {
     handle();
@@ -68,7 +68,7 @@ StreamRequestHandler::~StreamRequestHandler() = default;
 
 void StreamRequestHandler::setup() {
   connection = &request.socket();
-  if (!timeout.is_none()) connection->settimeout(timeout);
+  if (!timeout_.is_none()) connection->settimeout(timeout_);
   if (disable_nagle_algorithm) connection->setsockopt(IPPROTO::TCP, TCP::NODELAY, 1);
   rfile = connection->makefile("rb", {.buffering = rbufsize});
   wfile = wbufsize == 0 ? SocketAccess::make_whole_writer(*connection)
@@ -103,12 +103,12 @@ void StreamRequestHandler::finish() {
 
 void DatagramRequestHandler::setup() {
   packet = request.data();
-  socket = &request.socket();
+  socket_ = &request.socket();
   rfile = BytesIO(packet);
   wfile = BytesIO();
 }
 
-void DatagramRequestHandler::finish() { socket->sendto(wfile.getvalue(), client_address); }
+void DatagramRequestHandler::finish() { socket_->sendto(wfile.getvalue(), client_address); }
 
 // --- BytesIO ---
 

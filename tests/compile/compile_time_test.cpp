@@ -89,14 +89,14 @@ TEST(Compiler, RefusesWhatWouldLoseAByteOrSwapAnArgument) {
 }
 
 /// Returns the first error that the compiler has for this text.
-std::string first_error(const std::string& text) {
+std::string first_error(const std::string& text, const std::string& options = "-std=c++20") {
   const TemporaryDirectory directory;
   const std::string file = directory / "text.cpp";
   std::ofstream(file) << "#include <plug/socketserver.hpp>\nusing namespace plug;\n"
                       << text << "\n";
   int status = 0;
   const std::string output = run_program({"sh", "-c",
-                                          kCompiler + " -std=c++20 -fsyntax-only -I'" +
+                                          kCompiler + " " + options + " -fsyntax-only -I'" +
                                               source_path("include") + "' '" + file + "' 2>&1"},
                                          status);
   const std::size_t error = output.find("error:");
@@ -133,6 +133,21 @@ TEST(Compiler, TellsAHandlerWithArgumentsHowToPassThem) {
 TEST(Compiler, TakesACompleteHandler) {
   EXPECT_EQ(first_error(serving("struct H : StreamRequestHandler { void handle() override; }; ")),
             "");
+}
+
+TEST(Compiler, AcceptsLocalVariablesOfAHandlerThatAreNamedServerSocketAndTimeout) {
+  const std::string locals =
+      "{ int server = 1, socket = 2, timeout = 3; (void)(server + socket + timeout); } };";
+  for (const std::string base : {"StreamRequestHandler", "DatagramRequestHandler"}) {
+    EXPECT_EQ(first_error("struct H : " + base + " { void handle() override " + locals,
+                          "-std=c++20 -Wshadow -Werror"),
+              "");
+  }
+}
+
+TEST(Compiler, IsToldInItsFirstErrorThatPlugNeedsCpp20) {
+  EXPECT_THAT(first_error("", "-std=c++17"),
+              HasSubstr("plug needs C++20: compile with -std=c++20"));
 }
 
 }  // namespace

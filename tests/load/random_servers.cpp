@@ -272,7 +272,7 @@ class Handler : public StreamRequestHandler {
     for (int i = 0; i < 3; ++i) {
       const Bytes what = rfile.read(1);
       if (what.empty()) return;
-      act(what[0], request, *server, ends_threads_);
+      act(what[0], request, server(), ends_threads_);
     }
   }
   void finish() override {

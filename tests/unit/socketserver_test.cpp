@@ -550,10 +550,10 @@ TEST(Shutdown, FromTheServingThreadIsAnErrorAndStopServingIsNot) {
   struct Stopping : BaseRequestHandler {
     void handle() override {
       try {
-        server->shutdown();
+        server().shutdown();
       } catch (const RuntimeError& error) {
         request->sendall(std::string(error.what()));
-        server->stop_serving();
+        server().stop_serving();
       }
     }
   };
@@ -566,7 +566,7 @@ TEST(Shutdown, FromTheServingThreadIsAnErrorAndStopServingIsNot) {
 TEST(Shutdown, FromAHandlersThreadEndsTheServer) {
   struct Stopping : BaseRequestHandler {
     void handle() override {
-      server->shutdown();
+      server().shutdown();
       request->sendall("has ended");
     }
   };

@@ -15,6 +15,9 @@
 // so all three may use the members of a subclass. An exception in a handler ends its request, not
 // the server (BaseServer::handle_error()).
 //
+// The server, the datagram's socket and the timeout are functions, so that a handler may have local
+// variables of these names (-Wshadow).
+//
 // Threads. Each handler object is used by one thread. The program must synchronize access to
 // objects that handlers share, such as the server.
 //
@@ -22,6 +25,7 @@
 
 #include <plug/address.hpp>
 #include <plug/bytes.hpp>
+#include <plug/detail/forward.hpp>
 #include <plug/socket.hpp>
 #include <plug/stream.hpp>
 #include <plug/timeout.hpp>
@@ -36,12 +40,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-namespace plug::detail {
-
-struct ServerAccess;
-
-}  // namespace plug::detail
 
 #pragma GCC visibility push(default)
 
@@ -129,16 +127,20 @@ class BaseRequestHandler {
   virtual void handle() = 0;
   virtual void finish() {}
 
-  /// The current request, its client and its server. Valid from setup() to finish().
+  /// The current request and its client. Valid from setup() to finish().
   Request request;
   Address client_address;
-  BaseServer* server = nullptr;
 
+  /// Returns the server. Must be called from setup() to finish() only.
+  [[nodiscard]] BaseServer& server() const noexcept { return *server_; }
   /// Returns the server as its class S. Throws std::bad_cast if it is of another class.
   template <class S>
   [[nodiscard]] S& server_as() const {
-    return dynamic_cast<S&>(*server);
+    return dynamic_cast<S&>(server());
   }
+
+ private:
+  BaseServer* server_ = nullptr;
 };
 
 /// The factory for handlers of class H, which must be default-constructible.
@@ -158,7 +160,7 @@ void handler(Request& request, const Address& client_address, BaseServer& server
 }
 
 /// Handles a connection through two files (stream.hpp). setup() opens them; finish() flushes and
-/// closes them. A subclass sets the attributes in its constructor.
+/// closes them. A subclass sets the attributes, and the timeout, in its constructor.
 class StreamRequestHandler : public BaseRequestHandler {
  public:
   StreamRequestHandler();
@@ -175,12 +177,19 @@ class StreamRequestHandler : public BaseRequestHandler {
   /// The buffering of wfile, as FileOptions::buffering, except for zero (no buffer): each write()
   /// then sends all of its data, as sendall() does.
   int wbufsize = 0;
-  Timeout timeout;  ///< the connection's timeout; std::nullopt leaves it as it is
   bool disable_nagle_algorithm = false;  ///< sets TCP_NODELAY
+
+  /// Returns the timeout that setup() gives to the connection. Default: std::nullopt, with which
+  /// the connection keeps its own.
+  [[nodiscard]] Timeout timeout() const noexcept { return timeout_; }
+  void set_timeout(Timeout timeout) noexcept { timeout_ = timeout; }
 
   Socket* connection = nullptr;  ///< the request's socket
   File rfile;                    ///< mode "rb"
   File wfile;                    ///< mode "wb"
+
+ private:
+  Timeout timeout_;
 };
 
 /// A file in memory. Python: io.BytesIO.
@@ -234,9 +243,14 @@ class DatagramRequestHandler : public BaseRequestHandler {
   void finish() override;
 
   Bytes packet;
-  Socket* socket = nullptr;  ///< the server's socket
   BytesIO rfile;
   BytesIO wfile;
+
+  /// Returns the server's socket. Must be called from setup() to finish() only.
+  [[nodiscard]] Socket& socket() const noexcept { return *socket_; }
+
+ private:
+  Socket* socket_ = nullptr;
 };
 
 }  // namespace plug

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <new>
 
-/// What this thread has allocated since the last reset.
+/// The allocations of this thread since the last reset.
 struct Allocations {
   std::size_t count = 0;
   std::size_t bytes = 0;

@@ -17,7 +17,7 @@ inline std::string engine_of(plug::fiber::Engine asked) {
 
 inline bool has_uring() { return engine_of(plug::fiber::Engine::uring) == "uring"; }
 
-/// What fibers of `engine` leave behind is nothing: neither fibers nor descriptors.
+/// Runs `main` in fibers of `engine`. Expects that neither fibers nor descriptors are left.
 template <class F>
 void run_cleanly(plug::fiber::Engine engine, F main) {
   const int before = count_descriptors();

@@ -1,7 +1,7 @@
 #pragma once
 
-// The same work in fibers of one thread, in fibers of several, in threads, or in all of these; and
-// what happens at one moment in fibers, in the order that a seed makes.
+// Runs the same work in fibers of one thread, in fibers of several, in threads, or in all of these;
+// and events of one moment in fibers, in an order that a seed determines.
 
 #include <plug/fiber.hpp>
 

@@ -13,7 +13,7 @@
 
 #include "support/blocked_thread.hpp"
 
-/// What a test of a family says where it cannot run.
+/// The end of the message with which a test of a family is skipped.
 inline constexpr const char* kFamiliesElsewhere =
     ": scripts/test --families runs this in a machine that has it";
 
@@ -36,7 +36,7 @@ class FamilyTest : public testing::Test {
     }
   }
 
-  /// What else has to be there; throws OSError where it is not.
+  /// Prepares everything else that the family needs. Throws OSError if it is missing.
   virtual void prepare() {}
 
   /// A socket that waits for ten seconds at most.
@@ -53,7 +53,7 @@ class FamilyTest : public testing::Test {
   plug::Protocol protocol_;
 };
 
-/// What `receive` gives when `send` is called while it waits.
+/// Calls `send` while `receive` waits. Returns the result of `receive`.
 template <class Receive, class Send>
 auto meanwhile(Send send, Receive receive) {
   const OnceBlocked sender([&send] { send(); });

@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-/// What run_in_namespaces() gives when the system forbids it.
+/// The result of run_in_namespaces() if the system forbids it.
 inline constexpr int kNoNamespaces = 77;
 
 /// Calls the body there; tests/main.cpp has it run in a fiber where the tests do. A process that is

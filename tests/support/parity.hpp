@@ -20,7 +20,7 @@ namespace plug::parity {
 /// An operation and its arguments.
 using Case = std::vector<std::string>;
 
-/// What plug does for an operation; the result as Python's str() would give it.
+/// The operations on plug by name. Each returns its result as Python's str() would print it.
 using Operations = std::map<std::string, std::function<std::string(const Case&)>>;
 
 /// Runs all cases on both sides and expects that they end the same way: the same text, or the same

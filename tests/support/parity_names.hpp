@@ -4,7 +4,7 @@
 
 namespace plug::parity {
 
-/// What plug does for the operations of tests/integration/parity_resolver.py.
+/// Returns the operations of tests/integration/parity_resolver.py on plug.
 const Operations& name_operations();
 
 }  // namespace plug::parity

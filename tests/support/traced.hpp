@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-/// What a wait has taken, in a process of its own.
+/// The cost of a wait, measured in a separate process.
 struct WaitCost {
   std::int64_t nanoseconds = 0;  ///< from its beginning to its end
   std::int64_t sleep = 0;        ///< a plain sleep of the same length at the same time, at most

@@ -1,5 +1,5 @@
-// A duplicate shares the descriptor's blocking mode and may switch it; the timeout of the original
-// must hold all the same.
+// A duplicate shares the blocking mode of its descriptor and may change it. The timeout of the
+// original socket must apply nevertheless.
 
 #include <plug/socket.hpp>
 
@@ -16,7 +16,7 @@
 namespace plug {
 namespace {
 
-/// Runs `body` in a process that an alarm ends should it hang.
+/// Runs `body` in a child process. An alarm ends the child if it hangs.
 int run_bounded(const std::function<int()>& body) {
   return run_in_child([&] {
     ::alarm(20);

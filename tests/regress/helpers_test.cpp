@@ -1,4 +1,4 @@
-// Helper threads whose work waits for other helper threads.
+// Tests helper threads whose work waits for other helper threads.
 
 #include <plug/fiber.hpp>
 #include <plug/resolve.hpp>
@@ -21,8 +21,8 @@ namespace {
 
 constexpr int kMost = detail::kMostHelpers;
 
-/// Looks up a name in `count` helpers, as many of them at once as there can be, and gives how many
-/// did not get it in time.
+/// Looks up a name in each of `count` offloaded calls, as many at once as there are helper threads.
+/// Returns the number of lookups that timed out.
 int look_up_in_helpers(int count) {
   std::atomic<int> late{0}, begun{0};
   fiber::run([&] {
@@ -85,7 +85,7 @@ TEST(HelperThreads, AreNoMoreThanSixteenThatWork) {
     }
     for (auto& task : tasks) task.join();
   });
-  // Each that has waited for another has let one more begin, once.
+  // A helper that has waited for another one has let one more start, once.
   EXPECT_LE(most, 2 * kMost);
 }
 

@@ -1,4 +1,4 @@
-// What is used while a process ends, or after it has forked.
+// Tests functions that programs call while a process ends, or after it has forked.
 
 #include <plug/error.hpp>
 
@@ -18,7 +18,8 @@
 namespace plug {
 namespace {
 
-/// Older than whatever is made when it is first used, and so destroyed after it.
+/// Constructed before all objects that are constructed at their first use, and so destroyed after
+/// them.
 struct Oldest {
   ~Oldest() {
     if (!asked) return;

@@ -1,4 +1,4 @@
-// The end of a server whose waits are left early: by a time limit, a cancelled fiber, an interrupt
+// Tests the end of a server whose waits end early: by a timeout, a cancelled fiber, an interrupt
 // hook, or a thread that ends itself.
 
 #include <plug/fiber.hpp>
@@ -50,7 +50,7 @@ using std::chrono::seconds;
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 constexpr seconds kTooLong{30};
 
-/// Socket pairs that take the lowest numbers free, and that nobody may write to.
+/// Socket pairs with the lowest free descriptor numbers. Nobody may write to them.
 class FreshDescriptors {
  public:
   FreshDescriptors() {
@@ -60,7 +60,7 @@ class FreshDescriptors {
       all_.push_back(std::move(other));
     }
   }
-  /// How many bytes have come on any of them.
+  /// Returns the number of bytes that have arrived on any of the sockets.
   std::size_t received() {
     std::size_t count = 0;
     for (Socket& one : all_) {
@@ -77,9 +77,9 @@ class FreshDescriptors {
 struct Interrupted : BaseException {};
 
 std::atomic<bool> interrupting{false};
-std::atomic<int> thrown{0};  // by the hook
+std::atomic<int> thrown{0};  // by the interrupt hook
 
-/// Has the interrupt hook throw while `interrupting`; SIGUSR1 interrupts system calls.
+/// Makes the interrupt hook throw while `interrupting`. SIGUSR1 interrupts system calls.
 class ThrowingHook {
  public:
   ThrowingHook() {
@@ -105,8 +105,7 @@ class ThrowingHook {
   struct sigaction before_ {};
 };
 
-/// Sends SIGUSR1 to the thread that makes this, every few milliseconds once it is blocked, until
-/// this dies.
+/// Sends SIGUSR1 every five milliseconds to the thread that has created it, until its destructor.
 class Signals {
  public:
   Signals()
@@ -124,7 +123,8 @@ class Signals {
   std::jthread thread_;
 };
 
-/// No descriptor is used after its end (tests/faults/census.cpp, which is linked into this).
+/// Checks that nobody has used a file descriptor after closing it. tests/faults/census.cpp, which
+/// is linked into this program, counts such calls.
 class Counted : public testing::Environment {
   void TearDown() override { EXPECT_EQ(plug_census(), 0U); }
 };
@@ -135,10 +135,10 @@ class AServerWithHandlersApart : public testing::Test {};
 using Apart = testing::Types<ThreadingTCPServer, ThreadPoolTCPServer>;
 TYPED_TEST_SUITE(AServerWithHandlersApart, Apart);
 
-// --- closing that is left early ---
+// --- closing that ends early ---
 
-/// Has `close` leave the closing of a server early that has three handlers, which end later: they
-/// write nowhere then.
+/// Starts three handlers and lets `close` interrupt the closing of their server. Expects that the
+/// handlers, which end later, write to no descriptor that another socket has taken.
 template <class Kind, class Close>
 void expect_no_writes_after(Close close) {
   Gate gate;
@@ -190,7 +190,7 @@ TYPED_TEST(AServerWithHandlersApart, ServesAgainAfterAClosingThatTimedOut) {
   gate.wait_for(1);
   fiber::run(
       [&] { EXPECT_THROW(fiber::timeout(0.02, [&] { server.server_close(); }), TimeoutError); });
-  server.server_address = Address();  // another port: the first client has this one still
+  server.server_address = Address();  // another port: the first client still uses this one
   server.server_bind();
   server.server_activate();
   for (int i = 0; i < 3; ++i) {
@@ -217,7 +217,7 @@ TYPED_TEST(AServerWithHandlersApart, MayBeClosedByTwoThreadsAtOnce) {
     EXPECT_TRUE(one.wait_until_blocked());
     EXPECT_TRUE(other.wait_until_blocked());
     gate.open();
-    alarm(30);  // a closer that is forgotten waits for ever
+    alarm(30);  // a closer that nobody wakes would block forever
   }
   alarm(0);
 }
@@ -358,7 +358,7 @@ TEST(APoolsWaitForRoom, EndsWithWhatTheInterruptHookThrows) {
   EXPECT_EQ(fresh.received(), 0U);
 }
 
-// --- what is told is not lost ---
+// --- cancellations are not lost ---
 
 class Shielding : public OnEngine {};
 PLUG_ON_EACH_ENGINE(Shielding);
@@ -539,7 +539,7 @@ TEST(AFiberServer, TellsOfACancelThatComesWithTheEndOfItsHandlers) {
     });
     fiber::sleep(0.01);
     go.set();
-    fiber::yield();  // the handler ends, which has woken who closes and has not let it run
+    fiber::yield();  // the handler ends and wakes the closing fiber, which does not run yet
     closing.cancel();
     closing.join(kTooLong);
   });
@@ -569,12 +569,12 @@ TEST(AFiberServer, ClosesTheSilentClientsOfAServingThatEndsAfterItsClosing) {
   EXPECT_EQ(client.recv(1), "");
 }
 
-// --- callbacks that wait ---
+// --- callbacks that block ---
 
 class HandlersWithStopCallbacks : public OnEngine {
  protected:
-  /// Serves in fibers as `serve` does and ends it by `stop`, while handlers have callbacks that
-  /// wait when they are told to end: how many have been told.
+  /// Serves as `serve_as` does, until `stop` ends the serving. The stop callbacks of the handlers
+  /// block. Returns the number of callbacks that were called.
   template <class Serve, class Stop>
   int serve(Serve serve_as, Stop stop, bool daemons = false) {
     std::atomic<int> begun{0};
@@ -593,7 +593,8 @@ class HandlersWithStopCallbacks : public OnEngine {
     return told;
   }
 
-  /// Serves as `serve_as` does so many clients, which the server greets, and ends it by `stop`.
+  /// Calls `serve_as`. Meanwhile `count` clients connect and receive a greeting; then `stop` ends
+  /// the serving.
   template <class Serve, class Stop>
   void serve_clients(FiberTCPServer& server, int count, Serve serve_as, Stop stop) {
     std::stop_source stopping;
@@ -668,14 +669,15 @@ TEST_P(HandlersWithStopCallbacks, AreToldOnceThoughTheServingIsEndedTwice) {
   EXPECT_TRUE(spoken);
 }
 
-/// Gives memory that has been given back to others, who write to it.
+/// Allocates memory that has just been freed, and overwrites it.
 void write_to_free_memory() {
   std::vector<std::string> blocks;
   for (std::size_t size = 16; size <= 1024; size += 16)
     for (int i = 0; i < 32; ++i) blocks.emplace_back(size, '\xff');
 }
 
-/// The first handler that is told ends all of them, so that those who tell them find others gone.
+/// The first stop callback ends all handlers, so the server finds the others gone when it would
+/// stop them.
 TEST_P(HandlersWithStopCallbacks, MayEndEachOther) {
   const std::pair<std::function<void(FiberTCPServer&)>,
                   std::function<void(FiberTCPServer&, std::stop_source&)>>
@@ -691,10 +693,11 @@ TEST_P(HandlersWithStopCallbacks, MayEndEachOther) {
     FiberTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
       const std::stop_callback telling(fiber::get_stop_token(), [&] {
         if (++told > 1) return;
-        // What the callback holds ends with its handler, which does not wait for it: both are in
-        // one thread.
+        // A handler does not wait for this callback, because both run in one thread. What the
+        // lambda has captured is destroyed with the handler, so the callback keeps its own
+        // reference.
         std::vector<Socket*>& left = handled;
-        // Itself first: it is the last that has come.
+        // Its own connection first: this handler was the last to start.
         std::error_code ended;
         for (auto it = left.rbegin(); it != left.rend(); ++it) (*it)->shutdown(SHUT::RDWR, ended);
         while (!left.empty()) fiber::sleep(0.001);

@@ -1,4 +1,4 @@
-// Servers that lose nobody: clients that have been accepted, datagrams, answers.
+// Tests that servers lose no clients, no datagrams and no answers.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/group.hpp>
@@ -28,9 +28,9 @@ namespace {
 
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 
-// --- clients that have been accepted ahead ---
+// --- clients that the server accepts ahead of time ---
 
-/// Accepts a client ahead while it handles another one, and then fails once.
+/// Fails once, after it has accepted a client and while it handles another one.
 struct FailingOnce : FiberTCPServer {
   using FiberTCPServer::FiberTCPServer;
   void service_actions() override {
@@ -39,7 +39,7 @@ struct FailingOnce : FiberTCPServer {
   bool failed = false;
 };
 
-/// A client that gives up soon.
+/// Returns a client with a short timeout.
 Socket hasty_client(const BaseServer& server) {
   Socket client = client_of(server.server_address);
   client.settimeout(10);
@@ -129,7 +129,7 @@ TYPED_TEST(AUnixDatagramServer, LosesNoAnswerWhenItsClientReadsLate) {
   client.settimeout(10);
   client.bind(UnixAddress{directory.path() + "/client"});
   client.sendto("all", server.server_address);
-  // Until the client's queue is full, which is when it says no more for a while.
+  // Wait until the client's queue is full: `sent` then stays the same for a while.
   for (int before = -1; before != sent || sent == 0;) {
     before = sent;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -182,7 +182,7 @@ TEST(AUnixReceiverWithoutRoom, GetsEachDatagramWholeOnceThereIsSome) {
             sender.sendall(text);
         }
       });
-      fiber::sleep(0.02);  // it has no room by now
+      fiber::sleep(0.02);  // the receiver's queue is full by now
       for (int i = 0; i < kDatagrams; ++i) EXPECT_EQ(receiver.recv(10), std::to_string(i));
       sending.join(10);
     }
@@ -208,7 +208,7 @@ TEST(AServerThatListens, BeginsAgainWhileConnectionsOfTheLastOneLinger) {
     address = server.server_address;
     Socket client = client_of(address);
     server.handle_request();
-    // The server's end is the first to close.
+    // The server closes its end first.
     EXPECT_EQ(client.recv(1), "");
   }
   EXPECT_NO_THROW(TCPServer(address, &echo));

@@ -1,4 +1,4 @@
-// Tests rare answers of the system, and the questions that plug asks. This program replaces
+// Tests rare answers of the system, and the arguments of plug's calls. This program replaces
 // getaddrinfo(), getnameinfo(), connect(), accept4() and recv() of the C library.
 
 #include <plug/error.hpp>
@@ -27,9 +27,9 @@
 
 namespace {
 
-bool broken = false;  // the resolver
+bool broken = false;  // makes the resolver fail
 std::vector<sockaddr_in6> connected;
-int interruptions = 0;  // of accept4() and recv(), still to come
+int interruptions = 0;  // calls of accept4() and recv() that still fail with EINTR
 
 template <class Function>
 Function* libc(const char* name) {
@@ -99,7 +99,7 @@ TEST_F(BrokenResolver, IsAnErrorAlsoWhereItSaysNoNumber) {
   EXPECT_THROW(std::ignore = create_connection({"name.invalid", 80}), gaierror);
   getnameinfo(Address::parse("127.0.0.1:80"), NI{}, error);
   EXPECT_EQ(error, std::error_code(EAI_SYSTEM, gai_category()));
-  errno = EBADF;  // of a call before
+  errno = EBADF;  // left over from an earlier call
   EXPECT_THROW(getaddrinfo("name.invalid", 80), gaierror);
   errno = EBADF;
   EXPECT_THROW(getnameinfo(Address::parse("127.0.0.1:80"), NI{}), gaierror);
@@ -171,7 +171,7 @@ TEST(CreateConnection, ConnectsToTheScopeAndTheFlowThatAreGiven) {
     connected.clear();
     std::error_code error;
     std::ignore = create_connection({"::1", port, 0x12345, 1}, {.timeout = timeout}, error);
-    ASSERT_FALSE(connected.empty());  // a fiber asks again when it has connected
+    ASSERT_FALSE(connected.empty());  // in a fiber, plug calls connect() again for the result
     EXPECT_EQ(ntohl(connected[0].sin6_flowinfo), 0x12345u);
     EXPECT_EQ(connected[0].sin6_scope_id, 1u);
   }

@@ -1,10 +1,10 @@
-// A shared library with plug in it that a program unloads.
+// Tests that a program may unload a shared library that contains plug.
 
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #ifdef PLUG_SANITIZED
-// The search for leaks ends with a signal where a thread runs in a library that has been opened.
+// LeakSanitizer crashes if a thread runs code of a library that dlopen() has loaded.
 extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
 #endif
 
@@ -18,7 +18,7 @@ TEST(ALibraryThatHasUsedAHelper, MayBeClosedWhileTheHelperIsThere) {
   EXPECT_EQ(ask(), 7);
   EXPECT_EQ(::dlclose(library), 0);
   ASSERT_NE(::dlopen(PLUG_MODULE, RTLD_NOW | RTLD_NOLOAD), nullptr) << "it has been unloaded";
-  // The helper goes on in its code.
+  // The helper thread still runs the library's code.
   EXPECT_EQ(ask(), 7);
 }
 

@@ -1,4 +1,4 @@
-// An io_uring whose submissions do not fit, while another thread wakes it.
+// Tests an io_uring whose submissions do not fit while another thread wakes it.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/cores.hpp>
@@ -24,7 +24,7 @@ namespace {
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-/// Rings of which each submission that makes room is said to have failed.
+/// Simulates a small ring in which each submission that should make room reports EAGAIN.
 class FullRings final : public detail::Faults {
  public:
   FullRings() { detail::faults = this; }
@@ -64,7 +64,7 @@ TEST(AFullRing, LosesNoFiberThatIsHandedOver) {
     bool all = true;
     for (int round = 0; round < kRounds; ++round) {
       come.clear();
-      // Between the thread's last look at what others have handed over and its submissions.
+      // Hands a fiber over between this thread's last check for such fibers and its submissions.
       fiber::spawn([&, round] {
         wanted.release();
         while (handed_over <= round) continue;
@@ -72,7 +72,8 @@ TEST(AFullRing, LosesNoFiberThatIsHandedOver) {
       std::vector<fiber::Task<Bytes>> readers;
       for (auto& [one, peer] : pairs)
         readers.push_back(fiber::spawn([&sock = one] { return sock.recv(1); }));
-      // It would be found when a timeout ends, too.
+      // A lost wake-up would go unnoticed if the end of the timeout woke the thread: hence the
+      // limit.
       const auto begun = steady_clock::now();
       come.wait(10);
       all = steady_clock::now() - begun < seconds(8);
@@ -83,7 +84,7 @@ TEST(AFullRing, LosesNoFiberThatIsHandedOver) {
     for (int round = 0; round < kRounds; ++round) wanted.release();
     other.join();
     EXPECT_TRUE(all);
-    // The last of those that have been handed over may not have begun.
+    // The fibers that were handed over last may not have begun yet.
     while (fiber::list().size() > 1) fiber::yield();
   });
   EXPECT_GT(rings.times, 0);

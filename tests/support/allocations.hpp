@@ -1,7 +1,7 @@
 #pragma once
 
-// Counts what a thread allocates with operator new, and lets one allocation fail. To be included by
-// one source file of a program, since it defines operator new.
+// Counts the allocations that a thread makes with operator new, and makes one of them fail. Only
+// one source file of a program may include this, because it defines operator new.
 
 #include <algorithm>
 #include <cstddef>
@@ -17,8 +17,8 @@ struct Allocations {
 };
 inline thread_local Allocations allocations;
 
-// Out of line, or the compiler takes a pointer from one of these to the other for a mistake. The
-// forms for arrays are replaced as well, since a sanitizer's do not call these.
+// Not inlined, because the compiler would warn that a pointer from one of these is passed to the
+// other. The array forms are replaced too, because a sanitizer's do not call these.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   if (++allocations.count == allocations.failing) throw std::bad_alloc();
   allocations.bytes += size;

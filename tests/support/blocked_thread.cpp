@@ -31,21 +31,21 @@ bool waits_for_a_socket(long number) {
 
 int calling_tid() { return static_cast<int>(::syscall(SYS_gettid)); }
 
-/// What tells which system call a thread of this process is in.
+/// Opens the file in /proc that names the system call a thread of this process is in.
 int open_status(int tid) {
   const std::string path = "/proc/self/task/" + std::to_string(tid) + "/syscall";
   return ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
 }
 
-/// Returns once the thread sleeps in a call that waits for a socket; false when over() says that it
-/// will not, or after 20 seconds.
+/// Returns true once the thread sleeps in a call that waits for a socket. Returns false if over()
+/// says that this will not happen, or after 20 seconds.
 template <class Over>
 bool wait_until_blocked(int status, Over over) {
   using Clock = std::chrono::steady_clock;
   const auto limit = Clock::now() + std::chrono::seconds(20);
   while (Clock::now() < limit) {
     if (over()) return false;
-    // A number, and arguments; or "running".
+    // The number of the system call and its arguments, or "running".
     char text[32] = {};
     if (::pread(status, text, sizeof text - 1, 0) > 0 && text[0] >= '0' && text[0] <= '9' &&
         waits_for_a_socket(std::strtol(text, nullptr, 10)))

@@ -5,15 +5,15 @@
 #include <future>
 #include <thread>
 
-/// Runs a call in a thread of its own and lets the test go on once that thread sleeps in the
-/// kernel, so that no test has to guess how long "blocked by now" takes. Joins when it dies.
+/// Makes a call in another thread and lets the test continue once that thread sleeps in the kernel,
+/// so that no test has to guess how long that takes. The destructor joins the thread.
 class BlockedThread {
  public:
   explicit BlockedThread(std::function<void()> call);
   ~BlockedThread();
 
-  /// Returns once the thread sleeps in one of the system calls that wait for a socket; false when
-  /// the call returned instead, or nothing happened for 20 seconds. Opens no descriptor.
+  /// Returns true once the thread sleeps in a system call that waits for a socket. Returns false if
+  /// the call has returned instead, or after 20 seconds. Opens no file descriptor.
   bool wait_until_blocked();
 
   /// Waits for the call to return.
@@ -28,9 +28,10 @@ class BlockedThread {
   int status_ = -1;  // /proc/self/task/TID/syscall
 };
 
-/// Calls `act` in a thread of its own once the thread that makes this, be it in a fiber or not,
-/// sleeps in one of the system calls that wait for a socket: when it does not within 20 seconds,
-/// the test has failed. When this dies before, `act` is called then; the destructor joins.
+/// Calls `act` in another thread once the thread that creates this object, in a fiber or not,
+/// sleeps in a system call that waits for a socket. The test fails if that takes longer than 20
+/// seconds. If the object is destroyed before, `act` is called then. The destructor joins the
+/// thread.
 class OnceBlocked {
  public:
   explicit OnceBlocked(std::function<void()> act);

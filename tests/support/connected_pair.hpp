@@ -4,7 +4,8 @@
 
 #include <utility>
 
-/// Two connected stream sockets: the one under test, and its peer. Both give up after 30 seconds.
+/// Two connected stream sockets: the one under test and its peer. Both have a timeout of 30
+/// seconds.
 struct ConnectedPair {
   ConnectedPair() : ConnectedPair(plug::socketpair()) {}
   explicit ConnectedPair(std::pair<plug::Socket, plug::Socket> ends)

@@ -35,7 +35,7 @@ DnsServer::DnsServer(const std::vector<std::string>& arguments) {
   std::fflush(nullptr);
   process_ = ::fork();
   if (process_ == 0) {
-    // It must not outlive a test that crashes.
+    // dnsmasq must not outlive a test that crashes.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(ends[1], STDERR_FILENO);
     ::execvp(pointers[0], pointers.data());
@@ -51,7 +51,7 @@ DnsServer::DnsServer(const std::vector<std::string>& arguments) {
     if (count <= 0) break;
     log.append(chunk, static_cast<std::size_t>(count));
   }
-  // The rest of its log goes nowhere, which it bears.
+  // Closes the log; dnsmasq runs on without it.
   ::close(ends[0]);
   if (log.find(": started") == std::string::npos)
     throw std::runtime_error("dnsmasq does not start: " + log);
@@ -75,7 +75,8 @@ SilentDnsServer::Query SilentDnsServer::next(plug::Timeout timeout) {
 }
 
 void SilentDnsServer::answer(const Query& query) {
-  // The question again, without what may follow it, and one record of it (RFC 1035, 4.1).
+  // The reply repeats the question, without the records that may follow it, and adds one record
+  // (RFC 1035, 4.1).
   constexpr std::size_t kHeader = 12, kTypeAndClass = 4;
   const std::size_t question = query.message.find('\0', kHeader) + 1 + kTypeAndClass;
   plug::Bytes reply = query.message.substr(0, question);

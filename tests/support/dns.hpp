@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-/// dnsmasq on port 53 of 127.0.0.1, for as long as this lives. It knows what its arguments say and
-/// asks nobody else.
+/// Runs dnsmasq on port 53 of 127.0.0.1 until the destructor. dnsmasq knows only the records that
+/// its arguments name, and asks no other server.
 class DnsServer {
  public:
-  /// Returns once it answers. Throws std::runtime_error when it cannot be started.
+  /// Returns once the server has started. Throws std::runtime_error if it cannot start.
   explicit DnsServer(const std::vector<std::string>& arguments);
   DnsServer(const DnsServer&) = delete;
   DnsServer& operator=(const DnsServer&) = delete;
@@ -20,7 +20,7 @@ class DnsServer {
   pid_t process_ = -1;
 };
 
-/// A name server on port 53 of 127.0.0.1 that answers when the test says so.
+/// A name server on port 53 of 127.0.0.1 that answers only when the test tells it to.
 class SilentDnsServer {
  public:
   struct Query {
@@ -30,9 +30,9 @@ class SilentDnsServer {
 
   SilentDnsServer();
 
-  /// The next query. Throws TimeoutError when none comes within `timeout`.
+  /// Returns the next query. Throws TimeoutError if none arrives within `timeout`.
   Query next(plug::Timeout timeout = 20);
-  /// Answers a query of a name's IPv4 address with 127.0.0.1.
+  /// Answers a query for the IPv4 address of a name with 127.0.0.1.
   void answer(const Query& query);
 
  private:

@@ -5,7 +5,7 @@
 #include <thread>
 #include <utility>
 
-/// A peer that does one small thing every five milliseconds for as long as this lives.
+/// A slow peer: calls `step` every five milliseconds until the destructor.
 class Drip {
  public:
   template <class Step>

@@ -8,7 +8,8 @@
 #include <limits>
 #include <string>
 
-/// The text of the Error that `body` throws; a failure of the test when it throws another, or none.
+/// Returns the text of the Error that `body` throws. Fails the test if it throws another error or
+/// none.
 template <class Error, class Body>
 std::string text_of_error(Body body) {
   try {
@@ -23,8 +24,8 @@ std::string text_of_error(Body body) {
   return "no error";
 }
 
-/// The number of the OSError (or of the class of it that is named) that `body` throws; far
-/// above any number when it throws none.
+/// Returns the number of the OSError (or of the given derived class) that `body` throws; if it
+/// throws none, a number far above any error number.
 template <class Error = plug::OSError, class Body>
 int number_of_error(Body body) {
   try {

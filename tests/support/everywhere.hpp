@@ -1,7 +1,7 @@
 #pragma once
 
-// Runs the same work in fibers of one thread, in fibers of several, in threads, or in all of these;
-// and events of one moment in fibers, in an order that a seed determines.
+// Runs the same work in fibers of one thread, in fibers of several threads, in threads, or in all
+// of these. Lets events in fibers happen at one moment, in an order that a seed determines.
 
 #include <plug/fiber.hpp>
 
@@ -41,7 +41,7 @@ inline void run_everywhere(Where where, int count, const std::function<void(int)
   if (where == Where::fibers) threads.assign(1, {true, {}});
   if (where == Where::schedulers || where == Where::all) threads.assign(3, {true, {}});
   for (int i = 0; i < count; ++i) {
-    // Of all, every other is a thread.
+    // With Where::all, every second worker is a thread.
     if (where == Where::threads || (where == Where::all && i % 2 == 0))
       threads.push_back({false, {i}});
     else
@@ -67,10 +67,10 @@ inline constexpr std::uint64_t kSeeds = 150;
 #else
 inline constexpr std::uint64_t kSeeds = 1'000;
 #endif
-/// Seconds, after which something hangs.
+/// Seconds. A test that takes longer is considered to hang.
 inline constexpr int kTooLong = 60;
 
-/// Calls body(seed) in fibers that run in the order of a seed, for each of kSeeds.
+/// Calls body(seed) for each of kSeeds seeds, in fibers whose order the seed determines.
 template <class Body>
 void for_each_seed(Body body) {
   for (std::uint64_t seed = 0; seed < kSeeds && !testing::Test::HasFatalFailure(); ++seed) {
@@ -89,7 +89,7 @@ inline void let_others_wait() {
   }
 }
 
-/// Calls both, neither of which waits, before any fiber that they wake runs.
+/// Calls both functions, which must not block, before any fiber that they wake runs.
 template <class One, class Other>
 void at_once(std::uint64_t seed, One one, Other other) {
   if (seed % 2 == 0) one();
@@ -97,11 +97,12 @@ void at_once(std::uint64_t seed, One one, Other other) {
   if (seed % 2 != 0) one();
 }
 
-/// How long what at_the_last_moment() calls is to wait.
+/// The timeout of the wait that at_the_last_moment() starts.
 inline constexpr std::chrono::microseconds kMoment{150};
 
-/// Starts `wait`, which waits for kMoment, and when that has just passed `act`, for which `prepare`
-/// may make other fibers run in the same turn: what `wait` returns.
+/// Starts a fiber for `wait`, which waits for kMoment. Just after that time has passed, another
+/// fiber calls `act`. `prepare` may make more fibers run in the same turn. Returns the result of
+/// `wait`.
 template <class Wait, class Act, class Prepare>
 auto at_the_last_moment(Wait wait, Act act, Prepare prepare) {
   auto waiting = plug::fiber::spawn(wait);

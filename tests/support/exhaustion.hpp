@@ -1,6 +1,6 @@
 #pragma once
 
-// A server of which more is asked than it has descriptors for.
+// For servers that run out of file descriptors.
 
 #include <plug/error.hpp>
 #include <plug/socketserver.hpp>
@@ -15,12 +15,12 @@
 #include "support/process.hpp"
 #include "support/serving.hpp"
 
-/// Whether a server of the class Base says so when there are no descriptors to spare, and in the
-/// end has answered all of 500 clients: 0, or which part of that is not true. Its handlers call
-/// `let_others_go_on` while they wait for that.
+/// Lets 500 clients exhaust the file descriptors of a server of the class Base. Returns 0 if the
+/// server calls handle_exhaustion() and yet answers all clients; otherwise the number of the failed
+/// check. Handlers call `let_others_go_on` until the descriptors are exhausted.
 template <class Base>
 int outlives_a_run_on_descriptors(void (*let_others_go_on)()) {
-  // In a process of its own, which has few.
+  // In a child process with a low limit on file descriptors.
   return run_in_child([let_others_go_on] {
     struct Telling : Base {
       using Base::Base;
@@ -37,7 +37,7 @@ int outlives_a_run_on_descriptors(void (*let_others_go_on)()) {
         [let_others_go_on](plug::Request& request, const plug::Address&, plug::BaseServer& by) {
           request->settimeout(20);
           const plug::Bytes data = request->recv(100);
-          // Nobody leaves before there are none to spare.
+          // No handler ends before the descriptors are exhausted.
           while (static_cast<Telling&>(by).told == 0) let_others_go_on();
           request->sendall(data);
         },
@@ -45,7 +45,7 @@ int outlives_a_run_on_descriptors(void (*let_others_go_on)()) {
     server.request_queue_size = 1000;
     server.server_bind();
     server.server_activate();
-    // The clients are another process, which has as many as it likes.
+    // The clients are in another process, which has no such limit.
     const plug::Address address = server.server_address;
     const int clients = fork();
     if (clients == 0) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Tests of address families that not every kernel has.
+// For tests of address families that not every kernel has.
 
 #include <plug/family/addresses.hpp>
 #include <plug/socket.hpp>
@@ -13,14 +13,14 @@
 
 #include "support/blocked_thread.hpp"
 
-/// The end of the message with which a test of a family is skipped.
+/// The end of the message when a test of a family is skipped.
 inline constexpr const char* kFamiliesElsewhere =
     ": scripts/test --families runs this in a machine that has it";
 
-/// Whether this is the machine that has all families, where nothing may be skipped.
+/// Returns true in the virtual machine that has all families: no test may be skipped there.
 inline bool in_machine() { return std::getenv("PLUG_MACHINE") != nullptr; }
 
-/// A test of sockets of one family, protocol and type, which is skipped where the kernel has none.
+/// Tests sockets of one family, protocol and type. Skips if the kernel lacks them.
 class FamilyTest : public testing::Test {
  protected:
   FamilyTest(plug::AF family, plug::SOCK type, plug::Protocol protocol = 0)
@@ -39,7 +39,7 @@ class FamilyTest : public testing::Test {
   /// Prepares everything else that the family needs. Throws OSError if it is missing.
   virtual void prepare() {}
 
-  /// A socket that waits for ten seconds at most.
+  /// Returns a socket with a timeout of ten seconds.
   plug::Socket make() const { return make(type_); }
   plug::Socket make(plug::SOCK type) const {
     plug::Socket sock(family_, type, protocol_);

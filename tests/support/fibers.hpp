@@ -1,6 +1,6 @@
 #pragma once
 
-// For tests of what runs in fibers.
+// For tests of code that runs in fibers.
 
 #include <plug/fiber.hpp>
 
@@ -10,7 +10,7 @@
 
 #include "sys/polling.hpp"
 
-/// Calls `test` in a fiber, whether this is one or not.
+/// Calls `test` in this fiber; in a new one if the caller is not in a fiber.
 template <class F>
 void in_fiber(F test) {
   if (plug::fiber::inside())
@@ -19,7 +19,7 @@ void in_fiber(F test) {
     plug::fiber::run(test);
 }
 
-/// How many of the thread's fibers handle a request.
+/// Returns how many of the thread's fibers handle a request.
 inline std::size_t fibers_of_requests() {
   std::size_t count = 0;
   for (const plug::fiber::Info& info : plug::fiber::list())
@@ -27,14 +27,14 @@ inline std::size_t fibers_of_requests() {
   return count;
 }
 
-/// Whether the fiber of that name waits.
+/// Returns true if the fiber of that name waits.
 inline bool is_parked(std::string_view name) {
   for (const plug::fiber::Info& info : plug::fiber::list())
     if (info.name == name && !info.waits_in.empty()) return true;
   return false;
 }
 
-/// All the descriptors that this process may still open.
+/// Opens file descriptors until this process may open no more, and returns them.
 inline std::vector<plug::detail::sys::OwnFd> take_all_descriptors() {
   std::vector<plug::detail::sys::OwnFd> all;
   for (long made = 0; (made = plug::detail::sys::eventfd()) >= 0;)

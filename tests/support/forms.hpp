@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
-/// The structure of the system's that `raw` holds; the test has failed when its size is another.
+/// Returns the system's structure that `raw` holds. Fails the test if the sizes differ.
 template <class Form>
 Form form_of(const plug::Bytes& raw) {
   Form form{};

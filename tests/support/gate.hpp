@@ -3,7 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 
-/// Handlers wait here until they are let go, at the latest when this dies.
+/// A gate at which handlers wait until it opens, at the latest in the destructor.
 class Gate {
  public:
   Gate() = default;
@@ -17,7 +17,7 @@ class Gate {
     changed_.notify_all();
     changed_.wait(lock, [this] { return open_; });
   }
-  /// Waits until so many have come to wait.
+  /// Blocks until `inside` handlers wait at the gate.
   void wait_for(int inside) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return inside_ >= inside; });

@@ -39,7 +39,7 @@ int run_in_namespaces(const std::map<std::string, std::string>& files, bool own_
   for (const auto& [path, contents] : files) std::ofstream(copy_of(path)) << contents;
   return run_in_child([&] {
     const auto uid = std::to_string(::geteuid());
-    // Root needs no name space of users, in which it could not change groups.
+    // Root needs no user namespace. In one, root could not change its groups.
     const int users = uid == "0" ? 0 : CLONE_NEWUSER;
     if (::unshare(users | CLONE_NEWNS | (own_network ? CLONE_NEWNET : 0)) != 0)
       return kNoNamespaces;

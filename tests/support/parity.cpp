@@ -90,8 +90,9 @@ std::vector<Outcome> pythons(const std::string& python_file, const std::vector<C
 
 // --- the comparison ---
 
-/// Texts that plug words in its own way, naming the value, where Python's do not; the class and the
-/// number are the same all the same. Each with the beginning that plug has instead.
+/// Returns the beginning of plug's text for Python's error. plug words some texts differently,
+/// because it names the value; the class and the number are the same. Each of these is listed with
+/// plug's wording.
 std::string expected_text(const Outcome& python) {
   const std::pair<std::string, std::string> reworded[] = {
       {"bind(): port must be 0-65535.", "port must be 0-65535"},
@@ -109,20 +110,20 @@ std::string expected_text(const Outcome& python) {
   };
   for (const auto& [from, to] : reworded)
     if (python.text == from) return to;
-  // Numbers that do not fit: Python names the C type that they met first.
+  // Python's text names the first C type that the number does not fit into; plug's does not.
   for (const std::string about : {"integer", "unsigned int", " int ", "int larger than"})
     if (python.type == "OverflowError" && python.text.find(about) != std::string::npos) return "";
   return python.text;
 }
 
-/// What is different; empty when nothing is.
+/// Returns the difference between the two outcomes; empty if there is none.
 std::string difference(const Outcome& python, const Outcome& plug) {
   if (python.ok != plug.ok) return "one fails";
   if (python.ok) return python.text == plug.text ? "" : "the result";
   if (python.type != plug.type) return "the class of the error";
   if (python.number != plug.number) return "the number of the error";
   const std::string expected = expected_text(python);
-  // Python's text, and what it was about.
+  // plug's text begins with Python's, and may add the subject of the error.
   return plug.text.rfind(expected, 0) == 0 ? "" : "the text of the error";
 }
 

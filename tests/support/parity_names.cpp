@@ -13,7 +13,7 @@ std::string quoted_list(const std::vector<std::string>& texts) {
   return "[" + text + "]";
 }
 
-/// Without the number of an herror, for which Python tells something else.
+/// Omits the number of an herror, because Python reports a different one.
 template <class LookUp>
 std::string host_entry(LookUp look_up) {
   try {
@@ -77,7 +77,8 @@ std::string server_in_use(const Case& c) {
 }
 
 std::string connection(const Case& c) {
-  // family and host to be bound, "listening" or not; the host to connect to; source host and port
+  // Arguments: family and host to bind to, "listening" or not, host to connect to, source host,
+  // port.
   Socket other(AF{number(c[1])});
   other.bind({c[2], 0});
   if (c[3] == "listening") other.listen();

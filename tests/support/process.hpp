@@ -4,22 +4,22 @@
 #include <string>
 #include <vector>
 
-/// How many descriptors this process has open.
+/// Returns the number of open file descriptors of this process.
 int count_descriptors();
 
-/// The numbers of the descriptors that this process has open, sorted.
+/// Returns the numbers of the open file descriptors of this process, sorted.
 std::vector<int> open_descriptors();
 
-/// How many helper threads the library has in this process.
+/// Returns the number of the library's helper threads in this process.
 int count_helpers();
 
-/// Runs `body` in a forked child, which ends with what it returns (255 when it throws). Gives the
-/// exit status; 1000 + the signal when one killed the child.
+/// Runs `body` in a forked child. The child exits with the result of `body`, or with 255 if it
+/// throws. Returns the exit status, or 1000 + the number of the signal that killed the child.
 int run_in_child(const std::function<int()>& body);
 
-/// Runs a program with everything it prints on its standard output read; `status` becomes as in
-/// run_in_child(). The program is looked up in PATH.
+/// Runs a program, looked up in PATH, and returns what it prints on standard output. Sets `status`
+/// to the value that run_in_child() would return.
 std::string run_program(const std::vector<std::string>& command, int& status);
 
-/// A file of the source tree, `path` counted from the root of the repository.
+/// Returns the path of a file in the source tree; `path` is relative to the root of the repository.
 std::string source_path(const std::string& path);

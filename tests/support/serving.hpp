@@ -6,7 +6,7 @@
 #include <string>
 #include <thread>
 
-/// A thread in serve_forever(), ended by shutdown() when this dies.
+/// Calls serve_forever() in a thread. The destructor ends it with shutdown().
 class Serving {
  public:
   explicit Serving(plug::BaseServer& server, plug::Timeout poll_interval = 0.5)
@@ -23,14 +23,14 @@ class Serving {
   std::thread thread_;
 };
 
-/// A handler: says "!", then sends back what comes.
+/// A handler: sends "!", then sends back the data that it receives.
 void echo(plug::Request& request, const plug::Address& client_address, plug::BaseServer& server);
 
-/// A stream connected to a server, which gives up after 30 seconds.
+/// Returns a stream socket that is connected to the server and has a timeout of 30 seconds.
 plug::Socket client_of(const plug::Address& server);
 
-/// Sends `text` and the end of the stream, and reads the answer to its end.
+/// Sends `text` and the end of the stream. Returns the whole answer.
 std::string ask(const plug::Address& server, plug::BytesView text);
 
-/// A datagram socket that a server can answer to, which gives up after 30 seconds.
+/// Returns a datagram socket that a server can answer, with a timeout of 30 seconds.
 plug::Socket datagram_client(plug::AF family);

@@ -6,26 +6,26 @@
 #include <utility>
 #include <vector>
 
-/// A listening TCP socket on a loopback address ("127.0.0.1" or "::1") and a free port.
+/// Returns a listening TCP socket on a loopback address ("127.0.0.1" or "::1") and a free port.
 plug::Socket tcp_listener(const std::string& host = "127.0.0.1");
 
-/// Two TCP sockets connected to each other, the one that connected first.
+/// Returns two connected TCP sockets; the first of them is the one that called connect().
 std::pair<plug::Socket, plug::Socket> tcp_pair(const std::string& host = "127.0.0.1");
 
-/// Exactly `size` bytes; fewer when the stream ends first.
+/// Receives exactly `size` bytes; fewer if the stream ends first.
 std::string receive_exactly(plug::Socket& sock, std::size_t size);
 
-/// A bound socket that does not listen: connecting to it is refused for as long as it lives.
+/// Returns a bound socket that does not listen: the system refuses connections to it.
 plug::Socket refusing_socket(const std::string& host = "127.0.0.1");
 
-/// A listener whose queue is full: who connects next is not answered, until accept() makes room.
+/// A listener whose queue is full: nobody answers a further connection until accept_all().
 class FullListener {
  public:
   FullListener();
 
   plug::Address address() const { return listener_.getsockname(); }
 
-  /// Takes everyone who is queued.
+  /// Accepts all queued connections.
   void accept_all();
 
  private:
@@ -33,5 +33,6 @@ class FullListener {
   std::vector<plug::Socket> queued_;
 };
 
-/// The count of this process's descriptors, once the calling thread has the one that it waits with.
+/// Returns the number of open file descriptors of this process, after the calling thread has
+/// created the one that it waits with.
 int settled_descriptors();

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 TemporaryDirectory::TemporaryDirectory() {
-  // Short, so that the path of a Unix socket fits.
+  // The name is short, so that the path of a Unix socket fits.
   char name[] = "/tmp/plug-XXXXXX";
   if (::mkdtemp(name) == nullptr) throw std::runtime_error("mkdtemp: no directory in /tmp");
   path_ = name;

@@ -2,7 +2,7 @@
 
 #include <string>
 
-/// An empty directory of its own, removed with everything in it.
+/// An empty directory. The destructor removes it with its contents.
 class TemporaryDirectory {
  public:
   TemporaryDirectory();
@@ -11,7 +11,7 @@ class TemporaryDirectory {
   ~TemporaryDirectory();
 
   const std::string& path() const { return path_; }
-  /// The path of `name` in it.
+  /// Returns the path of `name` in the directory.
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
  private:

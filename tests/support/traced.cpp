@@ -19,7 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// What a child writes to its pipe.
+/// The result that a child process writes to its pipe.
 struct Report {
   std::int64_t nanoseconds = 0;
   std::int64_t sleep = 0;
@@ -30,8 +30,9 @@ std::int64_t since(Clock::time_point begin) {
   return std::chrono::nanoseconds(Clock::now() - begin).count();
 }
 
-/// Between two stops, which the tracer sees, are the wait and a few calls of the second stop. Where
-/// nobody traces there are none.
+/// Measures the wait between two stops of this process. The tracer sees the stops and counts the
+/// system calls between them: those of the wait, and a few of the second stop. Without a tracer the
+/// process does not stop.
 void measure_here(const std::function<std::string()>& wait, double seconds, bool count_calls,
                   Report& report) {
   const bool traced = count_calls && ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0;
@@ -65,7 +66,7 @@ void measure_here(const std::function<std::string()>& wait, double seconds, bool
   ::_exit(written == sizeof report ? 0 : 1);
 }
 
-/// A child that is traced between its two stops.
+/// A child process, which is traced between its two stops.
 class Child {
  public:
   Child(const MeasuredBody& body, double seconds, bool count_calls) {
@@ -87,7 +88,7 @@ class Child {
   pid_t pid() const { return pid_; }
   bool ended() const { return ended_; }
 
-  /// As waitpid() has told it.
+  /// Handles a status that waitpid() has returned.
   void changed(int status) {
     if (WIFEXITED(status) || WIFSIGNALED(status)) {
       ended_ = true;
@@ -109,7 +110,7 @@ class Child {
   WaitCost cost() {
     Report report;
     const bool reported = ::read(pipe_, &report, sizeof report) == sizeof report;
-    // Each call stops at its beginning and at its end.
+    // A system call stops the child twice: at its beginning and at its end.
     return {report.nanoseconds, report.sleep, begun_ ? stops_ / 2 : -1,
             reported ? report.outcome.data() : "hangs"};
   }
@@ -158,7 +159,7 @@ std::vector<WaitCost> measure_waits(const std::vector<MeasuredWait>& waits, bool
   }
   std::vector<WaitCost> costs;
   for (const auto& child : children) costs.push_back(child->cost());
-  // Of all sleeps at once the latest shows how busy the machine is.
+  // The longest of all concurrent sleeps shows how busy the machine is.
   std::int64_t latest = 0;
   const auto length = [&](std::size_t i) {
     return static_cast<std::int64_t>(waits[i].seconds * 1e9);

@@ -13,8 +13,8 @@ struct WaitCost {
   std::string outcome;           ///< what it has said
 };
 
-/// A wait to be measured: sets up what it needs and then calls measure(wait), once, of whose
-/// `wait` the outcome is the text.
+/// A wait to measure. Sets up everything that it needs, then calls measure(wait) once. The outcome
+/// is the text that `wait` returns.
 using Measure = std::function<void(const std::function<std::string()>& wait)>;
 using MeasuredBody = std::function<void(const Measure& measure)>;
 
@@ -23,7 +23,7 @@ struct MeasuredWait {
   double seconds;  ///< that the wait is expected to take
 };
 
-/// Runs the bodies at once, each in a forked child, beside a sleep of the same length. One that
-/// does not end in time has the outcome "hangs". Counting calls takes time for each, which makes
-/// waits late.
+/// Runs all bodies at the same time, each in a forked child beside a sleep of the same length. A
+/// body that does not end in time has the outcome "hangs". Counting slows each system call down,
+/// and so delays the end of the wait.
 std::vector<WaitCost> measure_waits(const std::vector<MeasuredWait>& waits, bool count_calls);

@@ -23,19 +23,19 @@ namespace waits {
 
 /// One prepared wait. Destroying the functions releases everything.
 struct Wait {
-  std::function<void()> call;              ///< waits; a timeout of its own is TimeoutError
-  std::function<void()> let_go = nullptr;  ///< has this call, and a later one, return
-  std::function<void()> close = nullptr;   ///< closes what the call waits for
+  std::function<void()> call;              ///< blocks; throws TimeoutError after its timeout
+  std::function<void()> let_go = nullptr;  ///< makes this call, and a later one, return
+  std::function<void()> close = nullptr;   ///< closes the object that the call waits for
 };
 
 enum Trait : unsigned {
-  kTimed = 1,       ///< `make` heeds its timeout
+  kTimed = 1,       ///< `make` uses its timeout
   kNeedsNames = 2,  ///< needs the hosts file and the name server of the test
   kInFibersOnly = 4,
-  kToldLater = 8,          ///< nothing ends it early: the next wait of the caller is told
+  kToldLater = 8,          ///< nothing ends it early; the caller's next wait throws
   kNoHookOnThreads = 16,   ///< on a plain thread it is one call into libc
-  kEndsAtOnce = 32,        ///< ends when it is told, but the next wait of the caller is told
-  kHookLater = 64,         ///< the hook is asked in the next wait
+  kEndsAtOnce = 32,        ///< ends early, but the caller's next wait throws
+  kHookLater = 64,         ///< the caller's next wait calls the hook
   kNotWokenByClose = 128,  ///< on a plain thread without a timeout: a shutdown does not end it
   kOnThreadsOnly = 256,    ///< in a fiber the call does not wait there (fiber/server.hpp)
   /// The call waits for other threads, which may find their descriptor closed before they wait.
@@ -44,11 +44,11 @@ enum Trait : unsigned {
 
 struct Scenario {
   std::string_view name;
-  std::string_view where;  ///< what fiber::list() says
-  std::string_view file;   ///< the source that waits
+  std::string_view where;  ///< the name that fiber::list() reports
+  std::string_view file;   ///< the source file that waits
   unsigned traits;
   std::function<Wait(plug::Timeout)> make;
-  /// Where another fiber, which the call has started, waits at the same time. Empty: none.
+  /// The name of another fiber's wait at the same time, if the call starts a fiber. Empty: none.
   std::string_view also = {};
 
   bool is(Trait trait) const { return (traits & trait) != 0; }
@@ -60,7 +60,7 @@ std::vector<Scenario> of_names();
 std::vector<Scenario> of_fibers();
 std::vector<Scenario> of_servers();
 
-// --- what several of them are made of ---
+// --- parts that several of them use ---
 
 struct Pair {
   plug::Socket sock;
@@ -75,7 +75,7 @@ inline std::shared_ptr<Pair> make_pair(plug::Timeout timeout,
   return pair;
 }
 
-/// Reads whatever comes to a descriptor, in a thread of its own, until the end of the stream.
+/// Reads everything that arrives at a descriptor, in another thread, until the end of the stream.
 class Drain {
  public:
   void begin(int fd) {
@@ -100,7 +100,7 @@ class Drain {
   std::thread thread_;
 };
 
-/// A call in a fiber beside the calling one, or in a thread beside the calling thread.
+/// Makes a call in another fiber if the caller is in a fiber, and in another thread otherwise.
 class Beside {
  public:
   explicit Beside(std::function<void()> call) {

@@ -1,4 +1,4 @@
-// The waits of fibers and threads for each other, for children, and for time.
+// Waits of fibers and threads for each other, for child processes, and for time.
 
 #include <plug/fiber.hpp>
 #include <plug/group.hpp>
@@ -26,7 +26,7 @@ Wait for_event(Timeout timeout) {
           .let_go = [event] { event->set(); }};
 }
 
-/// A mutex that another fiber, or thread, has locked.
+/// A mutex that another fiber or thread has locked.
 struct Held {
   plug::Mutex mutex;
   plug::Event locked, unlock;
@@ -110,12 +110,12 @@ Wait for_room(Timeout timeout) {
           .let_go =
               [queue] {
                 queue->get();
-                // What has come into its place.
+                // The put() that waited has filled the queue again: make room for a later one.
                 for (int more = 0; more < 2; ++more) {
                   try {
                     queue->get(0.01);
                   } catch (const plug::Empty&) {
-                    // Nothing has.
+                    // The queue is empty.
                   }
                 }
               }};
@@ -132,7 +132,7 @@ Wait joining(Timeout timeout) {
           .let_go = [things] { things->over->set(); }};
 }
 
-/// A group whose children end when they are cancelled, or by `over`.
+/// A group whose children end when they are cancelled, or when `over` is set.
 template <class F>
 Wait of_group(F wait) {
   auto over = std::make_shared<plug::Event>();

@@ -1,4 +1,4 @@
-// The waits of lookups, and of connections to a name.
+// Waits of lookups, and of connections to a name.
 
 #include <plug/resolve.hpp>
 
@@ -18,14 +18,14 @@ using plug::Timeout;
 
 namespace {
 
-/// A name server that keeps its answers back until it is let go: 127.0.0.1 for every name, no name
-/// for any address.
+/// A name server that holds its answers back until let_go(). It answers 127.0.0.1 for every name,
+/// and no name for any address.
 class HeldNameServer {
  public:
   HeldNameServer() : sock_(AF::INET, plug::SOCK::DGRAM) { sock_.bind({"127.0.0.1", 53}); }
   HeldNameServer(const HeldNameServer&) = delete;
   HeldNameServer& operator=(const HeldNameServer&) = delete;
-  /// A lookup that was given up goes on in libc: it is answered.
+  /// Answers all queries: libc continues a lookup after its caller has given it up.
   ~HeldNameServer() {
     let_go();
     ending_ = true;
@@ -36,7 +36,7 @@ class HeldNameServer {
     if (answering_.joinable()) return;
     sock_.settimeout(0.02);
     answering_ = std::thread([this] {
-      // After the last query that was there.
+      // Continues until no query is left.
       for (bool more = true; more || !ending_;) {
         std::error_code none;
         auto [query, sender] = sock_.recvfrom(512, none);
@@ -86,7 +86,7 @@ plug::ConnectOptions with(Timeout timeout, bool happy_eyeballs, bool all_errors)
   return options;
 }
 
-/// To a name of two addresses (see /etc/hosts of the test), of which the first does not answer and
+/// Connects to a name with two addresses (see the test's /etc/hosts). The first does not answer,
 /// the second would.
 Wait connecting(const plug::ConnectOptions& options) {
   struct Things {
@@ -108,7 +108,7 @@ Scenario of_connection(std::string_view name, bool happy_eyeballs, bool all_erro
           [=](Timeout timeout) { return connecting(with(timeout, happy_eyeballs, all_errors)); }};
 }
 
-/// While the name that the connection is to come from is looked up.
+/// Connects while the source address, which is given as a name, is looked up.
 Wait connecting_from_a_name(bool happy_eyeballs, bool all_errors) {
   auto server = std::make_shared<HeldNameServer>();
   auto listener = std::make_shared<Socket>(tcp_listener());
@@ -154,7 +154,7 @@ std::vector<Scenario> of_names() {
                    try {
                      plug::gethostbyaddr("127.0.0.99");
                    } catch (const plug::herror&) {
-                     // It has no name.
+                     // The address has no name.
                    }
                  }),
       of_look_up("getfqdn", resolve, [] { plug::getfqdn("127.0.0.99"); }),

@@ -1,4 +1,4 @@
-// The waits of servers: for requests, for room, for handlers, and for the end of all that.
+// Waits of servers: for requests, for a free worker, for handlers, and for the end of the serving.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/server.hpp>
@@ -29,7 +29,7 @@ namespace {
 
 const plug::ServerAddress kAnyPort{"127.0.0.1", 0};
 
-/// Tells the caller of handle_request() of what its hooks are told.
+/// A server whose hooks pass timeouts and errors on to the caller of handle_request().
 template <class T>
 class Telling : public T {
  public:
@@ -41,7 +41,7 @@ class Telling : public T {
   void handle_error(Request&, const Address&) override { throw; }
 };
 
-/// Each handler waits here until it opens.
+/// A gate at which each handler waits until it opens.
 struct Gate {
   fiber::Event open;
   fiber::Semaphore inside{0};
@@ -52,7 +52,7 @@ struct Gate {
   }
 };
 
-/// A server, its handlers at a gate, and its clients.
+/// A server, its clients, and the gate at which its handlers wait.
 template <class T>
 struct Served {
   Gate gate;
@@ -66,7 +66,7 @@ struct Served {
   ~Served() { gate.open.set(); }
 
   void connect() { clients.push_back(client_of(server->server_address)); }
-  /// Returns when a handler waits.
+  /// Handles one request. Returns once its handler waits at the gate.
   void handle_one() {
     connect();
     server->handle_request();
@@ -86,7 +86,7 @@ Wait serving(F serve) {
   auto served = make_served<T>();
   Wait wait{.call = [served, serve] { serve(*served->server); },
             .let_go = [served] { served->server->stop_serving(); }};
-  // Where the handlers do not run in the thread that serves, any thread may close the server.
+  // If the handlers do not run in the serving thread, any thread may close the server.
   if constexpr (!std::is_same_v<T, plug::TCPServer>)
     wait.close = [served] { served->server->server_close(); };
   return wait;
@@ -122,7 +122,7 @@ Wait handling_one(Timeout timeout) {
           .close = [served] { served->server->server_close(); }};
 }
 
-/// For a server that handles a request.
+/// Waits in shutdown() until the server has handled its current request.
 Wait shutting_down(Timeout) {
   struct Busy : Served<plug::TCPServer> {
     Beside serving{[this] { server->serve_forever(std::nullopt); }};
@@ -138,7 +138,8 @@ Wait shutting_down(Timeout) {
           .let_go = [busy] { busy->gate.open.set(); }};
 }
 
-/// Once its socket is closed, for the handlers. It opens again for a later call.
+/// Waits in serve_until_signal() for the handlers, with the listener closed. A later call opens it
+/// again.
 template <class T>
 Wait draining(Timeout) {
   auto served = make_served<T>();
@@ -174,7 +175,7 @@ Wait destroying(Timeout) {
           .let_go = [served] { served->gate.open.set(); }};
 }
 
-/// A pool's, for a worker.
+/// Waits in handle_request() for a free worker of a pool.
 Wait for_worker(Timeout) {
   auto served = make_served<plug::ThreadPoolTCPServer>();
   served->server->max_workers = 1;
@@ -189,11 +190,11 @@ Wait for_worker(Timeout) {
               }};
 }
 
-/// The handlers of a server that serves in another thread, or fiber.
+/// Waits in server_close() for the handlers of a server that serves in another thread or fiber.
 Wait closing_fibers(Timeout) {
   struct Busy : Served<plug::FiberTCPServer> {
     Beside serving{[this] {
-      // It ends by the closing.
+      // server_close() ends the serving.
       EXPECT_THROW(server->serve_forever(std::nullopt), plug::OSError);
     }};
     ~Busy() {
@@ -208,7 +209,7 @@ Wait closing_fibers(Timeout) {
           .let_go = [busy] { busy->gate.open.set(); }};
 }
 
-/// Called by a plain thread, for the handlers when it has been told to stop.
+/// Called by a plain thread. Waits in serve_forever() for the handlers after stop_serving().
 Wait outlasting_handlers(Timeout) {
   struct Stopping {
     Gate gate;
@@ -231,12 +232,12 @@ Wait outlasting_handlers(Timeout) {
 
 // --- children ---
 
-/// A server whose child, which handles a request, waits for the end of the stream.
+/// A server whose child process handles a request and waits for the end of the stream.
 template <class F>
 Wait for_children(F wait) {
   struct Forking {
     plug::ForkingTCPServer server{kAnyPort, [](Request& request, const Address&, BaseServer&) {
-                                    ::alarm(60);  // if the test ends before
+                                    ::alarm(60);  // in case the test ends earlier
                                     request->recv(1);
                                   }};
     std::vector<Socket> clients;
@@ -264,7 +265,7 @@ Wait serving_in_group(Timeout) {
           .close = [group] { group->server_close(); }};
 }
 
-/// A group that is told to stop by a handler of its second worker.
+/// A group that a handler of its second worker stops.
 struct BusyGroup {
   Gate gate;
   plug::ServerGroup<plug::TCPServer> servers{2, kAnyPort,
@@ -275,7 +276,7 @@ struct BusyGroup {
                                              false};
   std::vector<Socket> clients;
 
-  // Each has an address of its own, so that the clients come to the second one.
+  // The servers have different addresses, so that the clients connect to the second one.
   BusyGroup() {
     for (std::size_t i = 0; i < servers.size(); ++i) {
       servers[i].server_bind();
@@ -289,7 +290,7 @@ struct BusyGroup {
   void connect() { clients.push_back(client_of(servers[1].server_address)); }
 };
 
-/// The first worker, which has ended, waits for the second.
+/// The first worker has ended and waits for the second one.
 Wait ending_group(Timeout) {
   auto group = std::make_shared<BusyGroup>();
   return {.call = [group] { group->servers.serve_forever(std::nullopt); },

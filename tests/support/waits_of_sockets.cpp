@@ -1,4 +1,4 @@
-// The waits of Socket, of what is built on it, and of select() and its like.
+// Waits of Socket, of the classes built on it, and of select() and similar functions.
 
 #include <plug/select.hpp>
 #include <plug/selectors.hpp>
@@ -27,7 +27,7 @@ namespace {
 const std::string kPlenty(64, 'x');
 const std::string kMuch(std::size_t{4} << 20, 'x');
 
-/// `receive` waits for what comes after `before`.
+/// `receive` waits for the data after `before`, which has already arrived.
 template <class F>
 Wait receiving(Timeout timeout, F receive, std::string_view before = {}, SOCK type = SOCK::STREAM) {
   auto pair = make_pair(timeout, type);
@@ -37,7 +37,7 @@ Wait receiving(Timeout timeout, F receive, std::string_view before = {}, SOCK ty
           .close = [pair] { pair->sock.close(); }};
 }
 
-/// For all of what has come in part, by TCP: a Unix socket does not wait for that.
+/// Waits for more data than it can peek at yet. By TCP: a Unix socket does not wait for that.
 Wait peeking(Timeout timeout) {
   auto ends = tcp_pair();
   auto pair = std::make_shared<Pair>(Pair{std::move(ends.first), std::move(ends.second)});
@@ -51,7 +51,7 @@ Wait peeking(Timeout timeout) {
           .close = [pair] { pair->sock.close(); }};
 }
 
-/// Has no room for more on its way to the peer.
+/// Sends until there is no more room on the way to the peer.
 void fill(Socket& sock) {
   std::error_code error;
   while (!error) sock.sendall(kMuch, error, MSG::DONTWAIT);
@@ -72,7 +72,7 @@ Wait sending(Timeout timeout, F send, bool full) {
           .close = [pair] { pair->sock.close(); }};
 }
 
-/// To a Unix datagram socket that has as many datagrams as it takes.
+/// Sends to a Unix datagram socket whose queue is full.
 template <class F>
 Wait sending_datagrams(Timeout timeout, F send) {
   std::shared_ptr<Sending> pair(
@@ -125,7 +125,7 @@ Wait accepting(Timeout timeout) {
           .close = [listener] { listener->close(); }};
 }
 
-/// To where nobody answers.
+/// Connects to an address where nobody answers.
 Wait connecting(Timeout timeout) {
   static FullListener full;
   auto sock = std::make_shared<Socket>();
@@ -133,7 +133,7 @@ Wait connecting(Timeout timeout) {
   return {.call = [sock] { sock->connect(full.address()); }, .close = [sock] { sock->close(); }};
 }
 
-/// To a Unix listener without room.
+/// Connects to a Unix listener whose queue is full.
 Wait connecting_to_unix(Timeout timeout) {
   struct Things {
     Socket listener{AF::UNIX};
@@ -150,7 +150,7 @@ Wait connecting_to_unix(Timeout timeout) {
           .close = [things] { things->sock.close(); }};
 }
 
-/// sendfile() of a file, or of a pipe with or without something in it.
+/// The source of sendfile(): a file, or a pipe with or without data in it.
 enum class From { file, pipe, empty_pipe };
 
 Wait sending_file(Timeout timeout, From from) {
@@ -182,7 +182,7 @@ Wait sending_file(Timeout timeout, From from) {
           .let_go =
               [it, things, from] {
                 things->drain.begin(things->peer.fileno());
-                // The end of the file.
+                // Closing the writer ends the file.
                 if (from != From::file && it->fds[1] >= 0) ::close(std::exchange(it->fds[1], -1));
               },
           .close = [things] { things->sock.close(); }};
@@ -204,7 +204,8 @@ std::vector<Scenario> of_sockets() {
          return receiving(
              t,
              [](Socket& sock) {
-               // As much as there is counts when it is told to end: the next call is.
+               // A call that is to end early returns the part that has arrived; the next call then
+               // throws.
                char room[20];
                for (std::size_t got = 0; got < sizeof room;)
                  got += sock.recv_into(plug::MutableBytes(room + got, sizeof room - got),

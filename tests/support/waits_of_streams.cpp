@@ -1,4 +1,4 @@
-// The waits of files, framers and request handlers.
+// Waits of files, framers and request handlers.
 
 #include <plug/framing.hpp>
 #include <plug/server/request_handler.hpp>
@@ -24,7 +24,7 @@ struct Stream : Pair {
   std::optional<Framer> framer;
   Drain drain;
 
-  // What a file has still to write fails.
+  // Shuts the peer down, so that a file with buffered data fails to write it and does not block.
   ~Stream() {
     std::error_code gone;
     peer.shutdown(plug::SHUT::RDWR, gone);
@@ -41,7 +41,7 @@ std::shared_ptr<Stream> make_stream(Timeout timeout, const char* mode) {
   return stream;
 }
 
-/// `read` waits behind "part" for the end of a line, and then for the end of the stream.
+/// `read` has received "part" and waits for the end of the line, or for the end of the stream.
 template <class F>
 Wait reading(Timeout timeout, const char* mode, F read) {
   auto stream = make_stream(timeout, mode);
@@ -55,7 +55,7 @@ Wait reading(Timeout timeout, const char* mode, F read) {
               }};
 }
 
-/// A file cannot be read behind its timeout, as in Python.
+/// A scenario without a timeout: as in Python, a file cannot be read after a timeout.
 template <class F>
 Scenario of_reading(std::string_view name, const char* mode, F read) {
   return {name, "recv", "stream/reader.cpp", 0,
@@ -83,7 +83,7 @@ Wait flushing(Timeout timeout) {
           .let_go = [stream] { stream->drain.begin(stream->peer.fileno()); }};
 }
 
-/// The files of a handler that has written more than the client reads.
+/// Waits while a handler flushes its files. It has written more than the client reads.
 Wait finishing(Timeout timeout) {
   class Handler : public plug::StreamRequestHandler {
    public:

@@ -1,8 +1,8 @@
-// What unloading_test loads: a library with helper threads of its own.
+// The library that unloading_test loads. plug starts helper threads in it.
 
 #include "wait/offload.hpp"
 
-/// What a helper gives; -1 when it does not within a minute.
+/// Returns 7, computed by a helper thread; -1 if that takes longer than a minute.
 extern "C" int ask_a_helper() {
   using namespace plug::detail;
   long ended = 0;

@@ -1,4 +1,5 @@
-// What the compiler must refuse and no concept can ask for: arguments that are not constant.
+// Tests code that the compiler must reject and that no concept can check: arguments that are not
+// constant.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,7 +21,8 @@ const std::string kCompiler = "clang++ -ferror-limit=0";
 const std::string kCompiler = "g++";
 #endif
 
-/// What the compiler says of these function bodies; messages about the n-th begin with "case-n:".
+/// Returns the compiler's messages about these function bodies. Those about the n-th begin with
+/// "case-n:".
 std::string complaints(const std::vector<std::string>& bodies) {
   std::string source = R"(
       #include <plug/plug.hpp>
@@ -82,7 +84,7 @@ TEST(Compiler, RefusesWhatWouldLoseAByteOrSwapAnArgument) {
   };
   const std::string output = complaints(bodies);
   for (std::size_t n = 0; n < bodies.size(); ++n) {
-    // Without -W options nothing but an error, or what explains one, is said of a line.
+    // Without -W options each message about a line is an error or explains one.
     EXPECT_THAT(output, HasSubstr("case-" + std::to_string(n) + ":1:")) << bodies[n];
   }
   EXPECT_THAT(output, HasSubstr("error:"));
@@ -104,7 +106,7 @@ std::string first_error(const std::string& text, const std::string& options = "-
   return output.substr(error, output.find('\n', error) - error);
 }
 
-/// A function that makes a server with this handler class.
+/// Returns the source of a function that makes a server with this handler class.
 std::string serving(const std::string& handler_class) {
   return handler_class + "void serve() { TCPServer server({\"127.0.0.1\", 0}, handler<H>); }";
 }

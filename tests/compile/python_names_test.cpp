@@ -1,4 +1,4 @@
-// Every name of Python's, and how plug spells it; python_names.py says how.
+// Tests that plug has every name of Python's network modules; see python_names.py.
 
 #include <gtest/gtest.h>
 

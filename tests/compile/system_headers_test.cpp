@@ -1,4 +1,4 @@
-// plug beside every header of the system; system_headers.py says how.
+// Tests that plug compiles beside every header of the system; see system_headers.py.
 
 #include <gtest/gtest.h>
 

@@ -36,7 +36,7 @@ using testing::ElementsAre;
 constexpr EVENT kBoth = EVENT::READ | EVENT::WRITE;
 constexpr int kUnknown = 999'999;
 
-/// The sockets that are ready for `event`.
+/// Returns the sockets that are ready for `event`.
 std::vector<Socket*> matching(const ReadyKeys& ready, EVENT event) {
   std::vector<Socket*> found;
   for (auto& [key, events] : ready)
@@ -144,7 +144,7 @@ TYPED_TEST(BaseSelectorTestCase, test_modify) {
   EXPECT_EQ(&other_data, &s.get_key(this->reader));
   EXPECT_THROW(s.modify(kUnknown, EVENT::READ), KeyError);
 
-  // Data alone do not go to the system: an epoll would refuse a descriptor that is no more.
+  // A change of the data alone makes no system call: epoll would refuse the closed descriptor.
   const int number = this->reader.fileno();
   s.unregister(this->reader);
   s.register_(number, EVENT::READ, 3);
@@ -285,7 +285,7 @@ TYPED_TEST(BaseSelectorTestCase, test_timeout) {
   EXPECT_GE(time_of([&] { EXPECT_TRUE(s.select(0.2).empty()); }), milliseconds(200));
 }
 
-/// A signal that comes after 50 ms, and every 50 ms after that; ends with its scope.
+/// Sends a signal every 50 ms until the end of its scope.
 class Alarm {
  public:
   Alarm() : before_(std::signal(SIGALRM, [](int) { come = 1; })) {
@@ -357,7 +357,7 @@ TYPED_TEST(ScalableSelectorMixIn, test_above_fd_setsize) {
       s.register_(rd, EVENT::READ);
       s.register_(wr, EVENT::WRITE);
     }
-    // An epoll gives what fits into one call.
+    // One call of an epoll returns only the events that fit into it.
     std::size_t ready = 0;
     while (ready < kPairs) {
       const std::vector<Socket*> writers = matching(s.select(0), EVENT::WRITE);

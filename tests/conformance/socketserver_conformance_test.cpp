@@ -45,7 +45,7 @@ struct LineBack : Base {
   void handle() override { this->wfile.write(this->rfile.readline()); }
 };
 
-/// Lets what goes wrong with a request end the server.
+/// Lets an error of a request end the server.
 template <class Base>
 struct Raising : Base {
   using Base::Base;
@@ -55,8 +55,8 @@ struct Raising : Base {
   }
 };
 
-/// A child process that the servers have nothing to do with: it must still be there to be waited
-/// for at the end.
+/// A child process that the servers must not touch: at the end somebody must still be able to wait
+/// for it.
 class OtherChild {
  public:
   OtherChild() : pid_(fork()) {
@@ -178,7 +178,7 @@ TEST_F(SocketServerTest, test_tcpserver_bind_leak) {
   const int before = count_descriptors();
   for (int i = 0; i < 1024; ++i)
     EXPECT_THROW(TCPServer({"127.0.0.1", -1}, handler<Idle>), OverflowError);
-  // That is found before there is a socket; this is not.
+  // The address above is refused before a socket exists; bind() refuses this one.
   for (int i = 0; i < 1024; ++i)
     EXPECT_THROW(TCPServer(taken.server_address, handler<Idle>), OSError);
   EXPECT_EQ(count_descriptors(), before);
@@ -197,8 +197,8 @@ TEST_F(SocketServerTest, test_context_manager) {
 
 // --- errors of handlers ---
 
-/// A test of Python's writes to a file what happened, so that a child process can too: here it is
-/// counted in memory that the processes share.
+/// Counts what happened in memory that processes share. Python's tests write it to a file instead,
+/// so that a child process can do so too.
 struct Happened {
   std::atomic<int> handled_requests{0};
   std::atomic<int> handled_errors{0};
@@ -235,7 +235,7 @@ class ErrorHandlerTest : public testing::Test {
     TestError() : ValueError("Test error") {}
   };
 
-  /// Has a server of the class Base handle one client, and closes it.
+  /// Makes a server of the class Base handle one client, and closes the server.
   template <class Base, class Exception>
   static void serve_one() {
     Server<ErrorTestServer<Base>> server(kAnyPort, handler<BadHandler<Exception>>);
@@ -244,7 +244,7 @@ class ErrorHandlerTest : public testing::Test {
     server.server_close();
   }
 
-  /// Of the last server.
+  /// Checks the counts of the last server.
   static void check_result(bool handled) {
     EXPECT_EQ(happened->handled_requests.exchange(0), 1);
     EXPECT_EQ(happened->handled_errors.exchange(0), handled ? 1 : 0);
@@ -319,14 +319,14 @@ TEST(SocketWriterTest, test_basics) {
 
 TEST(SocketWriterTest, test_write) {
   if (PLUG_HOLDS_SIGNALS_BACK) GTEST_SKIP() << "no signal comes in the middle of a send()";
-  constexpr std::size_t kBig = 16 * 1024 * 1024 + 1;  // as the original's SOCK_MAX_SIZE
+  constexpr std::size_t kBig = 16 * 1024 * 1024 + 1;  // as SOCK_MAX_SIZE in the original
   static volatile sig_atomic_t interrupted;
   static std::size_t sent1, sent2;
   static Bytes received;
   struct Handler : StreamRequestHandler {
     void handle() override {
       sent1 = wfile.write("write data\n");
-      // There is no need for a flush().
+      // Without a flush().
       received = rfile.readline();
       sent2 = wfile.write(Bytes(kBig, '\0'));
     }
@@ -349,7 +349,7 @@ TEST(SocketWriterTest, test_write) {
   client.sendall("client response\n");
   std::size_t received2 = reader.read(100).size();
   const pthread_t thread = thread_of_server.get_future().get();
-  // Nobody reads, so it waits in the middle of what it writes.
+  // The client does not read, so the handler blocks in the middle of write().
   ASSERT_TRUE(serving.wait_until_blocked());
   while (interrupted == 0) {
     ASSERT_EQ(pthread_kill(thread, SIGUSR1), 0);
@@ -383,7 +383,7 @@ TEST(MiscTestCase, test_shutdown_request_called_if_verify_request_false) {
 }
 
 TEST(MiscTestCase, test_threads_reaped) {
-  // What a thread that has ended leaves behind until it is joined is its stack.
+  // A thread that has ended keeps its stack until it is joined.
   const auto maps = [] {
     std::size_t count = 0;
     std::ifstream file("/proc/self/maps");
@@ -397,8 +397,8 @@ TEST(MiscTestCase, test_threads_reaped) {
     server.handle_request();
     EXPECT_EQ(client.recv(1), "") << "its thread has done its work";
   };
-  // Threads that end late on a busy machine, and the memory that a sanitizer keeps for them, are
-  // bounded; threads that nobody joins are not.
+  // Memory is bounded for threads that end late on a busy machine, and for a sanitizer's data about
+  // them. It is not bounded if nobody joins the threads.
   constexpr std::size_t kRequests = 2000;
   for (std::size_t n = 0; n < 10; ++n) request();
   const std::size_t before = maps();

@@ -26,7 +26,7 @@ class OnTheBus : public FamilyTest {
   void prepare() override { static_cast<void>(Address(CanAddress(kBus))); }
 };
 
-/// Runs a program of can-utils, which is to succeed.
+/// Runs a program of can-utils. Fails the test if the program fails.
 void run_tool(const std::string& command) {
   int status = -1;
   const std::string said = run_program({"sh", "-c", command + " 2>&1"}, status);

@@ -1,5 +1,4 @@
-// What has no network behind it: the kernel's cryptography, and Bluetooth with an adapter of its
-// own making.
+// Tests families without a network: the kernel's cryptography, and Bluetooth on a virtual adapter.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -30,7 +29,7 @@ class Alg : public FamilyTest {
 
   Socket operation(const std::string& type, const std::string& name, BytesView key = {},
                    std::size_t authsize = 0) const {
-    // Without a timeout: accept() never waits, and nothing ever says that it would not.
+    // No timeout: accept() never blocks, and poll() never reports the socket as readable.
     Socket sock(AF::ALG, SOCK::SEQPACKET);
     sock.bind(AlgAddress(type, name));
     if (!key.empty()) sock.setsockopt(SOL::ALG, ALG::SET_KEY, key);
@@ -81,7 +80,7 @@ TEST_F(Alg, EncryptsWithAssociatedData) {
   const Bytes iv(12, '\0');
   sock.sendmsg_afalg(ALG::OP_ENCRYPT, {"head", Bytes(16, '\0')}, {.iv = iv, .assoclen = 4});
   const Bytes sealed = sock.recv(4 + 16 + 16);
-  // The text as in case 2 of the specification of GCM, whose tag has no associated data.
+  // The text of case 2 in the specification of GCM. Its tag there covers no associated data.
   EXPECT_EQ(hex(sealed.substr(4, 16)), "0388dace60b6a392f328c2b971b2fe78");
   sock.sendmsg_afalg(ALG::OP_DECRYPT, {sealed}, {.iv = iv, .assoclen = 4});
   EXPECT_EQ(sock.recv(4 + 16), "head" + Bytes(16, '\0'));
@@ -106,7 +105,7 @@ TEST_F(Alg, WithoutTheAlgorithmNamesIt) {
 
 // --- Bluetooth ---
 
-/// An adapter that exists for as long as it is open, and answers no command.
+/// An adapter that exists while it is open. It answers no commands.
 class VirtualAdapter {
  public:
   VirtualAdapter() : fd_(::open("/dev/vhci", O_RDWR | O_CLOEXEC)) {
@@ -152,8 +151,8 @@ TEST_F(Bluetooth, ManagementNamesTheAdapter) {
   for (;;) {
     const Bytes event = control.recv(512);
     ASSERT_GE(event.size(), 6u);
-    if (event[0] != 1 || event[1] != 0) continue;  // of adapters that come and go
-    EXPECT_EQ(event.substr(6, 2), "\x01\0"s);      // which command is complete
+    if (event[0] != 1 || event[1] != 0) continue;  // about other adapters
+    EXPECT_EQ(event.substr(6, 2), "\x01\0"s);      // the command that is complete
     break;
   }
 }

@@ -21,7 +21,7 @@
 namespace plug {
 namespace {
 
-/// Runs a script with Python's own sockets: what it prints.
+/// Runs a script with Python's own sockets. Returns its output.
 std::string python(const std::string& script) {
   int status = -1;
   const std::string said =
@@ -30,7 +30,8 @@ std::string python(const std::string& script) {
   return said;
 }
 
-/// Closes a socket in whose `call`, which has a timeout, a thread waits: how that ends.
+/// Closes a socket while another thread waits in `call` with a timeout. Returns the error of
+/// `call`.
 std::error_code closed_meanwhile(Socket& sock,
                                  const std::function<void(Socket&, std::error_code&)>& call) {
   sock.settimeout(60);
@@ -73,7 +74,8 @@ TEST_F(Rds, MessagesArriveWholeAndInOrder) {
 
 TEST_F(Rds, MessagesOfPythonArrive) {
   Socket sock = bound();
-  // The sender stays until it is answered: RDS drops what a closed socket has not yet delivered.
+  // Python keeps the sender open until the answer: RDS drops data that a closed socket has not
+  // delivered.
   const std::string script =
       "a = s.socket(s.AF_RDS, s.SOCK_SEQPACKET); a.settimeout(10); a.bind(('127.0.0.1', 0))\n"
       "a.sendto(b'of Python', " +
@@ -180,7 +182,7 @@ TEST_F(Tipc, MembersOfAGroupHearEachOther) {
           .to_bytes());
   other.setsockopt(SOL::TIPC, TIPC::GROUP_JOIN,
                    TipcGroup{kType + 1, 2, TIPC::NODE_SCOPE}.to_bytes());
-  EXPECT_EQ(one.recv(100), "");  // a member has come
+  EXPECT_EQ(one.recv(100), "");  // a member has joined
   one.sendall("to all");
   EXPECT_EQ(other.recv(100), "to all");
   other.setsockopt(SOL::TIPC, TIPC::GROUP_LEAVE, std::nullopt, 0);
@@ -198,7 +200,7 @@ TEST_F(Tipc, MessagesOfPythonArrive) {
 class Vsock : public FamilyTest {
  protected:
   Vsock() : FamilyTest(AF::VSOCK, SOCK::STREAM) {}
-  /// Whether this machine talks to itself; without that the connection would leave it.
+  /// Fails unless this machine can connect to itself; otherwise the connection would leave it.
   void prepare() override {
     if (::access("/sys/module/vsock_loopback", F_OK) != 0)
       throw OSError({ENODEV, std::system_category()}, "module vsock_loopback");

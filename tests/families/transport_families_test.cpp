@@ -1,4 +1,4 @@
-// SCTP, UDP-Lite, Multipath TCP, and echoes without the right to raw sockets.
+// Tests SCTP, UDP-Lite, Multipath TCP, and ICMP echoes without the right to raw sockets.
 
 #include <plug/family/packets.hpp>
 #include <plug/family/sctp.hpp>
@@ -71,7 +71,7 @@ TEST_F(Sctp, OneToManyTellsStreamsAndAssociations) {
   EXPECT_EQ(info->ppid, 99u);
   EXPECT_EQ(info->association, change.association);
 
-  // Answered by association instead of address.
+  // The answer names the association instead of the address.
   server.sendmsg({"back"}, {SctpSendInfo{.association = info->association}.control()});
   EXPECT_EQ(client.recv(100), "back");
 
@@ -86,7 +86,7 @@ TEST_F(Sctp, OneToManyTellsStreamsAndAssociations) {
 
 TEST_F(Sctp, MessagesOfLksctpToolsArrive) {
   Socket server = listening(SOCK::SEQPACKET);
-  // Its status at the end of the input is no success.
+  // The exit status is ignored: sctp_darn fails at the end of its input.
   const std::jthread peer([port = server.getsockname().port()] {
     int status = -1;
     run_program({"sh", "-c",
@@ -121,7 +121,7 @@ TEST_F(UdpLite, DatagramsMayBeProtectedInPart) {
   EXPECT_EQ(meanwhile([&] { one.sendto("in part", other.getsockname()); },
                       [&] { return other.recv(100); }),
             "in part");
-  // One that protects less than the receiver wants is dropped.
+  // The receiver drops a datagram of which fewer bytes are protected than it requires.
   one.setsockopt(IPPROTO::UDPLITE, UDPLITE::SEND_CSCOV, 8);
   one.sendto("too little", other.getsockname());
   one.setsockopt(IPPROTO::UDPLITE, UDPLITE::SEND_CSCOV, 0);
@@ -134,7 +134,7 @@ TEST_F(UdpLite, DatagramsMayBeProtectedInPart) {
 class Mptcp : public FamilyTest {
  protected:
   Mptcp() : FamilyTest(AF::INET, SOCK::STREAM, IPPROTO::MPTCP) {}
-  /// Whether it is Multipath TCP that connects here, and no plain one.
+  /// Fails unless connections here use Multipath TCP and not plain TCP.
   void prepare() override { connected(); }
 
   std::pair<Socket, Socket> connected() const {

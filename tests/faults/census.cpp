@@ -1,15 +1,15 @@
-// Counts the descriptors that are used after they have been given up. To be linked into a program,
-// or to be preloaded (LD_PRELOAD); the system's calls go on as without it.
+// Counts the uses of file descriptors after they have been closed. Link it into a program, or
+// preload it (LD_PRELOAD). System calls behave as they do without it.
 //
-// What is counted, in this process and in the children that it forks:
+// It counts, in this process and in the children that it forks:
 //   closed    close() of a number that is not open (EBADF)
 //   used      another call on a number that is not open
-//   strayed   eight bytes written to, or read from, what is no eventfd, as plug does to an eventfd
-//             alone: its number has become another's
+//   strayed   eight bytes written to, or read from, a descriptor that is not an eventfd. plug does
+//             so only with eventfds, so another file has taken the number
 //
-// At the end the process writes "census: N closed, N used, N strayed" to standard error, and the
-// first few of them with their numbers and callers when they happen, where PLUG_CENSUS is set. A
-// program that has this linked asks plug_census(), which gives the sum.
+// With PLUG_CENSUS in the environment the process writes the first few of them to standard error,
+// with their numbers and callers, and at its end "census: N closed, N used, N strayed". A program
+// that has this linked calls plug_census(), which returns the sum.
 
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -29,14 +29,14 @@
 
 namespace {
 
-constexpr int kMost = 65536;  // higher numbers are not looked at
+constexpr int kMost = 65536;  // larger numbers are ignored
 constexpr std::uint64_t kShown = 20;
 constexpr int kCallers = 30;
 
 enum Kind : int { closed, used, strayed, kKinds };
 constexpr const char* kNames[kKinds] = {"closed", "used", "strayed"};
 
-/// Of this process and its children.
+/// The counts of this process and its children.
 struct Counts {
   std::atomic<std::uint64_t> of[kKinds];
 };
@@ -51,7 +51,7 @@ Counts& counts() {
   return *shared;
 }
 
-/// Which numbers are eventfds, as far as they have been made by eventfd().
+/// True for each number that eventfd() has returned.
 std::atomic<bool> is_event[kMost];
 
 bool watched(int fd) { return fd >= 0 && fd < kMost; }
@@ -70,7 +70,7 @@ void count(Kind kind, const char* call, int fd) {
   errno = before;
 }
 
-/// The result, after a look at it. A number below zero is no descriptor, and nobody's.
+/// Returns the result. Counts the call if it has failed with EBADF, unless the number is negative.
 template <class T>
 T looked_at(T result, const char* call, int fd) {
   if (result < 0 && errno == EBADF && fd >= 0) count(used, call, fd);

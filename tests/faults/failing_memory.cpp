@@ -1,12 +1,12 @@
-// A library to preload (LD_PRELOAD) that lets one allocation of a program fail: the null pointer of
-// the C library's functions, and the std::bad_alloc that operator new makes of it.
+// A library to preload (LD_PRELOAD) that makes one allocation of a program fail: the functions of
+// the C library return a null pointer, and operator new throws std::bad_alloc.
 //
-//   PLUG_FAIL_ALLOCATION=N[,FILE]   the Nth that begins after main() has; FILE then gets who asked
-//                                   for it: a line "object offset" for each caller, inmost first
+//   PLUG_FAIL_ALLOCATION=N[,FILE]   fails the Nth allocation after main() has begun. Writes the
+//                                   callers to FILE: a line "object offset" each, innermost first
 //
-// All threads count together. A process that it forks counts on by itself, and with a FILE, which
-// must not be there yet, the allocation fails in one process only. What the program starts does not
-// count, nor do allocations of OpenSSL.
+// All threads count together. A forked child counts on its own; with a FILE, which must not exist
+// yet, the allocation fails in one process only. Programs that the process starts do not count, nor
+// do allocations by OpenSSL.
 
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -34,9 +34,9 @@ using Main = int (*)(int, char**, char**);
 
 Main program = nullptr;
 const char* mark = nullptr;
-std::atomic<long> left{0};  // none is to fail when 0 or less
+std::atomic<long> left{0};  // no allocation fails if this is 0 or less
 
-/// False when another process has done so already.
+/// Writes the callers to the file. Returns false if another process has already done so.
 bool tell_callers() {
   const int file = open(mark, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   if (file < 0) return errno != EEXIST;
@@ -53,7 +53,7 @@ bool tell_callers() {
   return true;
 }
 
-/// OpenSSL allocates thousands of times when it starts, and crashes where it cannot.
+/// OpenSSL allocates thousands of times when it starts, and crashes if one of these fails.
 bool is_for_openssl(const void* caller) {
   Dl_info info;
   return dladdr(caller, &info) != 0 && std::strstr(info.dli_fname, "libcrypto") != nullptr;
@@ -112,7 +112,7 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
   return 0;
 }
 
-/// The program's start passes through here.
+/// Starts a program: calls counted_main() in place of main().
 int __libc_start_main(Main main, int argc, char** argv, void (*init)(), void (*fini)(),
                       void (*loader_fini)(), void* stack_end) {
   using Start = int(Main, int, char**, void (*)(), void (*)(), void (*)(), void*);

@@ -1,14 +1,15 @@
-// A library to preload (LD_PRELOAD) that makes the system as awkward as it may be: calls that take
-// or give only a part, are interrupted, or are not ready after all. A right program notices
-// nothing.
+// A library to preload (LD_PRELOAD) that makes system calls as inconvenient as the system may: they
+// transfer only a part, are interrupted, or find that the descriptor is not ready after all. A
+// correct program works nevertheless.
 //
-//   PLUG_FLAKY=PERCENT[,SEED]   how many of a hundred calls are hit; the seed defaults to 1
+//   PLUG_FLAKY=PERCENT[,SEED]   how many of a hundred calls are changed; the seed defaults to 1
 //
-// Stream sockets and pipes above descriptor 2 only: a part of a datagram would be another datagram.
-// Whoever waits for edges (EPOLLET) is told the truth of what is not ready, and of what a receive
-// has left: the kernel would tell of no edge before there is more.
-// At exit it writes "flaky: N calls hit" to standard error when PLUG_FLAKY_COUNT is set, so that a
-// run can prove that something was hit.
+// Only stream sockets and pipes above descriptor 2 transfer parts, because a part of a datagram
+// would be a different datagram. A descriptor that is registered with EPOLLET never reports EAGAIN,
+// and receives as much as there is, because the kernel reports no further event until more data
+// arrives.
+// At its end the process writes "flaky: N calls hit" to standard error if PLUG_FLAKY_COUNT is set,
+// so that a run can prove that it has changed some calls.
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -45,7 +46,7 @@ std::atomic<std::uint64_t> hits{0};
     dprintf(2, "flaky: %llu calls hit\n", static_cast<unsigned long long>(hits.load()));
 }
 
-/// A number below `limit`; splitmix64, one sequence a thread.
+/// Returns a number below `limit` (splitmix64; each thread has its own sequence).
 std::uint64_t below(std::uint64_t limit) {
   static std::atomic<std::uint64_t> threads{0};
   thread_local std::uint64_t state = seed + 0x9e3779b97f4a7c15u * ++threads;
@@ -61,7 +62,7 @@ bool hit() {
   return true;
 }
 
-/// The descriptors that are waited for by edges.
+/// The descriptors that are registered with EPOLLET.
 class Edges {
  public:
   bool has(int fd) const { return is_within(fd) && fds_[fd]; }
@@ -88,7 +89,8 @@ bool may_not_wait(int fd, int flags) {
   return (flags & MSG_DONTWAIT) != 0 || (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
 }
 
-/// Whether the call is to fail, with errno set: interrupted, or not ready where it may not wait.
+/// Returns true, with errno set, if the call is to fail: with EINTR, or with EAGAIN if it is
+/// non-blocking.
 bool fails(int fd, int flags) {
   if (fd <= 2 || !hit()) return false;
   errno = may_not_wait(fd, flags) && !edges.has(fd) && below(2) == 0 ? EAGAIN : EINTR;
@@ -100,7 +102,7 @@ std::size_t part_of(int fd, std::size_t size) {
   return below(4) == 0 ? 1 : 1 + below(size - 1);
 }
 
-/// Of what a receive may give.
+/// Returns how much of `size` a receive may return.
 std::size_t part_of_rest(int fd, std::size_t size) {
   return edges.has(fd) ? size : part_of(fd, size);
 }
@@ -158,7 +160,7 @@ ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr*
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   REAL(sendmsg);
   if (fails(fd, flags)) return -1;
-  // A part: the first piece alone, or a part of it.
+  // Send the first buffer alone, or a part of it.
   msghdr part = *message;
   iovec first{};
   if (message->msg_iovlen > 0 && is_stream(fd) && hit()) {
@@ -176,7 +178,7 @@ ssize_t recvmsg(int fd, msghdr* message, int flags) {
   const bool whole = (flags & (MSG_PEEK | MSG_WAITALL)) != 0;
   if (whole || message->msg_iovlen == 0 || !is_stream(fd) || !hit())
     return real_recvmsg(fd, message, flags);
-  // A part of the first piece.
+  // Receive into a part of the first buffer.
   msghdr part = *message;
   iovec first = message->msg_iov[0];
   first.iov_len = part_of(fd, first.iov_len);
@@ -202,7 +204,8 @@ ssize_t splice(int from, off64_t* from_offset, int to, off64_t* to_offset, size_
   return real_splice(from, from_offset, to, to_offset, part_of(to, size), flags);
 }
 
-/// Interrupted once it has begun, as a signal does it: the connection comes about all the same.
+/// Reports EINTR after it has connected, as when a signal arrives: the connection exists all the
+/// same.
 int connect(int fd, const sockaddr* address, socklen_t length) {
   REAL(connect);
   const int result = real_connect(fd, address, length);

@@ -1,5 +1,5 @@
-// Fibers that throw and catch: what plug throws, and what this program does, on both sides of a
-// switch.
+// Fibers that throw and catch exceptions, those of plug and those of this program, on both sides of
+// a switch.
 
 #include <iostream>
 #include <plug/fiber.hpp>
@@ -15,7 +15,7 @@ struct OwnError : plug::OSError {
   using plug::OSError::OSError;
 };
 
-/// What a sanitizer watches: a frame with something on it that is left by an exception.
+/// Leaves a frame with a buffer by an exception, for a sanitizer to check.
 std::string leave_by_exception(plug::Socket& sock) {
   char room[256] = "caught ";
   try {

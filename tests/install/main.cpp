@@ -6,7 +6,7 @@
 namespace {
 
 /// Sends texts through a queue to another thread. Returns the sum of their sizes, or -1 if a wait
-/// without anything to wait for does not end.
+/// that has nothing to wait for does not end.
 long sum_in_another_thread() {
   plug::Queue<std::string> texts(1);
   plug::Event done;

@@ -1,9 +1,9 @@
-// The servers that are loaded: lines come back. Says where it listens; ends on SIGTERM, orderly. On
-// SIGUSR1 it has the allocator give back what is free.
+// The servers under load: they send lines back. Prints the port. SIGTERM ends the serving. SIGUSR1
+// makes the allocator return free memory.
 //
 //   load_server threading
-//   load_server fiber          in fibers, where plug has been built with them
-//   load_server first_byte     the same, from the first byte on
+//   load_server fiber          in fibers, if plug was built with them
+//   load_server first_byte     the same; handlers begin with the first byte of a connection
 //   load_server pool WORKERS PER_ADDRESS IDLE_SECONDS LIFETIME_SECONDS
 
 #include <plug/socketserver.hpp>
@@ -38,7 +38,7 @@ class Loaded : public Base {
       : Base(std::move(address), std::move(factory), false) {
     this->request_queue_size = 1024;
   }
-  // Clients that are slow or go away are what this is about.
+  // Slow clients, and clients that leave, are expected here.
   void handle_error(plug::Request&, const plug::Address&) override {}
   void service_actions() override {
     Base::service_actions();

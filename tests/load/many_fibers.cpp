@@ -1,5 +1,5 @@
-// Has many fibers alive at once and says what memory that takes, in resident memory of the process:
-// while they wait, and after they have ended. Fails when that is more than it may be.
+// Runs many fibers at once and prints how much resident memory the process needs: while they wait,
+// and after they have ended. Fails if they need more than MIB, or if the memory is not given back.
 //
 // Usage: many_fibers FIBERS MIB
 
@@ -61,7 +61,7 @@ int main(int count, char** arguments) {
     std::printf("%ld fibers started in %.2f s, all ended after %.2f s\n", fibers, started,
                 seconds_since(start));
   });
-  // What malloc() keeps for the next time is its own affair.
+  // Makes malloc() return the memory that it keeps for later.
   ::malloc_trim(0);
   const double after = resident_mib();
   std::printf("resident: %.0f MiB before, %.0f MiB alive (%.1f KiB each), %.0f MiB afterwards\n",

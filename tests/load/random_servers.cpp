@@ -1,13 +1,13 @@
-// A random program: servers of every kind, their clients, callbacks that wait, throw, cancel and
-// close, and every way to end. Run it under a sanitizer. No round may hang; after each there are as
-// many descriptors as before, and no number has been used that its owner had given up
-// (tests/faults/census.cpp, which is linked into this).
+// A random program: servers of every kind, their clients, callbacks that block, throw, cancel and
+// close, and every way to end a server. Run it under a sanitizer. No round may hang. After each
+// round the process has as many file descriptors as before, and has used none after closing it
+// (counted by tests/faults/census.cpp, which is linked into this program).
 //
-//   random_servers SECONDS [SEED]    rounds until the time is over; a seed gives the same plans,
-//                                    though not the same order of what threads do
-//   random_servers - SEED            the one round of that seed, with what it does printed
+//   random_servers SECONDS [SEED]    runs rounds until the time is over; a seed gives the same
+//                                    plans, though the threads may run in a different order
+//   random_servers - SEED            runs the one round of that seed and prints what it does
 //
-// A round that fails is named by its seed.
+// Prints the seed of a round that fails.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/group.hpp>
@@ -46,7 +46,7 @@
 extern "C" std::uint64_t plug_census();
 
 #ifdef __SANITIZE_THREAD__
-/// Forked children want more than to call exec().
+/// Forked children do more than call exec().
 extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
 #endif
 
@@ -66,7 +66,7 @@ std::uint64_t mix(std::uint64_t z) {
   return z ^ (z >> 31);
 }
 
-/// One for each part of a round, so that what a part does hangs on its seed alone.
+/// Random numbers. Each part of a round has its own, so that its actions depend on its seed alone.
 class Chance {
  public:
   explicit Chance(std::uint64_t seed) : state_(mix(seed)) {}
@@ -79,16 +79,16 @@ class Chance {
   std::uint64_t state_;
 };
 
-/// What the callbacks of a round draw from, in whatever thread they are.
+/// The state from which the callbacks of a round draw random numbers, in any thread.
 std::atomic<std::uint64_t> draws{0};
 std::atomic<std::uint64_t> round_seed{0};
 Chance chance() { return Chance(round_seed + ++draws); }
 
-/// How many callbacks in a hundred misbehave in this round.
+/// The percentage of callbacks that misbehave in this round.
 std::atomic<unsigned> unruly{0};
 bool misbehaves() { return chance().below(100) < unruly; }
 
-// --- what goes wrong by intention ---
+// --- intended faults ---
 
 struct Left : BaseException {};
 struct Wrong : std::exception {
@@ -97,7 +97,7 @@ struct Wrong : std::exception {
 
 void wait_a_little(std::uint64_t most = 2) { fiber::sleep(chance().milliseconds(most)); }
 
-/// What a callback may do beside its work: wait, throw.
+/// Sometimes waits or throws, as a user's callback may.
 void be_unruly() {
   if (!misbehaves()) return;
   switch (chance().below(8)) {
@@ -177,7 +177,7 @@ class Unruly : public Base {
     be_unruly();
     Base::handle_timeout();
   }
-  // Silent, unless a round is looked at.
+  // Prints nothing.
   void handle_error(Request&, const Address&) override { be_unruly(); }
   void server_close() override {
     if (misbehaves() && chance().one_in(4)) wait_a_little();
@@ -206,7 +206,7 @@ void wait_to_be_told(Request& request) {
   request->recv(1);
 }
 
-/// What the first byte of a request asks for.
+/// Does what the first byte of a request asks for.
 void act(char what, Request& request, BaseServer& server, bool ends_threads) {
   switch (what) {
     case 'a':
@@ -250,7 +250,7 @@ void act(char what, Request& request, BaseServer& server, bool ends_threads) {
 }
 constexpr std::string_view kActions = "abcdefghijkkkkkk";
 
-/// Of streams: its parts misbehave as well.
+/// A handler for streams. Its constructor, destructor and hooks misbehave too.
 class Handler : public StreamRequestHandler {
  public:
   explicit Handler(bool ends_threads) : ends_threads_(ends_threads) {
@@ -261,7 +261,7 @@ class Handler : public StreamRequestHandler {
     try {
       if (misbehaves()) wait_a_little();
     } catch (...) {
-      // As a destructor has to.
+      // A destructor must not throw.
     }
   }
   void setup() override {
@@ -312,7 +312,7 @@ void talk(const Address& address, SOCK type, Chance& its, const std::stop_token&
     client.sendall(std::string(1, kActions[its.below(kActions.size())]), error);
     if (!error && its.one_in(2)) client.recv(1, error);
   }
-  // Forked children have this descriptor too: closing it alone would end nothing.
+  // Forked children have this descriptor too, so closing it would not end the connection.
   client.shutdown(SHUT::RDWR, error);
 }
 
@@ -320,12 +320,12 @@ void wait_quietly() {
   try {
     fiber::sleep(0.002);
   } catch (const std::exception&) {
-    // By the interrupt hook, as the next.
+    // Thrown by the interrupt hook, like Left.
   } catch (const Left&) {
   }
 }
 
-/// Whatever the interrupt hook says.
+/// Joins a task, even if the interrupt hook throws.
 void join(fiber::Task<void>& task) {
   while (!task.done()) {
     try {
@@ -333,13 +333,13 @@ void join(fiber::Task<void>& task) {
     } catch (const CancelledError&) {
       return;
     } catch (const std::exception&) {
-      // By the interrupt hook, as the next.
+      // Thrown by the interrupt hook, like Left.
     } catch (const Left&) {
     }
   }
 }
 
-/// A thread, or the fibers of a thread, that talk to a server until they are to stop.
+/// Talks to a server, in a thread or in several fibers of a thread, until `over` is requested.
 void run_client(const Address& address, SOCK type, std::uint64_t seed,
                 const std::stop_token& over) {
   Chance its(seed);
@@ -353,7 +353,7 @@ void run_client(const Address& address, SOCK type, std::uint64_t seed,
         // The server may end at any time.
         wait_quietly();
       } catch (const Left&) {
-        // By the interrupt hook.
+        // Thrown by the interrupt hook.
       }
     }
   };
@@ -380,7 +380,8 @@ void say(const std::string& text) {
   if (talkative) std::printf("  %s\n", text.c_str());
 }
 
-/// Calls what may throw what callbacks throw, and whatever comes of servers that end at any time.
+/// Calls `call` and reports its exceptions with say(): callbacks throw, and a server may end at any
+/// time.
 template <class F>
 void attempt(const char* what, F call) {
   try {
@@ -403,7 +404,7 @@ class Round {
  public:
   Round(Server& server, Chance& its) : server_(server), its_(its) {}
 
-  /// Serves in one way until it is over.
+  /// Serves in a random way, until the serving is ended.
   void serve() {
     const Timeout poll = its_.one_in(2) ? Timeout(std::nullopt) : its_.milliseconds(10);
     const std::uint64_t way = its_.below(7);
@@ -447,7 +448,7 @@ class Round {
     }
   }
 
-  /// Ends the serving from another thread, in one way.
+  /// Ends the serving from another thread, in a random way.
   void end(Chance mine) {
     fiber::sleep(mine.milliseconds(20));
     const std::uint64_t way = mine.below(4);
@@ -475,7 +476,7 @@ class Round {
     attempt("serve_forever", forever);
   }
 
-  /// In a fiber with little time, or by two threads at once.
+  /// Closes the server in a fiber with a short timeout, or in a thread, or in two threads at once.
   void close_by(Chance& mine) {
     const auto close = [&] { attempt("server_close", [&] { server_.server_close(); }); };
     if (mine.one_in(2))
@@ -495,7 +496,7 @@ class Round {
   Chance& its_;
 };
 
-/// Destroys it: by a plain thread, or by a fiber that is told to end.
+/// Destroys the server in a plain thread, or in a fiber that is cancelled or times out.
 template <class Server>
 void destroy(std::unique_ptr<Server> server, Chance& its) {
   const std::uint64_t way = its.below(3);
@@ -521,7 +522,7 @@ void destroy(std::unique_ptr<Server> server, Chance& its) {
           } catch (const TimeoutError&) {
             told = !cancels;
           } catch (const Left&) {
-            told = true;  // by the interrupt hook
+            told = true;  // thrown by the interrupt hook
           } catch (const OSError&) {
             told = interrupting;
           }
@@ -642,7 +643,7 @@ std::ptrdiff_t count_descriptors() {
 char doing[160];
 
 void say_what_hangs(int) {
-  // In a signal handler.
+  // This runs in a signal handler.
   constexpr char kText[] = "random_servers: this round hangs: ";
   static_cast<void>(!write(2, kText, sizeof kText - 1));
   std::size_t size = 0;
@@ -651,7 +652,7 @@ void say_what_hangs(int) {
   std::abort();
 }
 
-/// Whether nothing is left of it.
+/// Runs one round. Returns true if it has used no descriptor after closing it.
 bool play_one(std::uint64_t seed) {
   static const std::string folder = [] {
     char name[] = "/tmp/plug-random-XXXXXX";
@@ -666,13 +667,13 @@ bool play_one(std::uint64_t seed) {
   draws = 0;
   alarm(kHangsAfter);
   const std::string path = folder + "/" + std::to_string(seed);
-  // Each at an address of its own, for each of which there are ports enough.
+  // The rounds use many addresses in turn, so that each address has enough free ports.
   const std::string host = "127.0.0." + std::to_string(1 + seed % 250);
   kind.play(seed, kind.at_path ? ServerAddress(UnixAddress(path)) : ServerAddress(host, 0));
   alarm(0);
   std::error_code ignored;
   std::filesystem::remove(path, ignored);
-  // Those whose server was not to wait for them.
+  // The children whose server did not have to wait for them.
   for (int i = 0; i < 1000 && waitpid(-1, nullptr, 0) > 0; ++i) continue;
   if (plug_census() == 0) return true;
   std::fprintf(stderr, "random_servers: %llu descriptors used after they were given up: %s",
@@ -700,7 +701,7 @@ int main(int argc, char** argv) {
   if (talkative) return play_one(seed) ? 0 : 1;
 
   {
-    // The descriptor that this thread waits with is made by its first wait, and stays.
+    // The first wait of a thread creates the descriptor that the thread waits with; it stays open.
     auto [one, other] = socketpair();
     one.settimeout(0.001);
     std::error_code timed_out_error;

@@ -1,8 +1,8 @@
-// Starts a server and ends it, again and again, while clients arrive: every way to end, for every
-// kind of server. Nothing may be left in the end, neither descriptors nor threads, children or
-// memory, and no round may hang.
+// Starts a server and ends it, again and again, while clients connect: every kind of server, and
+// every way to end it. Fails if file descriptors, threads, child processes or memory are left at
+// the end, or if a round hangs.
 //
-//   start_and_end ROUNDS    of each kind; forking servers make a tenth of them
+//   start_and_end ROUNDS    rounds for each kind; forking servers run a tenth of them
 
 #include <plug/server/group.hpp>
 #include <plug/socketserver.hpp>
@@ -35,7 +35,7 @@ namespace {
 using namespace plug;
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;  // allocators of their own; leaks are for them to find
+constexpr bool kSanitized = true;  // sanitizers have allocators of their own and find leaks
 #else
 constexpr bool kSanitized = false;
 #endif
@@ -52,7 +52,7 @@ struct Echo : StreamRequestHandler {
   }
 };
 
-/// What a process has that may leak.
+/// The resources of the process that may leak.
 struct Held {
   std::ptrdiff_t descriptors, threads, memory;
   static std::ptrdiff_t count(const char* folder) {
@@ -64,7 +64,7 @@ struct Held {
   }
 };
 
-/// Threads that connect to whatever address there is, say a line, and are answered or not.
+/// Threads that connect to the current address and send a line, which a server may answer.
 class Clients {
  public:
   explicit Clients(int count) {
@@ -96,7 +96,7 @@ class Clients {
       std::error_code error;  // the server may end at any time
       client.connect(*address, error);
       if (!error) client.sendall("x\n", error);
-      // Forked children have this descriptor too: closing it alone would end nothing.
+      // Forked children have this descriptor too, so closing it would not end the connection.
       if (!error) client.shutdown(SHUT::WR, error);
       if (!error && client.recv(10, error) == "x\n") ++answered_;
       if (error == timed_out()) {
@@ -113,7 +113,7 @@ class Clients {
   std::vector<std::thread> threads_;
 };
 
-/// One life of a server; `round` says how it ends.
+/// Runs a server once; `round` determines how it ends.
 template <class Server>
 void live(Server& server, const Address& address, Clients& clients, int round) {
   std::thread serving([&] {
@@ -124,7 +124,7 @@ void live(Server& server, const Address& address, Clients& clients, int round) {
           {.drain = round % 4 == 1 ? 0.001 : 0, .poll_interval = std::nullopt, .signals = {}});
   });
   clients.go_to(address);
-  // Some servers end at once, before they serve; most when somebody has been answered.
+  // Some servers end before they serve anybody; most end once they have answered a client.
   if (round % 8 != 7) {
     const int before = clients.answered();
     while (clients.answered() == before) std::this_thread::yield();

@@ -1,4 +1,4 @@
-// Runs the tests of a program: as they are, or inside a fiber when PLUG_TEST_IN says "fiber".
+// Runs the tests of a program: in the main thread, or inside a fiber if PLUG_TEST_IN is "fiber".
 
 #include <gtest/gtest.h>
 
@@ -22,7 +22,8 @@ int run_in_fiber(const std::function<int()>& body) {
 #endif
 
 #ifdef __SANITIZE_THREAD__
-/// Tests that fork want more of the child than to call exec(), and it counts fibers as threads.
+/// In tests that fork, the child does more than call exec(); the sanitizer also counts fibers as
+/// threads.
 extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
 #endif
 

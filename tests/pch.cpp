@@ -1,1 +1,1 @@
-// Holds no code: compiling it makes the precompiled header that all tests share.
+// Contains no code. Compiling it creates the precompiled header that all tests share.

@@ -1,4 +1,4 @@
-// sendmsg(), recvmsg(), and what travels beside the bytes.
+// Tests sendmsg(), recvmsg(), and the ancillary data that they transfer.
 
 #include <plug/ancillary.hpp>
 #include <plug/family/addresses.hpp>
@@ -40,7 +40,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 namespace sys = detail::sys;
 
-/// An open file that can be told from others.
+/// Returns an open file that differs from all others.
 OwnedFd some_file() {
   char path[] = "/tmp/plug-ancillary-XXXXXX";
   OwnedFd file(::mkstemp(path));
@@ -377,7 +377,7 @@ TEST(ReceivedDescriptors, AreClosedWhenAnAllocationFailsAfterwards) {
     } catch (const std::bad_alloc&) {
       allocations.failing = 0;
       EXPECT_EQ(count_descriptors(), before) << n;
-      // The message is gone when it failed after the reception, and here when before.
+      // If the call failed after the reception the message is gone; otherwise remove it here.
       peer.setblocking(false);
       std::error_code ignored;
       std::ignore = recv_fds(peer, 100, 10, ignored);
@@ -388,7 +388,7 @@ TEST(ReceivedDescriptors, AreClosedWhenAnAllocationFailsAfterwards) {
 }
 
 TEST(ReceivedDescriptors, AreClosedWhenTheCallFailsAlthoughTheyArrived) {
-  /// What a close() at the wrong moment does to a message without bytes.
+  /// Simulates a close() during the reception of a message without bytes.
   struct ClosedMeanwhile : detail::IoDriver {
     long perform(detail::Descriptor& descriptor, detail::Op& op, Deadline) override {
       got = detail::attempt(descriptor.fd(), op);
@@ -538,7 +538,7 @@ TEST(Timestamps, TellWhenADatagramArrived) {
   auto [sender, receiver] = datagram_pair("127.0.0.1");
   constexpr SOF kSoftware = SOF::TIMESTAMPING_RX_SOFTWARE | SOF::TIMESTAMPING_SOFTWARE;
   receiver.setsockopt(SOL::SOCKET, SO::TIMESTAMPING, static_cast<int>(kSoftware));
-  // The kernel begins to stamp packets a little after the first socket asks for it.
+  // The kernel starts to add timestamps a little after the first socket has asked for them.
   ReceivedMessage message;
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (message.ancdata.empty() && std::chrono::steady_clock::now() < limit) {
@@ -585,11 +585,11 @@ TEST(Readers, RefuseAnotherKindAndAnotherSize) {
   refuses({SOL::SOCKET, SCM::TIMESTAMPING, std::string(48, 'x')}, timestamp);
   const auto timestamps = [](const ControlMessage& item) { item.timestamps(); };
   refuses({SOL::SOCKET, SCM::TIMESTAMPING, std::string(16, 'x')}, timestamps);
-  // A descriptor of which a part is missing is none.
+  // An incomplete descriptor is ignored.
   EXPECT_THAT(ControlMessage(SOL::SOCKET, SCM::RIGHTS, "\5\0\0\0\6\0").rights(), ElementsAre(5));
 }
 
-// --- what the kernel cut, and what no kernel writes ---
+// --- truncated items, and items that no kernel writes ---
 
 TEST(Truncation, GivesTheCutItemAndSaysSo) {
   auto [sender, receiver] = datagram_pair("127.0.0.1");
@@ -611,7 +611,7 @@ using Items = std::vector<std::string>;
 
 Items items_of(const std::string& control) {
   Items items;
-  // In memory of exactly its size, so that a sanitizer sees a step beyond.
+  // The memory has exactly this size, so that a sanitizer detects a read beyond it.
   const std::unique_ptr<char[]> exact(new char[control.size()]);
   std::memcpy(exact.get(), control.data(), control.size());
   sys::read_control(exact.get(), control.size(),
@@ -676,7 +676,8 @@ TEST(Layers, DoNotCarryMessages) {
   EXPECT_THROW(sock.sendmsg({"x"}), OSError);
 }
 
-/// A socket of the kernel's cryptography, ready for operations; none where the kernel has none.
+/// Returns a socket of the kernel's cryptography, ready for operations; nullopt if the kernel has
+/// none.
 std::optional<Socket> algorithm(const std::string& type, const std::string& name,
                                 BytesView key = {}) {
   std::error_code error;
@@ -707,7 +708,7 @@ TEST(SendmsgAfalg, EncryptsAndDecrypts) {
 }
 
 TEST(SendmsgAfalg, SendsOperationVectorAndLengthAsTheKernelReadsThem) {
-  /// Sees what would be sent.
+  /// Records the message instead of sending it.
   struct Seen : detail::IoDriver {
     long perform(detail::Descriptor&, detail::Op& op, Deadline) override {
       const auto& message = *static_cast<const sys::Message*>(op.data);
@@ -728,7 +729,7 @@ TEST(SendmsgAfalg, SendsOperationVectorAndLengthAsTheKernelReadsThem) {
   EXPECT_THAT(seen.items,
               ElementsAre("279.3.\1\0\0\0"s, "279.2.\6\0\0\0vector"s, "279.4.\2\1\0\0"s));
   EXPECT_EQ(seen.flags, static_cast<int>(MSG::MORE));
-  // What is no such socket says so.
+  // A socket of another family fails.
   EXPECT_THROW(Socket(AF::INET, SOCK::DGRAM).sendmsg_afalg(ALG::OP_ENCRYPT), OSError);
 }
 

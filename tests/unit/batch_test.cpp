@@ -1,4 +1,4 @@
-// Datagrams by the batch, in a thread or (tests/main.cpp) in a fiber.
+// Tests batches of datagrams, in a thread or (tests/main.cpp) in a fiber.
 
 #include <plug/plug.hpp>
 #include <plug/socket/batch.hpp>
@@ -21,7 +21,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr int kSoon = 20;  // seconds, after which something hangs
+constexpr int kSoon = 20;  // seconds; a test that takes longer hangs
 
 Socket bound(AF family = AF::INET, std::string_view host = "127.0.0.1") {
   Socket sock(family, SOCK::DGRAM);
@@ -144,7 +144,7 @@ TEST(Batch, IsSentWhereTheSocketIsConnectedTo) {
 TEST(Batch, OfMoreThanTheOtherEndTakesAtOnceWaitsForRoom) {
   auto [reader, writer] = socketpair(AF::UNIX, SOCK::DGRAM);
   for (Socket* sock : {&reader, &writer}) sock->settimeout(kSoon);
-  constexpr std::size_t kCount = 1000;  // of which the system queues some ten
+  constexpr std::size_t kCount = 1000;  // the system queues about ten of them
   std::thread reading([&reader = reader] {
     DatagramBatch batch({.count = 16});
     for (std::size_t got = 0; got < kCount;) {
@@ -256,7 +256,7 @@ TEST(Batch, SaysWhereEachArrivedAndAnswersFromThere) {
   EXPECT_EQ(client.recvfrom(10).second, Address::parse("127.0.0.3:" + std::to_string(port)));
   EXPECT_EQ(client.recvfrom(10).second, Address::parse("127.0.0.2:" + std::to_string(port)));
 
-  // Of the next ones there is nothing left of that.
+  // The next batch contains nothing of the previous one.
   client.sendto("again", {"127.0.0.1", port});
   ASSERT_EQ(recv_batch(server, batch), 1u);
   EXPECT_EQ(batch[0].packet_info()->local.host(), "127.0.0.1");

@@ -26,7 +26,7 @@ struct TwoBytes {
   std::uint16_t value;
 };
 
-// What a view is made of.
+// The types that convert to a view.
 static_assert(kViews<std::string&> && kViews<const std::string&> && kViews<std::string>);
 static_assert(kViews<std::string_view> && kViews<std::span<const std::byte>>);
 static_assert(kViews<std::vector<unsigned char>&> && kViews<const std::vector<char>&>);
@@ -37,17 +37,17 @@ static_assert(kViews<const void*, std::size_t>);
 static_assert(std::is_convertible_v<std::string, BytesView>);
 static_assert(std::is_convertible_v<MutableBytes, BytesView>);
 
-// A mutable char array says nothing of how much of it is filled.
+// A mutable char array does not say how many of its elements are in use.
 static_assert(!kViews<char (&)[4]>);
 static_assert(!kViews<char8_t (&)[4]>);
-// Pointers have no length.
+// A pointer has no length.
 static_assert(!kViews<char*> && !kViews<const char*> && !kViews<void*> && !kViews<std::byte*>);
 static_assert(!kViews<std::nullptr_t> && !kViews<int> && !kViews<char>);
-// Elements of more than a byte, and bits.
+// Elements larger than a byte, and bits.
 static_assert(!kViews<std::vector<int>&> && !kViews<std::wstring&> && !kViews<int (&)[4]>);
 static_assert(!kViews<std::vector<TwoBytes>&> && !kViews<std::vector<bool>&>);
 static_assert(!kViews<std::array<bool, 3>&> && !kViews<bool (&)[4]>);
-// An owned range that is no contiguous memory.
+// An owning range that is not contiguous memory.
 static_assert(!kViews<std::vector<std::string>&>);
 
 static_assert(kMutable<std::string&> && kMutable<std::vector<unsigned char>&>);

@@ -1,4 +1,4 @@
-// What close() does to the calls of other threads.
+// Tests the effect of close() on calls of other threads.
 
 #include <plug/socket.hpp>
 
@@ -29,11 +29,11 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kLong = std::chrono::seconds(30);
 constexpr auto kPrompt = std::chrono::seconds(10);
 
-/// One blocking call and the socket that it is made on.
+/// A blocking call, and the socket that it is made on.
 struct Waiting {
   std::string name;
   std::function<void(Socket&, std::error_code&)> call;
-  std::function<std::pair<Socket, Socket>()> make;  // the socket, and what keeps it waiting
+  std::function<std::pair<Socket, Socket>()> make;  // the socket, and one that makes it wait
 };
 
 void receive(Socket& sock, std::error_code& error) { sock.recv(100, error); }
@@ -183,8 +183,8 @@ TEST(Close, InAForkedChildLeavesTheParentsCallsAndConnectionAlone) {
   ASSERT_TRUE(thread.wait_until_blocked());
   const pid_t child = fork();
   if (child == 0) {
-    // The call in flight is another process's: nothing is shut down, and the number is free at
-    // once.
+    // The call in progress belongs to the parent process: close() here shuts nothing down, and
+    // frees the number at once.
     const int fd = sock.fileno();
     sock.close();
     _exit(fcntl(fd, F_GETFD) == -1 && errno == EBADF ? 0 : 1);
@@ -240,7 +240,7 @@ TEST(Close, ByTwoThreadsAtOnceClosesOnce) {
     std::thread other([&] { sock.close(); });
     sock.close();
     other.join();
-    // Whoever gets the number next keeps it.
+    // The socket that gets the number next stays open.
     const Socket next(AF::INET, SOCK::DGRAM);
     ASSERT_EQ(next.fileno(), fd);
     ASSERT_NE(fcntl(fd, F_GETFD), -1);
@@ -266,7 +266,7 @@ TEST(Close, LetsTheThreadThatWasWokenWaitAgainElsewhere) {
   thread.join();
   EXPECT_EQ(error.value(), EBADF);
   EXPECT_EQ(second_error, timed_out());
-  // It slept: a wake-up that is left over would make it spin.
+  // The thread slept: a wake-up that is left over would make it spin.
   const auto microseconds = [](const timeval& time) {
     return time.tv_sec * 1'000'000 + time.tv_usec;
   };

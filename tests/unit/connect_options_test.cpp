@@ -1,4 +1,4 @@
-// create_connection() with its options, and what the helpers refuse.
+// Tests create_connection() with its options, and the arguments that the helpers refuse.
 
 #include <plug/socket.hpp>
 
@@ -25,7 +25,7 @@ using ::testing::StartsWith;
 
 HostPort loopback(const Socket& sock) { return {"127.0.0.1", sock.getsockname().port()}; }
 
-/// Runs `body`, which gives 0, in a process of its own whose /etc/hosts is `hosts`.
+/// Runs `body` in a child process whose /etc/hosts is `hosts`. Expects that it returns 0.
 void expect_with_hosts(const std::string& hosts, const std::function<int()>& body) {
   const int status = run_in_namespaces({{"/etc/hosts", hosts}}, false, body);
   if (status == kNoNamespaces) GTEST_SKIP() << "no name spaces here";
@@ -124,7 +124,7 @@ TEST(ConnectOptions, LetTheFamiliesTakeTurns) {
     return text;
   };
   expect_with_hosts(hosts, [&] {
-    // Whichever family the system puts first.
+    // The system may put either family first.
     const auto is = [](const std::string& text, const std::string& six_first,
                        const std::string& four_first) {
       return text == six_first || text == four_first;
@@ -164,7 +164,7 @@ TEST(HappyEyeballs, ConnectAndSetTheTimeout) {
 
 TEST(HappyEyeballs, PassAnAddressThatDoesNotAnswer) {
   expect_with_hosts("127.0.0.1 two.test\n127.0.0.3 two.test\n::1 two.test\n", [] {
-    // Only the last address answers; the others' queues are full.
+    // Only the last address answers; the queues of the others are full.
     FullListener full;
     const int port = full.address().port();
     Socket six = create_server({"::1", port}, {.family = AF::INET6});
@@ -182,8 +182,8 @@ TEST(HappyEyeballs, PassAnAddressThatDoesNotAnswer) {
 }
 
 TEST(HappyEyeballs, BeginTheNextAttemptAtOnceWhenOneHasFailed) {
-  // The first does not answer, a hundred refuse, and the last answers: with the delay before each,
-  // the test would run into its limit of a minute.
+  // The first address does not answer, a hundred refuse, and the last one answers. If the delay
+  // passed before each of them, the test would exceed its limit of a minute.
   std::string hosts = "127.0.0.1 many.test\n";
   for (int i = 1; i <= 100; ++i) hosts += "127.0.1." + std::to_string(i) + " many.test\n";
   expect_with_hosts(hosts + "127.0.2.1 many.test\n", [] {

@@ -1,4 +1,4 @@
-// Without any header of the system: its macros must not be needed to spell these.
+// Includes no header of the system: these constants must not need its macros.
 #include <plug/constants.hpp>
 #include <plug/family/constants.hpp>
 #include <plug/select/constants.hpp>
@@ -53,13 +53,13 @@ constexpr bool kMixes = requires(A a, B b) {
 || requires(A a, B b) { plug::has(a, b); };
 static_assert(!kMixes<MSG, SOCK> && !kMixes<MSG, int> && !kMixes<AI, NI> && !kMixes<POLL, EPOLL>);
 
-// What two values have in common is tested where a condition is expected, and is no number.
+// The bits that two values have in common are a condition, but not a number.
 using Common = decltype(MSG::PEEK & MSG::PEEK);
 static_assert(std::is_constructible_v<bool, Common> && std::is_constructible_v<long, Common>);
 static_assert(!std::is_convertible_v<Common, bool> && !std::is_convertible_v<Common, int>);
 static_assert(sizeof(Common) == sizeof(MSG) && std::is_trivially_copyable_v<Common>);
 
-// The wrappers take a number and their own enums, and no other's.
+// The wrappers accept a number and their own enums, but no others.
 template <class Wrapper, class... Enums>
 constexpr bool kTakes = (std::is_convertible_v<Enums, Wrapper> && ...);
 template <class Wrapper, class... Enums>
@@ -139,7 +139,7 @@ TEST(Wrappers, HoldTheNumber) {
 }
 
 TEST(Constants, AreSpelledForEveryFamilyOfThem) {
-  // One or two of each; their values are held equal to the system's when the library is compiled.
+  // A few examples. The library's compilation compares all values with the system's.
   EXPECT_EQ(static_cast<int>(AF::UNSPEC), 0);
   EXPECT_EQ(static_cast<int>(AF::UNIX), 1);
   EXPECT_EQ(static_cast<int>(PF::INET), 2);

@@ -1,4 +1,4 @@
-// One deadline a call, however slowly the peer goes on.
+// Tests that a call has one deadline, even if its peer sends slowly.
 
 #include <plug/select.hpp>
 #include <plug/socket.hpp>
@@ -21,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr auto kTimeout = milliseconds(150);
-// A loaded machine may wake a thread late; it never may be early.
+// A busy machine may wake a thread late, but never early.
 constexpr auto kSlack = milliseconds(2000);
 
 template <class Call>
@@ -142,7 +142,7 @@ TEST(Deadline, OfATimeoutIsOneForAllCalls) {
   EXPECT_EQ(sock.recv(10), "bc");
   EXPECT_THROW(sock.recv(1), TimeoutError);
   EXPECT_GE(Clock::now() - begun, kTimeout);
-  // It has passed: there is no waiting any more, and no BlockingIOError either.
+  // The deadline has passed: calls no longer wait, but do not throw BlockingIOError either.
   peer.sendall("d");
   EXPECT_EQ(sock.recv(1), "d");
   EXPECT_THROW(sock.recv(1), TimeoutError);
@@ -189,7 +189,7 @@ TEST(Deadline, SurvivesTheWayThroughATimeout) {
   EXPECT_EQ(Timeout(Deadline::immediate()), Timeout(0));
   EXPECT_TRUE(Deadline::after(std::chrono::nanoseconds::max()) < Deadline::none());
   EXPECT_LT(Deadline::immediate(), time);
-  // Before the epoch of the clock is long past.
+  // A time before the epoch of the clock has passed, too.
   EXPECT_TRUE(Deadline::after(Timeout(Deadline::at(Clock::time_point(milliseconds(-5))))).passed());
 }
 

@@ -1,4 +1,4 @@
-// The two forms of every call: the one with an error code gives what the throwing one gives.
+// Tests that the form of a call with an error code has the same result as the throwing one.
 
 #include <plug/family/constants.hpp>
 #include <plug/socket.hpp>
@@ -21,7 +21,7 @@ namespace {
 
 using Error = std::error_code;
 
-/// What the calls are made on: the same for each, made anew for each.
+/// The objects that the calls need; each call gets new ones.
 struct World {
   World() {
     std::tie(sock, peer) = tcp_pair();
@@ -79,7 +79,7 @@ std::string text(const Address& address) {
 }
 std::string text(const std::vector<AddrInfo>& answers) { return std::to_string(answers.size()); }
 
-/// One case: the call with what both forms have in common, `error` where the coded form has one.
+/// A test case: a call in both forms. The coded form has `error` where the other has nothing.
 #define BOTH(name, call, coded_call)                                                  \
   Case {                                                                              \
     name, [](World& w) { return static_cast<void>(w), text(call); },                  \
@@ -286,7 +286,7 @@ TEST(ErrorCodeForm, StoresWhatTheOtherThrowsAndDoesNotThrow) {
     } catch (const std::exception& exception) {
       EXPECT_EQ(typeid(exception).name(), thrown_type) << test.name;
       const std::string plain = exception.what();
-      // Either form says Python's text; the throwing one may add what it was about.
+      // Both forms have Python's text. The throwing one may append the object of the call.
       EXPECT_TRUE(thrown_text == plain || thrown_text.rfind(plain + ": ", 0) == 0)
           << test.name << ": " << thrown_text << " / " << plain;
     }
@@ -316,7 +316,7 @@ TEST(ErrorCodeForm, LeavesNoDescriptorBehind) {
         try {
           test.throwing(second);
         } catch (const std::exception&) {
-          // What is left behind is asked below.
+          // The test checks below that nothing is left behind.
         }
       }
       EXPECT_EQ(settled_descriptors(), before) << test.name;

@@ -21,7 +21,7 @@ using ::testing::StartsWith;
 
 std::error_code system_code(int number) { return {number, std::system_category()}; }
 
-/// The exact class that a code throws, by way of a table of handlers from the finest on.
+/// Finds the exact class that a code throws, with catch clauses from the most derived class on.
 struct Thrown {
   std::type_index type = typeid(void);
   std::string what;
@@ -100,7 +100,7 @@ TEST(OSErrorClass, IsTheSameForCodesOfTheGenericCategory) {
 }
 
 TEST(OSErrorClass, OfACodeThatIsNoSystemNumberIsOSError) {
-  // 2 and 4 are ENOENT and EINTR as errno.
+  // As errno, 2 and 4 would be ENOENT and EINTR.
   for (const std::error_code code : {make_error_code(std::future_errc::promise_already_satisfied),
                                      make_error_code(std::future_errc::broken_promise)}) {
     const Thrown thrown = thrown_by(code);
@@ -153,7 +153,7 @@ TEST(Timeouts, OfBothKindsEqualTheConditionAndNotEachOther) {
 }
 
 TEST(ResolverErrors, AreNotMappedByTheSystemsNumbers) {
-  // As errno 2 would be ENOENT, 1 EPERM, and 11 EAGAIN.
+  // As errno, 2 would be ENOENT, 1 EPERM, and 11 EAGAIN.
   for (const int number : {-2, -3, -11, 1, 2, 3, 11}) {
     const Thrown gai = thrown_by({number, gai_category()});
     EXPECT_EQ(gai.type, typeid(gaierror)) << number;

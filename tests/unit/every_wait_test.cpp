@@ -1,11 +1,11 @@
-// Every wait of every public call (support/waits.hpp): how it ends when its fiber is cancelled,
-// when a timeout runs out around it, when the interrupt hook ends it, when its descriptor
-// closes, when its own timeout runs out, and when the process forks; on each engine and on plain
-// threads. Each is told once and in the right words, the object is usable afterwards, and no
-// descriptor is left behind.
+// Tests how every wait of every public call (support/waits.hpp) reacts when its fiber is cancelled,
+// when a timeout around it expires, when the interrupt hook ends it, when its descriptor is closed,
+// when its own timeout expires, and when the process forks; on each engine and in plain threads.
+// Each end is reported once and with the right error, the object stays usable, and no descriptor is
+// left behind.
 //
-// With PLUG_LONG_WAITS in the environment each runs ten times, in fibers in another order each
-// time.
+// With PLUG_LONG_WAITS in the environment each test runs ten times, in fibers in a different order
+// each time.
 
 #include <plug/fiber.hpp>
 #include <plug/group.hpp>
@@ -45,9 +45,9 @@ using waits::Wait;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-/// Seconds, after which something hangs.
+/// Seconds. A call that takes longer is considered to hang.
 constexpr int kTooLong = 20;
-/// Of a call that is to be ended for another reason.
+/// The timeout of a call that something else is to end.
 const Timeout kLong = 300;
 const Timeout kShort = 0.01;
 
@@ -56,7 +56,7 @@ const std::string kTimedOut = "TimeoutError", kStopped = "the hook's exception";
 
 struct Stopped {};
 
-/// How a call ends.
+/// Returns how the call ends.
 std::string end_of(const std::function<void()>& call) {
   try {
     call();
@@ -84,7 +84,7 @@ std::string end_of_next_wait() {
 std::atomic<int> handled{0};
 std::atomic<int> asked{0};
 
-/// Matches the ends of a call whose descriptor is closed while it waits.
+/// Matches the possible ends of a call whose descriptor is closed while it waits.
 testing::Matcher<std::string> ends_of_closing(const Scenario& scenario) {
   const std::string closed = "error " + std::to_string(EBADF);
   if (!scenario.is(waits::kMayBeginLate)) return closed;
@@ -92,11 +92,11 @@ testing::Matcher<std::string> ends_of_closing(const Scenario& scenario) {
 }
 
 struct Answer {
-  std::string end;  // of the call
+  std::string end;  // how the call ends
   InterruptHook hook;
 };
 
-/// The first time it is asked, the hook ends the call; later it would go on.
+/// Each hook ends the call the first time, and later lets it continue.
 const std::vector<Answer>& answers() {
   static const std::vector<Answer> all = {
       {kStopped, []() -> std::errc { return asked++ == 0 ? throw Stopped() : std::errc{}; }},
@@ -107,7 +107,7 @@ const std::vector<Answer>& answers() {
   return all;
 }
 
-/// Sends signals to a thread, from begin() on, until enough of them have had the hook asked.
+/// Sends signals to a thread after begin(), until the hook has been called often enough.
 class Signaller {
  public:
   Signaller(pthread_t target, InterruptHook hook, int enough = 1)
@@ -134,8 +134,9 @@ class Signaller {
       seen_.set();
     });
   }
-  /// Blocks until the hook has been asked, or signals have come while the thread slept. The fiber
-  /// that waits must have no timer: a signal does not interrupt a sleep that is over.
+  /// Blocks until the hook has been called, or until signals have arrived while the thread slept.
+  /// The waiting fiber must have no timer, because a signal does not interrupt a sleep that is
+  /// over.
   void wait_until_seen() { seen_.wait(); }
   int sent() const { return sent_; }
   void end() {
@@ -154,14 +155,14 @@ class Signaller {
 
 // --- the table ---
 
-/// For what asks names of a server that keeps the answers back.
+/// For lookups at a name server that holds its answers back.
 const std::map<std::string, std::string> kFiles = {
     {"/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"},
     {"/etc/nsswitch.conf", "hosts: files dns\n"},
     {"/etc/hosts", "127.0.0.1 localhost\n127.0.0.1 two.test\n127.0.0.2 two.test\n"}};
 
-/// Calls `body(named)` in a process that has those files and a network of its own; in this one, and
-/// without those scenarios, where that is forbidden.
+/// Calls `body(true)` in a process with those files and its own network. If that is forbidden,
+/// calls `body(false)` in this process, which omits the scenarios that need names.
 void in_own_network(const std::function<void(bool named)>& body) {
   const int status = run_in_namespaces(kFiles, true, [&] {
     body(true);
@@ -182,7 +183,7 @@ const std::vector<Scenario>& all_scenarios() {
   return all;
 }
 
-/// What a lookup that was given up has opened closes when libc returns.
+/// Descriptors of an abandoned lookup close when libc returns.
 void expect_descriptors(int before) {
   const auto limit = Clock::now() + std::chrono::seconds(5);
   while (count_descriptors() > before && Clock::now() < limit)
@@ -195,7 +196,7 @@ std::vector<Timeout> timeouts_of(const Scenario& scenario) {
   return {std::nullopt};
 }
 
-/// How often each test of a scenario runs.
+/// Returns how often each test of a scenario runs.
 int rounds() { return std::getenv("PLUG_LONG_WAITS") != nullptr ? 10 : 1; }
 
 template <class Test>
@@ -207,7 +208,7 @@ void for_each_wait(bool named, const std::vector<Timeout>& timeouts, Test test) 
     if (only != nullptr && scenario.name != only) continue;
     for (const Timeout& timeout : timeouts.empty() ? timeouts_of(scenario) : timeouts) {
       SCOPED_TRACE(std::string(scenario.name) + ", timeout " + to_string(timeout));
-      // What is made once in a process.
+      // The first call creates what a process has only once.
       if (scenario.name == "connect") scenario.make(timeout);
       const int before = count_descriptors();
       test(scenario, timeout);
@@ -216,7 +217,7 @@ void for_each_wait(bool named, const std::vector<Timeout>& timeouts, Test test) 
   }
 }
 
-/// Each test of this is of all scenarios.
+/// The tests of this class test all scenarios.
 class EveryWait {
  protected:
   EveryWait() {
@@ -232,7 +233,7 @@ class EveryWait {
   struct sigaction before_ {};
 };
 
-/// What a forked child does with what its parent's fibers, or threads, wait for.
+/// Uses the object of a wait, and fibers, in a forked child. Returns 0 if that works.
 int act_in_child(const Wait& wait) {
   if (fiber::inside()) return 1;
   if (wait.close) wait.close();
@@ -250,16 +251,16 @@ int act_in_child(const Wait& wait) {
 
 // --- fibers ---
 
-/// Waits until the fiber, and the one that the call has started, wait where the scenario says;
-/// false, and the test has failed, when they do not.
+/// Waits until the fiber, and the one that the call has started, wait where the scenario says.
+/// Fails the test and returns false if they do not.
 bool until_parked(std::string_view name, const Scenario& scenario) {
   const auto limit = Clock::now() + std::chrono::seconds(kTooLong);
-  // io_uring waits for that by an epoll(7).
+  // io_uring uses an epoll(7) for this wait.
   const bool uring = std::string_view(fiber::engine()) == "uring";
   const std::string_view also = uring && !scenario.also.empty() ? "ready" : scenario.also;
   std::string seen;
   while (Clock::now() < limit) {
-    if (asked > 0) return true;  // between two parts, which takes no signal
+    if (asked > 0) return true;  // between two parts, which no signal interrupts
     seen = "nothing";
     bool other = also.empty();
     for (const fiber::Info& info : fiber::list()) {
@@ -294,7 +295,8 @@ class EveryWaitInFibers : public OnEngine, private EveryWait {
     });
   }
 
-  /// The call in a fiber of its own, and what the next wait of that comes to.
+  /// Makes the call in another fiber, and stores the results of the call and of the fiber's next
+  /// wait.
   struct WaitingThread {
     explicit WaitingThread(const Scenario& scenario, const Timeout& timeout)
         : wait(scenario.make(timeout)) {
@@ -381,7 +383,7 @@ TEST_P(EveryWaitInFibers, IsEndedByTheInterruptHookOnce) {
         signaller.begin();
         signaller.wait_until_seen();
         if (parked && !scenario.is(waits::kToldLater) && !scenario.is(waits::kHookLater)) return;
-        signaller.end();  // what has come is told, without another one
+        signaller.end();  // the signals that have arrived are reported without a further one
         wait.let_go();
       });
       const std::string end = end_of(wait.call);
@@ -452,7 +454,7 @@ PLUG_ON_EACH_ENGINE(EveryWaitInFibers);
 
 // --- threads ---
 
-/// A call in a thread of its own.
+/// Makes a call in another thread.
 class WaitingThread {
  public:
   explicit WaitingThread(const std::function<void()>& call)
@@ -469,7 +471,7 @@ class WaitingThread {
 
   pthread_t thread() { return thread_.native_handle(); }
 
-  /// How the call ends; when it does not, the test has failed, and `help` is called.
+  /// Returns how the call ends. If it hangs, fails the test and calls `help`.
   template <class Help>
   std::string end(Help help) {
     if (ended_.wait_for(std::chrono::seconds(kTooLong)) != std::future_status::ready) {
@@ -484,7 +486,7 @@ class WaitingThread {
     return ended_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   }
 
-  /// Several looks, since it may merely sleep for a lock for a moment.
+  /// Looks several times, because the thread may merely sleep for a lock for a moment.
   void until_asleep(const std::string& path) const {
     const auto limit = Clock::now() + std::chrono::seconds(kTooLong);
     for (int looks = 0; looks < 5 && !is_over(); ++looks) {
@@ -528,7 +530,7 @@ class EveryWaitOnThreads : public testing::Test, private EveryWait {
 
 TEST_F(EveryWaitOnThreads, IsEndedByTheInterruptHookOnce) {
   for_each_on_a_thread([](const Scenario& scenario, const Timeout& timeout) {
-    // A lookup in time is waited for like all else.
+    // A lookup with a timeout waits like any other call.
     const bool in_time = scenario.is(waits::kNeedsNames) && !timeout.is_none();
     if (scenario.is(waits::kNoHookOnThreads) && !in_time) return;
     for (const Answer& answer : answers()) {
@@ -556,8 +558,8 @@ TEST_F(EveryWaitOnThreads, OutlastsSignalsThatDoNotEndIt) {
     Signaller signaller(
         thread.thread(), [] { return ++asked, std::errc{}; }, 100);
     signaller.begin();
-    // The thread sanitizer holds handlers back, though the wait has been interrupted; in a lookup,
-    // where libc itself goes on waiting, nobody asks the hook either.
+    // The thread sanitizer delays handlers although the wait has been interrupted. In a lookup,
+    // where libc itself continues to wait, nobody calls the hook either.
     while (handled < 3 && asked < 3 && signaller.sent() < 1000) std::this_thread::yield();
     wait.let_go();
     EXPECT_EQ(thread.end([&] { help(wait); }), kReturned);
@@ -601,7 +603,7 @@ TEST_F(EveryWaitOnThreads, GoesOnInTheParentOfAForkAndNotInTheChild) {
 
 // --- the table itself ---
 
-/// Of the machinery behind all others; a comment of server/loop.hpp names a wait.
+/// The implementation of all waits; server/loop.hpp names a wait in a comment.
 const std::set<std::string> kOtherFiles = {
     "fiber/engine/engine.hpp", "fiber/engine/engine_base.hpp",
     "fiber/engine/epoll.cpp",  "fiber/engine/uring.cpp",
@@ -620,7 +622,7 @@ TEST(TheTableOfWaits, HasEveryNameAndEveryFileOfTheSource) {
     names.emplace(scenario.also);
     files.emplace(scenario.file);
   }
-  // Each has a name for lists of fibers, and the operations one each.
+  // Each wait has a name for lists of fibers, and each operation has one.
   const std::regex named(R"re(\b(?:park|sleep|wait_in|wait_for_end)\([^;"]*?"([^"]+)")re");
   const std::regex waits(
       R"(\b(?:perform|transfer|wait_any|wait_epoll|wait_selected|wait_in|call_offloaded|)"

@@ -42,7 +42,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-/// A form of the system's headers as an Address, of a socket with this protocol.
+/// Returns a structure of the system's headers as an Address of a socket with this protocol.
 template <class Form>
 Address address_of(const Form& form, int protocol = 0, std::size_t size = sizeof(Form)) {
   Address address;
@@ -51,7 +51,7 @@ Address address_of(const Form& form, int protocol = 0, std::size_t size = sizeof
   return address;
 }
 
-/// The bytes that a typed address becomes, as the system's form; the rest is zero.
+/// Returns the bytes of an address as the system's structure; the rest is zero.
 template <class Form>
 Form form_of(const Address& address) {
   Form form{};
@@ -69,7 +69,7 @@ sockaddr_can can_form(int index) {
   return form;
 }
 
-/// One of each, for what is true of all of them.
+/// Returns an address of each kind, for tests that apply to all of them.
 std::vector<Address> one_of_each() {
   return {CanAddress("lo"),
           CanAddress(),
@@ -108,7 +108,7 @@ static_assert(!std::is_convertible_v<int, AddressLike> &&
               !std::is_convertible_v<Bytes, AddressLike>);
 static_assert(sizeof(AddressLike) < sizeof(Address));
 
-// --- the kernel's form, byte by byte ---
+// --- the kernel's structures, byte by byte ---
 
 TEST(CanForm, HoldsTheInterfaceByItsNumber) {
   const auto form = form_of<sockaddr_can>(CanAddress("lo"));
@@ -198,7 +198,7 @@ TEST(PacketForm, WithALongHardwareAddressKeepsItWhole) {
   EXPECT_EQ(Address(fields), address);
   fields.addr.assign(33, 'x');
   EXPECT_THROW(static_cast<void>(Address(fields)), ValueError);
-  // A length that lies about what there is.
+  // A length that is larger than the data.
   infiniband.form.sll_halen = 32;
   EXPECT_EQ(PacketAddress(address_of(infiniband)).addr, "0123456789abcdefghij");
   EXPECT_EQ(PacketAddress(address_of(infiniband, 0, 14)).addr, "01");
@@ -326,12 +326,12 @@ TEST(BluetoothText, ShowsWhatIsBeyondTheOldFormsOnlyWhereItMatters) {
   EXPECT_EQ(to_string(ScoAddress(BDADDR::LOCAL)), "00:00:00:FF:FF:FF");
 }
 
-// --- what is too short, of another family, or out of range ---
+// --- addresses that are too short, of another family, or out of range ---
 
 TEST(ShortForms, OfEveryFamilyPrintTheirBytes) {
   for (const Address& whole : one_of_each()) {
     for (std::size_t size = 2; size < whole.bytes().size(); ++size) {
-      // On the heap, exactly as large: a sanitizer sees a byte read beyond.
+      // On the heap with the exact size, so that a sanitizer detects a read beyond it.
       const std::vector<char> bytes(whole.bytes().begin(),
                                     whole.bytes().begin() + static_cast<std::ptrdiff_t>(size));
       const Address cut = Address::from_bytes(bytes);
@@ -443,7 +443,7 @@ TEST(TypedAddresses, AreCheckedAgainWhereAFieldWasChangedSince) {
   EXPECT_THROW(static_cast<void>(Address(rfcomm)), OSError);
 }
 
-// --- interfaces that are not there ---
+// --- missing interfaces ---
 
 TEST(AnInterfaceThatIsNotThere, IsTheCallsError) {
   Socket sock(AF::INET, SOCK::DGRAM);

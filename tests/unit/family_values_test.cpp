@@ -1,5 +1,5 @@
-// The values of sctp.hpp and tipc.hpp against the kernel's own structures, and what is said of
-// families that a kernel lacks. What the values do is tested in tests/families/.
+// Tests the values of sctp.hpp and tipc.hpp against the kernel's own structures, and the errors for
+// families that a kernel lacks. tests/families/ tests the effect of the values.
 
 #include <sys/socket.h>
 #include <cstdint>
@@ -123,7 +123,7 @@ TEST(TipcValues, AreTheKernelsForms) {
   EXPECT_EQ(group.flags, 3u);
 }
 
-// --- what this kernel lacks ---
+// --- families that this kernel lacks ---
 
 TEST(AKernelWithoutAFamily, IsSaidToNeedTheModule) {
   const struct {

@@ -1,4 +1,4 @@
-// Calls that block, left to helper threads; child processes.
+// Tests blocking calls that helper threads make, and child processes.
 
 #include <plug/fiber.hpp>
 #include <plug/plug.hpp>
@@ -89,7 +89,7 @@ TEST(Offload, WaitsForItsFunctionThoughItIsCancelled) {
       } catch (const CancelledError&) {
         told = true;
       }
-      fiber::sleep(0.001);  // it is told once
+      fiber::sleep(0.001);  // the cancellation is delivered only once
     });
     fiber::yield();
     task.cancel();
@@ -133,7 +133,7 @@ TEST(Offload, HasWorkWaitForItsTurnBeyondSixteenThreads) {
 
 TEST(LookUpsInFibers, AreMadeByHelpers) {
   if (getservbyname("ssh") != 22) GTEST_SKIP() << "needs /etc/services";
-  ASSERT_EQ(run_in_child([] {  // which begins without helpers
+  ASSERT_EQ(run_in_child([] {  // the child begins without helpers
               const int before = count_helpers();
               fiber::run([] { getservbyname("ssh"); });
               return count_helpers() - before;
@@ -153,7 +153,7 @@ TEST(LookUpsInFibers, AreMadeByHelpers) {
 
 // --- sendfile ---
 
-/// A file of which nothing is in memory; -1 where the system keeps it there.
+/// Returns a file that is not in memory; -1 if the system keeps it there.
 int file_on_disk(const std::string& path, const std::string& content) {
   std::ofstream(path) << content;
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -183,7 +183,7 @@ TEST(SendfileInFibers, LeavesTheDiskToAHelper) {
               return testing::Test::HasFailure() ? 100 : count_helpers();
             }),
             1);
-  // Now it is in memory.
+  // The file is in memory now.
   EXPECT_EQ(run_in_child([&] {
               fiber::run([&] {
                 auto [one, other] = socketpair();
@@ -198,7 +198,7 @@ TEST(SendfileInFibers, LeavesTheDiskToAHelper) {
 
 // --- processes ---
 
-/// Starts a child that ends when the descriptor's other end has been closed.
+/// Starts a child process that ends when the other end of the socket pair is closed.
 pid_t start_child(Socket& end, int status) {
   auto [one, other] = socketpair();
   const pid_t child = ::fork();

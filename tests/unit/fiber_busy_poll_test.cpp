@@ -1,4 +1,4 @@
-// Looking for events before sleeping: RunOptions::busy_poll.
+// Tests RunOptions::busy_poll: polling for events before sleeping.
 
 #include <plug/fiber.hpp>
 #include <plug/plug.hpp>
@@ -22,16 +22,16 @@ namespace {
 using detail::AdaptiveSpin;
 using namespace std::chrono_literals;
 
-// --- how long it lasts ---
+// --- the length of the polling ---
 
-/// From `now` on nothing happens for so long.
+/// Nothing happens for `time` from `now` on.
 void idle(AdaptiveSpin& patience, std::int64_t& now, std::int64_t time) {
   patience.lasts(now);
   now += time;
   patience.found(now);
 }
 
-/// How long it would look now, in steps of one.
+/// Returns how long it would poll now, in steps of one.
 std::int64_t length(AdaptiveSpin patience, std::int64_t now) {
   const std::int64_t begin = now;
   while (patience.lasts(now)) ++now;
@@ -96,7 +96,7 @@ TEST(AdaptiveSpin, SaysOnceThatItHasEnded) {
 fiber::RunOptions patient(std::chrono::nanoseconds time) { return {.busy_poll = time}; }
 
 TEST(BusyPoll, ServesAsWithout) {
-  // Nearly always, sometimes, hardly ever.
+  // The polling is sufficient nearly always, sometimes, or hardly ever.
   for (const auto time : {10'000'000us, 100us, 1us}) {
     fiber::run(
         [] {
@@ -152,7 +152,7 @@ TEST(BusyPoll, HearsOfWhatOtherThreadsDo) {
 
 std::atomic<int> asked{0};
 
-/// A signal that comes while it looks interrupts nothing, and must not be missed.
+/// A signal that arrives during the polling interrupts no system call, and must not be missed.
 TEST(BusyPoll, HasTheHookAskedOfASignalThatItDidNotSleepThrough) {
   struct Handler {
     Handler() {

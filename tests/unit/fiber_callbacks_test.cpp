@@ -1,5 +1,5 @@
-// What users hand over and fibers call: stop callbacks and destructors, which may wait like all
-// else.
+// Tests user code that fibers call: stop callbacks and destructors, which may block like any other
+// code.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/cores.hpp>
@@ -31,7 +31,8 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using Callback = std::stop_callback<std::function<void()>>;
 
-/// Runs fibers in a child process, which is ended when they hang: 0 when `main` has returned true.
+/// Runs fibers in a child process, which an alarm ends if they hang. Returns 0 if `main` returns
+/// true.
 int run_in_child_fibers(const std::function<bool()>& main) {
   return run_in_child([&] {
     ::alarm(kTooLong / 2);
@@ -39,7 +40,7 @@ int run_in_child_fibers(const std::function<bool()>& main) {
   });
 }
 
-/// The same with 40 fibers, which wait when the main fiber ends: each then calls `callback`.
+/// The same with 40 fibers that wait when the main fiber ends. Each then calls `callback`.
 int end_with_callbacks(const std::function<void()>& callback) {
   return run_in_child([&] {
     ::alarm(kTooLong / 2);
@@ -134,7 +135,7 @@ TEST(StopCallbacks, AreCalledForEachFiberThatHasNotEndedWhateverOthersDo) {
               fiber::run([&] {
                 std::vector<fiber::Task<void>> tasks;
                 for (int i = 0; i < 30; ++i) {
-                  // Of which some end while others are being told.
+                  // Some of them end while others are being cancelled.
                   fiber::spawn([&, i] {
                     const Callback stopping(fiber::get_stop_token(), [&] {
                       ++called;
@@ -172,7 +173,7 @@ TEST(StopCallbacks, MayLetGoOfTheFiberThatIsCancelled) {
       event.set();
       while (!ended) fiber::yield();
       task.reset();
-      // The memory of the fiber is another's, who waits.
+      // The fiber's memory is reused by others, which wait.
       for (int i = 0; i < 8; ++i) others.push_back(fiber::spawn([&] { over.wait(); }));
       let_others_wait();
     });
@@ -198,8 +199,8 @@ TEST(StopCallbacks, OfTheFibersOfSeveralThreadsAreCalledWithoutALock) {
                                          throw ValueError("the first");
                                        }
                                        if (core == 1) {
-                                         // What core 2 throws comes and goes while core 0 is in
-                                         // here.
+                                         // Core 2 throws an exception, which is destroyed while
+                                         // this callback runs in core 1.
                                          const Callback stopping(fiber::get_stop_token(), [&] {
                                            told.set();
                                            const auto over =

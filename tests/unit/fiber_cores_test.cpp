@@ -1,4 +1,4 @@
-// Fibers in several threads, and work that is handed from one to another.
+// Tests fibers in several threads, and functions that one thread hands to another.
 
 #include <plug/fiber/cores.hpp>
 #include <plug/plug.hpp>
@@ -109,11 +109,11 @@ TEST(RunOnThreads, PrintsWhatIsThrownAfterTheFirst) {
   const std::string text = text_of_error<std::out_of_range>(run_on);
   const std::string printed = testing::internal::GetCapturedStderr();
   EXPECT_EQ(text, "the first");
-  // Unless it was over before it had begun.
+  // Nothing is printed if the other thread ended before its function had begun.
   EXPECT_THAT(printed, testing::AnyOf("", HasSubstr("plug::ValueError: the second")));
 }
 
-#ifndef PLUG_SANITIZED  // which need descriptors themselves
+#ifndef PLUG_SANITIZED  // sanitizers need descriptors themselves
 TEST(RunOnThreads, SaysThatThereAreNoDescriptorsToSpare) {
   EXPECT_EQ(run_in_child([] {
               auto all = take_all_descriptors();
@@ -149,7 +149,7 @@ TEST(RunOnThreads, HasAListenerInEachThreadOnOnePort) {
       client.sendall("hello");
       if (client.recv(100) == "hello") ++served;
     }
-    // The other may have connected to this one still.
+    // Clients of the other core may still connect to this listener.
     while (served < 2 * kClients) fiber::sleep(0.001);
     serving.cancel();
     EXPECT_THROW(serving.join(), CancelledError);
@@ -198,7 +198,7 @@ TEST(RunOnThreads, HandsConnectionsOverBeforeTheirHandlersStart) {
 
 // --- handing over ---
 
-/// Fibers of a thread of its own, for as long as this lives or until they are ended.
+/// A thread that runs fibers, until the destructor or end().
 class Elsewhere {
  public:
   Elsewhere() : Elsewhere(std::promise<fiber::Scheduler>()) {}
@@ -208,7 +208,7 @@ class Elsewhere {
 
   const fiber::Scheduler& scheduler() const { return *scheduler_; }
   std::thread::id thread() const { return thread_.get_id(); }
-  /// Cancels the main fiber; the rest ends when it wants to.
+  /// Cancels the main fiber; the others end on their own.
   void begin_end() { main_->cancel(); }
   void end() {
     if (!thread_.joinable()) return;
@@ -338,7 +338,8 @@ TEST(HandingOver, ThatCameTooLateSaysSoAndDropsTheFunction) {
   std::optional<fiber::Task<void>> task;
   bool called = false;
   fiber::run([&, &conn = one] {
-    // From another thread, since this one would begin it at once. It has no time to begin.
+    // From another thread, because this thread would start it at once. It must not have time to
+    // start.
     std::thread([&, scheduler = fiber::here()] {
       task = scheduler.spawn("late", [&called, conn = std::move(conn)] { called = true; });
     }).join();

@@ -1,4 +1,4 @@
-// What tells fibers that something has happened: which of them runs, and what both do alike.
+// Tests the engines that notify fibers of events: which one runs, and their common behaviour.
 
 #include <plug/fiber.hpp>
 #include <plug/plug.hpp>
@@ -38,7 +38,7 @@ namespace {
 
 using fiber::Engine;
 
-/// Has a system call fail from here on, in this process.
+/// Makes a system call of this process fail from now on.
 bool refuse(std::uint32_t number, std::uint32_t error) {
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -94,7 +94,7 @@ TEST(EngineOfFibers, IsEpollWhereIoUringIsRefused) {
   }
 }
 
-/// Has memory that is locked counted for this process, of which it may have so many bytes.
+/// Makes the system count this process's locked memory, and limits it to `bytes`.
 bool limit_locked_memory(rlim_t bytes) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
@@ -131,7 +131,7 @@ TEST(EngineOfFibers, SaysSoWhenTheSystemHasNothingToSpare) {
             0);
 }
 
-// --- on both ---
+// --- on both engines ---
 
 PLUG_ON_EACH_ENGINE(OnEngine);
 
@@ -171,7 +171,7 @@ TEST_P(OnEngine, WaitallWithPeekLeavesAllWhereItIs) {
   });
 }
 
-/// What two receives bring, that ask for more than there is, once all has arrived.
+/// Returns the results of two receives that ask for more data than there is, once all has arrived.
 std::vector<Bytes> receive_twice(Socket& sock, const std::function<void()>& send_all) {
   auto reader = fiber::spawn([&sock] {
     sock.settimeout(10);
@@ -316,8 +316,8 @@ TEST_P(OnEngine, AThreadAndFibersOfBothEnginesShareAListenerAndItsConnections) {
   EXPECT_EQ(accepted, 3 * kEach);
 }
 
-/// What two threads do that share nothing but a connection: the first writes to a variable, and
-/// hands that over; the second reads the variable.
+/// Two threads share nothing but a connection. The first writes to a variable and hands it over
+/// through the connection; the second reads the variable.
 using HandOver = std::function<void(Socket& one, Socket& other)>;
 
 const HandOver kFirst[] = {
@@ -381,7 +381,7 @@ TEST_P(OnEngine, WhatIsDoneBeforeConnectingIsSeenAfterAccepting) {
           accepted = listener.accept().first;
           seen = shared;
         });
-        // Whoever has accepted it, a thread receives from it.
+        // This receives in a plain thread, wherever the connection was accepted.
         got = accepted.recv(1);
         seen += shared;
       });

@@ -1,5 +1,5 @@
-// What fibers do when operations fail, are interrupted, do only a part, or end late: each kind of
-// operation of the engines' contract, on each engine.
+// Tests fibers whose operations fail, are interrupted, complete only a part, or end late: each kind
+// of operation in the engines' contract, on each engine.
 
 #include <plug/fiber.hpp>
 #include <plug/plug.hpp>
@@ -38,7 +38,7 @@ using detail::Fault;
 using detail::Op;
 using fiber::Engine;
 
-/// Once it is armed, the next operation of a kind meets with a fault.
+/// Makes the next operation of a kind meet a fault, once armed.
 class OneFault final : public detail::Faults {
  public:
   OneFault(Op::Kind kind, Fault fault) : kind_(kind), fault_(fault) { detail::faults = this; }
@@ -66,11 +66,11 @@ class OneFault final : public detail::Faults {
 
 const std::string kData = "0123456789";
 
-/// A call with all that it takes.
+/// A call with everything that it needs.
 class Call {
  public:
   virtual ~Call() = default;
-  /// Has it done, in as many parts as it takes: what has arrived.
+  /// Makes the call, several times if each does only a part. Returns the data that has arrived.
   virtual std::string make(Timeout timeout) = 0;
 };
 
@@ -100,7 +100,7 @@ struct RecvMsg final : Receiving {
   Bytes some(Socket& sock) override { return sock.recvmsg(100).data; }
 };
 
-/// Datagrams, of which a call may bring several.
+/// Receives datagrams; a call may return several.
 struct ReceiveBatch final : Call {
   std::string make(Timeout timeout) override {
     auto [one, other] = socketpair(AF::UNIX, SOCK::DGRAM);
@@ -163,7 +163,7 @@ struct SendFile final : Sending {
     return static_cast<std::size_t>(sock.sendfile(file.get()));
   }
 };
-/// More than is read and sent: the kernel copies it.
+/// The file is too large to be read and sent: the kernel copies it.
 struct SendLargeFile final : Call {
   std::string make(Timeout timeout) override {
     std::string data;
@@ -183,7 +183,7 @@ struct SendLargeFile final : Call {
     return all == data ? kData : "other bytes";
   }
 };
-/// The pipe fills when somebody waits for it.
+/// The pipe is filled once somebody waits for it, unless `at_once`.
 struct SendPipe : Sending {
   explicit SendPipe(bool at_once = true) : at_once_(at_once) {}
   std::size_t some(Socket& sock, const std::string& data) override {
@@ -268,9 +268,9 @@ struct Operation {
   const char* name;
   Op::Kind kind;
   std::unique_ptr<Call> (*prepare)();
-  bool in_parts;      // it goes on where it has done a part
-  bool may_not_wait;  // it can be asked not to, and what it needs is there
-  bool is_submitted;  // by io_uring, where there is no timeout
+  bool in_parts;      // continues after a part has been done
+  bool may_not_wait;  // can be asked not to wait, and need not wait
+  bool is_submitted;  // to io_uring, if there is no timeout
 };
 
 void PrintTo(const Operation& operation, std::ostream* out) { *out << operation.name; }
@@ -284,13 +284,13 @@ constexpr Operation kOperations[] = {
     {"sendmsg", Op::Kind::send_message, make<SendMsg>, true, true, true},
     {"recv_batch", Op::Kind::receive_batch, make<ReceiveBatch>, true, true, false},
     {"send_batch", Op::Kind::send_batch, make<SendBatch>, true, true, false},
-    // A little file, which is read and sent.
+    // A small file, which plug reads and sends.
     {"sendfile", Op::Kind::send, make<SendFile>, true, false, false},
     {"sendfile_large", Op::Kind::send_file, make<SendLargeFile>, true, false, false},
     {"splice", Op::Kind::send_pipe, make<SendPipe>, true, false, false},
     {"accept", Op::Kind::accept, make<Accept>, false, true, true},
     {"connect", Op::Kind::connect, make<Connect>, false, true, true},
-    // Submitted, but what is ready is not lost to a call that ends without having seen it.
+    // Submitted; but a call that ends without having noticed the readiness does not lose it.
     {"ready", Op::Kind::ready, make<WaitForPipe>, false, false, false},
     {"select", Op::Kind::ready, make<Select>, false, false, false},
 };
@@ -338,7 +338,7 @@ INSTANTIATE_TEST_SUITE_P(On, EachOperationOfIoUring,
                                           })),
                          name_of_test);
 
-/// Calls test(call) in a fiber, beside one that waits all the while, whom nothing of it concerns.
+/// Calls test(call) in a fiber, while another fiber waits for something else.
 template <class F>
 void beside_another(Engine engine, const Operation& operation, F test) {
   run_cleanly(engine, [&] {
@@ -387,7 +387,7 @@ TEST_P(EachOperationAtOnce, ThatFailsTellsWhoAsked) {
 
 TEST_P(EachOperation, ThatIsInterruptedOrNotReadyAfterAllGoesOn) {
   for (const int error : {EINTR, EAGAIN}) {
-    if (error == EAGAIN && operation().kind == Op::Kind::ready) continue;  // nothing says that
+    if (error == EAGAIN && operation().kind == Op::Kind::ready) continue;  // it never reports that
     for (const Timeout timeout : {Timeout(std::nullopt), Timeout(10)}) {
       SCOPED_TRACE(testing::Message() << "error " << error);
       OneFault fault(operation().kind, {Fault::Kind::result, -error});
@@ -431,7 +431,7 @@ TEST_P(EachOperationOfIoUring, ThatEndsAfterItWasAskedToEndEarlyLosesNothing) {
 }
 
 TEST_P(EachOperationOfIoUring, ThatEndsAtItsTimeoutLosesNothing) {
-  // With a timeout that is a plain call.
+  // With a timeout, connecting is a plain system call.
   if (operation().kind == Op::Kind::connect) return;
   OneFault fault(operation().kind, {Fault::Kind::late, 0});
   beside_another(engine(), operation(), [&](Call& call) {
@@ -484,7 +484,7 @@ TEST_P(OnEngine, AWaitThatIsInterruptedAsksTheHookAndGoesOn) {
     sender.join();
   });
   set_interrupt_hook(before);
-  // The kernel interrupts a thread, too, whose rings of earlier runs it has done away with.
+  // The kernel also interrupts a thread when it destroys the rings of earlier runs.
   EXPECT_GE(asked, 1);
 }
 
@@ -521,7 +521,7 @@ TEST(RingsThatOverflow, LoseNothing) {
       for (auto& [one, other] : pairs) ::send(other.fileno(), "x", 1, 0);
       for (auto& reader : readers) EXPECT_EQ(reader.join(20), "x");
     }
-    // What is asked to end early comes to an end as well.
+    // Cancelled operations complete too.
     readers.clear();
     for (auto& [one, other] : pairs)
       readers.push_back(fiber::spawn([&s = one] { return s.recv(1); }));

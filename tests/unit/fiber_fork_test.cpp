@@ -1,4 +1,4 @@
-// Processes that fork while fibers are alive.
+// Tests processes that fork while fibers are alive.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/cores.hpp>
@@ -55,7 +55,7 @@ TEST(AForkedChild, GoesOnAsAPlainThread) {
     EXPECT_EQ(run_in_child(child), 0);
     task.join();
     EXPECT_TRUE(ran);
-    // What the child has sent is not there twice, and the parent's own waits go on.
+    // The parent does not receive the child's data, and its own waits continue.
     EXPECT_THROW(one.recv(1, MSG::DONTWAIT), BlockingIOError);
   });
 }
@@ -75,7 +75,7 @@ TEST(AForkedChild, IsToldThatTheOtherFibersAreTheParents) {
       EXPECT_THAT(text_of_error<RuntimeError>([&] { here.spawn([] {}); }),
                   HasSubstr("parent process"));
       EXPECT_FALSE(task.done());
-      task.cancel();  // which has nobody to tell
+      task.cancel();  // which has no effect
       EXPECT_EQ(done.join(), 5);
       return failed();
     };
@@ -102,7 +102,7 @@ TEST(AForkedChild, MayRunFibersOfItsOwn) {
     auto reader = fiber::spawn([&one = one] { return one.recv(10); });
     fiber::yield();
     EXPECT_EQ(run_in_child(runs_fibers), 0);
-#ifndef PLUG_SANITIZED  // which may not start threads in a forked child
+#ifndef PLUG_SANITIZED  // sanitizers may not start threads in a forked child
     EXPECT_EQ(
         run_in_child([] { return fiber::run([] { return fiber::offload([] { return 4; }); }); }),
         4);
@@ -111,7 +111,7 @@ TEST(AForkedChild, MayRunFibersOfItsOwn) {
     other.sendall("still here");
     EXPECT_EQ(reader.join(), "still here");
   });
-  // From a plain thread while another runs fibers.
+  // From a plain thread, while another thread runs fibers.
   std::promise<void> end;
   std::promise<void> begun;
   std::optional<fiber::Task<void>> task;
@@ -133,8 +133,8 @@ TEST(AForkedChild, MayRunFibersOfItsOwn) {
   other.join();
 }
 
-// The thread sanitizer leaves its work in a child that was forked by one of several fibers, for
-// which it takes that one alone.
+// In a child that was forked by one of several fibers, the thread sanitizer stops working: it takes
+// that fiber for the only one.
 #ifndef __SANITIZE_THREAD__
 TEST(AForkedChild, ReturnsFromRunWithTheMainFiber) {
   EXPECT_EQ(run_in_child([] {

@@ -1,4 +1,4 @@
-// Fibers that belong together: task groups, gather, timeouts; and stop tokens.
+// Tests fibers that belong together: task groups, gather(), timeouts; and stop tokens.
 
 #include <plug/fiber.hpp>
 #include <plug/group.hpp>
@@ -35,13 +35,13 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using Clock = std::chrono::steady_clock;
 
-/// Waits until it is cancelled, and notes when it has been.
+/// Returns a function that waits until it is cancelled, and counts that.
 auto until_cancelled(int& cancelled) {
   return [&cancelled] {
     try {
       fiber::sleep(kTooLong);
     } catch (const CancelledError&) {
-      // What it does to clean up is not disturbed.
+      // A cancelled fiber may still wait to clean up.
       fiber::sleep(0.001);
       ++cancelled;
       throw;
@@ -98,7 +98,7 @@ TEST(ATaskGroup, CancelsTheOthersWhenAChildThrows) {
     group.spawn([] { fiber::sleep(kTooLong); });
     EXPECT_EQ(text_of_error<ValueError>([&] { group.wait(); }), "the first");
     EXPECT_EQ(cancelled, 3);
-    // Told once, and as new.
+    // The error is reported only once; afterwards the group is as new.
     EXPECT_NO_THROW(group.wait());
     EXPECT_EQ(group.spawn([] { return fiber::get_stop_token().stop_requested(); }).join(), false);
   });
@@ -258,8 +258,8 @@ TEST(ATaskGroup, TakesChildrenOfSeveralSchedulers) {
   EXPECT_EQ(cancelled, 3);
 }
 
-/// Children that end, fail and wait, and a parent that is cancelled at some moment: in the end none
-/// is left.
+/// Children end, fail and wait, and the parent is cancelled at some moment. In the end no child is
+/// left.
 TEST(ATaskGroup, LeavesNoChildWhateverHappens) {
   testing::internal::CaptureStderr();
   for_each_seed([](std::uint64_t seed) {
@@ -420,7 +420,7 @@ TEST(ATimeout, EndsOneWhoIsAlwaysWokenInTime) {
     try {
       echo.join(kTooLong);
     } catch (const ShutDown&) {
-      // It was about to give something back.
+      // It was about to send an item back.
     }
   });
 }
@@ -454,19 +454,19 @@ TEST(ATimeout, IsToldOnce) {
 
 TEST(ATimeout, LeavesOtherTimeOutsWhatTheyAre) {
   fiber::run([] {
-    // Of the call within, which ends first, or at the same moment.
+    // The call within the timeout ends first, or at the same moment.
     auto [one, other] = socketpair();
     one.settimeout(0.005);
     EXPECT_THAT(text_of_error<TimeoutError>([&s = one] { timeout(10, [&] { s.recv(1); }); }),
                 testing::Not(HasSubstr("timeout of")));
-    // Around another one.
+    // A timeout around another one.
     const auto nested = [](double outer, double inner) {
       return text_of_error<TimeoutError>(
           [&] { timeout(outer, [&] { timeout(inner, [] { fiber::sleep(kTooLong); }); }); });
     };
     EXPECT_THAT(nested(10, 0.005), HasSubstr("of 0.005 seconds"));
     EXPECT_THAT(nested(0.005, 10), HasSubstr("of 0.005 seconds"));
-    // Both are over when the fiber is told: the outer one counts.
+    // Both have expired when the fiber is woken: the outer one counts.
     EXPECT_THAT(text_of_error<TimeoutError>([] {
                   timeout(0.002, [] {
                     timeout(0.001, [] {
@@ -476,7 +476,7 @@ TEST(ATimeout, LeavesOtherTimeOutsWhatTheyAre) {
                   });
                 }),
                 HasSubstr("of 0.002 seconds"));
-    // While it cleans up after another one.
+    // A second timeout while the fiber cleans up after the first one.
     EXPECT_THAT(text_of_error<TimeoutError>([] {
                   timeout(0.001, [] {
                     try {
@@ -524,7 +524,7 @@ TEST(ATimeout, IsNotConfusedWithACancelAtTheSameTime) {
           try {
             fiber::sleep(kTooLong);
           } catch (const CancelledError&) {
-            // A cancel may come until here.
+            // A cancellation may arrive until here.
             if (seed % 2 == 0) fiber::yield();
             throw;
           }
@@ -536,7 +536,7 @@ TEST(ATimeout, IsNotConfusedWithACancelAtTheSameTime) {
         fiber::sleep(0);
         undisturbed = true;
       }
-      if (seen == "timed out") fiber::sleep(kTooLong);  // told of the cancel here
+      if (seen == "timed out") fiber::sleep(kTooLong);  // the cancellation is delivered here
     });
     let_others_wait();
     auto canceller = fiber::spawn([&] { limited.cancel(); });
@@ -545,7 +545,7 @@ TEST(ATimeout, IsNotConfusedWithACancelAtTheSameTime) {
       limited.join(kTooLong);
     } catch (const CancelledError&) {
     }
-    // Told once, of whichever.
+    // Either is reported only once.
     if (seen == "cancelled") {
       ASSERT_TRUE(undisturbed);
       ++cancelled;
@@ -580,7 +580,7 @@ TEST(ATimeout, OfAGroupEndsItsChildren) {
 
 // --- stop tokens ---
 
-/// Lets others run, and is told of no cancel.
+/// Lets others run, and ignores a cancellation.
 void give_way() {
   try {
     fiber::yield();
@@ -613,7 +613,7 @@ TEST(AStopToken, TellsALoopThatNeverWaitsWhatAnotherThreadAsks) {
     task = fiber::spawn([&] {
       const std::stop_token token = fiber::get_stop_token();
       looping = true;
-      // Ends in any case: a test that is wrong should fail, not hang.
+      // The loop ends in any case: a test that fails should not hang.
       const auto late = Clock::now() + std::chrono::seconds(kTooLong / 2);
       while (!token.stop_requested() && Clock::now() < late) std::this_thread::yield();
       told = token.stop_requested();
@@ -663,7 +663,7 @@ TEST(AStopToken, HasCallbacksThatMayStartFibers) {
       }
     });
     fiber::yield();
-    order += "main ends,";  // which asks the other one to stop
+    order += "main ends,";  // its end asks the other fiber to stop
   });
   EXPECT_THAT(order, testing::StartsWith("main ends,asked,"));
   EXPECT_THAT(order, HasSubstr("started,"));
@@ -688,7 +688,7 @@ TEST(AStopToken, OfRunCancelsItFromAnyThread) {
                    {.stop = source.get_token()}),
                CancelledError);
   EXPECT_EQ(cancelled, 1);
-  // Requested before it begins.
+  // The stop is requested before the fibers begin.
   EXPECT_THROW(fiber::run([] { fiber::sleep(kTooLong); }, {.stop = source.get_token()}),
                CancelledError);
 }

@@ -1,4 +1,4 @@
-// What fibers that wait keep from others.
+// Tests that waiting fibers hold no memory that others could use.
 
 #include <plug/fiber.hpp>
 #include <plug/socket.hpp>
@@ -38,7 +38,7 @@ TEST(FibersThatWaitInRecv, HaveNoMemoryForWhatMayCome) {
       while (received < before + kFibers) fiber::yield();
     }
     for (auto& task : tasks) task.join();
-    // One, which they share.
+    // All fibers share one buffer.
     EXPECT_LT(allocations.bytes, 2 * kMiB);
   });
 }

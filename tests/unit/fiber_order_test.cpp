@@ -1,5 +1,5 @@
-// What happens between fibers holds in whatever order it happens: each test goes through a thousand
-// orders, made from seeds.
+// Tests that promises about fibers hold in any order of events: each test runs in a thousand
+// orders, generated from seeds.
 
 #include <plug/fiber/cores.hpp>
 #include <plug/fiber/server.hpp>
@@ -24,7 +24,7 @@
 namespace plug {
 namespace {
 
-// What does not happen within this many seconds is lost.
+// Seconds. An event that takes longer is considered lost.
 constexpr int kLost = 30;
 
 #ifdef PLUG_SANITIZED
@@ -33,14 +33,14 @@ constexpr std::uint64_t kSeeds = 200;
 constexpr std::uint64_t kSeeds = 1000;
 #endif
 
-/// What a test leaves to chance: the same for the same seed.
+/// The random decisions of a test, the same for the same seed.
 class Chance {
  public:
   explicit Chance(std::uint64_t seed) : numbers_(seed) {}
 
   bool toss() { return below(2) == 1; }
   std::uint64_t below(std::uint64_t limit) { return numbers_() % limit; }
-  /// Lets the others go on for a while, or does not.
+  /// Lets the other fibers run for a while, or not at all.
   void pause() {
     for (std::uint64_t times = below(4); times > 0; --times) fiber::yield();
   }
@@ -82,7 +82,7 @@ TEST(ClosingInEveryOrder, WakesAllWhoWaitThereAndNobodyElse) {
     auto again = fiber::spawn([&sock = sock, &chance] {
       chance.pause();
       sock.close();
-      return socketpair();  // under the same number
+      return socketpair();  // with the same number
     });
     auto [reused, reused_peer] = again.join(kLost);
     auto begun = fiber::spawn([&reused = reused] { return received(reused); });
@@ -153,8 +153,8 @@ TEST(CancellingInEveryOrder, IsToldOnceAndLosesNothing) {
       if (!before_it_came) tasks[i].cancel();
       EXPECT_EQ(tasks[i].join(kLost), "x");
       EXPECT_LE(all[i].told, 1);
-      // With io_uring what comes before the kernel has heard of the cancelling is received, and the
-      // next call is told.
+      // io_uring still receives data that arrives before the kernel knows of the cancellation. The
+      // next call is then cancelled.
       if (before_it_came && waited && fiber::engine() == "epoll") {
         EXPECT_EQ(all[i].told, 1);
       }
@@ -313,7 +313,7 @@ TEST(HandingOverInEveryOrder, RunsTheFiberOrClosesWhatItHolds) {
       std::error_code error;
       const std::string answer = peer.recv(1, error);
       answered += answer == "x";
-      // What is closed with data unread in it is reset.
+      // Closing a socket with unread data resets the connection.
       EXPECT_TRUE(!error || error == std::errc::connection_reset) << error.message();
     }
     EXPECT_EQ(answered, run);

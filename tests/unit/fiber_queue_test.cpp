@@ -1,4 +1,4 @@
-// The queue between fibers and threads.
+// Tests the queue between fibers and threads.
 
 #include <plug/fiber.hpp>
 #include <plug/queue.hpp>
@@ -137,7 +137,7 @@ TEST(AQueue, HoldsNoMoreThanItHasRoomFor) {
     auto taker = fiber::spawn([&] { queue.get(); });
     let_others_wait();
     queue.put(1);
-    // The first is still on its way to the taker.
+    // The taker has not run yet, but the first item already belongs to it.
     EXPECT_EQ(queue.qsize(), 0u);
     queue.put(2);
     EXPECT_THROW(queue.put_nowait(3), Full);
@@ -158,7 +158,7 @@ TEST(AQueue, TakesWhatCanOnlyBeMovedAndLeavesItToWhoFails) {
   EXPECT_NE(other, nullptr);
 }
 
-/// Counts those that live, and throws from its next move when told to.
+/// Counts its live objects, and throws from its next move when told to.
 struct Brittle {
   explicit Brittle(int number) : value(number) { ++alive; }
   Brittle(Brittle&& other) : value(other.value) {
@@ -297,15 +297,15 @@ TEST(AQueue, HasAnItemThatComesWhenATimeIsOverGoToOne) {
         [&] { queue.put_nowait(1); });
     in_time += got;
     ASSERT_EQ(queue.empty(), got);
-    // Its place is free again, or taken by what nobody got.
+    // The place is free again, or holds the item that nobody took.
     ASSERT_EQ(queue.full(), !got);
   });
   EXPECT_GT(in_time, 0);
   EXPECT_LT(in_time, static_cast<int>(kSeeds));
 }
 
-/// Puts, gets, timeouts, cancels and a shut-down as the seed says: what has been put is what has
-/// been got and what is left.
+/// Puts, gets, timeouts, cancellations and a shutdown, as the seed determines. Every item that was
+/// put has been taken or is left in the queue.
 TEST(AQueue, HasAllThatWasPutWhateverHappens) {
   for_each_seed([](std::uint64_t seed) {
     Queue<int> queue(2);

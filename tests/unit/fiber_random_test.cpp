@@ -1,7 +1,7 @@
-// Random programs of fibers, each made from a number: whatever they do to each other, they end, and
-// nothing that one of them holds is lost.
+// Tests random programs of fibers, each generated from a number. Whatever the fibers do to each
+// other, they end, and nothing that they hold is lost.
 //
-// PLUG_PROGRAMS says how many of them there are (few by default), PLUG_SEED which is the first.
+// PLUG_PROGRAMS sets the number of programs (few by default), PLUG_SEED the first one.
 
 #include <plug/fiber.hpp>
 #include <plug/group.hpp>
@@ -46,7 +46,7 @@ std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
 
 std::atomic<std::uint64_t> running{0};
 
-/// Ends the process, and says by what program, when one hangs while this lives.
+/// Ends the process if a program hangs, and prints its number.
 class Watched {
  public:
   Watched() {
@@ -76,12 +76,12 @@ class Watched {
   struct sigaction before_ {};
 };
 
-/// What all fibers of a program use, in one thread or in several.
+/// The objects that all fibers of a program share, in one thread or in several.
 struct World {
   static constexpr std::ptrdiff_t kPlaces = 2;
 
-  /// Fibers of several threads: a callback that waits holds up the thread in which the
-  /// std::stop_callback ends meanwhile, and so does not wait.
+  /// True for fibers in several threads. A callback that blocks would then hold up the thread that
+  /// destroys the std::stop_callback at the same time, so callbacks do not block.
   bool several = false;
 
   Mutex mutexes[2];
@@ -95,7 +95,7 @@ struct World {
   Condition condition;
 
   std::atomic<int> alive{0};
-  std::atomic<int> to_spawn{60};  // so many fibers may still begin
+  std::atomic<int> to_spawn{60};  // the number of fibers that may still begin
   std::mutex guard;
   std::vector<std::shared_ptr<Task>> tasks;
 
@@ -109,7 +109,7 @@ struct World {
     return tasks.empty() ? nullptr : tasks[number % tasks.size()];
   }
 
-  /// Nothing is held by anybody, and all that was put has been got or is there.
+  /// Expects that no fiber holds anything, and that every item has been taken or is left.
   void check() {
     for (int i = 0; i < 2; ++i) {
       EXPECT_EQ(holders[i], 0);
@@ -124,7 +124,7 @@ struct World {
   }
 };
 
-/// One fiber of a program.
+/// A fiber of a program.
 class Actor {
  public:
   Actor(World& world, std::uint64_t seed, int depth) : world_(world), random_(seed), depth_(depth) {
@@ -136,7 +136,7 @@ class Actor {
   }
   ~Actor() { --world_.alive; }
 
-  /// By CancelledError, or by an exception, it ends early.
+  /// May end early by CancelledError or another exception.
   void operator()() {
     for (std::uint64_t left = below(8); left > 0; --left) step();
   }
@@ -194,7 +194,7 @@ class Actor {
     else
       lock = std::unique_lock(world_.mutexes[which], brief());
     if (!lock.owns_lock()) return;
-    // Whoever is left by an exception has let go of it before.
+    // A fiber that an exception ends has released the mutex before.
     struct Holding {
       explicit Holding(std::atomic<int>& counted) : count(counted) { EXPECT_EQ(++count, 1); }
       ~Holding() { --count; }
@@ -299,7 +299,7 @@ class Actor {
     }
   }
 
-  /// It may be called by any fiber, at any moment, and its owner may end meanwhile.
+  /// Any fiber may call the callback at any time, and its owner may end meanwhile.
   void with_callback() {
     const auto call = [world = &world_, number = random_()] {
       World& in = *world;
@@ -337,13 +337,13 @@ class Actor {
   const int depth_;
 };
 
-/// One program, in fibers that run in the order of its number.
+/// Runs one program, in fibers whose order its number determines.
 void run_program(World& world, std::uint64_t seed) {
   fiber::run(
       [&] {
         for (std::uint64_t i = 0; i < 8; ++i)
           world.keep(fiber::spawn(Actor(world, seed * 8 + i, 3)));
-        // What is left then is cancelled.
+        // The fibers that are left are cancelled.
         if (seed % 2 == 0) fiber::sleep(microseconds(seed % 500));
       },
       {.seed = seed});
@@ -351,7 +351,7 @@ void run_program(World& world, std::uint64_t seed) {
 
 TEST(RandomPrograms, EndAndLoseNothing) {
   const Watched watched;
-  testing::internal::CaptureStderr();  // what nobody joins is printed
+  testing::internal::CaptureStderr();  // exceptions of tasks that nobody joins are printed
   const std::uint64_t first = number_of("PLUG_SEED", 1);
   for (std::uint64_t seed = first; seed < first + number_of("PLUG_PROGRAMS", kSeeds / 2); ++seed) {
     SCOPED_TRACE("PLUG_SEED=" + std::to_string(seed));

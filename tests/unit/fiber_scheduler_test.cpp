@@ -1,4 +1,4 @@
-// Which fiber runs when, and what wakes it.
+// Tests which fiber runs when, and what wakes it.
 
 #include <plug/fiber.hpp>
 #include <plug/group.hpp>
@@ -101,7 +101,7 @@ TEST(Waking, IsNotTakenForATimeOutThatCameBefore) {
   fiber::run([] {
     Scheduler& scheduler = *Scheduler::here();
     auto task = fiber::spawn([&] {
-      // Both of them before it goes on.
+      // Both happen before the fiber continues.
       EXPECT_EQ(scheduler.park(detail::deadline_after(1), "test"), Scheduler::WakeReason::cancel);
       scheduler.wake(scheduler.current());
       EXPECT_EQ(scheduler.park(Deadline::none(), "test"), Scheduler::WakeReason::event);
@@ -138,7 +138,7 @@ TEST(Waking, KeepsTheOrderInWhichAnotherThreadDidIt) {
   });
 }
 
-#ifndef PLUG_SANITIZED  // which need descriptors themselves
+#ifndef PLUG_SANITIZED  // sanitizers need descriptors themselves
 TEST(Running, SaysThatThereIsNoDescriptorToSpare) {
   EXPECT_EQ(run_in_child([] {
               auto all = take_all_descriptors();
@@ -157,7 +157,7 @@ TEST(Running, SaysThatThereIsNoDescriptorToSpare) {
 
 // --- fibers that hold up the others ---
 
-/// What has been reported, for another thread.
+/// The reports of stalls, which another thread may read.
 class Reports {
  public:
   fiber::RunOptions options(Timeout limit) {
@@ -251,7 +251,7 @@ TEST(TheInterruptHook, IsAskedWhereMainSleepsOrJoins) {
   };
   interrupted([] { fiber::sleep(std::nullopt); });
   interrupted([] { fiber::spawn([] { fiber::sleep(std::nullopt); }).join(); });
-  // One that is left like this hands on what it gets, and is on no list any more.
+  // A fiber that leaves a wait like this passes on what it gets, and is in no queue any more.
   Mutex mutex;
   Queue<int> queue;
   interrupted([&] {

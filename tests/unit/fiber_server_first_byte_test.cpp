@@ -1,4 +1,4 @@
-// Servers whose handlers begin with the first byte of a connection.
+// Tests servers whose handlers begin with the first byte of a connection.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/server.hpp>
@@ -29,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 
-/// A server with handlers that begin then, which serves in a fiber as long as this lives.
+/// A server with deferred handlers, which serves in a fiber until its destructor.
 class AtFirstByte {
  public:
   explicit AtFirstByte(Timeout silence = std::nullopt, Timeout lifetime = std::nullopt) {
@@ -52,7 +52,7 @@ class AtFirstByte {
 
   FiberTCPServer& server() { return server_; }
   Socket client() { return client_of(server_.server_address); }
-  /// Until all clients have been accepted: one that comes last has been served.
+  /// Returns when all clients have been accepted: a later one has been served.
   void settle() { EXPECT_EQ(ask(server_.server_address, "x"), "x"); }
   int handled() const { return handled_; }
 
@@ -137,7 +137,7 @@ TEST(AtTheFirstByte, EachClientHasATimeOutOfItsOwn) {
     server.defer_until_readable = true;
     auto serving = fiber::spawn([&] { server.serve_forever(std::nullopt); });
     Socket patient = client_of(server.server_address);
-    // Its silence is being waited for, without an end.
+    // The server waits for its first byte, without a timeout.
     while (!is_parked("silent connections")) fiber::yield();
     Socket hasty = client_of(server.server_address);
     EXPECT_EQ(hasty.recv(1), "");
@@ -214,13 +214,13 @@ TEST(AtTheFirstByte, OneRequestIsTheFirstThatSpeaks) {
   Socket speaking = client_of(server.server_address);
   speaking.sendall("x");
   speaking.shutdown(SHUT::WR);
-  // In a thread, whose fibers end with the call.
+  // In another thread, whose fibers end with the call.
   const auto handle = [&] {
     std::async(std::launch::async, [&] { server.handle_request(); }).get();
   };
   handle();
   EXPECT_EQ(receive_exactly(speaking, 2), "!x");
-  // The other one is kept for later.
+  // The server keeps the other connection for later.
   silent.sendall("y");
   silent.shutdown(SHUT::WR);
   handle();
@@ -254,7 +254,7 @@ TEST(AtTheFirstByte, OneRequestIsNotWaitedForBeyondTheTimeOut) {
   }
 }
 
-/// A hook looks for the first byte, or takes the head of what comes.
+/// A server whose hook peeks at the first byte, or receives the head of the data.
 struct LooksFirst : FiberTCPServer {
   using FiberTCPServer::FiberTCPServer;
   bool verify_request(Request& request, const Address&) override {

@@ -1,4 +1,4 @@
-// Servers whose handlers run in fibers: what differs from threads.
+// Tests servers whose handlers run in fibers: their differences from threads.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/server.hpp>
@@ -49,7 +49,7 @@ bool is_ready(const std::future<void>& ended, int patience) {
   return ended.wait_for(milliseconds(patience)) == std::future_status::ready;
 }
 
-/// A handler that says "!" and then waits until it is let go, whatever its client does.
+/// A handler that sends "!" and then waits until let_go(), even if its client leaves.
 struct Held {
   Held() { std::tie(teller, told) = socketpair(); }
   HandlerFactory handler() {
@@ -147,7 +147,7 @@ TEST(AFiberServer, ServesAgainInOtherThreads) {
   EXPECT_EQ(count_descriptors(), before);
 }
 
-/// Notes how it ends, and says something in the end.
+/// Notes how it ends, and sends a last message.
 struct LastWords : StreamRequestHandler {
   void handle() override {
     wfile.write("!");
@@ -193,7 +193,7 @@ TEST(AFiberServer, CancelsItsHandlersWhenTheTimeAfterASignalIsOver) {
 }
 
 TEST(AFiberServer, NeedsNoThreadToEndByASignal) {
-  // Of a process that has a thread more, each call of the system costs more.
+  // Each system call costs more in a process with another thread.
   const int status = run_in_child([] {
     const auto threads = [] {
       std::filesystem::directory_iterator all("/proc/self/task");
@@ -214,7 +214,7 @@ TEST(AFiberServer, NeedsNoThreadToEndByASignal) {
   EXPECT_EQ(status, 0);
 }
 
-#ifndef __SANITIZE_THREAD__  // which in a forked child holds signals back
+#ifndef __SANITIZE_THREAD__  // the thread sanitizer delays signals in a forked child
 TEST(AFiberServer, EndsTheProgramByTheThirdSignalWhenAHandlerHoldsItUp) {
   const int status = run_in_child([] {
     FiberTCPServer server(kAnyPort, [&](Request&, const Address&, BaseServer&) {
@@ -302,7 +302,7 @@ TEST(AFiberServer, MayBeEndedByItsHandlers) {
     by.shutdown();
     request->sendall("has ended");
   });
-  // The socket has been closed by then.
+  // The address is copied because the socket is closed later.
   const Address address = server.server_address;
   auto ended = serve(server);
   EXPECT_EQ(ask(address, ""), "has ended");
@@ -489,7 +489,7 @@ TEST(AFiberServer, IsDestroyedInAForkedChildWithoutItsFibers) {
   ended.get();
 }
 
-#ifndef PLUG_SANITIZED  // whose checks need descriptors of their own
+#ifndef PLUG_SANITIZED  // sanitizers need descriptors themselves
 TEST(AFiberServer, OutlivesARunOnDescriptors) {
   EXPECT_EQ(outlives_a_run_on_descriptors<FiberTCPServer>(&fiber::yield), 0);
 }
@@ -629,7 +629,7 @@ TEST(AServerWithoutFibersInAFiber, DoesNotHoldUpTheOthersWhileItWaits) {
       EXPECT_EQ(ask(server.server_address, "x"), "!x");
       EXPECT_EQ(ask(threading.server_address, "y"), "!y");
     }
-    // Its thread ends when its client, another fiber, lets it.
+    // The handler's thread ends only when its client, in another fiber, closes.
     Socket client = greeted_client(threading);
     server.shutdown();
     threading.shutdown();
@@ -646,7 +646,7 @@ TEST(AGroupInAFiber, DoesNotHoldUpTheOthersWhileItEnds) {
   in_fiber([] {
     ServerGroup<FiberTCPServer> servers(3, kAnyPort, &echo);
     auto serving = fiber::spawn([&] { servers.serve_forever(std::nullopt); });
-    // Some are handled in each of the threads.
+    // Each of the threads handles some of them.
     std::vector<Socket> clients;
     for (int i = 0; i < 20; ++i) {
       clients.push_back(client_of(servers.server_address()));

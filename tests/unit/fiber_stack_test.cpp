@@ -1,4 +1,4 @@
-// The stacks of fibers: what guards them, what they cost, and what happens without them.
+// Tests the stacks of fibers: their guards, their cost, and overflows.
 
 #include <plug/fiber.hpp>
 #include <plug/plug.hpp>
@@ -67,7 +67,7 @@ TEST(StackPool, HasStacksWhoseTopsDoNotMeetInTheCache) {
 }
 
 TEST(StackPool, GuardsByMappingsUntilThereAreManyAndByCanariesBeyond) {
-  for (int round = 0; round < 2; ++round) {  // they are given back
+  for (int round = 0; round < 2; ++round) {  // the stacks are given back
     StackPool pool(16 * 1024, StackGuard::mapping);
     EXPECT_EQ(pool.take().guard, StackGuard::mapping);
     Stack last;
@@ -90,7 +90,7 @@ TEST(StackPool, TellsHowMuchOfAStackHasBeenUsed) {
   EXPECT_EQ(stack.most_used(), 102'400u);
 }
 
-/// Uses some 1 KiB of stack a level. The result keeps it from being anything but calls.
+/// Uses about 1 KiB of stack per level. The result prevents the compiler from removing the calls.
 int go_deep(int levels, const std::function<void()>& at_the_bottom) {
   volatile char frame[1024] = {};
   if (levels == 0) {
@@ -124,11 +124,11 @@ TEST(List, TellsHowMuchStackEachFiberHasUsed) {
   });
 }
 
-#ifndef PLUG_SANITIZED  // which have stacks, handlers and memory of their own
+#ifndef PLUG_SANITIZED  // sanitizers have stacks, handlers and memory of their own
 
 // --- overflow ---
 
-/// How a child ended, and what it printed on standard error.
+/// How a child process ended, and its output on standard error.
 struct Death {
   int status = 0;
   std::string printed;
@@ -155,7 +155,7 @@ void overflow() {
   go_deep(1'000'000, [] {});
 }
 
-/// fiber::run() with guards of another kind.
+/// fiber::run() with another kind of guard.
 void run_with(StackGuard guard, const std::function<void()>& body) {
   const auto scheduler =
       std::make_shared<Scheduler>(Scheduler::Options{.stack_size = 64 * 1024, .guard = guard});
@@ -195,7 +195,7 @@ int use_a_large_frame() {
   return frame[far_end];
 }
 
-/// What becomes of a fiber that does so above the stacks of others.
+/// Runs a fiber that does so above the stacks of others.
 Death die_by_a_large_frame(StackGuard guard) {
   return die([guard] {
     run_with(guard, [] {
@@ -303,7 +303,7 @@ TEST(TheHandlerOfFaults, IsGivenBack) {
               stack_t stack{};
               ::sigaltstack(nullptr, &stack);
               EXPECT_EQ(stack.ss_flags, SS_DISABLE);
-              // What somebody has taken meanwhile stays theirs.
+              // A handler that somebody else has installed meanwhile stays.
               fiber::run([&] { ::signal(SIGSEGV, SIG_IGN); });
               ::sigaction(SIGSEGV, nullptr, &now);
               EXPECT_EQ(now.sa_handler, SIG_IGN);
@@ -341,7 +341,7 @@ TEST(OutOfStacks, StartsNoFiberAndLetsTheOthersGoOn) {
                 EXPECT_GT(tasks.size(), 100u);
                 for (auto& task : tasks) task.join();
                 EXPECT_EQ(ended, static_cast<int>(tasks.size()));
-                fiber::spawn([] {}).join();  // there is room again
+                fiber::spawn([] {}).join();  // a stack is free again
               });
               return testing::Test::HasFailure() ? 1 : 0;
             }),

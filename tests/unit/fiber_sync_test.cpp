@@ -1,4 +1,5 @@
-// What fibers and threads wait for each other with: Mutex, Condition, Semaphore, Event.
+// Tests the primitives with which fibers and threads wait for each other: Mutex, Condition,
+// Semaphore, Event.
 
 #include <plug/fiber.hpp>
 #include <plug/sync.hpp>
@@ -200,7 +201,7 @@ TEST(AMutex, HandedOverWhenTheTimeIsOverIsHeld) {
 
 // --- Condition ---
 
-/// A buffer with room for three, guarded in the textbook's way.
+/// A buffer with room for three items, guarded as in textbooks.
 struct Buffer {
   void put(int item) {
     std::unique_lock lock(mutex);
@@ -303,7 +304,7 @@ TEST(ACondition, IsLeftByCancellingWithTheLockHeld) {
       } catch (const CancelledError&) {
         in_time = false;
         EXPECT_THROW(mutex.lock(), RuntimeError);
-        // The second time it was asked while it waited for the lock.
+        // The second cancellation arrived while the fiber waited for the mutex.
         EXPECT_THROW(fiber::sleep(kTooLong), CancelledError);
         fiber::sleep(0);
         throw;
@@ -404,7 +405,7 @@ TEST_P(InAllPlaces, ASemaphoreLetsSoManyIn) {
       const int now = ++inside;
       ASSERT_LE(now, 3);
       for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) continue;
-      // Who is in goes when others have been in with it.
+      // A holder leaves only once others have been inside together with it.
       do fiber::yield();
       while (most < 3);
       --inside;
@@ -503,7 +504,7 @@ struct Counted {
   int& count;
 };
 
-/// Fibers that acquire with and without a timeout, and are cancelled, as the seed says.
+/// Fibers acquire with and without a timeout, and are cancelled, as the seed determines.
 TEST(ASemaphore, IsWholeAgainWhateverHappens) {
   for_each_seed([](std::uint64_t seed) {
     BoundedSemaphore semaphore(2);

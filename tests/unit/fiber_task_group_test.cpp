@@ -1,4 +1,4 @@
-// task_group(): a body and its children, of which each ends the others when it fails.
+// Tests task_group(): a body and its children, each of which ends the others when it fails.
 
 #include <plug/fiber.hpp>
 #include <plug/group.hpp>
@@ -70,7 +70,7 @@ TEST(TheBodyOfATaskGroup, IsCancelledWhereItWaitsWhenAChildFails) {
                     conn.recv(1);
                   } catch (const CancelledError&) {
                     told = true;
-                    // Once.
+                    // The cancellation is delivered only once.
                     fiber::sleep(0.00001);
                     throw;
                   }
@@ -79,7 +79,7 @@ TEST(TheBodyOfATaskGroup, IsCancelledWhereItWaitsWhenAChildFails) {
               "the child");
     EXPECT_TRUE(told);
     EXPECT_TRUE(cleaned);
-    // Nothing of it is left.
+    // No cancellation is left.
     fiber::sleep(0.00001);
     EXPECT_FALSE(fiber::get_stop_token().stop_requested());
   });
@@ -97,7 +97,8 @@ TEST(TheBodyOfATaskGroup, IsCancelledByAChildInAnotherThread) {
                         waits.wait();
                         fail("elsewhere");
                       });
-                      // Its exception is the group's, and its end is this one's.
+                      // The group reports the child's exception, which must come before this fiber
+                      // ends.
                       fiber::sleep(0.02);
                     });
                   });
@@ -120,7 +121,7 @@ TEST(TheBodyOfATaskGroup, ThatDoesNotHeedACancelStillEndsByTheException) {
                   });
                 }),
                 "the child");
-      // It has not been cancelled otherwise.
+      // The fiber itself is not cancelled.
       EXPECT_NO_THROW(fiber::yield());
     }
   });

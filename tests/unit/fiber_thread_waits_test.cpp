@@ -1,4 +1,4 @@
-// Threads without fibers that wait for what fibers wait for: the longest timeouts, and signals.
+// Tests waits of plain threads for fibers' objects: the longest timeouts, and signals.
 
 #include <plug/fiber.hpp>
 #include <plug/queue.hpp>
@@ -27,7 +27,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// What can be waited for, and what ends the waits.
+/// The objects to wait for, and the end of these waits.
 struct Things {
   Things() {
     full.put(1);
@@ -77,7 +77,7 @@ struct Things {
 
 struct Wait {
   std::string name;
-  /// Whether it has waited for what it was to.
+  /// Returns true if the call has got what it waited for.
   std::function<bool(Things&, const Timeout&)> call;
 };
 
@@ -150,7 +150,7 @@ std::atomic<int> asked{0};
 
 struct Asked {};
 
-/// Has the interrupt hook throw when a signal has come, and sends those.
+/// Installs an interrupt hook that throws, and a handler for the signals.
 class ASignal : public testing::TestWithParam<int> {
  protected:
   void SetUp() override {
@@ -168,8 +168,8 @@ class ASignal : public testing::TestWithParam<int> {
     EXPECT_EQ(sigaction(SIGUSR1, &before_, nullptr), 0);
   }
 
-  /// Whether a call that waits, in a thread, is left by what the hook throws; `end` ends it
-  /// otherwise.
+  /// Returns true if the hook's exception ends a call that waits in another thread. Otherwise `end`
+  /// ends the call.
   static bool is_asked_in(const std::function<void()>& call, const std::function<void()>& end) {
     std::atomic<bool> known{false}, over{false};
     bool thrown = false;
@@ -212,7 +212,7 @@ TEST_P(ASignal, HasTheHookAskedWhereAThreadWaits) {
       EXPECT_TRUE(is_asked_in([&] { wait.call(things, timeout); }, [&] { things.end(); }));
       set_interrupt_hook(nullptr);
       things.end();
-      // Nothing is lost with it.
+      // The exception has lost nothing.
       EXPECT_TRUE(wait.name == "Event::wait" || things.mutex.try_lock_for(kTooLong));
     }
   }

@@ -13,7 +13,7 @@ namespace {
 
 using detail::format::Formattable;
 
-// Types of plug, and no others, whatever they convert to.
+// Types of plug, but no other types that convert to them.
 static_assert(Formattable<Address> && Formattable<HostPort> && Formattable<UnixAddress>);
 static_assert(Formattable<CanAddress> && Formattable<NetlinkAddress> && Formattable<VsockAddress>);
 static_assert(Formattable<ControlMessage>);
@@ -28,7 +28,7 @@ struct ConvertsToAddress {
 };
 static_assert(!Formattable<ConvertsToAddress>);
 
-/// Expects the same of fmt::format and std::format, as far as they are here.
+/// Expects the same of fmt::format and std::format, if they are available.
 template <class Format>
 void expect_formats(Format format) {
   const Address address = Address::parse("127.0.0.1:80");

@@ -1,5 +1,5 @@
-// How a Framer's reads end when there is no message: the end, time, a broken connection, a closed
-// socket, a signal. And that nothing is lost by it.
+// Tests reads of a Framer that get no message: at the end of the stream, after a timeout, on a
+// broken connection, on a closed socket, after a signal. Nothing is lost by them.
 
 #include <plug/framing.hpp>
 #include <plug/socket.hpp>
@@ -37,7 +37,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr auto kTimeout = milliseconds(150);
-// A loaded machine may wake a thread late; it never may be early.
+// A busy machine may wake a thread late, but never early.
 constexpr auto kSlack = milliseconds(2000);
 
 std::string counted(std::size_t size) {
@@ -47,7 +47,7 @@ std::string counted(std::size_t size) {
   return text;
 }
 
-/// The four bytes of a big-endian length.
+/// Returns the four bytes of a big-endian length.
 std::string length(std::size_t size) {
   std::string bytes;
   for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(size >> shift & 0xff);
@@ -74,7 +74,7 @@ void expect_time_out(Call call) {
   EXPECT_LT(taken, kTimeout + kSlack);
 }
 
-/// What a Drip does to send the bytes of a text one by one, over and over.
+/// Returns a step for a Drip that sends the bytes of a text one by one, over and over.
 auto bytes_of(std::string text, Socket& sock) {
   return [&sock, text = std::move(text), at = std::size_t{0}]() mutable {
     std::error_code ignored;
@@ -83,7 +83,7 @@ auto bytes_of(std::string text, Socket& sock) {
 }
 
 void reset(Socket& sock) {
-  const std::array<int, 2> linger = {1, 0};  // closing throws away and resets
+  const std::array<int, 2> linger = {1, 0};  // closing discards the data and resets the connection
   sock.setsockopt(SOL::SOCKET, SO::LINGER, BytesView(linger.data(), sizeof linger));
   sock.close();
 }
@@ -142,7 +142,7 @@ TEST(End, InAMessageIsToldWithWhatCameAndWhatWasExpected) {
       EXPECT_TRUE(framer.buffered().size() == each.wire.size());
       expect_incomplete([&] { (void)framer.recv(); }, each.partial, each.expected);
     }
-    // It is all still there for who wants it.
+    // All bytes are still there and can be read.
     EXPECT_TRUE(framer.readexactly(each.wire.size()) == each.wire);
     EXPECT_EQ(framer.recv(), std::nullopt);
     sender.join();
@@ -259,7 +259,7 @@ TEST(Time, IsPerPieceForCopyAndSkip) {
     EXPECT_EQ(copied, Bytes(60, 'x'));
     EXPECT_TRUE(framer.skip());
   }
-  // Both took longer than a timeout, or the peer did not drip.
+  // Either call took longer than one timeout, or the peer did not drip.
   EXPECT_GT(Clock::now() - begun, 2 * kTimeout);
   std::error_code error;
   framer.copy(
@@ -336,7 +336,7 @@ TEST(Time, IsNotSpentOnSearchingTheSameBytesAgain) {
   const Framing framing = Delimiter{"\r\n", "\r;"};
   Framer framer(pair.sock, framing, 1 << 20);
   const auto begun = Clock::now();
-  // Searching from the beginning each time would look at some 60 thousand million bytes.
+  // Searching from the beginning each time would examine some 60 thousand million bytes.
   for (int i = 0; i < 1 << 17; ++i) {
     pair.peer.sendall("1234567\r");
     std::error_code error;
@@ -348,7 +348,7 @@ TEST(Time, IsNotSpentOnSearchingTheSameBytesAgain) {
   EXPECT_EQ(framer.recv()->size(), (1u << 20) - 1);
 }
 
-// --- skipping that is interrupted ---
+// --- skipping after an interruption ---
 
 TEST(Skip, GoesOnWhereItWasInterrupted) {
   struct Case {
@@ -512,7 +512,7 @@ TEST(Reset, IsAConnectionResetErrorAfterWhatCameBeforeAndStaysOne) {
     EXPECT_EQ(error, std::errc::connection_reset);
   }
   EXPECT_EQ(framer.readexactly(7), "\0\0\0\5thi"s);
-  // Not the end: that would say that all has come.
+  // Not the end of the stream: that would mean that everything has arrived.
   EXPECT_THROW((void)framer.read(1), ConnectionResetError);
   EXPECT_THROW(framer.copy(1, [](BytesView) {}), ConnectionResetError);
   EXPECT_THROW(framer.skip(), ConnectionResetError);
@@ -632,7 +632,7 @@ TEST(Threads, MayReceiveAndSendAtOnce) {
 
 std::atomic<int> handled{0};
 
-/// What the hook throws out of a call.
+/// The exception that the hook throws out of a call.
 struct Stop {};
 
 TEST(Interrupt, ThatThrowsOutOfAReadLosesNothing) {

@@ -1,4 +1,4 @@
-// What a Framer allocates, whatever its peer announces or sends.
+// Tests that a Framer's allocations are bounded, whatever its peer announces or sends.
 
 #include <plug/framing.hpp>
 #include <plug/socket.hpp>
@@ -23,7 +23,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::size_t kBuffer = 16 << 10;  // what a Framer holds at rest
+constexpr std::size_t kBuffer = 16 << 10;  // the size of a Framer's buffer at rest
 
 TEST(Memory, OfAnAnnouncedLengthIsToldAtThePrefixWithoutConsumingOrAllocating) {
   struct Case {
@@ -42,7 +42,7 @@ TEST(Memory, OfAnAnnouncedLengthIsToldAtThePrefixWithoutConsumingOrAllocating) {
   for (const Case& each : cases) {
     SCOPED_TRACE(each.size);
     ConnectedPair pair;
-    pair.sock.settimeout(0);  // what would wait for the body fails otherwise
+    pair.sock.settimeout(0);  // so that a call fails if it would wait for the body
     pair.peer.sendall(each.prefix);
     Framer framer(pair.sock, each.framing);
     for (int i = 0; i < 3; ++i) {

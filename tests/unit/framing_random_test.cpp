@@ -1,5 +1,5 @@
-// Random messages in random framings, in random cuts, read by random calls: everything arrives,
-// exactly. The seeds are fixed.
+// Tests random messages in random framings, cut at random places and read by random calls:
+// everything arrives exactly. The seeds are fixed.
 
 #include <plug/framing.hpp>
 #include <plug/socket.hpp>
@@ -32,7 +32,7 @@ class Random {
   }
   bool chance(std::size_t percent) { return below(100) < percent; }
 
-  /// Mostly short, sometimes far above a Framer's buffer.
+  /// Returns a size that is mostly small and sometimes far larger than a Framer's buffer.
   std::size_t size() {
     const std::size_t bounds[] = {4, 40, 400, 4'000, 40'000, 200'000};
     return below(bounds[std::min(below(8), below(6))]);
@@ -49,8 +49,8 @@ class Random {
   std::mt19937 engine_;
 };
 
-/// The first message of `wire` by the rule of the header, the slow way: its size, and where the
-/// next one begins.
+/// Finds the first message of `wire` by the rule in the header, in the simplest way. Returns its
+/// size, and the place where the next one begins.
 std::optional<std::pair<std::size_t, std::size_t>> first_delimited(
     std::string_view wire, const std::vector<std::string>& delimiters) {
   for (std::size_t end = 1; end <= wire.size(); ++end) {
@@ -62,7 +62,7 @@ std::optional<std::pair<std::size_t, std::size_t>> first_delimited(
   return std::nullopt;
 }
 
-/// A message as it is on the wire, written down from the formats and not from the library.
+/// Encodes a message from the description of the formats, without the library.
 Bytes encode(const Bytes& message, const Framing& framing) {
   if (const auto* prefix = std::get_if<LengthPrefix>(&framing)) {
     Bytes head;
@@ -85,7 +85,7 @@ Bytes encode(const Bytes& message, const Framing& framing) {
   return message;
 }
 
-/// Raw bytes have no framing.
+/// A message, or raw bytes, which have no framing.
 struct Item {
   Bytes data;
   std::optional<Framing> framing;
@@ -113,7 +113,7 @@ Item random_item(Random& random) {
           Delimiter{"--boundary"},
       };
       const Delimiter& delimiter = choices[random.below(choices.size())];
-      // Bytes that delimiters are made of, so that many almost occur; cut where one does.
+      // Bytes from which delimiters are made, so that many almost occur; cut where one does occur.
       data = random.bytes(data.size() % 5'000, random.chance(50) ? "ab\r\n;-" : "abxyz\r-");
       for (;;) {
         const Bytes wire = encode(data, delimiter);
@@ -126,7 +126,7 @@ Item random_item(Random& random) {
   }
 }
 
-/// Calls until the call does not run out of time, which it may do anywhere.
+/// Repeats the call as long as it times out, which it may do at any byte.
 template <class Call>
 auto again(Call call) {
   std::error_code error;
@@ -214,7 +214,7 @@ TEST(RandomStream, ArrivesExactly) {
       const std::size_t bound = bounds[cuts.below(4)];
       std::error_code error;  // the reader may have given up
       for (std::size_t sent = 0; sent < wire.size() && !error;) {
-        // Single bytes at both ends only: of long messages it would take too long.
+        // Single bytes only at both ends: for a whole long message that would take too long.
         const bool middle = sent > 10'000 && wire.size() - sent > 10'000;
         const std::size_t most = middle ? std::max<std::size_t>(bound, 2'000) : bound;
         sent += pair.peer.sendall(

@@ -1,4 +1,4 @@
-// What a Framer makes of the bytes of a stream, whatever the cuts, and what it refuses.
+// Tests the messages that a Framer finds in a stream, for any cuts, and the data that it refuses.
 
 #include <plug/framing.hpp>
 #include <plug/socket.hpp>
@@ -27,7 +27,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::size_t kBuffer = 16 << 10;  // what a Framer holds at rest
+constexpr std::size_t kBuffer = 16 << 10;  // the size of a Framer's buffer at rest
 
 const std::vector<Framing> kFramings = {
     LengthPrefix{1, ByteOrder::big},
@@ -44,7 +44,7 @@ const std::vector<Framing> kFramings = {
     FixedSize{6},
 };
 
-/// All messages that `wire` holds in this framing.
+/// Returns all messages in `wire`, which has this framing.
 std::vector<Bytes> decode(std::string_view wire, const Framing& framing) {
   ConnectedPair pair;
   pair.finish(wire);
@@ -54,7 +54,7 @@ std::vector<Bytes> decode(std::string_view wire, const Framing& framing) {
   return messages;
 }
 
-/// What send() puts on the wire.
+/// Returns the bytes that send() sends.
 Bytes encode(BytesView message, const Framing& framing) {
   ConnectedPair pair;
   Framer(pair.sock, framing).send(message);
@@ -135,7 +135,7 @@ TEST(Framer, ReadsLengthsAsUnsigned) {
 }
 
 TEST(Framer, SendsPrefixAndBodyAsOne) {
-  // On this kind of socket what is sent by one call is received by one call, and alone.
+  // On this kind of socket each call receives the data of exactly one send.
   ConnectedPair pair(socketpair(AF::UNIX, SOCK::SEQPACKET));
   Framer framer(pair.sock);
   framer.send("abc");
@@ -279,7 +279,7 @@ TEST(Framer, RefusesToSendWhatAReaderWouldNotTakeForTheMessage) {
   }
   framer.send("x\r", Delimiter{"\r\n"});
   framer.send(Bytes(255, 'x'), LengthPrefix{1});
-  // Nothing of what was refused has gone out.
+  // Nothing of the refused messages has been sent.
   EXPECT_EQ(pair.peer.recv(1 << 16), "x\r\r\n\xff" + Bytes(255, 'x'));
 }
 

@@ -1,7 +1,6 @@
-// Bytes and texts that nobody has checked, through everything in the public headers that reads
-// them: made at random and by changing what is right, the same in each run. Each is read or refused
-// with an error of plug's, and what has been read can be written again. The sanitizers see the
-// rest.
+// Feeds unchecked bytes and texts to everything in the public headers that reads them. The data is
+// random, or valid data with changes, and the same in each run. The library reads it or refuses it
+// with one of plug's errors, and can write again what it has read. The sanitizers detect the rest.
 
 #include <plug/address.hpp>
 #include <plug/ancillary.hpp>
@@ -45,7 +44,7 @@ constexpr int kRounds = 4'000;
 constexpr int kRounds = 20'000;
 #endif
 
-/// Makes bytes, the same for the same seed.
+/// Generates bytes, the same for the same seed.
 class Maker {
  public:
   explicit Maker(unsigned seed) : engine_(seed) {}
@@ -60,7 +59,7 @@ class Maker {
     return bytes;
   }
 
-  /// One of the samples with a few changes: bytes, words at the ends of their range, cuts.
+  /// Returns one of the samples with a few changes: bytes, words with extreme values, cuts.
   Bytes changed(const std::vector<Bytes>& samples) {
     Bytes bytes = samples[below(samples.size())];
     for (std::size_t changes = below(4); changes > 0; --changes) {
@@ -108,7 +107,7 @@ class Maker {
   std::mt19937 engine_;
 };
 
-/// What is not read is refused with an error of these kinds.
+/// Returns true if `read` succeeds, and false if it throws one of these errors.
 template <class Read>
 bool reads(Read read) {
   try {
@@ -184,7 +183,7 @@ TEST(HostileBytes, AreAddressesThatCanBePrintedReadAndUsed) {
     if (!reads([&] { address = Address::from_bytes(bytes); })) continue;
     const std::string shown = to_string(address);
     const std::string text = address.text();
-    // However it is written it can be read again, and means the same.
+    // The text of an address can be parsed again and means the same address.
     EXPECT_NO_THROW(EXPECT_EQ(to_string(Address::parse(text)), shown) << text) << text;
     reads([&] { address.host(); });
     reads([&] { address.port(); });
@@ -303,9 +302,9 @@ TEST(HostileBytes, AreCanFrames) {
     CanFrame read;
     if (!reads([&] { read = CanFrame::from_bytes(bytes); })) continue;
     Bytes again;
-    if (!reads([&] { again = read.to_bytes(); })) continue;  // one that may not be sent
+    if (!reads([&] { again = read.to_bytes(); })) continue;  // it may not be sent
     EXPECT_EQ(CanFrame::from_bytes(again), read);
-    // A digit has no more bits.
+    // The flags are written as one digit.
     if (read.flags < 16) {
       EXPECT_EQ(CanFrame::parse(to_string(read)), read) << to_string(read);
     }
@@ -339,7 +338,7 @@ TEST(HostileBytes, AreMessagesAndOptionsOfCan) {
     return raw;
   };
   const std::int64_t most = std::numeric_limits<std::int64_t>::max();
-  // In microseconds 2 to the power of 64, which a number of 64 bits takes for 0.
+  // In microseconds this is 2 to the power of 64, which overflows to 0.
   const std::int64_t around = std::int64_t{1} << 58;
   const Bytes endless = with_interval(most, 0);
   const std::vector<Bytes> samples{message.to_bytes(), endless, IsotpOptions().to_bytes(),

@@ -1,4 +1,4 @@
-// Signals that arrive during a call (PEP 475).
+// Tests signals that arrive during a call (PEP 475).
 
 #include <plug/selectors.hpp>
 #include <plug/socket.hpp>
@@ -49,7 +49,7 @@ class Interrupt : public testing::Test {
   struct sigaction before_ {};
 };
 
-/// A thread that makes one call and can be sent signals.
+/// A thread that makes one call and that can receive signals.
 class SignalledThread {
  public:
   template <class Call>
@@ -108,7 +108,8 @@ TEST_F(Interrupt, DoesNotEndAMessageAndItsDescriptors) {
   }
 }
 
-// What waits for several descriptors, each asked whether `fd` is readable, for half a minute.
+// The functions that wait for several descriptors, each for at most half a minute until `fd` is
+// readable.
 const std::map<std::string, std::function<bool(int)>>& waits() {
   static const auto by_selector = [](BaseSelector&& selector, int fd) {
     selector.register_(fd, EVENT::READ);
@@ -189,7 +190,7 @@ TEST_F(Interrupt, LeavesATimedCallTheTimeThatIsLeft) {
     sock.recv(10, error);
     taken = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
   });
-  // Signals all the way: if each began the time afresh the call would not end while they come.
+  // Sends signals all the time: if each restarted the timeout, the call would not end.
   while (thread.wait_until_blocked()) thread.interrupt();
   thread.join();
   EXPECT_EQ(error, timed_out());
@@ -230,7 +231,7 @@ TEST_F(Interrupt, EndsTheCallWhenTheHookSaysSo) {
   }
 }
 
-// The signal makes the system report what it has taken so far: a count, not an interruption.
+// After the signal the system returns the number of bytes that it has sent, not EINTR.
 TEST_F(Interrupt, EndsACallOfWhichAPartWasSentWhenTheHookSaysSo) {
   set_interrupt_hook([] { return std::errc::operation_canceled; });
   const std::string data(8u << 20, 'x');
@@ -250,7 +251,7 @@ TEST_F(Interrupt, EndsACallOfWhichAPartWasSentWhenTheHookSaysSo) {
     EXPECT_TRUE(thread.wait_until_blocked());
     thread.interrupt();
     EXPECT_FALSE(thread.wait_until_blocked());
-    peer.close();  // ends what would go on
+    peer.close();  // ends a call that would continue
     thread.join();
     EXPECT_EQ(error, std::make_error_code(std::errc::operation_canceled));
   }
@@ -305,14 +306,14 @@ TEST_F(Interrupt, OfAConnectWaitsForItInsteadOfConnectingAgain) {
   ASSERT_TRUE(thread.wait_until_blocked());
   thread.interrupt();
   ASSERT_TRUE(thread.wait_until_blocked());
-  // Room in the queue: the kernel's next attempt (a second or so later) succeeds.
+  // There is room in the queue: the kernel's next attempt (after about a second) succeeds.
   listener.accept_all();
   thread.join();
   EXPECT_FALSE(error) << error.message();
   EXPECT_EQ(sock.getpeername(), listener.address());
 }
 
-// It has not begun then: the kernel waits for room in the listener's queue first.
+// Connecting has not begun yet: the kernel first waits for room in the listener's queue.
 TEST_F(Interrupt, OfAUnixConnectConnectsAgain) {
   Socket listener(AF::UNIX);
   listener.bind(UnixAddress(""));
@@ -332,7 +333,7 @@ TEST_F(Interrupt, OfAUnixConnectConnectsAgain) {
   EXPECT_EQ(sock.getpeername(), address);
 }
 
-/// For hooks, which are functions.
+/// The hooks are plain functions, so their data is global.
 Socket* outer = nullptr;
 Socket* inner = nullptr;
 double hook_seconds = 0;

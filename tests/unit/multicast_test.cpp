@@ -1,4 +1,4 @@
-// Groups in networks of their own, which only this host hears.
+// Tests multicast groups in a private network, which no other host receives.
 
 #include <plug/family/multicast.hpp>
 
@@ -30,7 +30,7 @@ struct Kind {
 
 class Multicast : public testing::TestWithParam<Kind> {
  protected:
-  /// A socket on a free port that sends to groups by the interface.
+  /// Returns a socket on a free port that sends to groups through `interface`.
   Socket make(const char* interface = kInterface) const {
     Socket sock(GetParam().family, SOCK::DGRAM);
     sock.settimeout(10);
@@ -39,14 +39,15 @@ class Multicast : public testing::TestWithParam<Kind> {
     return sock;
   }
 
-  /// Where the group receives on the port of `sock`.
+  /// Returns the address of the group on the port of `sock`.
   HostPort group_at(const Socket& sock, const std::string& group) const {
     const bool six = GetParam().family == AF::INET6;
     return HostPort(group, sock.getsockname().port(), 0,
                     six ? static_cast<std::uint32_t>(if_nametoindex(kInterface)) : 0);
   }
 
-  /// Runs `body` in a network of its own, whose interface m0 takes groups and hears what it sends.
+  /// Runs `body` in a private network with an interface m0 that supports multicast and receives its
+  /// own datagrams.
   void in_network(const std::function<void()>& body) const {
     const int status = run_in_namespaces({}, true, [&] {
       for (const std::string command :

@@ -1,4 +1,4 @@
-// How many processors there are to use.
+// Tests the number of processors that are available.
 
 #include <plug/plug.hpp>
 #include <plug/server/group.hpp>
@@ -22,7 +22,7 @@ namespace {
 
 using detail::sys::processors_of_quota;
 
-/// Lets this process run on one processor alone.
+/// Restricts this process to one processor.
 bool bind_to_one() {
   cpu_set_t all;
   if (sched_getaffinity(0, sizeof all, &all) != 0) return false;

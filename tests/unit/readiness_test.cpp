@@ -1,8 +1,10 @@
-// Calls whose wait is told that it is over when it is not: whatever poll(2) says meanwhile, each
-// ends when its time is over, neither earlier nor much later, and sleeps until then. Every call,
-// with everything that may be said wrongly of its socket, on a plain thread and on each engine.
+// Tests calls whose wait is told too early that it is over. Whatever poll(2) reports meanwhile,
+// each call ends when its timeout expires, neither earlier nor much later, and sleeps until then.
+// Covers every call, with every wrong report about its socket, on a plain thread and on each
+// engine.
 //
-// With PLUG_LONG_WAITS in the environment it waits longer, which counts system calls more exactly.
+// With PLUG_LONG_WAITS in the environment the waits are longer, so the count of system calls is
+// more exact.
 
 #include <plug/fiber.hpp>
 #include <plug/framing.hpp>
@@ -45,7 +47,7 @@
 namespace plug {
 namespace {
 
-/// The socket that waits, and all that makes it.
+/// The socket that waits, and all objects that it needs.
 struct Scene {
   Scene(Socket first, Socket second) : sock(std::move(first)), peer(std::move(second)) {}
 
@@ -71,7 +73,7 @@ short poll_of(const Socket& sock, short events) {
   return ::poll(&entry, 1, 1'000) == 1 ? entry.revents : short{0};
 }
 
-/// Leaves something in a socket's error queue: the time at which a byte was sent.
+/// Puts an entry into a socket's error queue: the time at which a byte was sent.
 void fill_error_queue(Socket& sock) {
   set_option(
       sock, SOL_SOCKET, SO_TIMESTAMPING,
@@ -83,7 +85,7 @@ void fill_error_queue(Socket& sock) {
 
 bool is_long() { return std::getenv("PLUG_LONG_WAITS") != nullptr; }
 
-/// Sends until nothing more goes, nor does a while later, when the peer may have made more room.
+/// Sends until the peer has no room left, not even a while later.
 void fill(const Socket& sock) {
   const std::string block(65'536, 'x');
   for (int quiet = 0; quiet < (is_long() ? 150 : 10); ++quiet) {
@@ -93,7 +95,7 @@ void fill(const Socket& sock) {
   }
 }
 
-// --- what is said of the socket ---
+// --- reports about the socket ---
 
 Setting silent_tcp() { return setting(tcp_pair()); }
 Setting silent_unix() { return setting(socketpair()); }
@@ -105,7 +107,7 @@ Setting tcp_with_errors() {
   return made;
 }
 
-/// The error queue of a datagram socket that has been refused.
+/// A datagram socket whose peer refuses: its error queue has an entry.
 Setting udp_with_errors() {
   Socket closed(AF::INET, SOCK::DGRAM);
   closed.bind({"127.0.0.1", 0});
@@ -147,7 +149,7 @@ Setting with_urgent_data() {
   return made;
 }
 
-/// All that there is has been looked at.
+/// A socket whose data has all been peeked at.
 Setting peeked_at() {
   Setting made = setting(socketpair());
   set_option(made->sock, SOL_SOCKET, SO_PEEK_OFF, 3);
@@ -155,7 +157,7 @@ Setting peeked_at() {
   return made;
 }
 
-/// Buffers that do not grow while they are full.
+/// A pair with buffers that do not grow while they are full.
 Setting narrow_tcp() {
   Setting made = setting(tcp_pair());
   made->sock.setsockopt(SOL::SOCKET, SO::SNDBUF, 200'000);
@@ -179,7 +181,7 @@ Setting full_unix() {
   return made;
 }
 
-/// A receiver of datagrams without room, to which the socket is not connected.
+/// An unconnected socket, and a receiver of datagrams whose queue is full.
 Setting full_receiver() {
   Setting made = setting({Socket(AF::UNIX, SOCK::DGRAM), Socket(AF::UNIX, SOCK::DGRAM)});
   made->peer.bind(UnixAddress(made->directory / "to"));
@@ -187,7 +189,7 @@ Setting full_receiver() {
   for (std::error_code error; !error;) made->sock.sendto("x", made->to, error, MSG::DONTWAIT);
   return made;
 }
-/// The same, filled by somebody else; the socket is connected to it.
+/// The same, but other sockets have filled the queue, and the socket is connected to the receiver.
 Setting full_peer() {
   Setting made = full_receiver();
   made->others.push_back(std::exchange(made->sock, Socket(AF::UNIX, SOCK::DGRAM)));
@@ -405,20 +407,21 @@ std::vector<Wait> all_waits(Mode mode, double seconds) {
   return waits;
 }
 
-/// What is wrong with a wait, of which there is a longer one as well; nothing when all is right.
+/// Returns the fault of a single wait; empty if there is none.
 std::string fault_of(const WaitCost& cost, double seconds) {
   constexpr std::int64_t kLate = 50'000'000;  // nanoseconds
   const auto length = static_cast<std::int64_t>(seconds * 1e9);
   if (cost.outcome != "TimeoutError") return cost.outcome;
   if (cost.nanoseconds < length) return "early: " + std::to_string(cost.nanoseconds);
-  // Counting calls makes a wait late.
+  // While system calls are counted, a wait may end late.
   if (cost.calls < 0 && cost.nanoseconds > std::max(cost.sleep, length) + kLate)
     return "late: " + std::to_string(cost.nanoseconds) + ", a sleep takes " +
            std::to_string(cost.sleep);
   return {};
 }
 
-/// The same waits with two lengths, in seconds: what the longer one has more is of waiting alone.
+/// The lengths of two equal waits, in seconds. The difference of their costs is the cost of
+/// waiting.
 struct Lengths {
   double shorter;
   double longer;
@@ -426,9 +429,9 @@ struct Lengths {
 
 std::string fault_of_both(const WaitCost& shorter, const WaitCost& longer, Lengths lengths) {
   constexpr double kCallsPerSecond = 20;
-  // What a call begins and ends with, a file that it opens, and the growing pauses between the
-  // first attempts.
-#ifdef PLUG_SANITIZED  // which has calls of its own
+  // For the beginning and the end of a call, a file that it opens, and the short first pauses
+  // between attempts.
+#ifdef PLUG_SANITIZED  // a sanitizer makes system calls of its own
   constexpr double kAround = 190;
 #else
   constexpr double kAround = 35;
@@ -436,7 +439,7 @@ std::string fault_of_both(const WaitCost& shorter, const WaitCost& longer, Lengt
   for (const auto& fault : {fault_of(shorter, lengths.shorter), fault_of(longer, lengths.longer)})
     if (!fault.empty()) return fault;
   const double waiting = lengths.longer - lengths.shorter;
-  // An attempt of two calls may be the last that one of them makes, and not the other.
+  // An attempt makes two system calls, and one of the waits may have one attempt more.
   if (longer.calls >= 0 &&
       static_cast<double>(longer.calls - shorter.calls) > kCallsPerSecond * waiting + 2)
     return std::to_string(longer.calls - shorter.calls) + " system calls in " +
@@ -446,7 +449,7 @@ std::string fault_of_both(const WaitCost& shorter, const WaitCost& longer, Lengt
   return {};
 }
 
-/// What is wrong with waits, each with its name.
+/// Returns the faults of all waits, each with the name of the wait.
 std::vector<std::string> faults_of(Mode mode, Lengths lengths, bool count_calls) {
   constexpr std::size_t kTogether = 20;
   const std::vector<Wait> shorter = all_waits(mode, lengths.shorter);
@@ -454,7 +457,7 @@ std::vector<std::string> faults_of(Mode mode, Lengths lengths, bool count_calls)
   std::vector<std::size_t> left(shorter.size());
   std::iota(left.begin(), left.end(), 0);
   std::vector<std::string> faults;
-  // A busy machine is late now and then, and never each time.
+  // A busy machine delays a wait now and then, but not in every round.
   for (int round = 0; round < 6 && !left.empty(); ++round) {
     std::vector<std::size_t> failed;
     faults.clear();

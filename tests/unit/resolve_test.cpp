@@ -28,7 +28,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// A space keeps the name away from name servers.
+// The space in the name keeps it away from name servers.
 constexpr std::string_view kNoSuchHost = "no such host";
 const std::string kNul("a\0b", 3);
 const Bytes kLoopback6("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
@@ -303,7 +303,7 @@ TEST(Getfqdn, IsTheNameItselfWhereThereIsNoBetter) {
 
 TEST(Sethostname, NamesThisMachineWithTheRightAndIsRefusedWithout) {
   const int status = run_in_child([] {
-    // A name space of its own, so that the machine keeps its name.
+    // In a UTS namespace, so that the machine keeps its name.
     if (::unshare(CLONE_NEWUSER | CLONE_NEWUTS) != 0) return 77;
     sethostname("plug-test");
     if (gethostname() != "plug-test") return 1;
@@ -320,7 +320,7 @@ TEST(Sethostname, NamesThisMachineWithTheRightAndIsRefusedWithout) {
   if (status == 77) GTEST_SKIP() << "no name spaces here";
   EXPECT_EQ(status, 0);
   const int refused = run_in_child([] {
-    // The right to a new name space is none to this one's name.
+    // The right to create a namespace does not include the right to rename this one.
     if (::unshare(CLONE_NEWUTS) != 0 && ::geteuid() == 0) return 77;
     if (::geteuid() == 0 && ::unshare(CLONE_NEWUSER) != 0) return 77;
     try {
@@ -405,7 +405,7 @@ TEST(Getservbyname, OfWhatIsNotKnownIsAnOSErrorWithoutNumberThatNamesIt) {
   EXPECT_THROW(getservbyname("http", std::string_view("tcp\0x", 5)), ValueError);
 }
 
-// hton() and ntoh() take the two widths there are; an int is neither.
+// hton() and ntoh() accept integers of 16 and 32 bits, but no int.
 template <class T>
 constexpr bool kOrders = requires(T value) {
   hton(value);

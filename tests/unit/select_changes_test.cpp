@@ -1,5 +1,4 @@
-// What happens to a wait when what it waits for is changed meanwhile, by another fiber or by the
-// interrupt hook.
+// Tests waits whose objects another fiber, or the interrupt hook, changes meanwhile.
 
 #include <plug/fiber.hpp>
 #include <plug/select.hpp>
@@ -30,7 +29,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// More than any of them has room for at first.
+/// More descriptors than a selector has room for at first.
 constexpr int kMany = 300;
 
 using Pair = std::pair<Socket, Socket>;
@@ -41,7 +40,7 @@ std::vector<Pair> many_pairs(int count) {
   return pairs;
 }
 
-/// What a fiber gets that waits while `change` happens; `change` is made once it waits.
+/// Calls `wait` in a fiber, and `change` once the fiber waits. Returns the result of `wait`.
 template <class Wait>
 auto during(Wait wait, const std::function<void()>& change) {
   auto waiting = fiber::spawn(std::move(wait));
@@ -85,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(All, ChangedSelector,
                                           testing::Values(Kind::select, Kind::poll, Kind::epoll)),
                          name_of_kind);
 
-/// The numbers that select() gives.
+/// Returns the numbers of the descriptors that select() reports.
 std::vector<int> select_from(BaseSelector& selector, Seconds timeout = kTooLong) {
   std::vector<int> numbers;
   for (const auto& [key, events] : selector.select(timeout)) numbers.push_back(key.fd);
@@ -140,12 +139,12 @@ TEST_P(ChangedSelector, DoesNotTakeWhatIsRegisteredUnderANumberForWhatItWaitedFo
           return texts;
         },
         [&, &s = sock, &p = peer, &e = end_peer] {
-          p.sendall("x");  // for the key of before
+          p.sendall("x");  // reported for the old key
           selector->unregister(s);
           selector->register_(s, EVENT::READ, std::string("after"));
           e.sendall("x");
         });
-    // An epoll knows at once, the others from the next wait on.
+    // An epoll knows at once; the others know from their next wait on.
     if (kind() != Kind::epoll) {
       EXPECT_EQ(data, std::vector<std::string>{"end"});
     }
@@ -189,7 +188,7 @@ TEST_P(ChangedSelector, EndsItsWaitWhenItIsClosed) {
         [&] {
           selector->close();
           pairs.clear();
-          pairs = many_pairs(kMany);  // under the numbers of before
+          pairs = many_pairs(kMany);  // with the same numbers
           for (auto& [one, other] : pairs) other.sendall("x");
         });
     EXPECT_EQ(error, Errc::closed_poller);
@@ -362,7 +361,7 @@ TEST_P(Changed, EpollEndsItsWaitsWhenItIsClosed) {
     auto first = fiber::spawn(wait);
     const std::error_code second = during(wait, [&] {
       epoll.close();
-      many_pairs(3);  // under its number
+      many_pairs(3);  // with its number
     });
     EXPECT_EQ(first.join(kTooLong), Errc::closed_poller);
     EXPECT_EQ(second, Errc::closed_poller);
@@ -430,7 +429,7 @@ TEST_P(SelectedNumbers, WakeEachFiberThatWaitsForWhatHasHappened) {
     EXPECT_FALSE(writer.done());
     EXPECT_FALSE(late.done());
     sock.recv(1);
-    auto third_reader = spawn_reader();  // joins those that wait
+    auto third_reader = spawn_reader();  // joins the waiting fibers
     let_others_wait();
     for (std::error_code empty; !empty;) peer.recv(1 << 16, empty, MSG::DONTWAIT);
     EXPECT_EQ(writer.join(kTooLong), 1u);

@@ -1,4 +1,4 @@
-// FileObject, select(), Poll and Epoll.
+// Tests FileObject, select(), Poll and Epoll.
 
 #include <plug/select.hpp>
 #include <plug/stream.hpp>
@@ -35,7 +35,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-/// Something of the user's that has a descriptor.
+/// A user's object with a descriptor.
 struct Connection {
   int fileno() { return sock.fileno(); }
   std::string name;
@@ -204,7 +204,7 @@ TEST(Select, ReportsUrgentDataAsExceptional) {
   EXPECT_EQ(ready.exceptional, std::vector<FileObject>{sock});
 }
 
-// select(2) goes on waiting where poll(2) reports a hang-up or an error that nobody asked for.
+// select(2) continues to wait if there is a hang-up or an error that nobody has asked for.
 TEST(Select, DoesNotTakeAHangUpForAnExceptionalCondition) {
   auto [sock, peer] = socketpair();
   auto [other, other_peer] = socketpair();
@@ -270,7 +270,7 @@ TEST(Select, WaitsWithoutLimitBeforeAnErrorCodeThatFollowsTheLists) {
   EXPECT_EQ(error, Errc::not_a_fileno);
 }
 
-/// A layer that has decoded more than was asked for.
+/// A layer that has decoded more data than the caller has received.
 struct Decoded final : detail::Layer {
   long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
   long send(detail::Descriptor&, BytesView, int, Deadline) override { return 0; }
@@ -585,9 +585,9 @@ TEST(Epoll, WithAnErrorCodeDoesNotThrow) {
   EXPECT_EQ(other.poll(error).size(), 1u);
 }
 
-// --- who waits ---
+// --- the driver of waits ---
 
-/// A waiter that counts, and waits as the thread itself would.
+/// A driver that counts the waits, and waits as the thread's own driver does.
 class Counting final : public detail::IoDriver {
  public:
   Counting() { detail::set_current_driver(this); }

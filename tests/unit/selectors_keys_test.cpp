@@ -1,4 +1,4 @@
-// The keys that selectors return, and the objects that keys own.
+// Tests the keys that selectors return, and the objects that keys own.
 
 #include <plug/selectors.hpp>
 #include <plug/socket.hpp>
@@ -45,7 +45,7 @@ static_assert(Registrable<OwnedFd> && Registrable<File> && Registrable<int>);
 static_assert(!Registrable<const Socket>, "it cannot be moved");
 static_assert(Registrable<Throwing&> && !Registrable<Throwing>, "it would be lost half-way");
 
-/// A descriptor that notes when it ends, and whether its selector still knows it then.
+/// A descriptor that notes when it is destroyed, and whether its selector still knows it then.
 struct Watched {
   struct Notes {
     bool ended = false;

@@ -1,4 +1,4 @@
-// What selectors keep, report and refuse.
+// Tests the registrations, reports and errors of selectors.
 
 #include <plug/selectors.hpp>
 
@@ -76,7 +76,7 @@ TEST(UserData, NamesBothTypesWhenItIsAnother) {
 template <class S>
 class Selectors : public testing::Test {
  protected:
-  /// The descriptors that are ready, and how.
+  /// Returns the ready descriptors and their events.
   std::map<int, EVENT> ready(Seconds timeout = 0) {
     std::map<int, EVENT> result;
     for (const auto& [key, events] : selector_.select(timeout)) result[key.fd] = events;
@@ -311,7 +311,7 @@ TYPED_TEST(Selectors, DoNotGiveWhatWasUnregisteredOnTheWay) {
     for (Socket* sock : {&a, &b, &c, &d}) selector.unregister(*sock);
     EXPECT_EQ(key.fd, number) << "the key in the hand stays valid";
     EXPECT_FALSE(key.data);
-    // One that takes the place of another is for the next turn.
+    // A new registration of this number is reported in the next turn.
     selector.register_(number, EVENT::WRITE, 2);
   }
   EXPECT_EQ(given, 1);
@@ -398,7 +398,7 @@ TYPED_TEST(Selectors, CountWhatALayerHasDecodedAsReadable) {
   EXPECT_EQ(this->ready().size(), 1u);
 }
 
-/// Its end is what unregisters it.
+/// Unregisters its descriptor when it is destroyed.
 struct Guard {
   Guard(BaseSelector& the_selector, int number) : selector(&the_selector), fd(number) {}
   Guard(Guard&& other) noexcept : selector(std::exchange(other.selector, nullptr)), fd(other.fd) {}
@@ -421,7 +421,7 @@ TYPED_TEST(Selectors, TakeDataWhoseEndUsesTheSelector) {
   selector.close();
 }
 
-// --- what has been closed ---
+// --- closed descriptors ---
 
 TEST(SelectSelector, ReportsThatSomethingHasBeenClosed) {
   auto [sock, peer] = socketpair();
@@ -478,7 +478,7 @@ TEST(EpollSelector, ForgetsWhatTheSystemNoLongerTakes) {
   EXPECT_TRUE(selector.get_map()->empty());
 }
 
-#ifndef PLUG_SANITIZED  // whose checks need descriptors of their own
+#ifndef PLUG_SANITIZED  // sanitizers need descriptors themselves
 TEST(EpollSelector, ThrowsWhenThereCanBeNone) {
   EXPECT_EQ(run_in_child([] {
               const rlimit limit{3, 3};
@@ -492,10 +492,10 @@ TEST(EpollSelector, ThrowsWhenThereCanBeNone) {
 }
 #endif
 
-// --- descriptors whose numbers come back ---
+// --- reused descriptor numbers ---
 
-/// A descriptor that was closed while it was registered and unregistered too late, with a duplicate
-/// that is ready: the kernel goes on reporting it.
+/// A descriptor that is closed while it is registered, and unregistered too late. The kernel still
+/// reports it, because it has a duplicate that is ready.
 class LeftBehind : public testing::Test {
  protected:
   LeftBehind() {
@@ -509,7 +509,7 @@ class LeftBehind : public testing::Test {
     pair.first.close();
   }
 
-  /// Makes another file have the number.
+  /// Opens another file with the number.
   Socket take_number() {
     auto pair = socketpair();
     EXPECT_EQ(::dup2(pair.first.fileno(), number), number);
@@ -566,7 +566,7 @@ TEST_F(LeftBehind, LeavesTheNumberOfTheSelectorAndWhatIsRegisteredAsTheyWere) {
   auto [gone, gone_peer] = socketpair();
   const int gone_number = gone.fileno();
   selector.register_(gone_number, EVENT::WRITE, 2);
-  gone.close();  // not unregistered, and its number another's now
+  gone.close();  // not unregistered, and another file gets its number
   auto [stranger, stranger_peer] = socketpair();
   const int strange =
       stranger.fileno() == gone_number ? -1 : ::dup2(stranger.fileno(), gone_number);

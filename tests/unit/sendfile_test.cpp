@@ -1,4 +1,4 @@
-// Socket::sendfile(): what arrives, where the file stands afterwards, and how it fails.
+// Tests Socket::sendfile(): the data that arrives, the position of the file afterwards, and errors.
 
 #include <plug/ancillary.hpp>
 #include <plug/socket.hpp>
@@ -39,7 +39,7 @@ using Clock = std::chrono::steady_clock;
 using testing::HasSubstr;
 namespace sys = detail::sys;
 
-/// Text in which no two places look alike.
+/// Returns a text in which no two places look alike.
 std::string pattern(std::size_t size) {
   std::string text;
   text.reserve(size + 16);
@@ -48,7 +48,7 @@ std::string pattern(std::size_t size) {
   return text;
 }
 
-/// A file in memory that holds `content` and stands at its beginning.
+/// Returns a file in memory with this content, positioned at its beginning.
 OwnedFd file_of(const std::string& content) {
   OwnedFd file(::memfd_create("plug", MFD_CLOEXEC));
   EXPECT_EQ(::pwrite(file.fileno(), content.data(), content.size(), 0),
@@ -64,7 +64,7 @@ std::pair<OwnedFd, OwnedFd> make_pipe() {
   return {OwnedFd(ends[0]), OwnedFd(ends[1])};
 }
 
-/// Everything that arrives until the end of the stream.
+/// Receives until the end of the stream.
 std::future<std::string> everything(Socket& peer) {
   return std::async(std::launch::async, [&peer] {
     std::string all;
@@ -73,7 +73,7 @@ std::future<std::string> everything(Socket& peer) {
   });
 }
 
-/// A layer that changes each byte, so that it shows when it is passed by.
+/// A layer that inverts each byte, so that a test notices when the layer is bypassed.
 struct Complement : detail::Layer {
   long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return -EINVAL; }
   long send(detail::Descriptor& descriptor, BytesView data, int flags, Deadline deadline) override {
@@ -92,7 +92,7 @@ enum class Over { tcp, unix_stream };
 enum class From { file, pipe, socket };
 enum class Mode { blocking, timed, timed_in_blocking_mode, blocking_in_other_mode };
 
-/// Every kind of socket, source and mode.
+/// All kinds of sockets, sources and modes.
 class Sendfile : public testing::TestWithParam<std::tuple<Over, From, Mode>> {
  protected:
   Sendfile() {
@@ -104,7 +104,7 @@ class Sendfile : public testing::TestWithParam<std::tuple<Over, From, Mode>> {
     if (mode == Mode::blocking_in_other_mode) duplicate.setblocking(false);
   }
 
-  /// A source that gives `content`, from a thread of its own where it can be full.
+  /// Returns a source with this content. If it may become full, another thread fills it.
   OwnedFd source(std::string content) {
     if (std::get<1>(GetParam()) == From::file) return file_of(content);
     if (std::get<1>(GetParam()) == From::pipe) {
@@ -199,7 +199,7 @@ TEST(SendfilePosition, IsBehindWhatWasSentWhereverItWasBefore) {
   EXPECT_EQ(pair.sock.sendfile(file.fileno(), 500, 100), 100);
   EXPECT_EQ(position(file), 600);
   EXPECT_EQ(receive_exactly(pair.peer, 100), pattern(1000).substr(500, 100));
-  // Nothing sent: it stays.
+  // Nothing is sent, so the position does not change.
   EXPECT_EQ(pair.sock.sendfile(file.fileno(), 1000), 0);
   EXPECT_EQ(pair.sock.sendfile(file.fileno(), 5000), 0);
   EXPECT_EQ(position(file), 600);
@@ -227,7 +227,7 @@ TEST(SendfileTimeout, IsForEachWaitAndNotForTheWhole) {
   const auto begun = Clock::now();
   std::size_t arrived = 0;
   {
-    // Some 5 ms for each of these, so that the whole takes longer than the timeout.
+    // Each takes about 5 ms, so that the whole takes longer than the timeout.
     const Drip drip([&peer = peer, &arrived] {
       std::error_code ignored;
       arrived += peer.recv(4096, ignored, MSG::DONTWAIT).size();
@@ -253,7 +253,7 @@ TEST(SendfileTimeout, EndsTheWaitForAPeerThatDoesNotRead) {
       std::thread writer;
       if (from_pipe) {
         writer = std::thread([&writing = writing] {
-          // Ends with the reader.
+          // ends together with the reader
           sigset_t pipe;
           sigemptyset(&pipe);
           sigaddset(&pipe, SIGPIPE);
@@ -316,7 +316,8 @@ TEST(SendfileLayer, GoesThroughIt) {
   EXPECT_TRUE(arrived.get() == content.substr(3));
 }
 
-/// Fails the first sendfile(2) or splice(2), or each call of another kind, as the kernel might.
+/// Fails the first sendfile(2) or splice(2), or each call of another kind, with errors of the
+/// kernel.
 struct Refusing : detail::IoDriver {
   long perform(detail::Descriptor& descriptor, detail::Op& op, Deadline deadline) override {
     const bool moves = op.kind == detail::Op::Kind::send_file;
@@ -444,7 +445,7 @@ TEST(SendfilePeer, ThatIsGoneIsAnErrorAndNoSignal) {
       EXPECT_EQ(::read(source, room, sizeof room), 3) << "the pipe keeps what was not sent";
     }
   }
-  // The signal that others sent before, and that is blocked, stays.
+  // A blocked signal that was pending before stays pending.
   sigset_t pipe;
   sigset_t mask;
   sigset_t pending;

@@ -1,4 +1,4 @@
-// Several servers on one address.
+// Tests several servers on one address.
 
 #include <plug/fiber/server.hpp>
 #include <plug/server/group.hpp>
@@ -42,7 +42,7 @@ void echo(Request& request, const Address& from, BaseServer&) {
 
 bool answers(const Address& address) { return ask(address, "x") == "x"; }
 
-/// A thread in serve_forever(), without any limit to its waits.
+/// Runs serve_forever() in a thread, without a limit to its waits.
 std::future<void> serve(BaseServerGroup& servers) {
   return std::async(std::launch::async, [&servers] { servers.serve_forever(std::nullopt); });
 }
@@ -85,7 +85,7 @@ TYPED_TEST(AGroup, EndsOnASignal) {
 }
 
 TEST(AGroupOfForkingServers, GivesItsAddressBackThoughAHandlerGoesOn) {
-  // Until it is told to, since the child has the client's end of the connection too.
+  // Waits for a byte and not for the end of the stream, because the child has the client's end too.
   const auto says_and_waits = [](Request& request, const Address&, BaseServer&) {
     request->settimeout(30);
     request->sendall("!");
@@ -103,7 +103,7 @@ TEST(AGroupOfForkingServers, GivesItsAddressBackThoughAHandlerGoesOn) {
   client.sendall("x");
 }
 
-/// Counts its requests in a member, as its hook is called.
+/// Counts its requests in a member variable.
 struct Counting : TCPServer {
   using TCPServer::TCPServer;
   bool verify_request(Request& request, const Address& from) override {
@@ -204,7 +204,7 @@ TEST(AServerGroup, FailsOnATakenPortAndLeavesNothing) {
   EXPECT_EQ(count_descriptors(), before);
 }
 
-/// The third of them cannot be bound, or, if it is for the other hook, cannot listen.
+/// A server that fails the third time it is created: in server_bind(), or in server_activate().
 template <bool bind>
 struct Third : TCPServer {
   using TCPServer::TCPServer;
@@ -233,7 +233,7 @@ TYPED_TEST(AGroupThatFails, HalfWayLeavesNothingOpen) {
             "the third");
   EXPECT_EQ(count_descriptors(), before);
   EXPECT_THROW(client_of(TypeParam::bound_to), ConnectionRefusedError);
-  // The same when it is told to, by its owner.
+  // The same if the owner calls these functions.
   TypeParam::made = 0;
   ServerGroup<TypeParam> servers(4, kAnyPort, &echo, false);
   EXPECT_THROW(

@@ -1,4 +1,4 @@
-// Naming, listening, connecting and accepting, and the helpers that do all of it.
+// Tests binding, listening, connecting and accepting, and the helpers that do all of it.
 
 #include <plug/socket.hpp>
 
@@ -42,7 +42,7 @@ Failure failure_of(Body body) {
   return {};
 }
 
-/// A listener of each stream-like family, and the client that goes with it.
+/// A family of stream-like sockets.
 struct Family {
   std::string name;
   AF family;
@@ -51,7 +51,7 @@ struct Family {
 
 class EveryFamily : public ::testing::TestWithParam<Family> {
  protected:
-  /// An address that can be bound, where there is a choice a free one.
+  /// Returns an address that can be bound; a free one if there is a choice.
   Address free_address() {
     if (GetParam().name == "UnixAbstract")
       return UnixAddress(std::string(1, '\0') + directory_.path());
@@ -174,7 +174,7 @@ TEST(Bind, OfAUnixPathMakesTheFileAndAutobindAnAbstractName) {
 }
 
 TEST(Listen, TakesABacklogBelowZeroForZero) {
-  // Zero leaves room for one or two; unlimited would be room for all.
+  // A backlog of zero has room for one or two clients; an unlimited one has room for all.
   Socket listener;
   listener.bind({"127.0.0.1", 0});
   listener.listen(-1);
@@ -388,7 +388,7 @@ TEST(CreateConnection, BindsTheSourceFirst) {
   EXPECT_EQ(settled_descriptors(), before);
 }
 
-/// Runs `body` in a process of its own whose /etc/hosts is `hosts`.
+/// Runs `body` in a child process whose /etc/hosts is `hosts`.
 int run_with_hosts(const std::string& hosts, const std::function<int()>& body) {
   return run_in_namespaces({{"/etc/hosts", hosts}}, false, body);
 }
@@ -448,7 +448,7 @@ TEST(CreateServer, GetsItsPortBackAtOnceAfterItClosedAConnection) {
   const Address address = server.getsockname();
   Socket client = create_connection({"127.0.0.1", address.port()});
   Socket served = server.accept().first;
-  served.close();  // first: the server's side is the one that lingers
+  served.close();  // first, so that the server's side is in TIME_WAIT
   EXPECT_EQ(client.recv(1), "");
   client.close();
   server.close();
@@ -485,7 +485,7 @@ TEST(CreateServer, OfIpv6TakesIpv4OnlyWhenItIsDualStack) {
   EXPECT_EQ(dual.accept().second.host(), "::1");
   EXPECT_EQ(dual.accept().second.host(), "::ffff:127.0.0.1");
 
-  // The same port stays free for IPv4, where nobody listens. (Unless somebody else has it.)
+  // Nobody listens on the same port with IPv4, unless another program does.
   Socket four;
   Socket six;
   do {

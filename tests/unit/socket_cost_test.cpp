@@ -1,5 +1,4 @@
-// What a call costs that can be counted: the system calls that it makes and the memory that it
-// allocates.
+// Tests the costs of a call that can be counted: its system calls and its allocations.
 
 #include <plug/ancillary.hpp>
 #include <plug/fiber.hpp>
@@ -33,7 +32,7 @@ namespace {
 using Call = std::function<void()>;
 using Numbers = std::vector<long>;
 
-/// The next system call that a stopped child begins; -1 when it ends.
+/// Returns the next system call that a stopped child begins; -1 when the child ends.
 long next_call(pid_t child) {
   for (;;) {
     int status = 0;
@@ -52,8 +51,8 @@ constexpr long kMark = SYS_getppid;
 
 void mark() { syscall(kMark); }
 
-/// The system calls that `body` makes between its two mark()s in a child process. Empty, with
-/// `allowed` false, where nobody may trace.
+/// Returns the system calls that `body` makes between its two mark()s in a child process. If
+/// tracing is forbidden, returns an empty list and sets `allowed` to false.
 Numbers system_calls_between_marks(const Call& body, bool& allowed) {
   const pid_t child = fork();
   if (child == 0) {
@@ -81,7 +80,7 @@ Numbers system_calls_between_marks(const Call& body, bool& allowed) {
   return made;
 }
 
-/// Those that `call` makes for the second time.
+/// Returns the system calls that `call` makes when it is called for the second time.
 Numbers system_calls(const Call& call, bool& allowed) {
   return system_calls_between_marks(
       [&] {
@@ -93,7 +92,7 @@ Numbers system_calls(const Call& call, bool& allowed) {
       allowed);
 }
 
-/// A socket on which messages of 64 bytes wait, and one to answer on; datagrams or a stream.
+/// A socket with messages of 64 bytes to receive, and a socket to answer on; datagrams or a stream.
 struct Ends {
   explicit Ends(Timeout timeout, SOCK type = SOCK::STREAM)
       : Ends(timeout, type == SOCK::STREAM
@@ -145,7 +144,7 @@ TEST(Cost, OfACallThatNeedNotWaitIsOneSystemCallWithATimeoutAndWithout) {
   for (const Timeout& timeout : {Timeout(std::nullopt), Timeout(5.0)}) {
     for (const Row& row : kRows) {
       SCOPED_TRACE(std::string(row.name) + ", timeout " + to_string(timeout));
-      // Once much is received at once, nothing is left for the second time.
+      // Only one call of "recv of much" has something to receive.
       if (std::string_view(row.name) == "recv of much") continue;
       Ends ends(timeout, row.type);
       bool allowed = false;
@@ -198,7 +197,7 @@ TEST(Cost, IsNoMemoryButThatOfAResult) {
       allocations = {};
       row.call(ends);
       EXPECT_LE(allocations.count, row.most_allocations);
-      EXPECT_LE(allocations.bytes, row.most_allocations * 65);  // the size of what came
+      EXPECT_LE(allocations.bytes, row.most_allocations * 65);  // the size of the data
     }
   }
 }

@@ -1,4 +1,4 @@
-// What is sent and what arrives.
+// Tests sending and receiving data.
 
 #include <plug/socket.hpp>
 #include <plug/socket/batch.hpp>
@@ -31,7 +31,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-/// A datagram socket on a free port of a loopback address.
+/// Returns a datagram socket on a free port of a loopback address.
 Socket udp(const std::string& host = "127.0.0.1") {
   Socket sock(host.find(':') == std::string::npos ? AF::INET : AF::INET6, SOCK::DGRAM);
   sock.bind({host, 0});
@@ -234,7 +234,7 @@ TEST(Sizes, AreNotTruthValues) {
   EXPECT_FALSE((std::is_convertible_v<double, ByteCount>));
 }
 
-#ifndef PLUG_SANITIZED  // whose allocators end the process instead
+#ifndef PLUG_SANITIZED  // their allocators end the process instead
 TEST(ReceiveSizes, BeyondMemoryAreBadAllocAndLoseNothing) {
   auto [sock, peer] = socketpair();
   peer.sendall("x");
@@ -468,7 +468,7 @@ TEST(Sigpipe, NeverKillsTheProcessHoweverItSends) {
   }
 }
 
-// --- of no bytes, and of bytes that are dropped ---
+// --- empty data and dropped data ---
 
 TEST(ReceiveOfNothing, TakesNothingAndDoesNotWait) {
   for (auto& [one, other] : {tcp_pair(), socketpair(), socketpair(AF::UNIX, SOCK::DGRAM)}) {

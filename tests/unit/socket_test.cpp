@@ -1,4 +1,4 @@
-// What a socket is: how it is made, adopted, duplicated, given away and closed.
+// Tests how a socket is created, adopted, duplicated, detached and closed.
 
 #include <plug/socket.hpp>
 
@@ -42,7 +42,7 @@ bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 bool closes_on_exec(int fd) { return (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0; }
 bool nonblocking(const Socket& sock) { return (::fcntl(sock.fileno(), F_GETFL) & O_NONBLOCK) != 0; }
 
-/// A raw descriptor that closes itself.
+/// A descriptor that its destructor closes.
 struct Raw {
   explicit Raw(int value) : fd(value) {}
   Raw(const Raw&) = delete;
@@ -322,7 +322,7 @@ TEST(SocketMove, ByAssignmentClosesWhatWasThere) {
   EXPECT_EQ(first.fileno(), kept);
 }
 
-/// Every call on a socket that has no descriptor, by name.
+/// Every call on a socket without a descriptor, by name.
 const std::vector<std::pair<std::string, std::function<void(Socket&)>>>& calls() {
   static const std::vector<std::pair<std::string, std::function<void(Socket&)>>> table = {
       {"bind",
@@ -492,7 +492,7 @@ TEST(SocketInheritable, IsSwitched) {
 
 TEST(SocketInheritable, DecidesWhatAProgramFindsOpenAfterExec) {
   auto [sock, peer] = socketpair();
-  sock.settimeout(1e-3);  // waiting has a descriptor of its own
+  sock.settimeout(1e-3);  // a wait creates a descriptor of its own
   EXPECT_THROW(sock.recv(1), TimeoutError);
   Socket listener = tcp_listener();
   Socket client = create_connection({"127.0.0.1", listener.getsockname().port()}, std::nullopt);

@@ -1,5 +1,5 @@
-// What a call waits for, and what ends the wait: options of the socket, urgent data, the error
-// queue, what lies beside the data, and what others do to the descriptor.
+// Tests the waits of calls and their ends: options of the socket, urgent data, the error queue,
+// ancillary data, and changes that others make to the descriptor.
 
 #include <plug/plug.hpp>
 
@@ -42,10 +42,10 @@ using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr auto kSoon = 100ms;
-/// After which something hangs.
+/// A call that takes longer hangs.
 constexpr auto kLate = 5s;
 
-/// Has something happen after a while, in another thread.
+/// Calls `act` after a while in another thread.
 template <class Act>
 std::jthread soon(Act act) {
   return std::jthread([act] {
@@ -61,7 +61,7 @@ void set_time(Socket& sock, SO name, std::chrono::milliseconds time) {
 
 // --- options of the socket ---
 
-/// Closes the peer of a call that hangs.
+/// Closes the peer if a call hangs.
 std::jthread rescue_from(Socket& peer) {
   return std::jthread([&peer](const std::stop_token& stop) {
     std::mutex mutex;
@@ -72,7 +72,7 @@ std::jthread rescue_from(Socket& peer) {
   });
 }
 
-/// That a receive without anything to receive ends as the socket's SO_RCVTIMEO has it.
+/// Expects that a receive without data ends after SO_RCVTIMEO.
 void expect_timed_receive(Socket& sock, Socket& peer) {
   const auto begin = Clock::now();
   const std::jthread rescue = rescue_from(peer);
@@ -80,7 +80,7 @@ void expect_timed_receive(Socket& sock, Socket& peer) {
   EXPECT_GE(Clock::now() - begin, kSoon);
 }
 
-/// That a send without room ends as the socket's SO_SNDTIMEO has it.
+/// Expects that a send without room ends after SO_SNDTIMEO.
 void expect_timed_send(Socket& sock, Socket& peer) {
   const std::jthread rescue = rescue_from(peer);
   const std::string much(64 << 20, 'x');
@@ -134,7 +134,7 @@ TEST(TimeOptions, CountOnACopyFromADescriptor) {
 
 TEST(TimeOptions, MayBeLongerThanNanosecondsCount) {
   auto [sock, peer] = tcp_pair();
-  // In nanoseconds, without the upper bits of that, one millisecond.
+  // In nanoseconds this overflows 64 bits, and leaves one millisecond.
   const timeval value{std::int64_t{1} << 55, 1'000};
   sock.setsockopt(SOL::SOCKET, SO::RCVTIMEO, BytesView(&value, sizeof value));
   const auto data = soon([&peer = peer] { peer.sendall("abc"); });
@@ -170,7 +170,7 @@ TEST(LowWaterMark, IsWaitedForWithoutATimeout) {
     auto [sock, peer] = tcp ? tcp_pair() : socketpair();
     sock.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
     peer.sendall("abc");
-    // TCP itself wakes nobody for less than the mark, whatever has been taken before.
+    // TCP wakes nobody for less data than the mark, even if some data has been received before.
     const auto more = soon([&peer = peer] { peer.sendall("defghi"); });
     EXPECT_EQ(sock.recv(100), "abcdefghi");
   }
@@ -266,9 +266,9 @@ TEST(ErrorQueue, LetsDataThroughAtOnceWhileItIsUnread) {
   }
 }
 
-// --- what a peek finds ---
+// --- peeking ---
 
-/// Five bytes with a descriptor beside them.
+/// Sends five bytes together with a descriptor.
 void send_with_descriptor(Socket& sock) { send_fds(sock, {"abcde"}, {sock.fileno()}); }
 
 TEST(PeekingAll, StopsAtADescriptorAsTheSystemDoes) {
@@ -365,7 +365,7 @@ TEST(Sendfile, SendsWhatAnEventfdHasCounted) {
   EXPECT_EQ(receive_exactly(peer, sizeof count), std::string(BytesView(&count, sizeof count)));
 }
 
-// --- what others do to the descriptor ---
+// --- changes by others to the descriptor ---
 
 TEST(Number, OfAnotherConnectionByNowIsWaitedForAsThatOne) {
   for (const std::ptrdiff_t size : {100, 100'000}) {

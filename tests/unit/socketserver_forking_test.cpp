@@ -1,4 +1,4 @@
-// Servers with a process for each request.
+// Tests servers with a process for each request.
 
 #include <plug/fiber.hpp>
 #include <plug/socketserver.hpp>
@@ -27,7 +27,7 @@ using testing::HasSubstr;
 
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 
-/// Whether this process has a child, ended or not.
+/// Returns true if this process has a child process, even one that has ended.
 bool has_children() {
   siginfo_t ended{};
   return waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
@@ -69,8 +69,9 @@ TEST(AForkingServer, LeavesNoZombieOfAThousandRequests) {
   EXPECT_EQ(count_descriptors(), before);
 }
 
-/// Handlers say "!" and wait for the end of the stream, which close() alone would not bring: the
-/// children have the descriptors of this process's clients too.
+/// A handler that sends "!" and waits for the end of the stream. A client must call shutdown():
+/// close() alone does not end the stream, because the children have copies of this process's
+/// descriptors.
 struct Waiting : BaseRequestHandler {
   void handle() override {
     request->sendall("!");
@@ -79,14 +80,14 @@ struct Waiting : BaseRequestHandler {
   }
 };
 
-/// Six clients, one after another, each of which comes as soon as the one before has been answered.
+/// Serves six clients in turn. Each connects as soon as the one before has an answer.
 void expect_all_served(BaseServer& server) {
   for (int i = 0; i < 6; ++i) {
     Socket client = client_of(server.server_address);
     client.settimeout(10);
     std::error_code error;
     EXPECT_NE(client.recv(20, error), "") << i << ": " << error.message();
-    // The end of the stream, before its child has ended.
+    // The stream ends before the child does.
     EXPECT_EQ(client.recv(1, error), "") << i;
   }
 }
@@ -218,7 +219,7 @@ TEST(AForkingServer, TellsByTheStatusWhetherHandlingThrew) {
     if (what == "value") {
       EXPECT_THAT(text, HasSubstr("\nplug::ValueError: in the child\n"));
     }
-    // It has been reaped here; the server takes that for what it is.
+    // This process has reaped the child already; the server accepts that.
     server.server_close();
     EXPECT_TRUE(server.active_children.empty());
   }

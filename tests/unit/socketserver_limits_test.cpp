@@ -1,4 +1,4 @@
-// What servers have beyond Python's: a pool of workers, and limits on connections.
+// Tests the features of servers that Python lacks: a pool of workers, and limits on connections.
 
 #include <plug/fiber/server.hpp>
 #include <plug/socketserver.hpp>
@@ -27,13 +27,13 @@ namespace {
 
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 
-/// Whether the server closes the connection without a word; within what time is the client's.
+/// Returns true if the server closes the connection without an answer, within the client's timeout.
 bool is_refused(Socket& client) {
   std::error_code error;
   return client.recv(1, error).empty() && (!error || error.value() == ECONNRESET);
 }
 
-/// Whether nothing is said for a while.
+/// Returns true if the server sends nothing for a while.
 bool is_waiting(Socket& client) {
   client.settimeout(0.05);
   std::error_code error;
@@ -49,7 +49,7 @@ TEST(AThreadPoolServer, HandlesRequestsInNoMoreThreadsThanItMay) {
   std::set<std::thread::id> threads;
   std::atomic<int> begun{0};
   ThreadPoolTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
-    for (++begun; begun < 3;) std::this_thread::yield();  // three of them at once
+    for (++begun; begun < 3;) std::this_thread::yield();  // three of them at the same time
     const Bytes data = request->recv(100);
     request->sendall(data);
     const std::lock_guard lock(mutex);
@@ -276,14 +276,14 @@ TYPED_TEST(ALimit, OfConnectionsAnAddressRefusesMoreFromItAndNotFromOthers) {
   other.shutdown(SHUT::WR);
 }
 
-/// Lets connections in from addresses that a test names, none of which there has to be.
+/// A server for which a test chooses the address of each client. The addresses need not exist.
 class OfNamedClients : public TCPServer {
  public:
   OfNamedClients(ServerAddress address, HandlerFactory handler, bool bind_and_activate)
       : TCPServer(std::move(address), std::move(handler), bind_and_activate) {
     max_connections_per_address = 1;
   }
-  /// Whether one more is let in, beside all those before.
+  /// Returns true if the server accepts another client, in addition to the earlier ones.
   bool lets_in(const Address& client) {
     next_ = client;
     const std::size_t before = kept_.size();

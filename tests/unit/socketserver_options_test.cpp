@@ -1,5 +1,5 @@
-// The constructors of servers: options with names, the family of an address, sockets made
-// elsewhere.
+// Tests the constructors of servers: named options, the family of an address, and sockets that the
+// caller has created.
 
 #include <plug/fiber/server.hpp>
 #include <plug/server/group.hpp>

@@ -1,4 +1,4 @@
-// What every server does: opening, serving, hooks, errors.
+// Tests the common behaviour of all servers: opening, serving, hooks, errors.
 
 #include <plug/fiber/server.hpp>
 #include <plug/socketserver.hpp>
@@ -55,7 +55,7 @@ struct Upper : DatagramRequestHandler {
   }
 };
 
-/// The lines that threads have written, in order.
+/// Collects lines from several threads, in order.
 class Log {
  public:
   void add(const std::string& line) {
@@ -74,7 +74,7 @@ class Log {
 
 Log hooks;
 
-/// Logs each hook and does what Base does.
+/// Logs each hook, then calls the hook of Base.
 template <class Base>
 struct Logging : Base {
   using Base::Base;
@@ -107,7 +107,7 @@ struct Logging : Base {
   static void note(const char* hook) { hooks.add(hook); }
 };
 
-/// Where a server may be: any port, or a path of its own.
+/// An address for a server: any port, or a path in a new directory.
 template <class Server>
 struct Place {
   static constexpr bool kIsPath =
@@ -141,7 +141,7 @@ TYPED_TEST(EachStreamServer, GoesOnAfterAClientThatIsGoneBeforeItIsAccepted) {
   TypeParam server(place.address, handler<Echo>);
   {
     Socket client = client_of(server.server_address);
-    const int on[] = {1, 0};  // of TCP: a reset
+    const int on[] = {1, 0};  // TCP sends a reset
     client.setsockopt(SOL::SOCKET, SO::LINGER, BytesView(static_cast<const void*>(on), sizeof on));
   }
   testing::internal::CaptureStderr();
@@ -630,7 +630,7 @@ TEST(ServeForever, EndsWithAnErrorWhenTheServerIsClosedMeanwhile) {
   std::thread closer([&] {
     Socket client = client_of(waiting.server_address);
     client.shutdown(SHUT::WR);
-    client.recv(1);  // it serves
+    client.recv(1);  // the server is serving
     waiting.server_close();
   });
   EXPECT_EQ(number_of_error([&] { waiting.serve_forever(std::nullopt); }), EBADF);

@@ -1,4 +1,4 @@
-// Servers with a thread for each request: closing, ending, and what they leave behind.
+// Tests servers with a thread for each request: closing, ending, and releasing resources.
 
 #include <plug/socketserver.hpp>
 
@@ -36,7 +36,7 @@ using testing::HasSubstr;
 
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 
-/// Under a sanitizer, which makes everything slower, tests make fewer rounds.
+/// Reduces the number of rounds under a sanitizer, which slows everything down.
 constexpr int rounds(int count) {
 #if defined(__SANITIZE_THREAD__)
   return count / 10;
@@ -53,7 +53,7 @@ struct Echo : StreamRequestHandler {
   }
 };
 
-/// A server whose threads use its members, and call its hooks, until they end.
+/// A server whose threads use its members and call its hooks until they end.
 class Counting : public ThreadingTCPServer {
  public:
   Counting(ServerAddress address, HandlerFactory factory, bool open, std::vector<std::string>& out)
@@ -248,7 +248,7 @@ TEST(AThreadingServer, SurvivesAHandleErrorThatThrows) {
     EXPECT_EQ(ask(server.server_address, ""), "");
     EXPECT_EQ(ask(server.server_address, ""), "");
   }
-  server.server_close();  // joins the threads, which say so last
+  server.server_close();  // joins the threads, whose last action is the report
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               HasSubstr("Exception in the thread of the request from ('127.0.0.1', "));
 }
@@ -259,7 +259,7 @@ TEST(AThreadingServer, GivesBackThreadsAndDescriptors) {
     ThreadingTCPServer server(kAnyPort, handler<Echo>);
     const Serving serving(server);
     for (int i = 0; i < rounds(2000); ++i) EXPECT_EQ(ask(server.server_address, "x\n"), "x\n");
-    // What has ended is given back as the server goes on, and not only when it closes.
+    // The server releases the resources of ended threads while it serves, not only when it closes.
     EXPECT_LT(count_descriptors(), before + 20);
   }
   EXPECT_EQ(count_descriptors(), before);
@@ -300,7 +300,7 @@ TEST(AThreadingServer, StartsAndEndsWhileClientsArrive) {
   EXPECT_EQ(count_descriptors(), before);
 }
 
-#ifndef PLUG_SANITIZED  // whose checks need descriptors of their own
+#ifndef PLUG_SANITIZED  // sanitizers need descriptors themselves
 TEST(AThreadingServer, OutlivesARunOnDescriptors) {
   EXPECT_EQ(outlives_a_run_on_descriptors<ThreadingTCPServer>(&std::this_thread::yield), 0);
 }

@@ -1,4 +1,4 @@
-// Servers that serve until a signal comes, and let their requests end.
+// Tests servers that serve until a signal arrives, and then let their requests end.
 
 #include <plug/fiber/server.hpp>
 #include <plug/socketserver.hpp>
@@ -32,27 +32,28 @@ using namespace std::chrono_literals;
 
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 
-/// A thread in serve_until_signal().
+/// Runs serve_until_signal() in a thread.
 std::future<int> serve(BaseServer& server, UntilSignalOptions options = {}) {
   return std::async(std::launch::async,
                     [&server, its = std::move(options)] { return server.serve_until_signal(its); });
 }
 
-/// A client that is being served.
+/// Returns a client that a handler serves.
 Socket served_client(const BaseServer& server) {
   Socket client = client_of(server.server_address);
   EXPECT_EQ(client.recv(1), "!");
   return client;
 }
 
-/// Returns when the server has closed its listener.
+/// Returns once the server has closed its listener.
 void wait_until_refused(const Address& address) {
   for (;;) {
     Socket client(AF::INET);
     std::error_code error;
     client.connect(address, error);
     if (error == std::errc::connection_refused) return;
-    // A child of the server may have this descriptor too, so that closing it would not be the end.
+    // A child of the server may have this descriptor too, so closing it would not end the
+    // connection.
     client.shutdown(SHUT::RDWR, error);
   }
 }
@@ -88,7 +89,7 @@ TYPED_TEST(UntilASignal, ServesAndThenTellsWhichItWas) {
 
 TYPED_TEST(UntilASignal, LetsRequestsEndThatAreBeingHandled) {
   TypeParam server(kAnyPort, &echo);
-  server.socket.listen(1000);  // for those who ask whether they are refused
+  server.socket.listen(1000);  // for the clients that test whether connections are refused
   auto ended = serve(server, {.drain = std::nullopt});
   Socket client = served_client(server);
   std::raise(SIGTERM);
@@ -138,7 +139,7 @@ TYPED_TEST(UntilASignal, EndsWithoutOneAtStopServingAndShutdown) {
 
 // --- kinds of servers ---
 
-/// A pool of one worker with three requests, the first of which is being handled.
+/// A pool with one worker and three requests, of which it handles the first.
 class ABusyPool : public testing::Test {
  protected:
   ABusyPool() {
@@ -189,7 +190,7 @@ using DatagramServers =
 TYPED_TEST_SUITE(UntilASignalDatagrams, DatagramServers);
 
 TYPED_TEST(UntilASignalDatagrams, AreAnsweredInTheTimeForIt) {
-  // A handler answers once it is told to, over a connection that a forked one has too.
+  // The handler waits for a message before it answers. A forked handler has this socket pair too.
   auto [teller, told] = socketpair();
   TypeParam server(kAnyPort, [&tell = told](Request& request, const Address& from, BaseServer&) {
     request->sendto("begun", from);
@@ -220,13 +221,13 @@ TEST(UntilASignalUDPServer, EndsWhenItWaits) {
 
 // --- children ---
 
-/// Says which process handles the request, then sends back what comes.
+/// Sends the number of the process that handles the request, then sends back the data.
 void tell_process(Request& request, const Address& from, BaseServer& by) {
   request->sendall(std::to_string(getpid()) + "\n");
   echo(request, from, by);
 }
 
-/// A client of tell_process(), and the process.
+/// Returns a client of tell_process(), and the number of the process.
 std::pair<Socket, pid_t> client_of_child(const BaseServer& server) {
   Socket client = client_of(server.server_address);
   std::string text;
@@ -239,7 +240,8 @@ TEST(AChildOfAServer, IsEndedBySIGTERMWhenTheTimeIsOver) {
   ForkingTCPServer server(kAnyPort, &tell_process);
   auto ended = serve(server);
   auto [client, child] = client_of_child(server);
-  // Once there is another, the server knows of the first, and has left its connection to it.
+  // When a second client has been served, the server knows of the first child and has closed its
+  // own copy of the first connection.
   auto another = client_of_child(server);
   std::raise(SIGINT);
   EXPECT_EQ(ended.get(), SIGINT);
@@ -263,7 +265,7 @@ TEST(AChildOfAServer, TakesNoNoticeOfTheOtherSignals) {
   EXPECT_EQ(ended.get(), SIGTERM);
 }
 
-#ifndef __SANITIZE_THREAD__  // which lets no signal handler and no new thread be in a forked child
+#ifndef __SANITIZE_THREAD__  // it forbids signal handlers and new threads in a forked child
 
 TEST(AForkedChild, ThatIsNotAServersTakesSignalsAsBefore) {
   TCPServer server(kAnyPort, &echo);
@@ -372,7 +374,7 @@ TEST(TheSignals, EndEveryServerThatWaitsForThem) {
   EXPECT_EQ(third_ended.get(), SIGINT);
 }
 
-#ifndef __SANITIZE_THREAD__  // which holds a signal back until its thread makes certain calls
+#ifndef __SANITIZE_THREAD__  // it delays a signal until its thread makes certain calls
 TEST(TheSignals, MayComeToAnyThread) {
   for (const bool to_the_serving_one : {true, false}) {
     TCPServer server(kAnyPort, &echo);
@@ -406,7 +408,7 @@ TEST(TheSignals, ThatAreBlockedAndHaveComeBeforeEndTheServer) {
   EXPECT_EQ(status, 0);
 }
 
-#ifndef __SANITIZE_THREAD__  // which in a forked child holds signals back
+#ifndef __SANITIZE_THREAD__  // it delays signals in a forked child
 TEST(TheSignals, EndTheProgramAfterTheTimeForAHandlerThatNeverReturns) {
   const int status = run_in_child([] {
     std::promise<void> begun;
@@ -414,7 +416,7 @@ TEST(TheSignals, EndTheProgramAfterTheTimeForAHandlerThatNeverReturns) {
       begun.set_value();
       while (!request->recv(1).empty()) {
       }
-      std::raise(SIGTERM);  // the connection has been ended; as would anybody who waits in vain
+      std::raise(SIGTERM);  // the connection has been shut down; now act as an impatient user
       for (;;) pause();
     });
     auto ended = serve(server, {.drain = std::nullopt});

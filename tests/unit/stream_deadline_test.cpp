@@ -1,4 +1,4 @@
-// One deadline for a call of a File, and what a file does after its time ran out.
+// Tests that a call of a File has one deadline, and the state of a file after a timeout.
 
 #include <plug/error.hpp>
 #include <plug/socket.hpp>
@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr auto kTimeout = milliseconds(150);
-// A loaded machine may wake a thread late; it never may be early.
+// A busy machine may wake a thread late, but never early.
 constexpr auto kSlack = milliseconds(2000);
 
 void expect_time_out(const std::function<void()>& call) {
@@ -137,7 +137,7 @@ TEST(AFileThatRanOutOfTime, ReadsNoMoreButWrites) {
     file.write("fine");
     file.flush();
     EXPECT_EQ(receive_exactly(pair.peer, 4), "fine");
-    // Another file of the same socket knows nothing of it.
+    // Another file of the same socket does not fail.
     EXPECT_EQ(pair.sock.makefile("r").readline(), "ne\n");
   }
 }

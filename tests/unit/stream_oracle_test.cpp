@@ -1,4 +1,4 @@
-// File against Python's io module: the same bytes and the same calls give the same answers.
+// Compares File with Python's io module: the same bytes and the same calls give the same results.
 
 #include <plug/error.hpp>
 #include <plug/socket.hpp>
@@ -114,7 +114,7 @@ std::string perform(File& file, const Step& step) {
   return to_hex(file.read(step.argument));
 }
 
-/// Replays a case on a socket of `type`, and says what was different from Python.
+/// Replays a case on a socket of `type`. Fails the test with the difference from Python.
 void replay(const Case& now, SOCK type) {
   auto [sock, peer] = socketpair(AF::UNIX, type);
   sock.settimeout(30);
@@ -143,7 +143,7 @@ TEST(FileAndPython, ReadTheSameFromTheSameStream) {
   int refused = 0;
   for (const Case& now : ask_python("read", 20240229, 900)) {
     refused += now.steps.back().kind == "fail" ? 1 : 0;
-    // A datagram is a chunk, received by one call; a stream runs the chunks together.
+    // A datagram is a chunk, which one call receives; a stream joins the chunks.
     const bool fits = std::all_of(now.chunks.begin(), now.chunks.end(),
                                   [](const std::string& chunk) { return chunk.size() <= 5000; });
     if (now.options.buffering < 0 && fits) replay(now, SOCK::SEQPACKET);

@@ -44,7 +44,7 @@ std::string numbered_lines(int count) {
   return text;
 }
 
-/// What has arrived, without waiting for more.
+/// Returns the data that has arrived, without waiting.
 std::string arrived(Socket& sock) {
   const Timeout before = sock.gettimeout();
   sock.settimeout(0);
@@ -144,7 +144,7 @@ TEST(File, ReadsOnlyWithRAndWritesOnlyWithW) {
     std::error_code error;
     EXPECT_EQ(reader.write("x", error), 0u);
     EXPECT_EQ(error, Errc::not_writable);
-    reader.flush();  // nothing to do, and no error, as in Python
+    reader.flush();  // has nothing to do, and is no error, as in Python
   }
 }
 
@@ -409,7 +409,7 @@ TEST(Reading, FailsWithoutTakingAnythingWhenItWouldBlock) {
   }
 }
 
-/// Makes each call as it is and throws where it would have to wait: as an interrupt hook may.
+/// Makes each call, and throws if the call would have to wait, as an interrupt hook may.
 class Impatient final : public detail::IoDriver {
  public:
   Impatient() { detail::set_current_driver(this); }
@@ -455,7 +455,7 @@ TEST(Reading, ReportsAResetAndKeepsWhatHadCome) {
   File file = pair.sock.makefile("rb");
   pair.peer.sendall("whole\nhalf a li");
   EXPECT_EQ(file.readline(), "whole\n");
-  // A connection that closes with data unread is reset.
+  // Closing a connection with unread data resets it.
   pair.sock.sendall("unread");
   char unread[1];
   pair.peer.recv_into(unread, MSG::PEEK);
@@ -524,7 +524,7 @@ TEST(Writing, ToAPeerThatHasGoneIsABrokenPipe) {
   EXPECT_THROW(file.flush(), BrokenPipeError);
 }
 
-/// Writes numbered lines until one fails; counts those that were taken.
+/// Writes numbered lines until one fails. Returns how many have been accepted.
 int fill(File& file, std::error_code& error) {
   for (int i = 0;; ++i) {
     const std::string line = "line " + std::to_string(i) + '\n';
@@ -537,14 +537,14 @@ int fill(File& file, std::error_code& error) {
   }
 }
 
-/// Everything that comes until the end.
+/// Receives until the end of the stream, in another thread.
 std::future<std::string> read_all(Socket& peer) {
   return std::async(std::launch::async, [&peer] { return peer.makefile("rb").read(); });
 }
 
 TEST(Writing, ThatFailsLosesNothingAndRepeatsNothing) {
   for (const std::string mode : {"w", "wb"}) {
-    // The larger buffer goes out in part.
+    // A part of the larger buffer is sent.
     for (const int buffering : {-1, 1 << 20}) {
       for (const Timeout timeout : {Timeout(0), Timeout(0.05)}) {
         Pair pair;

@@ -1,4 +1,4 @@
-// Text files: what Python's io module has no words for, or says otherwise.
+// Tests text files where Python's io module lacks a feature or behaves differently.
 
 #include <plug/error.hpp>
 #include <plug/socket.hpp>
@@ -18,14 +18,14 @@ namespace {
 
 using namespace std::string_literals;
 
-/// What a file of these options makes of `bytes`.
+/// Returns the text that a file with these options reads from `bytes`.
 std::string decoded(const std::string& bytes, const FileOptions& options) {
   ConnectedPair pair;
   pair.finish(bytes);
   return pair.sock.makefile("r", options).read();
 }
 
-/// What a file of these options makes of `text`.
+/// Returns the bytes that a file with these options writes for `text`.
 std::string encoded(std::string_view text, const FileOptions& options) {
   ConnectedPair pair;
   File file = pair.sock.makefile("w", options);

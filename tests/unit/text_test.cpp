@@ -1,4 +1,4 @@
-// Functions on bytes, compared with what Python's methods of bytes give.
+// Compares functions on bytes with the methods of Python's bytes.
 
 #include <plug/error.hpp>
 #include <plug/text.hpp>

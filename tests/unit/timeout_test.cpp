@@ -88,7 +88,7 @@ TEST(Timeout, TakesDurationsOfEveryUnitAndRepresentation) {
   EXPECT_EQ(nanoseconds(duration<double, std::ratio<60>>(0.5)), 30'000'000'000);
   EXPECT_EQ(nanoseconds(duration<unsigned, std::milli>(4'000'000'000u)), 4'000'000'000'000'000);
   EXPECT_EQ(nanoseconds(duration<int, std::ratio<1, 3>>(1)), 333'333'334);
-  // A century of video frames, whose common unit with nanoseconds is finer than either.
+  // A century of video frames. Their common unit with nanoseconds is finer than both.
   EXPECT_EQ(nanoseconds(duration<std::int64_t, std::ratio<1, 60>>(4'000'000'000 * 60)),
             4'000'000'000'000'000'000);
 }
@@ -132,7 +132,7 @@ TEST(Timeout, KeepsTheLongestSpanThatNanosecondsHold) {
   EXPECT_THROW(Timeout(9223372036.854775808), OverflowError);
   EXPECT_EQ(nanoseconds(std::chrono::years(290)), 290 * 31'556'952'000'000'000);
   EXPECT_EQ(nanoseconds(std::chrono::nanoseconds::max()), std::numeric_limits<std::int64_t>::max());
-  // And can be waited with.
+  // A socket can wait with it, too.
   auto [sock, peer] = socketpair();
   sock.settimeout(9'223'372'036);
   peer.sendall("x");
@@ -163,12 +163,12 @@ TEST(Timeout, ComparesByValue) {
   EXPECT_NE(Timeout(0), Timeout(std::nullopt));
 }
 
-/// Sets the default timeout and puts back what was there.
+/// Restores the default timeout.
 class DefaultTimeout : public ::testing::Test {
  protected:
   ~DefaultTimeout() override { setdefaulttimeout(before_); }
 
-  /// Whether the descriptor itself is in non-blocking mode.
+  /// Returns true if the descriptor itself is in non-blocking mode.
   static bool nonblocking(const Socket& sock) {
     return (::fcntl(sock.fileno(), F_GETFL) & O_NONBLOCK) != 0;
   }

@@ -1,4 +1,4 @@
-// Name lookup beside a real name server, in network and mount name spaces of the test's own.
+// Tests name lookup with a real name server, in network and mount namespaces of the test.
 
 #include <plug/plug.hpp>
 
@@ -33,14 +33,15 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-/// Libc gives up a server that does not answer after 30 seconds: what asks three names of it and
-/// waits for libc runs into the limit of a test.
+/// libc gives up a server that does not answer after 30 seconds. A test that waits for libc to look
+/// up three names there exceeds its time limit.
 const std::map<std::string, std::string> kFiles = {
     {"/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"},
     {"/etc/nsswitch.conf", "hosts: files dns\n"},
     {"/etc/hosts", "127.0.0.1 localhost\n"}};
 
-/// Runs `body` where the system's files are those above and the network is the loopback interface.
+/// Runs `body` with these files in place of the system's, and with the loopback interface as
+/// network.
 void in_own_network(const std::function<void()>& body) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root may have a name server of its own";
   const int status = run_in_namespaces(kFiles, true, [&] {
@@ -187,8 +188,8 @@ TEST(Dns, SocketsTakeTheAddressOfTheirOwnFamily) {
 TEST(Dns, HappyEyeballsPassAnAddressThatDropsEverything) {
   in_own_network([] {
     const DnsServer server({"--host-record=hole.test,127.0.0.1,2001:db8::1"});
-    // Packets to the address come back over the loopback interface and belong to nobody. The other
-    // address gives this host one to ask from, so that IPv6 goes first.
+    // Packets to the address come back over the loopback interface, where nobody receives them. The
+    // other address is a source address for this host, so that IPv6 comes first.
     int status = 0;
     run_program({"ip", "-6", "route", "add", "2001:db8::/64", "dev", "lo"}, status);
     ASSERT_EQ(status, 0);
@@ -201,14 +202,15 @@ TEST(Dns, HappyEyeballsPassAnAddressThatDropsEverything) {
     ASSERT_EQ(targets[0].family, AF::INET6);
 
     const int before = settled_descriptors();
-    // Without a timeout the first attempt alone would take the kernel's two minutes.
+    // Without a timeout the first attempt takes the two minutes of the kernel; the second one does
+    // not wait for it.
     Socket client = create_connection(
         address, {.timeout = std::nullopt, .happy_eyeballs_delay = kHappyEyeballsDelay});
     EXPECT_EQ(client.getpeername(), listener.getsockname());
     client.close();
     EXPECT_EQ(settled_descriptors(), before);
 
-    // One at a time, the first runs out of its time.
+    // Without them the first address uses up its timeout, and the second one follows.
     Socket late = create_connection(address, 0.05);
     EXPECT_EQ(late.getpeername(), listener.getsockname());
     try {
@@ -282,15 +284,15 @@ TEST(SilentDns, AnAnswerForACallerThatHasGoneIsDropped) {
     const int descriptors = settled_descriptors();
     EXPECT_THROW(getaddrinfo("slow.test", 80, AF::INET, SOCK{}, 0, AI{}, 0.02), TimeoutError);
     const auto query = server.next();
-    // The lookup goes on in its thread, with the one descriptor that asks.
+    // The lookup continues in its thread, which holds one descriptor for the query.
     EXPECT_EQ(settled_descriptors(), descriptors + 1);
     server.answer(query);
     while (settled_descriptors() != descriptors) std::this_thread::yield();
-    // The same thread is there for the next.
+    // The same thread makes the next lookup.
     std::thread answering([&] { server.answer(server.next()); });
     const auto answers = getaddrinfo("next.test", 80, AF::INET, SOCK::STREAM, 0, AI{}, 20);
     answering.join();
-    // Unless it was not quite done yet, when another took its place.
+    // If that thread was not quite ready yet, a second one took its place.
     EXPECT_LE(count_helpers(), 2);
     ASSERT_EQ(answers.size(), 1u);
     EXPECT_EQ(to_string(answers[0].sockaddr), "('127.0.0.1', 80)");
@@ -314,7 +316,7 @@ TEST(SilentDns, BeyondSixteenLookUpsWaitTheirTurn) {
     for (int i = 0; i < kMost; ++i) queries.push_back(server.next());
     EXPECT_THROW(server.next(0.1), TimeoutError);
     EXPECT_EQ(count_helpers(), kMost);
-    // One that waits for its turn runs out of its own time, and is never asked.
+    // A lookup that waits for its turn times out, and is never sent to the server.
     EXPECT_THROW(getaddrinfo("gone.test", 80, AF::INET, SOCK{}, 0, AI{}, 0.02), TimeoutError);
     for (const auto& query : queries) server.answer(query);
     for (int i = kMost; i < kCallers; ++i) {
@@ -328,7 +330,7 @@ TEST(SilentDns, BeyondSixteenLookUpsWaitTheirTurn) {
   });
 }
 
-/// The thread sanitizer does not let the child of a process with threads have any.
+/// The thread sanitizer allows no threads in the child of a process with threads.
 constexpr bool kForksWithThreads =
 #ifdef __SANITIZE_THREAD__
     false;
@@ -342,7 +344,7 @@ TEST(SilentDns, AForkedChildBeginsWithoutThreadsAndLooksUpOnItsOwn) {
   if (!kForksWithThreads) GTEST_SKIP() << "not with the thread sanitizer";
   in_own_network([] {
     SilentDnsServer server;
-    // One lookup is under way, and as many as there may be wait for it to end.
+    // As many lookups as possible run at once, and the others wait for them to end.
     std::vector<std::unique_ptr<BlockedThread>> callers;
     for (int i = 0; i < 20; ++i)
       callers.push_back(std::make_unique<BlockedThread>([] {
@@ -352,7 +354,7 @@ TEST(SilentDns, AForkedChildBeginsWithoutThreadsAndLooksUpOnItsOwn) {
       }));
     std::vector<SilentDnsServer::Query> queries;
     for (int i = 0; i < 16; ++i) queries.push_back(server.next());
-    // One that took memory at the fork would keep the address sanitizer's in the child.
+    // If a thread allocated during the fork, the address sanitizer would stay locked in the child.
     for (const auto& caller : callers) EXPECT_TRUE(caller->wait_until_blocked());
     const int status = run_in_child([] {
       if (count_helpers() != 0) return 1;
@@ -372,7 +374,7 @@ TEST(SilentDns, AProcessEndsWhileALookUpIsUnderWay) {
     const SilentDnsServer server;
     const int status = run_in_child([]() -> int {
       EXPECT_THROW(getaddrinfo("slow.test", 80, AF{}, SOCK{}, 0, AI{}, 0.02), TimeoutError);
-      std::exit(::testing::Test::HasFailure() ? 1 : 0);  // with everything that is static
+      std::exit(::testing::Test::HasFailure() ? 1 : 0);  // destroys all static objects
     });
     EXPECT_EQ(status, 0);
   });
@@ -385,7 +387,7 @@ TEST(SilentDns, TheInterruptHookEndsALookUp) {
     struct sigaction action {};
     action.sa_handler = [](int) {};
     ::sigaction(SIGALRM, &action, nullptr);
-    ::ualarm(20'000, 20'000);  // again and again, should the first be too early
+    ::ualarm(20'000, 20'000);  // repeatedly, in case the first signal is too early
     EXPECT_EQ(number_of_error([] { getaddrinfo("slow.test", 80, AF::INET, SOCK{}, 0, AI{}, 20); }),
               ECANCELED);
     ::ualarm(0, 0);

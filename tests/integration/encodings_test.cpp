@@ -1,5 +1,5 @@
-// Text files in every encoding of Python's, compared with io.TextIOWrapper. What is not the same
-// stands in docs/encodings.md, and nothing else does.
+// Compares text files in every encoding of Python's with io.TextIOWrapper. docs/encodings.md lists
+// exactly the differences.
 
 #include <plug/error.hpp>
 #include <plug/socket.hpp>
@@ -27,7 +27,7 @@ namespace {
 
 using parity::hex;
 
-/// What differs, for each encoding: "unknown", "reading", "malformed", "writing".
+/// The differences of each encoding: "unknown", "reading", "malformed", "writing".
 using Differences = std::map<std::string, std::set<std::string>>;
 
 std::string unhex(const std::string& field) { return field == "-" ? "" : parity::unhex(field); }
@@ -41,7 +41,8 @@ std::vector<std::string> split(const std::string& text) {
 
 std::string field(const std::string& text) { return text.empty() ? "-" : hex(text); }
 
-/// Python's message about a mark that is missing does not say where; plug's does.
+/// Removes the place of a missing byte-order mark from a message, because Python's does not have
+/// it.
 std::string without_place(const std::string& message) {
   for (const std::string missing : {"UTF-16 stream does not", "UTF-32 stream does not"})
     if (const auto at = message.find(missing); at != std::string::npos) return message.substr(at);
@@ -60,7 +61,8 @@ std::string perform(File& file, const std::string& call) {
   return all;
 }
 
-/// What a stream of `data`, that comes in pieces, gives; as the results of encodings.py.
+/// Reads a stream of `data` that arrives in pieces. Returns the results as encodings.py prints
+/// them.
 std::string read(const std::string& encoding, const std::string& errors, std::size_t piece,
                  const std::string& data, const std::string& calls) {
   ConnectedPair pair(socketpair(AF::UNIX, piece == 0 ? SOCK::STREAM : SOCK::SEQPACKET));
@@ -84,7 +86,7 @@ std::string read(const std::string& encoding, const std::string& errors, std::si
   return results;
 }
 
-/// What the file has, and what write() gave.
+/// Writes the texts. Returns the content of the file and the results of write().
 std::pair<std::string, std::string> write(const std::string& encoding, const std::string& errors,
                                           const std::string& texts) {
   ConnectedPair pair;
@@ -113,7 +115,7 @@ bool is_known(const std::string& encoding) {
   }
 }
 
-/// The rows of the table of the document: names, and a cross for each column.
+/// Returns the rows of the table in the document: the names, and a cross for each column.
 Differences documented() {
   const std::vector<std::string> columns{"unknown", "reading", "malformed", "writing"};
   Differences all;
@@ -143,7 +145,7 @@ std::string text_of(const Differences& differences) {
   return text;
 }
 
-/// Both answers where they begin to differ.
+/// Returns both answers from the place where they begin to differ.
 std::string first_difference(const std::string& python, const std::string& plug) {
   std::size_t at = 0;
   while (at < python.size() && at < plug.size() && python[at] == plug[at]) ++at;

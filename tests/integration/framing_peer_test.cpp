@@ -1,4 +1,4 @@
-// Framers against a Python program that frames by hand (framing_peer.py).
+// Tests Framers with a Python program that implements the framings by hand (framing_peer.py).
 
 #include <plug/framing.hpp>
 #include <plug/socket.hpp>
@@ -20,7 +20,7 @@ using namespace std::string_literals;
 namespace plug {
 namespace {
 
-/// The Python program, connected to us. It ends when our socket is closed.
+/// The Python program, connected to a socket of the test. It ends when that socket is closed.
 class PythonPeer {
  public:
   explicit PythonPeer(const std::string& what) {
@@ -61,7 +61,7 @@ Bytes counted(std::size_t size) {
   return text;
 }
 
-/// Messages one by one, and then several before the first answer is read.
+/// Sends messages one by one, then several before it reads the first answer.
 void expect_echo(const std::string& what, const Framing& framing,
                  const std::vector<Bytes>& messages) {
   SCOPED_TRACE(what);
@@ -104,7 +104,7 @@ TEST(PythonPeer, UnderstandsLines) {
   expect_echo("lines", Delimiter{"\n"}, {"", "a", "\0\xff"s, counted(100'000)});
 }
 
-/// A JSON header as both sides write it.
+/// Returns a JSON header as both sides write it.
 Bytes header(std::string_view name, std::size_t size) {
   return "{\"name\": \"" + Bytes(name) + "\", \"size\": " + std::to_string(size) + "}";
 }

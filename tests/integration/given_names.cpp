@@ -1,6 +1,6 @@
-// Preloaded into Python by parity_families.py: getsockname() answers with a name that Python was
-// given to read, and bind() keeps the one that Python wrote. So both directions of its conversions
-// can be seen for families that the kernel does not have.
+// A library that parity_families.py preloads into Python. getsockname() returns an address that the
+// test has given, and bind() records the address that Python passes. This makes both directions of
+// Python's conversions visible, even for families that the kernel lacks.
 
 #include <sys/socket.h>
 #include <sys/syscall.h>

@@ -1,5 +1,5 @@
-// Each allocation of a piece of work fails in turn: nothing leaks, nothing is lost, and what there
-// was before goes on.
+// Makes each allocation of an operation fail in turn: nothing leaks, nothing is lost, and existing
+// objects stay usable.
 
 #include <plug/plug.hpp>
 
@@ -19,8 +19,8 @@
 namespace plug {
 namespace {
 
-/// Does `work` with its first allocation failing, then with its second, until it makes no more of
-/// them; `check` is called after each. What comes out of `work` is std::bad_alloc, or nothing.
+/// Calls `work` with its first allocation failing, then with its second, and so on until no
+/// allocation is left. Calls `check` after each. `work` must throw std::bad_alloc or nothing.
 void fail_each_allocation(const std::function<void()>& work, const std::function<void()>& check) {
   std::size_t failed = 0;
   for (bool reached = true; reached; ++failed) {
@@ -42,7 +42,7 @@ void fail_each_allocation(const std::function<void()>& work, const std::function
   EXPECT_GT(failed, 1u) << "nothing was allocated";
 }
 
-/// What all of the library's values are made and dropped in.
+/// Creates and destroys all kinds of objects of the library.
 void converse() {
   Socket listener = create_server({"127.0.0.1", 0});
   Socket sock = create_connection({"127.0.0.1", listener.getsockname().port()});
@@ -134,14 +134,14 @@ TEST(MemoryFailure, LosesAndRepeatsNoLine) {
   for (const Case& each : cases) {
     SCOPED_TRACE(each.mode + " " + each.encoding + " " + each.errors);
     std::string sent, expected, got;
-    for (int i = 0; i < 400; ++i) {  // more than a buffer
+    for (int i = 0; i < 400; ++i) {  // larger than a buffer
       sent += line + each.sent + std::to_string(i) + "\n";
       expected += line + each.read + std::to_string(i) + "\n";
     }
     ConnectedPair pair;
     pair.finish(sent);
     File file = pair.sock.makefile(each.mode, {.encoding = each.encoding, .errors = each.errors});
-    // A different one fails each time.
+    // A different allocation fails each time.
     for (std::size_t failing = 1;; failing = failing % 4 + 1) {
       allocations = {};
       allocations.failing = failing;

@@ -1,4 +1,4 @@
-// The constants and the addresses of every family, held against those of Python's socket module.
+// Compares the constants and the addresses of every family with Python's socket module.
 
 #include <plug/plug.hpp>
 
@@ -32,7 +32,7 @@ void expect_constants_of(const std::string& python) {
 
 TEST(PythonConstants, AreAllHereWithTheirValues) { expect_constants_of("python3"); }
 
-// Where it is another one: Debian's has Bluetooth, which a build without its headers has not.
+// The system's Python may differ: Debian's has Bluetooth, which a build without its headers lacks.
 TEST(PythonConstants, OfTheSystemsPythonAreAllHereWithTheirValues) {
   expect_constants_of("/usr/bin/python3");
 }
@@ -64,7 +64,7 @@ Address typed(const Case& c) {
   throw std::logic_error("no such kind: " + kind);
 }
 
-/// The kernel's form of an address, without the zeros at its end.
+/// Returns the kernel's form of an address, without the zeros at its end.
 std::string take(const Case& c) {
   const Address address = typed(c);
   const std::string_view raw = address.bytes();
@@ -89,7 +89,7 @@ std::string show(const Case& c) {
 
 const Operations kOurs = {{"take", take}, {"show", show}};
 
-/// Addresses of every kind, most of them random.
+/// Returns addresses of every kind, most of them random.
 std::vector<Case> addresses() {
   std::mt19937_64 random(4711);
   const auto below = [&](std::uint64_t most) { return std::to_string(random() % most); };
@@ -149,7 +149,7 @@ TEST(PythonFamilies, MakeTheSameBytesOfTheSameFields) {
 TEST(PythonFamilies, PrintTheSameTextOfTheSameBytes) {
   std::vector<Case> cases;
   for (const Case& made : addresses()) cases.push_back({"show", made[1], hex(typed(made).bytes())});
-  // What the kernel may give beside that: interfaces that are gone, longer forms, no typed address.
+  // Other addresses that the kernel may return: missing interfaces, longer forms, no typed address.
   for (const std::string kind : {"can", "bcm", "isotp", "j1939"}) {
     cases.push_back({"show", kind, "1d0000003930000001020304050607081122334455667788"});
     cases.push_back({"show", kind, "1d0000000100000001020304050607081122334455667788"});

@@ -1,4 +1,4 @@
-// Messages, descriptors and files: what Python's socket module does with them, plug does too.
+// Compares messages, descriptors and files with Python's socket module.
 
 #include <plug/plug.hpp>
 
@@ -130,7 +130,7 @@ std::string fds(const Case& c) {
          std::to_string(static_cast<int>(got.flags));
 }
 
-/// zlib's.
+/// Computes the same checksum as zlib.
 std::uint32_t crc32(const std::string& bytes) {
   std::uint32_t sum = ~0u;
   for (const char byte : bytes) {
@@ -306,7 +306,7 @@ TEST(PythonParity, OfSentFilesAndWhereTheyStandAfterwards) {
       for (const std::string count : {"None", "0", "-1", "-1000000000000", "3"})
         cases.push_back({"sendfile", kind, timeout, "100", "3", "5", count});
   cases.push_back({"sendfile", kStream, "None", "100", "3", "-1", "None"});
-  // More than the socket takes while nobody reads.
+  // More data than the socket accepts while nobody reads.
   cases.push_back({"sendfile", kStream, "0.05", "3000000", "3", "5", "None"});
   expect_parity(operations(), "parity_messages.py", cases, 190);
 }

@@ -1,4 +1,4 @@
-// Name services, interfaces and connection helpers beside Python's.
+// Compares name services, interfaces and connection helpers with Python's.
 
 #include <gtest/gtest.h>
 
@@ -22,7 +22,7 @@ const std::map<std::string, std::string> kFiles = {
      "127.0.0.7 many.test\n127.0.0.8 many.test\n2001:db8::7 many.test\n"
      "2001:db8::9 only-six.test\n"}};
 
-/// Asks nothing but the files above: no name server.
+/// Compares with only the files above and without a name server.
 void expect_parity(const std::vector<Case>& cases, std::size_t least) {
   const int status = run_in_namespaces(kFiles, false, [&] {
     parity::expect_parity(name_operations(), "parity_resolver.py", cases, least);
@@ -32,7 +32,7 @@ void expect_parity(const std::vector<Case>& cases, std::size_t least) {
   EXPECT_EQ(status, 0);
 }
 
-/// Numbers and names as hosts, and what only looks like them.
+/// Numbers and names as hosts, and texts that only look like them.
 const std::vector<std::string> kHosts = {
     "127.0.0.1",       "127.0.0.9",  "127.1",      "0x7f.1",  "::1",       "::",
     "::ffff:1.2.3.4",  "fe80::1",    "fe80::1%1",  "ff02::1", "0.0.0.0",   "",
@@ -64,7 +64,7 @@ TEST(ResolverParity, OfHosts) {
   for (const std::string& host : hosts)
     for (const std::string operation :
          {"gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getfqdn"}) {
-      // What Python's encoding refuses as UnicodeError libc refuses itself.
+      // Python's encoding refuses these with UnicodeError; here libc refuses them.
       if (host == "1..2" || host == "256.0.0.1.") continue;
       cases.push_back({operation, host});
     }
@@ -139,7 +139,7 @@ TEST(ResolverParity, OfServers) {
       for (const std::string backlog : {"-1", "0", "128"})
         for (const std::string reuse : {"False", "True"})
           for (const std::string dual : {"False", "True"}) {
-            // Python's tuple is no Unix address, and its name for that is TypeError.
+            // Python's tuple is no Unix address: it raises TypeError.
             if (family == "1" && dual == "False") continue;
             cases.push_back({"create_server", family, host, "0", backlog, reuse, dual});
           }

@@ -1,4 +1,4 @@
-// What select() and the selectors report and refuse, compared with Python's.
+// Compares the reports and errors of select() and the selectors with Python's.
 
 #include <plug/plug.hpp>
 
@@ -33,7 +33,7 @@ std::unique_ptr<BaseSelector> selector_named(const std::string& name) {
 
 constexpr const char* kSelectors[] = {"select", "poll", "epoll"};
 
-/// What a call gives, or the class of its error.
+/// Returns the result of a call, or the class of its error.
 template <class Call>
 std::string outcome(Call call) {
   try {
@@ -91,11 +91,11 @@ std::string constants(const Case&) {
   return joined(texts, " ");
 }
 
-// --- what is reported for each state ---
+// --- reports for each state ---
 
 constexpr double kSeconds = 10;
 
-/// Waits until the peer's doing has arrived.
+/// Waits until the peer's action has arrived.
 void settle(const FileObject& object, POLL events) {
   Poll poll;
   poll.register_(object, events);
@@ -111,7 +111,7 @@ void fill(int fd) {
 
 OwnedFd given_up(Socket sock) { return OwnedFd(sock.detach()); }
 
-/// What is to be watched first; the rest is kept open.
+/// Returns the object to watch, followed by objects that must stay open.
 std::vector<OwnedFd> in_state(const std::string& kind, const std::string& state) {
   std::vector<OwnedFd> result;
   if (kind == "pipe") {
@@ -218,10 +218,10 @@ std::string reported(const Case& c) {
 
 // --- errors ---
 
-/// Records what calls give.
+/// Records the results of calls.
 class Outcomes {
  public:
-  /// A call that Python answers with None, or that fails.
+  /// Records a call that returns None in Python, or that fails.
   template <class Call>
   void none(Call call) {
     texts_.push_back(outcome([&] { return call(), std::string("None"); }));
@@ -361,14 +361,16 @@ std::string ready_text(ReadyKeys keys) {
 
 using Pairs = std::vector<std::unique_ptr<std::pair<Socket, Socket>>>;
 
-/// Whether Python's SelectSelector does the same, which unregisters and registers anew.
+/// Returns true if Python's SelectSelector, which unregisters and registers again, behaves the
+/// same.
 bool can_modify_anew(const BaseSelector& selector, Socket& sock) {
   if (sock.fileno() < 0) return false;
   const SelectorKey* const key = selector.get_map()->find(sock);
   return key == nullptr || key->fileobj.is(sock);
 }
 
-/// One step of a sequence. What is replaced stays, so that no object takes the place of another.
+/// Makes one step of a sequence. Replaced objects stay alive, so that no new object takes their
+/// place.
 std::string step(BaseSelector& selector, Pairs& pairs, Pairs& replaced, const std::string& what,
                  std::size_t index, EVENT events, int label, bool can_modify_all) {
   if (what == "open") {
@@ -421,7 +423,7 @@ std::string sequence(const Case& c) {
 
 std::string random_steps(std::mt19937& random, int count) {
   constexpr int kPairs = 6;
-  // What comes more often is here more often.
+  // Steps that are more frequent are listed more often.
   constexpr const char* kWhat[] = {"register",   "register", "register", "modify", "modify",
                                    "unregister", "write",    "write",    "read",   "close",
                                    "hang up",    "open",     "open",     "get",    "select",
@@ -433,7 +435,7 @@ std::string random_steps(std::mt19937& random, int count) {
   };
   for (int i = 0; i < count; ++i) {
     const std::string what = kWhat[below(std::size(kWhat))];
-    // Whether 0 and 4 can be asked of modify() differs between Python's selectors.
+    // Python's selectors differ in whether modify() accepts 0 and 4.
     const int events = what == "modify" ? 1 + below(3)
                        : below(20) == 0 ? 4 * below(2)
                                         : 1 + below(3);

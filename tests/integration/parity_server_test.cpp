@@ -1,4 +1,4 @@
-// The hooks of servers and handlers: the same calls in the same order as Python's.
+// Compares the hooks of servers and handlers: the same calls in the same order as Python's.
 
 #include <plug/plug.hpp>
 
@@ -33,7 +33,7 @@ std::vector<std::string> words(const std::string& text) {
   return {std::istream_iterator<std::string>(stream), {}};
 }
 
-/// What hooks write, of whichever thread or process, and how they are told to fail.
+/// Records the calls of hooks, in any thread or process, and tells hooks to fail.
 class Trace {
  public:
   explicit Trace(const std::string& failing = "", std::string error = "")
@@ -44,7 +44,7 @@ class Trace {
   Trace& operator=(const Trace&) = delete;
   ~Trace() { ::close(fd_); }
 
-  /// Appends a line and fails if the hook is told to.
+  /// Appends a line. Throws if the hook is to fail.
   void add(const std::string& text) {
     const bool here = getpid() == process_ && std::this_thread::get_id() == thread_;
     const std::string line = (here ? "L " : "R ") + text + "\n";
@@ -81,7 +81,7 @@ class Trace {
     } catch (...) {
       raised = name_of_current();
     }
-    raised_ = true;  // what follows does not fail
+    raised_ = true;  // later hooks do not fail
     add("raised " + raised);
   }
 
@@ -107,7 +107,7 @@ class Trace {
   std::atomic<bool> raised_{false};
 };
 
-/// Writes down the hooks of Base.
+/// Records the hooks of Base.
 template <class Base>
 class Traced : public Base {
  public:
@@ -191,7 +191,7 @@ class TracedHandler : public Base {
   Trace& trace_;
 };
 
-/// One of the classes, by its name, with what the operations need of it.
+/// A server class for the operations, found by its name.
 struct Kind {
   std::function<std::unique_ptr<BaseServer>(const ServerAddress&, bool, Trace&)> make;
   std::function<std::string()> attributes;
@@ -277,7 +277,7 @@ std::ptrdiff_t count_threads() {
   return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
 }
 
-/// Before any test. A sanitizer may have a thread of its own, once there has been another.
+/// Counted before any test, because a sanitizer may start a thread once there has been another.
 const std::ptrdiff_t threads_at_first = [] {
   pid_t other = 0;
   std::thread([&] { other = gettid(); }).join();
@@ -314,7 +314,7 @@ std::string request(const Case& c) {
   return trace.text();
 }
 
-/// A server that nothing is written down of any more before it is destroyed.
+/// Returns the trace of a server before it is destroyed: its destruction is not recorded.
 std::string ended(std::unique_ptr<BaseServer> server, const Trace& trace) {
   server->server_close();
   return trace.text();
@@ -424,7 +424,7 @@ TEST(PythonParity, OfWhatHooksThrow) {
           "finish_request", "setup", "handle", "finish", "handle finish", "handle handle_error",
           "shutdown_request", "close_request", "service_actions", "server_bind server_close"})
       for (const std::string error : {"ValueError", "OSError", "BaseException"}) {
-        // The parent would go on to shut the connection down before the child answers, or after.
+        // The parent might shut the connection down before or after the child answers.
         if (failing == "close_request" && name.rfind("Forking", 0) == 0) continue;
         cases.push_back({"request", name, "serve_forever", failing, error});
       }

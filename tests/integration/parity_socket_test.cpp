@@ -1,4 +1,4 @@
-// The same calls, made by Python's socket module and by plug, must end the same way.
+// Makes the same calls with Python's socket module and with plug, and compares the results.
 
 #include <plug/plug.hpp>
 
@@ -216,8 +216,8 @@ const Operations& operations() {
 
 const std::string kInet = "2", kInet6 = "10", kUnix = "1", kStream = "1", kDatagram = "2";
 
-/// The names that /etc/hosts has an IPv4 address for. Asked for another family, the resolver would
-/// go on to name servers.
+/// Returns the names with an IPv4 address in /etc/hosts. For another family the resolver would ask
+/// name servers.
 std::vector<std::string> ipv4_names() {
   std::vector<std::string> names = {"localhost"};
   std::ifstream hosts("/etc/hosts");
@@ -253,7 +253,7 @@ std::vector<std::string> ipv4_texts(int random_ones) {
 }
 
 std::string random_bytes(std::mt19937& random, std::size_t size) {
-  // Runs of zeros are what IPv6 texts shorten.
+  // IPv6 texts abbreviate runs of zeros.
   std::uniform_int_distribution<int> byte(0, 255), coin(0, 1);
   std::string bytes;
   while (bytes.size() < size) {
@@ -349,7 +349,7 @@ TEST(PythonParity, OfTimeouts) {
   }
   std::vector<Case> cases;
   for (const std::string& value : values) {
-    if (value == "5e-324") continue;  // std::stod refuses what is not normal
+    if (value == "5e-324") continue;  // std::stod refuses subnormal numbers
     cases.push_back({"timeout", value});
     cases.push_back({"default_timeout", value});
   }
@@ -424,7 +424,7 @@ TEST(PythonParity, OfResolverAnswers) {
            {"None", "http", "#80", "80", "#0", "#65536", "no-such-service"})
         cases.push_back({"getaddrinfo", host, port, family, "1", "0", "0"});
       for (const std::string flags : {"1", "2", "4", "0x400", "0x40000000"}) {
-        // With AI_CANONNAME even a name that can be none's is asked of name servers.
+        // With AI_CANONNAME the resolver asks name servers even for an impossible name.
         if (flags == "2" && host == "no such host") continue;
         cases.push_back({"getaddrinfo", host, "#80", family, "0", "0", flags});
       }
@@ -475,7 +475,7 @@ TEST(PythonParity, OfOptions) {
       {kUnix, kStream}, {kUnix, kDatagram}, {kUnix, "5"}};
   for (const auto& [family, kind] : kinds) {
     for (int option = 1; option <= 60; ++option) {
-      // SO_INCOMING_CPU and the like tell of the machine, not of the call.
+      // Options such as SO_INCOMING_CPU depend on the machine, not on the call.
       if (option == 49 || option == 56 || option == 57) continue;
       cases.push_back({"get_int", family, kind, "1", std::to_string(option)});
     }

@@ -1,5 +1,4 @@
-// The programs of tests/programs/textbook.py in C++, function by function, with about as many
-// lines.
+// The programs of tests/programs/textbook.py in C++, function by function, in about as many lines.
 
 #include <plug/plug.hpp>
 
@@ -192,7 +191,7 @@ Messages greeting_client(const HostPort& address) {
   return {create_connection(address).recv(kChunk)};
 }
 
-// --- json_echo: four bytes of length, the highest first, and then the JSON, passed on as it is ---
+// --- json_echo: a length of four bytes, big-endian, and the JSON, which is passed on unchanged ---
 
 void json_server(Socket& sock, int clients = 1) {
   each_client(sock, clients, [](Socket conn) {

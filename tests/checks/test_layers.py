@@ -1,4 +1,4 @@
-"""scripts/check_layers refuses what it says that it refuses."""
+"""Checks that scripts/check_layers refuses everything that it claims to refuse."""
 
 import os
 import pathlib
@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 class Tree(unittest.TestCase):
-    """A copy of what the check reads, to which a test adds a file."""
+    """A copy of the files that the check reads, to which a test adds a file."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

@@ -1,6 +1,7 @@
-"""docs/python-to-plug.md has every name of Python's network modules, and plug every name that it says.
+"""Checks that docs/python-to-plug.md has every name of Python's network modules, and that plug has
+every name in it.
 
-Usage: python_names.py ROOT COMPILER. Prints what is missing; the status is 1 then.
+Usage: python_names.py ROOT COMPILER. Prints each missing name; the status is then 1.
 """
 
 import collections
@@ -34,7 +35,7 @@ NOT_NAMES = {
 
 
 def public(owner):
-    """Without modules and what is imported from them, and without constants."""
+    """Yields the public names, without modules, imported names and constants."""
     for name in dir(owner):
         value = getattr(owner, name)
         imported = getattr(value, "__module__", None) in ("abc", "collections", "collections.abc", "enum", "io")
@@ -47,7 +48,7 @@ def python_names(module):
     names = set(public(module))
     for owner in CLASSES[module.__name__]:
         names |= set(public(owner))
-    if module is socketserver:  # what an object gets when it is made
+    if module is socketserver:  # attributes that the constructor sets
         names |= set(re.findall(r"self\.([a-zA-Z]\w*)(?:, self\.\w+)? = ", inspect.getsource(module)))
     if module is selectors:
         names |= set(selectors.SelectorKey._fields)
@@ -55,7 +56,7 @@ def python_names(module):
 
 
 def table():
-    """By module the names of the first column; and the names of the second."""
+    """Returns the names of the first column by module, and the names of the second column."""
     python, plug = collections.defaultdict(set), set()
     for line in (ROOT / "docs/python-to-plug.md").read_text().splitlines():
         if line.startswith("## "):
@@ -68,7 +69,8 @@ def table():
 
 
 def source(names):
-    """A program that names each; a using-declaration takes functions with their overloads, and types."""
+    """Returns a program that uses each name. A using-declaration covers types, and functions with
+    all overloads."""
     members = sorted(name for name in names if "::" in name)
     lines = ["#include <plug/plug.hpp>", "namespace members {"]
     for number, name in enumerate(members):

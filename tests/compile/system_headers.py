@@ -1,13 +1,13 @@
-"""No header of the system gets in plug's way, and plug in none's, whichever is included first.
+"""Checks that no system header gets in plug's way, and vice versa, in either order of inclusion.
 
-The macros of every header in /usr/include are compared with every identifier that plug's headers
-contain: only a macro could change what plug means. Where one matches, the header is compiled
-together with plug to see whether it harms. The most important headers are compiled with plug in
-any case, before and after it.
+Compares the macros of every header in /usr/include with every identifier in plug's headers: only a
+macro could change the meaning of plug. If one matches, compiles the header together with plug to
+see whether it does harm. Compiles the most important headers with plug in any case, before and
+after it.
 
 Usage: system_headers.py INCLUDE_DIRECTORY macros     the comparison
        system_headers.py INCLUDE_DIRECTORY COMPILER   the compilations with one compiler
-Prints what is wrong; the status is 1 then, and 77 where the compiler is not there.
+Prints each problem. The status is then 1; it is 77 if the compiler is missing.
 """
 
 import functools
@@ -20,12 +20,12 @@ import sys
 INCLUDE = pathlib.Path(sys.argv[1]).resolve()
 COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 CONFIGURATIONS = [(f"-std={std}", opt) for std in ("c++20", "gnu++20") for opt in ("-O0", "-O2")]
-# Pairs in which each standard and each optimisation is once.
+# Pairs that contain each standard and each optimisation once.
 DIAGONALS = (CONFIGURATIONS[0], CONFIGURATIONS[3]), (CONFIGURATIONS[1], CONFIGURATIONS[2])
 FOLDERS = ["", "sys", "net", "netinet", "arpa", "linux", "asm", "asm-generic", "rpc", "rdma",
            "bluetooth"]
 
-# Compiled with plug whatever their macros are; those that a machine lacks are left out.
+# Compiled with plug whatever their macros are; a header that the machine lacks is left out.
 IMPORTANT = """
     bluetooth/bluetooth.h bluetooth/hci.h bluetooth/l2cap.h bluetooth/rfcomm.h bluetooth/sco.h
     arpa/ftp.h arpa/inet.h arpa/nameser.h arpa/telnet.h assert.h curses.h errno.h fcntl.h grp.h
@@ -42,7 +42,7 @@ IMPORTANT = """
     linux/vm_sockets.h
 """.split()
 
-# What a user may write with every one of them included.
+# Code that a user may write after including each of these headers.
 USE = """
 using namespace plug;
 int use() {
@@ -85,7 +85,7 @@ def plug_headers():
 
 @functools.cache
 def search_path():
-    """The folders in which the compiler looks for headers of C."""
+    """Returns the folders in which the compiler looks for C headers."""
     output = compile_text(COMPILERS[0], "", "-E", "-v").stderr
     listed = output.split("search starts here:")[-1].split("End of search list")[0]
     folders = [pathlib.Path(line.strip()) for line in listed.splitlines()]
@@ -104,7 +104,7 @@ def system_headers():
 
 
 def identifiers():
-    """Each identifier of plug's headers, and those of them that a parenthesis follows."""
+    """Returns all identifiers of plug's headers, and those of them that a parenthesis follows."""
     every, called = set(), set()
     for header in plug_headers():
         text = (INCLUDE / header).read_text()
@@ -117,7 +117,7 @@ def identifiers():
 
 
 def macros(text, *options):
-    """The names of what is defined at the end."""
+    """Returns the names of the macros that are defined at the end of the text."""
     output = compile_text(COMPILERS[0], text, "-E", "-dM", *options).stdout
     return set(re.findall(r"^#define (\w+)", output, re.M))
 
@@ -126,10 +126,10 @@ unfinished = []  # headers that the preprocessor cannot finish
 
 
 def definitions(headers, *options):
-    """Each macro that any of the headers defines, with the lines that define it.
+    """Returns each macro that any of the headers defines, with the lines that define it.
 
-    One translation unit holds them all: -dD reports each definition where it stands. A header that
-    the preprocessor cannot finish is put aside and read alone.
+    One translation unit includes them all: -dD reports each definition where it stands. A header
+    that the preprocessor cannot finish is read separately.
     """
     defined = {}
 
@@ -162,13 +162,13 @@ def compiles(text, *options):
 
 
 def culprits(macro_definitions, *options):
-    """Those of the macros from which plug's headers, but not the C++ library's, suffer."""
+    """Returns the macros that break plug's headers but not those of the C++ library."""
     library = set()
     for header in plug_headers():
         library |= set(re.findall(r"#include <(\w+)>", (INCLUDE / header).read_text()))
     rest, found = set(macro_definitions), set()
     while True:
-        # A header may ask for what only newer libraries have.
+        # A header may include another one that only newer libraries have.
         text = "".join(f"#if __has_include(<{name}>)\n#include <{name}>\n#endif\n" for name in sorted(library))
         for definition in sorted(rest):
             text += f"#undef {name_of(definition)}\n#define {definition}\n"
@@ -186,7 +186,7 @@ def culprits(macro_definitions, *options):
 
 
 def sources_that_break(name, headers, *options):
-    """The headers that define a macro of this name, are fit for C++, and spoil plug."""
+    """Returns the headers that define a macro of this name, compile as C++, and break plug."""
     pattern = re.compile(rf"^[ \t]*#[ \t]*define[ \t]+{name}\b", re.M)
     return [
         header
@@ -231,7 +231,7 @@ def check_order(compiler, standard, optimisation, first):
 
 
 def check_own_macros():
-    """plug's headers define none."""
+    """Returns the macros that plug's headers define, which is an error."""
     problems = []
     for header in plug_headers():
         text = (INCLUDE / header).read_text()

@@ -1,4 +1,4 @@
-"""docs/conformance.md names every test of CPython's that is ported, and every port."""
+"""Checks that docs/conformance.md names every ported test of CPython's, and every port."""
 
 import ast
 import importlib.util
@@ -11,7 +11,7 @@ PORTS = re.compile(r"^(?:TYPED_TEST|TEST|TEST_F)\((\w+),\s*(\w+)\)", re.MULTILIN
 
 
 def sections():
-    """By module of CPython's the rows of its table, original to port."""
+    """Returns, for each module of CPython's, the rows of its table: original to port."""
     rows = {}
     for line in (ROOT / "docs/conformance.md").read_text().splitlines():
         if line.startswith("## "):
@@ -23,7 +23,7 @@ def sections():
 
 
 def originals(module):
-    """Class.method of each test that a module of CPython's tests writes down."""
+    """Yields Class.method of each test that a module of CPython's tests defines."""
     tree = ast.parse(pathlib.Path(module.origin).read_text())
     for owner in tree.body:
         if isinstance(owner, ast.ClassDef):

@@ -1,8 +1,8 @@
-"""What the example programs are run through while something about them fails.
+"""The scenarios that the example programs run through while something about them fails.
 
-A scenario runs one program beside a healthy peer and gives a Result. How the program is started is
-the caller's: with strace in front, or with a library preloaded. The peers are plain Python, except
-for file transfers, where the other one of the pair is the peer.
+A scenario runs one program beside a healthy peer and returns a Result. The caller decides how to
+start the program: under strace, or with a preloaded library. The peers are plain Python, except for
+file transfers, where the other program of the pair is the peer.
 """
 
 import collections
@@ -24,13 +24,13 @@ PATIENCE = 20
 
 Outcome = collections.namedtuple("Outcome", "status output errors")
 
-# `right`: the result is what it is without faults. `in_order`: nothing false was told or left
-# behind, whatever the status is.
+# `right`: the result is the same as without faults. `in_order`: the program has neither reported
+# anything false nor left anything behind, whatever its status is.
 Result = collections.namedtuple("Result", "outcome right in_order")
 
 
 class Program:
-    """A program that runs. `wrapped`: the process is a tool that has the program for its child."""
+    """A running program. `wrapped`: the process is a tool that runs the program as its child."""
 
     def __init__(self, command, stdin=b"", environment=None, wrapped=False):
         self.wrapped = wrapped
@@ -66,15 +66,15 @@ class Program:
             self.announced.set()
 
     def port(self):
-        """Where a server listens; None when it has ended instead."""
+        """Returns the port at which a server listens; None if it has ended instead."""
         if not self.announced.wait(PATIENCE):
             return None
         found = re.match(r"listening on \('127\.0\.0\.1', (\d+)\)", "".join(self.output[:1]))
         return int(found.group(1)) if found else None
 
     def end(self, interrupt=False, failing=False):
-        """The outcome; with `interrupt` the program is told to end first. One that may be `failing`
-        gets time to do so by itself: it would take being told for the reason."""
+        """Returns the outcome. With `interrupt` the program is asked to end first. A program that
+        may be `failing` gets time to end by itself, because otherwise the request would end it."""
         if failing:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(1)
@@ -104,7 +104,7 @@ class Program:
 
 
 def verdict(result):
-    """What is wrong, or None."""
+    """Returns the fault of a result, or None."""
     outcome, right, in_order = result
     if outcome.status == "hang":
         return "hangs"
@@ -126,13 +126,13 @@ def framed(payload):
 
 
 def read_frame(conn):
-    """The next message, without its length; None at the end."""
+    """Returns the next message, without its length; None at the end."""
     head = read_exactly(conn, 4)
     return read_exactly(conn, struct.unpack(">I", head)[0]) if len(head) == 4 else None
 
 
 def read_exactly(conn, size):
-    """So many bytes; fewer at the end."""
+    """Returns `size` bytes; fewer at the end of the stream."""
     data = b""
     while len(data) < size and (piece := conn.recv(size - len(data))):
         data += piece
@@ -144,7 +144,7 @@ def read_exactly(conn, size):
 
 @contextlib.contextmanager
 def serving(handle):
-    """A server in a thread; gives its port."""
+    """Runs a server in a thread. Yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def run():
@@ -164,7 +164,7 @@ def serving(handle):
 
 @contextlib.contextmanager
 def answering(answer):
-    """The same for datagrams: each is answered with `answer`."""
+    """Runs a datagram server, which sends `answer` for each datagram. Yields its port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         ended = threading.Event()
@@ -215,7 +215,8 @@ def greet_and_repeat(conn):
 
 
 def client(program, peer, expected, *options, stdin=b"one line\nanother\n"):
-    """`expected` are the lines of the output; PORT in them is the peer's."""
+    """Tests a client. `expected` are the lines of its output, where PORT stands for the peer's
+    port."""
 
     def scenario(directory, launch):
         with peer as port:
@@ -229,7 +230,7 @@ def client(program, peer, expected, *options, stdin=b"one line\nanother\n"):
 
 
 class Peer:
-    """Makes a context manager anew each time that it is entered, from several threads at once."""
+    """Creates a new context manager for each thread that enters it."""
 
     def __init__(self, make, *arguments):
         self.make, self.arguments = make, arguments
@@ -244,7 +245,7 @@ class Peer:
 
 
 def alone(program, *arguments, expected):
-    """A program without a peer: `expected` is an expression that its output matches."""
+    """Tests a program without a peer. Its whole output must match the expression `expected`."""
 
     def scenario(directory, launch):
         outcome = launch([directory / program, *arguments], b"").end()
@@ -257,8 +258,8 @@ def alone(program, *arguments, expected):
 
 
 def converse(port, message):
-    """What a server says to a message until it ends the conversation; None when it cannot be
-    reached."""
+    """Sends a message to a server. Returns its answer until the end of the stream; None if the
+    server cannot be reached."""
     got = b""
     try:
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
@@ -285,31 +286,32 @@ def ask_datagram(port, message):
 
 
 def survived(outcome):
-    """Returns whether a server that served went on until it was told to end. It may report that it
-    lacks memory then, or that it could not wait for its last handlers."""
+    """Returns whether a server continued to serve until it was asked to end. At its end it may
+    report that it lacks memory, or that it could not wait for its last handlers."""
     told = re.search("out of memory|: waiting for the [a-z]+ of a server$", outcome.errors, re.M)
     return outcome.status == 0 or told is not None or "connected" not in outcome.output
 
 
 def lacked_memory(outcome):
-    """Whether a program has said so."""
+    """Returns whether a program has reported that it lacks memory."""
     said = outcome.output + outcome.errors
     return "out of memory" in said or "bad_alloc" in said
 
 
 def server(program, message, expected, *options, refusal=None, talk=converse, survives=False):
-    """`expected` and `refusal` are expressions: the answer, and what may be said in its place. A
-    server that `survives` does not end by itself once it serves; but a call that fails in each of
-    its threads or processes may lose each client, of which it tells."""
+    """Tests a server. `expected` is an expression for the answer, `refusal` one for a message that
+    it may send instead. A server that `survives` does not end by itself once it serves; but a call
+    that fails in each of its threads or processes may lose each client, if the server reports
+    it."""
 
     def is_right(answer):
         return answer is not None and re.fullmatch(expected, answer, re.DOTALL) is not None
 
     def is_cut(answer):
-        """Nothing but the beginning of the answer has come."""
+        """Returns whether only the beginning of the answer has arrived."""
         return not answer or any(is_right(answer + rest) for rest in endings)
 
-    # Whatever cuts an answer, cuts one that is known.
+    # The parts that are missing if the answer has been cut.
     whole = re.sub(rb"\\(.)", rb"\1", expected)
     endings = [whole[at:] for at in range(1, len(whole))]
 
@@ -320,7 +322,7 @@ def server(program, message, expected, *options, refusal=None, talk=converse, su
         true = is_right(answer) or is_cut(answer)
         if not true and refusal:
             true = re.fullmatch(refusal, answer, re.DOTALL) is not None
-        # A server that lost this client goes on, and serves the next.
+        # A server that has lost this client must continue and serve the next one.
         again = answer if not port or is_right(answer) else talk(port, message)
         right = is_right(again)
         outcome = running.end(port is not None, failing=not right)
@@ -334,7 +336,7 @@ def server(program, message, expected, *options, refusal=None, talk=converse, su
 
 
 def one_request(directory, launch):
-    """Serves one client and ends; who could not be served was told of."""
+    """Serves one client and ends. Reports a client that it could not serve."""
     running = launch([directory / "one_request_server", "127.0.0.1", "0"], b"")
     port = running.port()
     answer = converse(port, b"hello") if port else None
@@ -350,7 +352,7 @@ MAIL = b"Subject: hi\r\n\r\n" + b"A line of the message.\r\n" * 20
 
 
 def send_mail(port):
-    """Delivers MAIL; whether the server says that it has it."""
+    """Delivers MAIL. Returns whether the server has accepted it."""
     try:
         with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
             client.sendmail("me@a.example", ["you@b.example"], MAIL)
@@ -366,10 +368,11 @@ def mail_server(directory, launch):
         told = port is not None and send_mail(port)
         again = told or port is None or send_mail(port)
         outcome = running.end(port is not None, failing=not again)
-        # Whole, whether or not the client was told; never a part, nor a temporary file.
+        # The message is complete, even if the client was not told so. Nothing else is left: no
+        # part, no temporary file.
         files = [path for path in pathlib.Path(folder).iterdir()]
         whole = all(path.name.endswith(".eml") and path.read_bytes().endswith(MAIL) for path in files)
-        # Each client's thread may have met the fault.
+        # The fault may have hit the thread of each client.
         lost = "[Errno" in outcome.output
         right = bool(files) if again else lost
         return Result(outcome, right, whole and survived(outcome))
@@ -383,7 +386,7 @@ def polling_accept(directory, launch):
     wanted = [rb"accepted by polling, at try \d+\n", rb"accepted by waiting, with one call\n"]
     right = [re.fullmatch(want, answer or b"") is not None for want, answer in zip(wanted, answers)]
     outcome = running.end(port is not None and not all(right), failing=True)
-    # Who was lost was told of.
+    # The program has reported each client that it lost.
     lost = re.search(r"\[Errno|out of memory|nobody came", outcome.output) is not None
     return Result(outcome, all(right) or lost, all(r or not a for r, a in zip(right, answers)))
 
@@ -397,7 +400,7 @@ def digest(path):
 
 @contextlib.contextmanager
 def transfer_folder():
-    """A root for a server, with a directory in it, and a file to send."""
+    """Yields a root for a server, with a directory in it, and a file to send."""
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder, "root")
         (root / "sub").mkdir(parents=True)
@@ -407,8 +410,8 @@ def transfer_folder():
 
 
 def left_behind(root, source):
-    """Whether the file is there, and whether that is all: never a part, nor a temporary file.
-    It may be in the root as well, where a client put it that could not go elsewhere."""
+    """Returns whether the file has arrived, and whether no part and no temporary file is left. A
+    client that could not change the directory may have put the file into the root."""
     files = [path for path in root.rglob("*") if path.is_file()]
     places = {root / "sub" / "data.bin", root / "data.bin"}
     tidy = all(path in places and digest(path) == digest(source) for path in files)
@@ -421,7 +424,7 @@ def putting(directory, port, source):
 
 
 def listed(output, source):
-    """Whether a client that put the file has printed what it should."""
+    """Returns whether a client that has put the file has printed the expected output."""
     lines = [" ".join(line.split()) for line in output.splitlines()]
     size = source.stat().st_size
     received = f"data.bin: {size} bytes, sha256 {digest(source)}, received"
@@ -434,7 +437,7 @@ def management_server(directory, launch, *options):
         running = launch(command, b"")
         right, claims_true = False, True
         if port := running.port():
-            # A server that lost this client goes on, and serves the next.
+            # A server that has lost this client must continue and serve the next one.
             for _ in range(2):
                 done = subprocess.run(
                     putting(directory, port, source), capture_output=True, timeout=PATIENCE
@@ -445,7 +448,7 @@ def management_server(directory, launch, *options):
                     break
         outcome = running.end(port is not None, failing=not right)
         whole, tidy = left_behind(root, source)
-        # Each client's thread or process may have met the fault.
+        # The fault may have hit the thread or process of each client.
         lost = options and re.search(r"\[Errno|refused|failed|broken", outcome.output)
         return Result(outcome, (right and whole) or bool(lost), tidy and claims_true)
 
@@ -565,7 +568,7 @@ SCENARIOS = {
     ),
 }
 
-# The servers that have the choice, on each of the server classes.
+# Servers with a choice run on each of the server classes.
 FORMS = ("tcp", "threading", "forking", "pool", "fiber")
 
 

@@ -1,4 +1,5 @@
-"""What a shared library gives out: names of plug's public headers, and what the library of fibers uses.
+"""Checks that a shared library exports only names of plug's public headers and names for its
+fibers.
 
 usage: check_exports.py HEADERS_DIR LIBRARY OTHER...   names of plug::detail that are in no public
                                                       header are for the OTHER libraries of plug
@@ -11,7 +12,7 @@ import sys
 
 
 def symbols(library, which):
-    """Of a library's dynamic symbols: the kind and the mangled name of each."""
+    """Returns the kind and the mangled name of each dynamic symbol of a library."""
     printed = subprocess.run(
         ["nm", "-D", which, library], check=True, capture_output=True, text=True
     ).stdout
@@ -19,7 +20,8 @@ def symbols(library, which):
 
 
 def path_of(mangled):
-    """("plug", "detail", "sys", "close"), for example; what belongs to a type has the type's."""
+    """Returns the path of a name: ("plug", "detail", "sys", "close"), for example. Members of a
+    type have the path of the type."""
     rest = re.sub(r"^_Z(T[VTIS]|Thn?\d+_|GV)?", "", mangled)
     rest = re.sub(r"^N[KVrRO]*", "", rest)
     path = []
@@ -31,7 +33,8 @@ def path_of(mangled):
 
 
 def owner(path):
-    """What is exported as one: a function of plug::detail or plug::detail::sys, or a class."""
+    """Returns the path that is exported as a unit: a function of plug::detail or plug::detail::sys,
+    or a class."""
     return path[:4] if path[2:3] == ("sys",) else path[:3]
 
 
@@ -44,7 +47,7 @@ def main(headers, library, *others):
     wrong, public = [], 0
     for kind, name in symbols(library, "--defined-only"):
         path = path_of(name)
-        # An instance of a template for a public type is as visible as that.
+        # An instance of a template for a public type is as visible as that type.
         instance = re.search(r"3sys\d+\w+?IN?S_", name)
         if instance:
             continue
@@ -55,7 +58,7 @@ def main(headers, library, *others):
             public += 1
             if not declared.issuperset(path[1:2]):
                 wrong.append(name)
-        elif kind not in "VWu":  # what the compiler makes of the standard library's templates
+        elif kind not in "VWu":  # instances of the standard library's templates
             wrong.append(name)
     if not public:
         sys.exit(f"{library} gives out nothing of plug")

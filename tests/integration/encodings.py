@@ -1,21 +1,21 @@
-"""What io.TextIOWrapper makes of every encoding of Python's: the answers of encodings_test.cpp.
+"""Prints the results of io.TextIOWrapper for every encoding of Python's, for encodings_test.cpp.
 
     encodings.py PART PARTS
 
-goes over one of PARTS parts of the encodings and prints lines of fields, separated by spaces; data
-is in hex, "-" when it is empty:
+Handles one of PARTS parts of the encodings and prints lines of fields, separated by spaces; data is
+in hex, "-" if it is empty:
 
-    encoding NAME                       what follows is of this encoding
+    encoding NAME                       the following lines are for this encoding
     alias NAME                          another name of it
     read ABOUT ERRORS PIECE DATA CALLS RESULTS
-        a stream of DATA that comes in pieces of PIECE bytes (0: at once); CALLS are like
-        "readline:-1", RESULTS what they give; both are separated by commas. The last result is
-        "!" and a message when a call raises.
+        a stream of DATA that arrives in pieces of PIECE bytes (0: at once); CALLS are like
+        "readline:-1", RESULTS their results; both are separated by commas. The last result is
+        "!" and a message if a call raises.
     write ABOUT ERRORS TEXTS WIRE RESULTS
-        TEXTS, in UTF-8, written one after the other; WIRE is what the file has then, RESULTS what
-        write() gives, or "!" and a message.
+        TEXTS, in UTF-8, written one after the other; WIRE is the content of the file then,
+        RESULTS are the results of write(), or "!" and a message.
 
-ABOUT says what differs when plug's answer does: "reading", "malformed" or "writing".
+ABOUT names the difference if plug's answer differs: "reading", "malformed" or "writing".
 """
 
 import codecs
@@ -31,7 +31,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support
 
 from io_oracle import Chunks, Kept, field  # noqa: E402
 
-# What is no encoding of a stream of text.
+# Encodings that do not encode a stream of text.
 OTHERS = {"charmap", "idna", "mbcs", "oem", "punycode", "raw_unicode_escape", "undefined",
           "unicode_escape"}  # fmt: skip
 ERRORS = ("strict", "replace", "ignore")
@@ -53,7 +53,7 @@ def text_encodings():
 
 
 def characters(name):
-    """Those that the encoding has; of Unicode's encodings every seventh."""
+    """Yields the characters of the encoding; every seventh for encodings of Unicode."""
     if not name.startswith(("utf", "gb18030", "iso2022", "hz", *PAIRED)):
         yield from sorted(set(bytes(range(256)).decode(name, "ignore")))
         return
@@ -109,14 +109,14 @@ def report(name, rng):
     everything = "".join(characters(name))
     sample = SAMPLE.encode(name, "ignore").decode(name)
 
-    # All that it has, and well-formed text in pieces.
+    # All characters of the encoding, and well-formed text in pieces.
     read_case(name, "reading", "strict", 0, everything.encode(name), ["read:-1"])
     calls = ["read:1", "readline:-1", "read:3", "read:1", "readline:4", "readline:-1", "readlines:-1"]
     for piece in PIECES:
         read_case(name, "reading", "strict", piece, sample.encode(name), calls)
         read_case(name, "reading", "strict", piece, "".encode(name), ["read:-1"])
 
-    # Each byte, and each two that may be a character, in a line.
+    # Each byte, and each pair of bytes that may be a character, on a line.
     newline = "\n".encode(name + "_le" if name in ("utf_16", "utf_32") else name)
     singles = b"".join(bytes([byte]) + newline for byte in range(256))
     read_case(name, "malformed", "replace", 0, singles, ["readlines:-1"])
@@ -125,7 +125,7 @@ def report(name, rng):
             pairs = b"".join(bytes([lead, trail]) + newline for trail in range(0x100))
             read_case(name, "malformed", "replace", 0, pairs, ["readlines:-1"])
 
-    # Bytes at random among text.
+    # Random bytes in text.
     for _ in range(12):
         data = b"".join(
             rng.choice([rng.choice(everything).encode(name), rng.randbytes(rng.randint(1, 3))])
@@ -137,7 +137,7 @@ def report(name, rng):
             for piece in (1, 2, 3):
                 read_case(name, "malformed", errors, piece, data, ["readlines:-1"])
 
-    # Writing: all that it has, text in pieces, and what it does not have.
+    # Writing: all characters of the encoding, text in pieces, and characters that it lacks.
     write_case(name, "writing", "strict", [everything])
     for piece in PIECES:
         pieces = [sample[at : at + piece] for at in range(0, len(sample), piece or len(sample))]

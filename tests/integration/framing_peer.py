@@ -1,6 +1,6 @@
-"""The other side of framing_peer_test: the framings as a Python program writes them by hand.
+"""The peer of framing_peer_test: implements the framings by hand, as a Python program may.
 
-Connects to PORT and answers what comes there. WHAT is the framing: a struct format of the length
+Connects to PORT and answers each message. WHAT is the framing: a struct format of the length
 ("!I"), "varint", "lines", or "json" for a JSON header and then raw bytes.
 """
 
@@ -18,7 +18,7 @@ def read_exactly(stream, size):
 
 
 def echo_prefixed(stream, form):
-    """Each message comes back reversed."""
+    """Sends each message back, reversed."""
     while head := stream.read(struct.calcsize(form)):
         (size,) = struct.unpack(form, head)
         message = read_exactly(stream, size)[::-1]
@@ -49,7 +49,7 @@ def echo_lines(stream):
 
 
 def exchange_files(stream):
-    """A header says how many raw bytes follow; the answer has the same form."""
+    """A header says how many raw bytes follow. The answer has the same form."""
     for line in stream:
         header = json.loads(line)
         data = read_exactly(stream, header["size"])

@@ -1,8 +1,8 @@
-"""What parity_families_test.cpp asks of Python's socket module.
+"""The operations of parity_families_test.cpp on Python's socket module.
 
-The families may be missing from the kernel: the sockets are of UDP and only called by another
-family, and given_names.cpp, preloaded, stands between them and the kernel. The system's Python is
-asked, since it knows Bluetooth.
+The kernel may lack the families. The sockets are therefore UDP sockets that claim to be of another
+family, and given_names.cpp, which is preloaded, replaces the kernel's calls. The test uses the
+system's Python, because it supports Bluetooth.
 """
 
 import ctypes
@@ -54,14 +54,14 @@ READ = {"t": str, "n": lambda text: int(text, 0), "h": bytes.fromhex, "b": str.e
 
 
 def named(kind):
-    """A socket that takes itself for one of this kind."""
+    """Returns a socket that claims to be of this kind."""
     family, proto, _ = KINDS[kind]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         return socket.socket(family, socket.SOCK_DGRAM, proto, fileno=udp.detach())
 
 
 def that_count(kind, raw):
-    """The bytes of a form that carry its fields: in the others Python leaves what was there."""
+    """Returns the bytes of a structure that contain its fields; Python does not set the others."""
     end = {"can": 8, "bcm": 8, "isotp": 16, "j1939": 21, "netlink": 12, "vsock": 12, "qrtr": 12}
     if kind == "packet":
         return raw[: 12 + raw[11]]
@@ -72,7 +72,7 @@ def that_count(kind, raw):
 
 
 def take(kind, *fields):
-    """The kernel's form of an address, without the zeros at its end."""
+    """Returns the kernel's form of an address, without the zeros at its end."""
     values = tuple(READ[form](field) for form, field in zip(KINDS[kind][2], fields))
     with named(kind) as sock:
         sock.bind(values[0] if kind == "sco" else values)

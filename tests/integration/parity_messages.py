@@ -1,4 +1,4 @@
-"""What parity_messages_test.cpp asks of Python's socket module."""
+"""The operations of parity_messages_test.cpp on Python's socket module."""
 
 import os
 import socket
@@ -13,18 +13,19 @@ def cmsg(name, length):
 
 
 def buffers(text):
-    """Hexadecimal pieces, each after an "x"."""
+    """Parses hexadecimal pieces, each after an "x"."""
     return [bytes.fromhex(piece[1:]) for piece in text.split()]
 
 
 def items(text):
-    """Items "level:type:hexadecimal"; the descriptors of SCM_RIGHTS are numbers like others."""
+    """Parses items "level:type:hexadecimal". The descriptors of SCM_RIGHTS are plain numbers."""
     triples = (item.split(":") for item in text.split())
     return [(number(level), number(kind), bytes.fromhex(data)) for level, kind, data in triples]
 
 
 def shown(received):
-    """A received message, its descriptors closed, without what differs from run to run."""
+    """Formats a received message without the parts that differ from run to run. Closes its
+    descriptors."""
     data, ancdata, flags, address = received
     texts = []
     for level, kind, item in ancdata:
@@ -111,7 +112,7 @@ def sendfile(kind, timeout, size, position, offset, count):
             sent = first.sendfile(file, number(offset), None if count == "None" else number(count))
             text = f"{sent} "
         except (OSError, ValueError) as error:
-            # What it was about is worded otherwise.
+            # plug words the rest differently.
             text = f"{type(error).__name__} {str(error).split(' (')[0]} "
         arrived = b""
         try:

@@ -1,4 +1,4 @@
-"""What parity_resolver_test.cpp and dns_test.cpp ask of Python's socket module."""
+"""The operations of parity_resolver_test.cpp and dns_test.cpp on Python's socket module."""
 
 import socket
 
@@ -18,7 +18,7 @@ def host_entry(look_up, name):
     try:
         return str(look_up(name))
     except socket.herror:
-        # Python tells the thread's h_errno, which the calls that it makes do not set.
+        # Python reports the thread's h_errno, which its calls do not set.
         return "herror"
 
 
@@ -37,8 +37,8 @@ def server(family, host, port, backlog, reuse_port, dualstack):
             dualstack_ipv6=dualstack == "True",
         )
     except OSError as error:
-        # Python adds words of its own to what failed, which makes an OSError of a gaierror. plug
-        # keeps the class and names the address behind a colon, as everywhere.
+        # Python appends a text to the error, and turns a gaierror into an OSError. plug keeps the
+        # class and appends the address after a colon, as it always does.
         text = str(error.strerror).split(" (while attempting to bind")[0]
         failed = socket.gaierror if (error.errno or 0) < 0 else OSError
         raise failed(error.errno, text) from None

@@ -1,4 +1,4 @@
-"""What parity_select_test.cpp asks of Python's select and selectors."""
+"""The operations of parity_select_test.cpp on Python's select and selectors."""
 
 import os
 import select
@@ -15,7 +15,7 @@ SECONDS = 10  # far more than the loopback interface takes
 
 
 def outcome(call):
-    """What a call gives, or the class of its error."""
+    """Returns the result of a call, or the class of its error."""
     try:
         return str(call())
     except OSError as error:
@@ -35,11 +35,11 @@ def constants():
     return " ".join(f"{name}={value}" for name, value in sorted(names.items()))
 
 
-# --- what is reported for each state ---
+# --- reports for each state ---
 
 
 def settle(fd, events):
-    """Waits until the peer's doing has arrived."""
+    """Waits until the peer's action has arrived."""
     poll = select.poll()
     poll.register(fd, events)
     assert poll.poll(SECONDS * 1000)
@@ -63,7 +63,7 @@ def pair(kind):
 
 
 def in_state(kind, state):
-    """What is to be watched first; the rest is kept open."""
+    """Returns the object to watch, followed by objects that must stay open."""
     if kind == "pipe":
         reader, writer = (os.fdopen(fd, mode, 0) for fd, mode in zip(os.pipe(), ("rb", "wb")))
         if state in ("readable", "drained"):
@@ -280,8 +280,8 @@ def sequence(name, steps):
         elif what == "register":
             text = outcome(lambda: selector.register(sock, events, label).events)
         elif what == "modify":
-            # Python's SelectSelector registers anew: it loses the key of what is closed, and puts
-            # another object that has the number now in the place of the one before.
+            # Python's SelectSelector registers again: it loses the key of a closed object, and
+            # replaces the object with another one that now has its number.
             key = selector.get_map().get(sock) if is_open(sock) else None
             if name != "select" or is_open(sock) and (key is None or key.fileobj is sock):
                 text = outcome(lambda: selector.modify(sock, events, label).data)

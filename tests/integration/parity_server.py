@@ -1,7 +1,7 @@
-"""What parity_server_test.cpp asks of Python's socketserver module.
+"""The operations of parity_server_test.cpp on Python's socketserver module.
 
-Each operation answers with a trace: the hooks in the order of their calls, those of the loop first
-and those of a request's own thread or process after them.
+Each operation returns a trace: the hooks in the order of their calls, first those of the loop, then
+those of the request's own thread or process.
 """
 
 import os
@@ -49,7 +49,7 @@ class Trace:
         self.error = error
 
     def add(self, text):
-        """Appends a line and fails if the hook is told to."""
+        """Appends a line. Raises if the hook is to fail."""
         here = (os.getpid(), threading.get_ident()) == self.owner
         os.write(self.file.fileno(), f"{'L' if here else 'R'} {text}\n".encode())
         if text.split()[0] in self.failing:
@@ -71,7 +71,7 @@ class Trace:
 
 
 def traced(name, trace):
-    """A class derived from the server `name` that writes down its hooks."""
+    """Returns a class, derived from the server `name`, that records its hooks."""
     base = CLASSES[name]
 
     def hook(name):
@@ -147,7 +147,7 @@ def settle():
 
 
 def request(name, how, failing, error):
-    """One request from opening to closing."""
+    """Serves one request, from opening to closing."""
     trace = Trace(failing, error)
     with tempfile.TemporaryDirectory() as directory:
         make = lambda: traced(name, trace)(address_for(name, directory), handler(name, trace))
@@ -164,7 +164,7 @@ def request(name, how, failing, error):
 
 
 def timeout(name, servers, sockets):
-    """A request that nobody makes."""
+    """Handles a request that nobody makes."""
     trace = Trace()
     with tempfile.TemporaryDirectory() as directory:
         with traced(name, trace)(address_for(name, directory), handler(name, trace)) as server:
@@ -198,7 +198,7 @@ def shutdown(name, when):
 
 
 def opening(name, *steps):
-    """Steps of a server that is not opened by its constructor."""
+    """Runs the steps of a server that its constructor does not open."""
     trace = Trace()
     with tempfile.TemporaryDirectory() as directory:
         path = address_for(name, directory)
@@ -219,7 +219,7 @@ def opening(name, *steps):
 def attributes(name):
     values = CLASSES[name].__dict__
     cls = CLASSES[name]
-    # Those that differ are in the table of docs/python-to-plug.md.
+    # The table of docs/python-to-plug.md lists those that differ.
     names = """timeout address_family socket_type allow_reuse_port max_packet_size daemon_threads
                block_on_close max_children"""
     shown = []

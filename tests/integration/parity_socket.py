@@ -1,4 +1,4 @@
-"""What parity_socket_test.cpp asks of Python's socket module."""
+"""The operations of parity_socket_test.cpp on Python's socket module."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ from parity import bare, make, number
 
 
 def unix_name(name):
-    """Abstract names are bytes, paths text."""
+    """Returns bytes for an abstract name, text for a path."""
     return name if name.startswith("\0") else os.fsencode(name).decode()
 
 
@@ -128,7 +128,7 @@ CALLS = {
 
 
 def call(family, kind, state, name):
-    """One call on an unconnected socket that does not wait, or on a closed one."""
+    """Makes one call on an unconnected non-blocking socket, or on a closed one."""
     with make(family, kind) as sock:
         sock.setblocking(False)
         if state == "closed":

@@ -1,8 +1,8 @@
-"""Every constant of Python's socket module is in plug's headers, with the same value.
+"""Checks that plug's headers have every constant of Python's socket module, with its value.
 
 Usage: python_constants.py HEADER...
-The Python that runs this says what there is; DOCUMENTED adds names that newer ones have on Linux.
-Prints what is missing or differs; the status is 1 then.
+Uses the constants of the Python that runs this; DOCUMENTED adds those of newer ones on Linux.
+Prints each missing or different constant; the status is then 1.
 """
 
 import pathlib
@@ -51,7 +51,7 @@ DOCUMENTED = """
 
 
 def ours(texts):
-    """Each constant of the headers by its name in C, with its value."""
+    """Returns each constant of the headers by its C name, with its value."""
     found = {}
     for text in texts:
         text = re.sub(r"//[^\n]*", "", text)

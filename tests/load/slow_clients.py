@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Servers under many slow clients, beside healthy ones.
+"""Servers with many slow clients, and with healthy ones beside them.
 
-A slow client sends a byte now and then, and never a whole line. A healthy one connects, has a line
-sent back and leaves, again and again, in a process of its own.
+A slow client sends a byte now and then, and never a whole line. A healthy one, in another process,
+connects, gets a line sent back and leaves, again and again.
 
-threading()     a thread for each: nobody is refused, the healthy are served all the same, and
-                threads, descriptors and memory return when the slow ones have gone.
-fibers()        the same with a fiber for each, and as many healthy clients that stay.
-idle()          as many connections as there can be, which say nothing: what they cost.
-pool()          few workers: the slow ones get a part of them and are sent away in the end; a healthy
-                one from another address is served.
+threading()     A thread for each client: no client is refused, the server still serves the healthy
+                ones, and threads, descriptors and memory return once the slow ones have left.
+fibers()        The same with a fiber for each client, and with many healthy clients that stay.
+idle()          As many silent connections as possible: prints their cost.
+pool()          Few workers: the slow clients get some of them, and the server closes their
+                connections in the end. It serves a healthy client from another address.
 
-What is asserted holds however busy the machine is; times are printed.
+The assertions hold however busy the machine is. Times are only printed.
 """
 
 import contextlib
@@ -29,13 +29,14 @@ import sys
 import tempfile
 import time
 
-#: Seconds that anything may take.
+#: Seconds after which a wait fails.
 PATIENCE = 60
 
-#: Mebibytes that a server may keep once its clients have gone: what the allocator does not give back.
+#: Mebibytes that a server may keep after its clients have left: memory that the allocator does not
+#: return.
 KEPT = 16
 
-#: Descriptors of a process that no client has.
+#: Descriptors of a process that are not for clients.
 SPARE = 200
 
 SLOW_ADDRESS = "127.0.0.1"
@@ -46,9 +47,9 @@ STAY = 2.0
 
 #: Seconds between two bytes of a slow client.
 DRIP = 1.0
-TICKS = 20  # in which the clients take turns
+TICKS = 20  # ticks per drip; each client sends in one of them
 
-#: Of clients that stay and ask: seconds between two that do, and how many of these make a round.
+#: For clients that stay: seconds between two requests, and the requests in a round.
 ASK_TICK = 0.01
 ASK_TURNS = 500
 
@@ -59,7 +60,7 @@ def check(claim, text):
 
 
 def affordable(clients, threads=True):
-    """How many of the clients this machine lets a server have a descriptor, and a thread, for."""
+    """Returns the number of the clients for which a server can have a descriptor, and a thread."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     limits = {"descriptors of a process": hard - SPARE}
@@ -89,7 +90,7 @@ def limits_of_threads():
 
 
 class Server:
-    """load_server, as long as the block lasts. It has to end orderly."""
+    """Runs load_server for the duration of the block. The server must end properly."""
 
     def __init__(self, program, *arguments):
         command = [program, *map(str, arguments)]
@@ -128,7 +129,8 @@ class Server:
         return self.status("VmRSS") / 1024
 
     def wait_for_memory(self, before):
-        """Until it is what it was before, but for what the allocator keeps. A sanitizer keeps it."""
+        """Waits until the memory has returned, except for the part that the allocator keeps. A
+        sanitizer keeps all of it."""
 
         def has_returned():
             self.process.send_signal(signal.SIGUSR1)
@@ -151,7 +153,7 @@ class Server:
 
 
 class SlowClients:
-    """Clients that connect, drip, and, when told to, come back as often as they are sent away."""
+    """Clients that connect and drip, and that reconnect, if asked to, when they are sent away."""
 
     def __init__(self, port, count, comes_back=False, source=SLOW_ADDRESS):
         self.address = ("127.0.0.1", port)
@@ -179,7 +181,7 @@ class SlowClients:
         self.poll.register(sock, select.EPOLLIN)
 
     def drip_until(self, over):
-        """Until over() is true."""
+        """Drips until over() is true."""
         tick = 0
         while not over():
             for sock in list(self.socks.values())[tick % TICKS :: TICKS]:
@@ -189,7 +191,7 @@ class SlowClients:
             self.listen(DRIP / TICKS)
 
     def listen(self, seconds):
-        """Nobody answers a slow client: it is sent away, or nothing happens."""
+        """Waits. Nobody answers a slow client: the server may only send it away."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             for fd, _ in self.poll.poll(left):
@@ -207,7 +209,7 @@ class SlowClients:
 
 
 def healthy(port, seconds, source):
-    """Lines there and back: seconds each took; on new connections, and on one that stays."""
+    """Measures the seconds until a line comes back, on new connections and on one that stays."""
     address = ("127.0.0.1", int(port))
     times = {"connecting": [], "connected": []}
 
@@ -242,7 +244,7 @@ def healthy(port, seconds, source):
 
 
 def asking(port, seconds, source, count):
-    """Many clients that stay, each of which has a line sent back now and then: seconds each took."""
+    """Measures the seconds until a line comes back, for many clients that stay."""
     address = ("127.0.0.1", int(port))
     poll = select.epoll()
     socks = []
@@ -275,7 +277,7 @@ def asking(port, seconds, source, count):
 
 
 class Healthy:
-    """healthy(), or asking(), in a process of its own."""
+    """Runs healthy() or asking() in another process."""
 
     def __init__(self, port, seconds, source, count=0):
         what = ["asking"] if count else ["healthy"]
@@ -333,7 +335,7 @@ def threading(program, clients, seconds):
                 "no thread or descriptor left",
                 lambda: (server.threads(), server.descriptors()) == before[:2],
             )
-            # Joined they are at the loop's next turn, which comes every half second.
+            # The server joins ended threads at its loop's next turn, which comes every half second.
             server.wait_for_memory(before[2])
             print(f"  after: {server.state()}", flush=True)
 
@@ -366,7 +368,7 @@ def fibers(program, slow, asking, seconds):
 
 def idle(program, clients, seconds):
     clients = affordable(clients, threads=False)
-    # From an address each, which keeps the ports of its clients for a minute.
+    # Each kind has its own address, which keeps the ports of its clients for a minute.
     for kind, source in (("fiber", "127.0.0.3"), ("first_byte", "127.0.0.4")):
         print(f"{kind}: {clients} idle clients", flush=True)
         with Server(program, kind) as server:
@@ -399,7 +401,7 @@ def pool(program, clients, seconds, idle=4.0):
         threads = server.threads()
         client = Healthy(server.port, min(seconds, idle), HEALTHY_ADDRESS)
         report("healthy clients alone", client.times())
-        # Each worker has a descriptor of its own, with which it waits.
+        # Each worker has a descriptor that it waits with.
         most = server.descriptors() + workers
         memory = server.mebibytes()
         print(f"  before: {server.state()}")

@@ -1,4 +1,4 @@
-"""What Python's io module makes of random streams: the answers that File is compared with.
+"""Prints the results of Python's io module for random streams, to compare File with them.
 
     io_oracle.py read|write SEED COUNT
 
@@ -34,7 +34,7 @@ def field(data):
 
 
 class Chunks(io.RawIOBase):
-    """A stream whose receives bring the given chunks."""
+    """A stream whose receives return the given chunks."""
 
     def __init__(self, chunks):
         self.chunks = list(chunks)
@@ -55,7 +55,7 @@ class Chunks(io.RawIOBase):
 
 
 class Kept(io.BytesIO):
-    """Keeps what was written beyond its closing."""
+    """Keeps the written data beyond its closing."""
 
     def close(self):
         self.wire = self.getvalue()
@@ -72,12 +72,13 @@ def cut(rng, data, most):
 
 
 def text_data(rng, encoding, errors, pieces):
-    """A random stream in an encoding; malformed now and then, where that is Python's and ours alike."""
+    """Returns a random stream in an encoding; sometimes a malformed one, where Python and plug
+    agree on it."""
     data = b""
     if encoding == "utf-16":
         data = b"\xff\xfe"
         encoding = "utf-16-le"
-    # The tables of the other encodings are not the same in all their corners.
+    # The tables of the other encodings differ in rare characters.
     malformed = encoding in ("utf-8", "ascii") and rng.random() < 0.6
     for _ in range(pieces):
         if malformed and rng.random() < (0.05 if errors == "strict" else 0.25):
@@ -100,7 +101,7 @@ def random_call(rng, binary, exact_chunks):
     if kind == "readline":
         return "readline", -1
     if kind == "limited":
-        # Python waits for text even when none of it is asked for; a File does not.
+        # Python waits for text even if none of it is requested; a File does not.
         return "readline", max(random_size(rng), 0 if binary else 1)
     if kind == "readlines":
         return "readlines", random_size(rng) + 1
@@ -112,7 +113,7 @@ def random_call(rng, binary, exact_chunks):
 
 
 def perform(file, name, argument):
-    """The result as a list of bytes."""
+    """Returns the result as a list of bytes."""
     if name == "readinto":
         buffer = bytearray(argument)
         return [bytes(buffer[: file.readinto(buffer)])]
@@ -149,7 +150,7 @@ def read_case(rng):
     data = text_data(rng, encoding, errors, pieces)
     buffering = rng.choice([-1, -1, 0, 1, 3, 100]) if binary else -1
 
-    # A receive brings a whole chunk only when the buffer is not the limit.
+    # A receive returns a whole chunk only if the buffer does not limit it.
     exact_chunks = buffering < 0
     one_by_one = not binary and errors == "strict"
     if not exact_chunks:

@@ -1,4 +1,4 @@
-"""Runs cases that a parity test wrote to a file, with Python's socket module.
+"""Runs the cases that a parity test has written to a file, with Python's socket module.
 
 Usage: parity.py OPERATIONS.py CASES. A case is a line of fields, hexadecimal after an "x", separated
 by spaces: the operation and its arguments. OPERATIONS.py has a dictionary OPERATIONS of functions
@@ -16,7 +16,7 @@ def number(text):
 
 
 def bare(sock, text):
-    """A text with what differs from run to run taken out."""
+    """Removes from a text all that differs from run to run."""
     try:
         port = sock.getsockname()[1]
         text = text.replace(f", {port}", ", PORT")

@@ -1,10 +1,10 @@
 """Runs the example programs for their tests, and textbook peers against them.
 
-Nothing here sleeps to wait for a peer: a program is ready when it has said where it listens, and a
-textbook server when its socket listens. Every wait has a bound, after which the test fails.
+Nothing here sleeps to wait for a peer: a program is ready when it has printed where it listens, and
+a textbook server when its socket listens. Every wait has a timeout, after which the test fails.
 
-PLUG_EXAMPLES_DIR is the folder of the built programs, and PLUG_HAS_FIBERS is there when they were
-built with fibers.
+PLUG_EXAMPLES_DIR is the folder of the built programs. PLUG_HAS_FIBERS is set if they were built
+with fibers.
 """
 
 import ast
@@ -21,15 +21,15 @@ import threading
 import time
 import unittest
 
-#: Whether this is the machine of scripts/in_machine, which is some twenty times slower.
+#: True in the machine of scripts/in_machine, which is about twenty times slower.
 IN_MACHINE = "PLUG_MACHINE" in os.environ
 
-#: Seconds that anything may take; far more than it does, for machines that are busy.
+#: Seconds after which a wait fails; far more than it needs, because machines may be busy.
 PATIENCE = 90 if IN_MACHINE else 30
 
 HOSTS = ("127.0.0.1", "::1")
 
-#: What --server takes, and which of them serve several clients at once.
+#: The values of --server that serve several clients at once, and all its values.
 CONCURRENT = ("threading", "forking", "pool")
 if "PLUG_HAS_FIBERS" in os.environ:
     CONCURRENT += ("fiber",)
@@ -37,25 +37,25 @@ FORMS = ("plain", "tcp", *CONCURRENT)
 
 
 def path(name):
-    """The program of that name."""
+    """Returns the path of a program."""
     return str(pathlib.Path(os.environ["PLUG_EXAMPLES_DIR"]) / name)
 
 
 def sanitized(name):
-    """Whether a program was built with a sanitizer."""
+    """Returns whether a program was built with a sanitizer."""
     code = pathlib.Path(path(name)).read_bytes()
     return b"__asan_init" in code or b"__tsan_init" in code
 
 
 def holds_signals_back(name):
-    """Whether a program was built with the thread sanitizer: a signal that comes while a thread is in
-    recv() then waits until that returns."""
+    """Returns whether a program was built with the thread sanitizer: a signal that arrives while a
+    thread is in recv() is then delayed until recv() returns."""
     return b"__tsan_init" in pathlib.Path(path(name)).read_bytes()
 
 
 def open_terminal():
-    """The two ends of a pseudo-terminal. Skips the test where there is none, as in a container
-    without devpts."""
+    """Returns the two ends of a pseudo-terminal. Skips the test if the system has none, like a
+    container without devpts."""
     try:
         return os.openpty()
     except OSError as error:
@@ -63,7 +63,7 @@ def open_terminal():
 
 
 class Program:
-    """An example program that runs: its lines are read one by one, each wait bounded.
+    """A running example program. Its lines are read one by one, each with a timeout.
 
     with Program("echo_server", "127.0.0.1", 0) as server:
         server.line()                      # the next line of standard output
@@ -110,7 +110,8 @@ class Program:
         return self.process.pid
 
     def line(self, stream="stdout"):
-        """The next line, without its newline; fails when none comes, or the program ends."""
+        """Returns the next line, without its newline. Fails if none arrives, or if the program
+        ends."""
         try:
             line = self._queues[stream].get(timeout=PATIENCE)
         except queue.Empty:
@@ -121,13 +122,13 @@ class Program:
         return line.rstrip("\n")
 
     def line_with(self, part, stream="stdout"):
-        """The next line that holds `part`; those before it are dropped."""
+        """Returns the next line that contains `part`, and drops the lines before it."""
         while part not in (line := self.line(stream)):
             pass
         return line
 
     def rest(self, stream="stdout"):
-        """The lines that are left once the program has ended."""
+        """Returns the remaining lines once the program has ended."""
         lines = []
         with contextlib.suppress(AssertionError):
             while True:
@@ -143,16 +144,16 @@ class Program:
         self.process.stdin.close()
 
     def wait(self):
-        """The status of the program, which is ending."""
+        """Waits for the program to end. Returns its status."""
         return self.process.wait(PATIENCE)
 
     def stop(self, number=signal.SIGTERM):
-        """Sends a signal; the status."""
+        """Sends a signal. Returns the status of the program."""
         self.process.send_signal(number)
         return self.wait()
 
     def open_files(self):
-        """What the program has open, without what a thread keeps to be woken: that comes with its
+        """Returns the open files of the program, without eventfds: a thread creates one at its
         first wait."""
         folder = f"/proc/{self.pid}/fd"
         files = collections.Counter()
@@ -163,8 +164,9 @@ class Program:
         return files
 
     def left_open(self, before):
-        """What the program has open that it had not before, once it has had the time to close the
-        rest: what it says of a client it says while the connection is still open."""
+        """Returns the files that are open in addition to those of `before`. Gives the program time
+        to close the others, because it prints its lines about a client while the connection is
+        still open."""
         end = time.monotonic() + PATIENCE
         while (more := self.open_files() - before) and time.monotonic() < end:
             os.sched_yield()
@@ -172,7 +174,7 @@ class Program:
 
 
 class Server(Program):
-    """An example server; `address` is where it listens, as Python has it."""
+    """A running example server. `address` is the address that it listens on, as in Python."""
 
     def __init__(self, name, *arguments, **popen):
         super().__init__(name, *arguments, **popen)
@@ -192,12 +194,12 @@ class Server(Program):
         return self.address[1]
 
     def connect(self):
-        """A textbook client's socket, connected."""
+        """Returns a textbook client's socket that is connected to the server."""
         return connect(self.address)
 
 
 def connect(address):
-    """A textbook client's socket, connected, that gives up after a while."""
+    """Returns a textbook client's connected socket, which has a timeout."""
     sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
     sock.settimeout(PATIENCE)
     try:
@@ -209,13 +211,13 @@ def connect(address):
 
 
 def reset(sock):
-    """Closes a connection with a reset instead of an end."""
+    """Resets a connection instead of ending it."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
 
 def run(name, *arguments, stdin=b""):
-    """Runs a program to its end: its status and what it printed, as text."""
+    """Runs a program to its end. Returns its status, and its output as text."""
     if isinstance(stdin, str):
         stdin = stdin.encode()
     result = subprocess.run(
@@ -227,8 +229,9 @@ def run(name, *arguments, stdin=b""):
 
 
 class Peer:
-    """A textbook server in a thread: `serve` is called with a socket bound to `host`, listening
-    when it is a stream. What it throws fails the test at the end of the block.
+    """A textbook server in a thread, which calls `serve` with a socket that is bound to `host`, and
+    that listens if it is a stream. An exception from `serve` fails the test at the end of the
+    block.
 
     with Peer(textbook.echo_server) as peer:
         run("echo_client", *peer.address[:2])
@@ -265,7 +268,7 @@ class Peer:
 
     def __exit__(self, kind, *_):
         if kind is not None:
-            # The test has failed already, and its client may never come.
+            # The test has failed already, and its client may never connect.
             with contextlib.suppress(OSError):
                 self.sock.shutdown(socket.SHUT_RDWR)
         self._thread.join(PATIENCE)
@@ -278,21 +281,22 @@ class Peer:
 
 
 def refused_port(host="127.0.0.1", kind=socket.SOCK_STREAM):
-    """A port at which nobody listens: it was free a moment ago."""
+    """Returns a port at which nobody listens: it was free a moment ago."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as sock:
         sock.bind((host, 0))
         return sock.getsockname()[1]
 
 
 class TestCase(unittest.TestCase):
-    """What tests of programs have in common."""
+    """The base class of the tests of programs."""
 
     def assert_succeeds(self, result):
         self.assertEqual(result.stderr, "")
         self.assertEqual(result.returncode, 0)
 
     def assert_fails(self, result, *parts):
-        """The program ended with status 1 and one line on standard error holding all `parts`."""
+        """Checks that the program ended with status 1 and one line on standard error with all
+        `parts`."""
         self.assertEqual(result.returncode, 1, result)
         self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
         for part in parts:
@@ -300,7 +304,7 @@ class TestCase(unittest.TestCase):
 
 
 class EachForm(TestCase):
-    """A TestCase whose tests run once for each form of the server that they start, `self.form`."""
+    """A TestCase that runs its tests once for each form of the server, `self.form`."""
 
     forms = FORMS
     form = None
@@ -314,5 +318,5 @@ class EachForm(TestCase):
         return f"{super().__str__()} with --server={self.form}"
 
     def form_options(self):
-        """What tells a server its form: nothing for the one that is its default."""
+        """Returns the options that select the form of a server; none for its default form."""
         return () if self.form == "plain" else (f"--server={self.form}",)

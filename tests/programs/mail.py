@@ -1,4 +1,4 @@
-"""What the tests of the mail server share."""
+"""The base class of the tests of the mail server."""
 
 import pathlib
 import tempfile
@@ -21,7 +21,7 @@ class MailCase(harness.TestCase):
         return Server("mail_server", host, 0, self.inbox, *options, **popen)
 
     def messages(self):
-        """What is in the directory, without the headers that the server has put before it."""
+        """Returns the messages in the directory, without the headers that the server has added."""
         found = []
         for path in sorted(self.inbox.iterdir()):
             self.assertTrue(path.name.endswith(".eml"), path)

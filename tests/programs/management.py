@@ -1,4 +1,4 @@
-"""What the tests of the management programs share."""
+"""The base class and helpers of the tests of the management programs."""
 
 import hashlib
 import os
@@ -18,12 +18,12 @@ def sha256(data):
 
 
 def pattern(size):
-    """Bytes that repeat nowhere near a buffer's size."""
+    """Returns bytes that do not repeat within the size of a buffer."""
     return b"".join(i.to_bytes(4, "big") for i in range(size // 4 + 1))[:size]
 
 
 def wait_until_read(sock):
-    """Waits until the other end, a program on this machine, has read all that was sent (IPv4)."""
+    """Waits until the peer, a program on this machine, has read all data (IPv4)."""
 
     def entry(address):
         host, port = address
@@ -43,8 +43,8 @@ def wait_until_read(sock):
 
 
 class ManagementCase(harness.EachForm):
-    """A test with a directory to serve, and one beside it. What a session does is the same in every
-    form of the server."""
+    """A test with a directory to serve, and a directory around it. Sessions behave the same in
+    every form of the server."""
 
     forms = ("plain", "threading")
 
@@ -60,7 +60,8 @@ class ManagementCase(harness.EachForm):
         return Server("management_server", host, 0, self.root, *options, **popen)
 
     def tree(self):
-        """Everything in the root: directories as None, links as where they lead, files as bytes."""
+        """Returns everything in the root: None for directories, the target for links, bytes for
+        files."""
         found = {}
         for path in self.root.rglob("*"):
             name = str(path.relative_to(self.root))
@@ -71,7 +72,7 @@ class ManagementCase(harness.EachForm):
         return found
 
     def assert_in_step(self, session):
-        """The next command gets its own answer, and that alone."""
+        """Checks that the next command gets its own answer and nothing else."""
         self.assertEqual(session.ask("dir").split(":\n")[0][0], ".")
         self.assertEqual(session.ask_object("in step?")["status"], 400)
 

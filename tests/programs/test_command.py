@@ -1,4 +1,4 @@
-"""The command server and client, against textbook peers and against each other."""
+"""Tests the command server and client, with textbook peers and with each other."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ def is_running(pid):
 
 
 def wait_until_gone(pid):
-    """A killed process is gone soon after the signal, not at once."""
+    """Waits for a killed process, which ends soon after the signal, but not immediately."""
     end = time.monotonic() + harness.PATIENCE
     while is_running(pid):
         if time.monotonic() > end:
@@ -46,7 +46,7 @@ class CommandServer(ConversationRules, harness.TestCase):
         self.assertEqual(sock.recv(1024), b"hello\n")
 
     def answer(self, command, *options):
-        """The answer to a command, whole: framed."""
+        """Returns the whole answer to a command, with framing."""
         with self.start("127.0.0.1", "--framed", *options) as server, server.connect() as sock:
             sock.sendall(textbook.frame(command.encode()))
             return textbook.receive_frame(sock).decode()
@@ -194,7 +194,8 @@ class CommandClient(LineClientRules, harness.TestCase):
         self.assertEqual(result.stdout, "".join(f"{i}\n" for i in range(1, 100_001)))
 
     def paused_answer(self, *options):
-        """What the client prints of an answer that pauses until the client asks again or leaves."""
+        """Returns the client's output for an answer that pauses until the client asks again or
+        leaves."""
         framed = "--framed" in options
         asked = threading.Event()
 
@@ -206,7 +207,7 @@ class CommandClient(LineClientRules, harness.TestCase):
                 conn.recv(1024)
                 conn.sendall(first)
                 if not framed:
-                    # The client has given up waiting, since it sends its next command.
+                    # The client has given up waiting, because this is its next command.
                     conn.recv(1024)
                 asked.set()
                 conn.sendall(second)

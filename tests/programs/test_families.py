@@ -1,7 +1,7 @@
-"""The programs of single address families, beside the tools that Debian has for these.
+"""Tests the programs of single address families with the tools that Debian has for them.
 
-Where this kernel lacks the family, or this process the right, a test is skipped; in the machine of
-scripts/in_machine none is.
+A test is skipped if this kernel lacks the family, or this process the right. In the machine of
+scripts/in_machine no test is skipped.
 """
 
 import contextlib
@@ -21,24 +21,24 @@ from harness import IN_MACHINE, PATIENCE, Program, run
 
 
 def works(*arguments):
-    """Whether there is a socket of that kind."""
+    """Returns whether the system has sockets of that kind."""
     with contextlib.suppress(OSError), socket.socket(*arguments):
         return True
     return False
 
 
 def needs(there, what):
-    """Skips a test without that; scripts/test --families has all."""
+    """Skips a test if `there` is false; scripts/test --families has everything."""
     return unittest.skipUnless(there or IN_MACHINE, f"no {what} here: scripts/test --families runs it")
 
 
 def tool(*command):
-    """Runs a tool to its end: what it printed."""
+    """Runs a tool to its end. Returns its output."""
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
 
 def await_true(condition, what):
-    """Waits until the system says so."""
+    """Waits until the condition is true."""
     end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:
@@ -51,7 +51,7 @@ has_can = needs(works(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW), "CAN")
 
 
 def listeners():
-    """How many filters there are on the bus."""
+    """Returns the number of filters on the bus."""
     count = 0
     for name in ("all", "fil", "inv", "sff", "eff"):
         with contextlib.suppress(FileNotFoundError):
@@ -64,7 +64,7 @@ def listeners():
 class Can(harness.TestCase):
     @contextlib.contextmanager
     def dumping(self, *command, plug=True):
-        """A program that dumps the bus, once it listens."""
+        """Runs a program that dumps the bus. Yields it once it listens."""
         before = listeners()
         if plug:
             with Program("can_dump", BUS, *command) as program:
@@ -151,7 +151,7 @@ class Ping(harness.TestCase):
 
 
 def hears_packets(program):
-    """Whether a packet socket of the program's is bound: those have a 1 in the column R."""
+    """Returns whether a packet socket of the program is bound: it then has a 1 in the column R."""
     lines = pathlib.Path("/proc/net/packet").read_text().splitlines()[1:]
     bound = [line.split()[-1] for line in lines if line.split()[5] == "1"]
     return any(f"socket:[{inode}]" in program.open_files() for inode in bound)

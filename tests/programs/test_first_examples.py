@@ -1,4 +1,4 @@
-"""The first examples: each is short, uses nothing but plug, and does what its first line says."""
+"""Tests the first examples: each is short, uses only plug, and works as its first line says."""
 
 import os
 import pathlib
@@ -28,7 +28,7 @@ class Sources(TestCase):
 
 
 class Servers(TestCase):
-    """Each is beside a textbook client."""
+    """Tests the servers with textbook clients."""
 
     def check(self, *command):
         with Server(*command) as server:
@@ -46,7 +46,7 @@ class Servers(TestCase):
                 self.assertEqual(self.check("first_echo_server", how, 0), 0)
 
     def test_selectors(self):
-        # It has no end of its own.
+        # The program ends only by a signal.
         self.assertEqual(self.check("first_selectors", 0), -signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""mail_server: what clients in use deliver, what the protocol asks for, and what is refused."""
+"""Tests mail_server: mail from common clients, the rules of the protocol, and refusals."""
 
 import email
 import resource
@@ -38,7 +38,7 @@ class Session:
         self.sock.sendall(data.encode() if isinstance(data, str) else data)
 
     def answer(self):
-        """The next answer's code; its lines are in `text`."""
+        """Returns the code of the next answer. Stores its lines in `text`."""
         self.text = []
         while line := self.lines.readline().decode():
             self.text.append(line[4:].rstrip("\r\n"))
@@ -51,7 +51,7 @@ class Session:
         return self.answer()
 
     def begin(self):
-        """Up to where the message may follow."""
+        """Sends the commands that come before a message."""
         codes = [self.ask(c) for c in ("MAIL FROM:<me@a.example>", "RCPT TO:<you@b.example>", "DATA")]
         if codes != [250, 250, 354]:
             raise AssertionError(codes)
@@ -70,7 +70,7 @@ class MailServer(MailCase):
             self.assertEqual(session.ask("QUIT"), 221)
         self.assertEqual(len(self.messages()), before + 1)
 
-    # --- clients in use ---
+    # --- common clients ---
 
     def curl(self, server, data, *options):
         (self.folder / "message").write_bytes(data)
@@ -265,7 +265,7 @@ class MailServer(MailCase):
             self.assertEqual(session.deliver(), 250)
         self.assertEqual(len(self.messages()), 2)
 
-    # --- clients and circumstances that are worse ---
+    # --- misbehaving clients and adverse conditions ---
 
     def test_a_client_that_vanishes_inside_a_message_leaves_no_file(self):
         with self.server() as server:

@@ -1,4 +1,4 @@
-"""The management server against textbook clients: what it does, and that it stays in step."""
+"""Tests the management server with textbook clients: its answers, and that it stays in step."""
 
 import json
 import os
@@ -254,7 +254,8 @@ class Put(ManagementCase):
 
 
 class BrokenTransfers(ManagementCase):
-    """Whatever ends a transfer, no file is left and the file that was there before stays."""
+    """A transfer that ends early leaves no file, and does not change the file that was there
+    before."""
 
     forms = harness.FORMS
 

@@ -1,5 +1,5 @@
-"""What the management server refuses: each with a status, a reason that names the value, nothing
-written, and both sides in step."""
+"""Tests input that the management server refuses: each answer has a status and a reason that names
+the value, nothing is written, and both sides stay in step."""
 
 import json
 import os

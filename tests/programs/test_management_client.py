@@ -1,4 +1,4 @@
-"""The management client against textbook servers and ours, and both in GBK."""
+"""Tests the management client with textbook servers and with ours, also with both sides in GBK."""
 
 import json
 import os
@@ -16,7 +16,7 @@ class ClientCase(ManagementCase):
     forms = ("plain",)
 
     def local(self, name, data):
-        """A file to send, outside of the root."""
+        """Creates a file to send, outside of the root."""
         path = self.folder / "local" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
@@ -66,7 +66,8 @@ class AgainstTextbook(ClientCase):
         self.assertEqual(result.stdout.splitlines(), [GREETING, *names, ".成功"])
 
     def test_gbk(self):
-        # The second byte of one of these characters is a brace, of the other a backslash.
+        # The second byte of one of these characters looks like a brace, that of another like a
+        # backslash.
         name = b"\x81}\x81\\\xc4\xbf".decode("gbk")
         (self.root / name).mkdir()
         path = self.local(name, b"abc")
@@ -86,7 +87,8 @@ class AgainstTextbook(ClientCase):
         self.assertEqual(result.stdout.splitlines(), [GREETING, "nothing"])
 
     def answering(self, *answers, greeting=GREETING):
-        """A server that gives these answers, one for each receive, and takes what follows."""
+        """Returns a server that sends one of the answers after each receive, and reads what
+        follows."""
 
         def serve(sock):
             conn, _ = sock.accept()
@@ -156,7 +158,8 @@ class AgainstTextbook(ClientCase):
                 self.assertEqual(result.stdout.splitlines(), [GREETING, "abc"])
 
     def fail_against(self, converse, *commands):
-        """The client's result when the server does that with the connection and then closes it."""
+        """Returns the client's result if the server calls `converse` and then closes the
+        connection."""
 
         def serve(sock):
             conn, _ = sock.accept()

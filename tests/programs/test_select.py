@@ -1,4 +1,5 @@
-"""select_server and select_client: several clients at once, and none that holds up the others."""
+"""Tests select_server and select_client: several clients at once, none of which delays the
+others."""
 
 import os
 import pathlib
@@ -14,7 +15,7 @@ from test_small_servers import ServerRules
 
 
 def fill(sock):
-    """Sends until the other side has not read on for a while; how much that was."""
+    """Sends until the peer has not read for a while. Returns the number of bytes."""
     sock.setblocking(False)
     sent = 0
     while select.select([], [sock], [], 0.3)[1]:
@@ -26,7 +27,7 @@ def fill(sock):
 
 
 def memory(pid):
-    """What a process has resident, in KiB."""
+    """Returns the resident memory of a process, in KiB."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0])
 
@@ -65,9 +66,9 @@ class SelectServer(ServerRules, harness.TestCase):
             with server.connect() as slow:
                 sent = fill(slow)
                 self.exchange(other, False)
-                if not harness.sanitized("select_server"):  # which keeps what is freed
+                if not harness.sanitized("select_server"):  # a sanitizer keeps freed memory
                     self.assertLess(memory(server.pid) - before, 4096)
-                # What was sent meanwhile is answered once the client reads.
+                # The server answers this data once the client reads.
                 slow.settimeout(harness.PATIENCE)
                 slow.shutdown(socket.SHUT_WR)
                 answer = b"".join(iter(lambda: slow.recv(65536), b""))

@@ -1,4 +1,4 @@
-"""The small clients against textbook servers and against ours, and the rules that all keep."""
+"""Tests the small clients with textbook servers and ours, and the rules that all clients follow."""
 
 import contextlib
 import json
@@ -14,13 +14,13 @@ from harness import HOSTS, Peer, Program, Server, run
 
 
 class ClientRules:
-    """What every client does that holds a conversation over a stream."""
+    """The rules for every client that holds a conversation over a stream."""
 
-    #: The client, our server for it, and a textbook's.
+    #: The client, our server for it, and a textbook server for it.
     program = ()
     server = ()
     peer = staticmethod(lambda sock: None)
-    #: Lines to type, and a pattern for each line of output.
+    #: The lines to type, and a pattern for each line of output.
     lines = ()
     answers = ()
     #: Whether an empty line ends the client.
@@ -69,7 +69,7 @@ class ClientRules:
 
 
 class LineClientRules(ClientRules):
-    """What every client does that reads lines."""
+    """The rules for every client that reads lines."""
 
     def test_the_end_of_the_input_ends_it_with_status_0(self):
         with Peer(self.peer) as peer:
@@ -89,7 +89,7 @@ class LineClientRules(ClientRules):
                 self.assertEqual(len(lines), 1 + len(self.answers))
 
     def silent_peer(self, conversing, text):
-        """A server that takes what comes and never answers, until the client leaves."""
+        """Returns a server that receives and never answers, until the client leaves."""
 
         def serve(sock):
             conn, _ = sock.accept()
@@ -116,7 +116,7 @@ class LineClientRules(ClientRules):
                         self.assertEqual(client.rest("stderr"), [])
 
     def fail_against(self, end):
-        """The client's result when the server ends the connection instead of answering."""
+        """Returns the client's result if the server ends the connection instead of answering."""
 
         def serve(sock):
             conn, _ = sock.accept()

@@ -1,4 +1,4 @@
-"""The programs that are neither client nor server: polling, timeouts, tables, addresses."""
+"""Tests the programs that are neither client nor server: polling, timeouts, tables, addresses."""
 
 import contextlib
 import os
@@ -190,7 +190,7 @@ class Help(harness.TestCase):
 @unittest.skipUnless("PLUG_HAS_FIBERS" in os.environ, "built without fibers")
 class GreetAll(harness.TestCase):
     def serve(self, stack, before=lambda: None):
-        """The port of a server that greets one client."""
+        """Returns the port of a server that greets one client."""
 
         def greet(sock):
             conn, _ = sock.accept()
@@ -201,7 +201,7 @@ class GreetAll(harness.TestCase):
         return stack.enter_context(harness.Peer(greet)).port
 
     def listener(self, stack):
-        """The port of a server that says nothing."""
+        """Returns the port of a server that sends nothing."""
         return stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
 
     def refusing(self, stack):

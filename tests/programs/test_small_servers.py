@@ -1,4 +1,4 @@
-"""The small servers: what each of them answers, and the rules that all of them keep."""
+"""Tests the small servers: their answers, and the rules that all servers follow."""
 
 import json
 import os
@@ -16,10 +16,10 @@ from harness import CONCURRENT, HOSTS, Server
 
 
 class ServerRules:
-    """What every stream server does; `program` and `exchange` say which and how one talks to it."""
+    """The rules for every stream server. `program` names it, and `exchange` talks to it."""
 
     program = ()
-    #: Whether it waits for what its client says.
+    #: Whether the server waits for data from its client.
     converses = False
 
     def start(self, host="127.0.0.1", *options):
@@ -27,7 +27,7 @@ class ServerRules:
 
     @property
     def concurrent(self):
-        """Whether it serves several clients at once."""
+        """Whether the server serves several clients at once."""
         return False
 
     def exchange(self, sock):
@@ -141,7 +141,7 @@ class ServerRules:
 
 
 class ConversationRules(ServerRules):
-    """What every server does that waits for what its client says."""
+    """The rules for every server that waits for data from its client."""
 
     converses = True
 
@@ -177,7 +177,7 @@ class ConversationRules(ServerRules):
 
 
 class ServerForms:
-    """What the servers do that have a choice of forms; beside ServerRules and EachForm."""
+    """The rules for servers with a choice of forms; combined with ServerRules and EachForm."""
 
     def start(self, host="127.0.0.1", *options):
         return Server(*self.program, host, 0, *self.form_options(), *options)
@@ -192,7 +192,7 @@ class ServerForms:
 
 
 class ConversationForms(ServerForms):
-    """The same for those that wait for what their clients say; beside ConversationRules."""
+    """The same for servers that wait for data from clients; combined with ConversationRules."""
 
     def test_slow_clients_hold_up_nobody_in_the_concurrent_forms(self):
         if not self.concurrent:
@@ -298,7 +298,7 @@ class EchoServer(ConversationForms, ConversationRules, harness.EachForm):
     def test_a_signal_ends_it_while_a_client_does_not_read(self):
         with self.start() as server, server.connect() as sock:
             sock.setblocking(False)
-            # Until the server has stopped reading, because it is stuck in sending.
+            # Sends until the server has stopped reading, because it blocks in sending.
             while select.select([], [sock], [], 0.3)[1]:
                 try:
                     sock.send(b"x" * 65536)
@@ -315,7 +315,7 @@ class UpperServer(ConversationRules, harness.TestCase):
         self.assertEqual(sock.recv(1024), b"GR\xc3\x96SSE")
 
     def upper(self, data):
-        """What the server makes of `data` and the end of the stream."""
+        """Returns the server's answer to `data` followed by the end of the stream."""
         with self.start() as server, server.connect() as sock:
             sock.sendall(data)
             sock.shutdown(socket.SHUT_WR)
@@ -393,7 +393,7 @@ class JsonServer(ConversationRules, harness.TestCase):
         self.assertEqual(json.loads(textbook.receive_frame(sock)), {"a": [1, 2]})
 
     def assert_refuses(self, sock, message, *parts):
-        """The message gets an error, and the conversation goes on."""
+        """Checks that the message gets an error, and that the conversation continues."""
         sock.sendall(textbook.frame(message))
         answer = json.loads(textbook.receive_frame(sock))
         self.assertEqual(list(answer), ["error"])

@@ -1,8 +1,8 @@
-"""Every pair of example programs, one side at a time, with a textbook's program for the other.
+"""Tests each pair of example programs, with a textbook's program in place of one side.
 
-Each input is given to each client beside a textbook server, and each server gets it from a textbook
-client: lines at once, line by line beside a server that takes its time, none at all, long ones, those that are
-not ASCII, and one that ends without a newline.
+Each client gets each input with a textbook server, and each server gets it from a textbook client:
+lines at once, line by line with a slow server, no lines, long lines, lines that are not ASCII, and
+a last line without a newline.
 """
 
 import functools
@@ -41,7 +41,7 @@ COMMANDS = {
 
 
 class PeerSocket:
-    """A textbook server's socket of which a subclass changes something."""
+    """A textbook server's socket. Subclasses change its behaviour."""
 
     def __init__(self, sock):
         self.sock = sock
@@ -57,7 +57,7 @@ class PeerSocket:
 
 
 class SlowSocket(PeerSocket):
-    """Takes longer before it sends than a client waits that guesses."""
+    """Waits before it sends for longer than a guessing client waits for data."""
 
     def sendall(self, data):
         time.sleep(0.4)
@@ -80,7 +80,7 @@ def send_in_pieces(sock, data):
 
 
 def behaving(kind, serve):
-    """The server `serve` with connections of that kind."""
+    """Returns the server `serve` with connections of that kind."""
 
     class Listener(PeerSocket):
         def accept(self):
@@ -95,7 +95,7 @@ in_pieces = functools.partial(behaving, SocketInPieces)
 
 
 def not_closing_before(ended, serve):
-    """The server `serve`, which closes once `ended` is set."""
+    """Returns the server `serve`, which closes its connections once `ended` is set."""
 
     class HeldSocket(PeerSocket):
         def __exit__(self, *_):
@@ -106,7 +106,7 @@ def not_closing_before(ended, serve):
 
 
 def closing_after(chunks, answer):
-    """A server that closes after it has answered so many chunks."""
+    """Returns a server that closes after it has answered that many chunks."""
 
     def serve(sock):
         conn, _ = sock.accept()
@@ -128,7 +128,7 @@ def stamped(text):
 
 
 class Clients(harness.TestCase):
-    """Of our clients, what they print; `answer` is what to expect for a line."""
+    """Tests the output of our clients. `answer` returns the expected output for a line."""
 
     def check(self, program, serve, answer, inputs=INPUTS):
         for name, text in inputs.items():
@@ -200,7 +200,7 @@ class Clients(harness.TestCase):
 
     @staticmethod
     def select_server(delay):
-        """One that takes its time and does not close until its client has."""
+        """Returns a slow server that does not close before its client has."""
 
         def serve(sock):
             conn, _ = sock.accept()
@@ -312,7 +312,7 @@ class Clients(harness.TestCase):
 
 
 class ManagementClient(management.ManagementCase):
-    """The management client beside a textbook server."""
+    """Tests the management client with a textbook server."""
 
     forms = ("plain",)
 
@@ -367,7 +367,7 @@ class ManagementClient(management.ManagementCase):
                 (self.root / name).unlink()
 
     def closing_after_a_put(self, sock):
-        """A server that takes one file of 3000 bytes and closes."""
+        """A server that receives one file of 3000 bytes and closes."""
         conn, _ = sock.accept()
         with conn:
             conn.sendall(management.GREETING.encode())
@@ -401,7 +401,7 @@ class ManagementClient(management.ManagementCase):
 
 
 class Servers(harness.TestCase):
-    """What a textbook client gets from our servers."""
+    """Tests the answers of our servers to textbook clients."""
 
     def check(self, program, ask, answer, *options, inputs=INPUTS):
         with Server(program, "127.0.0.1", 0, *options) as server:
@@ -502,7 +502,7 @@ class Servers(harness.TestCase):
         return Server("polling_accept", "127.0.0.1", 0, "--interval", 0.02, "--tries", 1500)
 
     def check_polling_accept(self, converse):
-        """Both clients get their greeting while each does with its socket what `converse` does."""
+        """Checks that both clients get their greeting while `converse` uses their sockets."""
         with self.polling_accept() as server:
             for how in (b"accepted by polling, at try", b"accepted by waiting, with one call\n"):
                 with server.connect() as sock:
@@ -554,7 +554,7 @@ class Servers(harness.TestCase):
 
 
 class ManagementServer(management.ManagementCase):
-    """The management server beside a textbook client."""
+    """Tests the management server with a textbook client."""
 
     forms = harness.FORMS
 
@@ -599,10 +599,10 @@ class ManagementServer(management.ManagementCase):
 
 
 class MailServer(mail.MailCase):
-    """The mail server beside a textbook client; plug has none."""
+    """Tests the mail server with a textbook client; plug has none."""
 
     message = "Subject: Grüße\r\n\r\nпривет\r\nlast"
-    #: What is answered to HELO, MAIL, RCPT, DATA and the message, after the greeting.
+    #: The codes of the answers to HELO, MAIL, RCPT, DATA and the message, after the greeting.
     codes = [220, 250, 250, 250, 354, 250]
 
     def codes_until_the_end(self, sock):

@@ -1,7 +1,7 @@
-"""The other side of each example program, as a textbook writes it.
+"""The peer of each example program, as a textbook writes it.
 
-A server takes a socket that is bound (and listens) and serves so many clients, one after another.
-A client takes an address and messages and returns the answers.
+A server takes a socket that is bound (and listens), and serves that many clients, one after
+another. A client takes an address and messages and returns the answers.
 """
 
 import json
@@ -48,7 +48,7 @@ def time_echo_server(sock, clients=1):
 
 
 def time_echo_server_of_text(sock, clients=1):
-    """As one in Python 3 that formats a text: "[...] b'data'"."""
+    """Formats a text, as a server in Python 3 may do: "[...] b'data'"."""
     answer_chunks(sock, clients, lambda data: bytes("[%s] %s" % (ctime(), data), "utf-8"))
 
 
@@ -101,7 +101,7 @@ def udp_server(sock, datagrams=2):
 
 
 def udp_client(address, messages):
-    """The answers, and the address that they should name."""
+    """Returns the answers, and the address that they should name."""
     with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET,
                        socket.SOCK_DGRAM) as sock:
         sock.settimeout(30)
@@ -109,7 +109,9 @@ def udp_client(address, messages):
         for message in messages:
             sock.sendto(message, address)
             answers.append(sock.recvfrom(BUFSIZ)[0])
-        # Bound to every interface, since nothing bound it: the peer sees the loopback address.
+        # The socket is bound to every interface, because nobody has called bind(): the peer sees
+        # the
+        # loopback address.
         return answers, (address[0], sock.getsockname()[1], *sock.getsockname()[2:])
 
 
@@ -131,7 +133,7 @@ upper_client = _ask
 
 
 def command_answer(command):
-    """What the server answers to a command."""
+    """Returns the server's answer to a command."""
     done = subprocess.run(command, shell=True, capture_output=True, timeout=PATIENCE)
     return (done.stderr if done.returncode else done.stdout) or b"return null"
 
@@ -141,7 +143,7 @@ def command_server(sock, clients=1):
 
 
 def command_client(address, commands, size=BUFSIZ):
-    """The answers, each as one receive gives it."""
+    """Returns the answers, each from one receive."""
     with connect(address) as sock:
         answers = []
         for command in commands:
@@ -154,7 +156,7 @@ def command_client(address, commands, size=BUFSIZ):
 
 
 def mail_client(address, messages):
-    """The code of each answer, which has to come in one receive."""
+    """Returns the code of each answer, which must arrive in one receive."""
     with connect(address) as sock:
         codes = [sock.recv(BUFSIZ)[:3]]
 
@@ -184,7 +186,7 @@ def greeting_client(address, messages=()):
         return [sock.recv(BUFSIZ)]
 
 
-# --- json_echo: four bytes of length, the highest first, and then the JSON ---
+# --- json_echo: a length of four bytes, big-endian, and then the JSON ---
 
 
 def receive_exactly(sock, size):

@@ -1,6 +1,6 @@
 """The management server and client as a textbook writes them.
 
-Both take each receive for one message, and the server trusts whatever it is told.
+Both take the data of each receive for one message, and the server trusts its client.
 """
 
 import json
@@ -12,7 +12,7 @@ BUFSIZ = 1024
 
 
 class TextbookServer:
-    """Called with a listening socket it serves so many clients, one after another, in `root`."""
+    """Serves that many clients of a listening socket, one after another, in `root`."""
 
     def __init__(self, root, encoding="utf-8", clients=1):
         self.directory = root
@@ -44,7 +44,8 @@ class TextbookServer:
         left = header["file_size"]
         with open(os.path.join(self.directory, header["filename"]), "wb") as file:
             while left > 0:
-                # More than is left, when more has come: the mistake that our client allows for.
+                # May receive more than is left, if more has arrived: our client allows for this
+                # mistake.
                 data = conn.recv(BUFSIZ)
                 if not data:
                     return
@@ -53,7 +54,7 @@ class TextbookServer:
 
 
 class TextbookClient:
-    """A session: `greeting`, and the answers as single receives give them."""
+    """A session. `greeting` and each answer are the data of one receive."""
 
     def __init__(self, address, encoding="utf-8"):
         self.encoding = encoding
@@ -71,26 +72,26 @@ class TextbookClient:
         return self.sock.recv(BUFSIZ).decode(self.encoding)
 
     def ask_object(self, value):
-        """The answer to an object, or to text, as an object."""
+        """Sends an object, or text. Returns the answer as an object."""
         text = value if isinstance(value, str) else json.dumps(value)
         return json.loads(self.ask(text))
 
     def answer(self):
-        """What comes next, as an object."""
+        """Returns the next answer as an object."""
         return json.loads(self.sock.recv(BUFSIZ).decode(self.encoding))
 
     def begin_put(self, name, size, **more):
         return self.ask_object({"action": "put", "filename": name, "file_size": size, **more})
 
     def put(self, name, data):
-        """Puts a file; the answer that let it."""
+        """Puts a file. Returns the answer that permits it."""
         answer = self.begin_put(name, len(data))
         for begin in range(0, len(data), BUFSIZ):
             self.sock.sendall(data[begin : begin + BUFSIZ])
         return answer
 
     def put_with_ack(self, name, data):
-        """Puts a file; the final answer."""
+        """Puts a file. Returns the final answer."""
         answer = self.begin_put(name, len(data), ack=True)
         if answer != {"status": 200}:
             raise AssertionError(answer)

@@ -19,11 +19,13 @@
 #include <vector>
 
 #include "support/everywhere.hpp"
+#include "support/fake_clock.hpp"
 
 namespace plug {
 namespace {
 
 using std::chrono::microseconds;
+using std::chrono::milliseconds;
 using testing::ElementsAre;
 using Tasks = std::vector<fiber::Task<void>>;
 
@@ -108,7 +110,9 @@ TEST(AQueue, IsWaitedForNoLongerThanAsked) {
     EXPECT_EQ(queue.get(), 1);
   };
   check();
+  const FakeClock clock;
   fiber::run(check);
+  EXPECT_EQ(clock.elapsed(), milliseconds(10));
 }
 
 TEST(AQueue, ServesWhoWaitsInTheOrderOfComing) {
@@ -316,6 +320,7 @@ TEST(AQueue, HasAllThatWasPutWhateverHappens) {
     };
     const auto work = [&](int number) {
       for (int i = 0; i < 5; ++i) {
+        FakeClock::advance(microseconds(random() % 10));
         try {
           if (number % 2 == 0) {
             queue.put(int{1}, timeout());

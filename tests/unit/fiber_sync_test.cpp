@@ -22,6 +22,7 @@
 
 #include "support/errors.hpp"
 #include "support/everywhere.hpp"
+#include "support/fake_clock.hpp"
 
 namespace plug {
 namespace {
@@ -132,8 +133,12 @@ TEST(AMutex, IsWaitedForNoLongerThanAsked) {
     const std::unique_lock lock(mutex, milliseconds(5));
     EXPECT_FALSE(lock.owns_lock());
   };
-  std::thread([&] { fiber::run(check); }).join();
   std::thread(check).join();
+  {
+    const FakeClock clock;
+    std::thread([&] { fiber::run(check); }).join();
+    EXPECT_EQ(clock.elapsed(), milliseconds(10));
+  }
   mutex.unlock();
   fiber::run([&] { EXPECT_TRUE(std::unique_lock(mutex, milliseconds(5)).owns_lock()); });
 }
@@ -276,7 +281,9 @@ TEST(ACondition, IsWaitedForNoLongerThanAsked) {
     EXPECT_FALSE(mutex.try_lock());
   };
   check();
+  const FakeClock clock;
   fiber::run(check);
+  EXPECT_EQ(clock.elapsed(), milliseconds(10));
 }
 
 TEST(ACondition, IsForWhoHoldsTheLock) {
@@ -347,6 +354,7 @@ TEST(ACondition, HasANotificationHandedOnByWhoIsCancelledAtThatMoment) {
 }
 
 TEST(ACondition, HasANotificationOfAllConcernNobodyWhoCameLater) {
+  const FakeClock clock;
   fiber::run([] {
     Mutex mutex;
     Condition condition;
@@ -515,6 +523,7 @@ TEST(ASemaphore, IsWholeAgainWhateverHappens) {
         for (int round = 0; round < 4; ++round) {
           const Timeout timeout =
               random() % 2 == 0 ? Timeout() : Timeout(microseconds(random() % 20));
+          FakeClock::advance(microseconds(random() % 10));
           if (!semaphore.acquire(timeout)) continue;
           const std::unique_lock held(semaphore, std::adopt_lock);
           const Counted counted(inside);
@@ -580,7 +589,9 @@ TEST(AnEvent, IsWaitedForNoLongerThanAskedNorWhenItIsSet) {
     EXPECT_TRUE(event.wait());
   };
   check();
+  const FakeClock clock;
   fiber::run(check);
+  EXPECT_EQ(clock.elapsed(), milliseconds(5));
 }
 
 TEST(AnEvent, IsLeftByCancelling) {

@@ -16,6 +16,7 @@
 
 #include "support/errors.hpp"
 #include "support/everywhere.hpp"
+#include "support/fake_clock.hpp"
 
 namespace plug {
 namespace {
@@ -26,6 +27,7 @@ using Group = TaskGroup;
 [[noreturn]] void fail(const std::string& text) { throw ValueError(text); }
 
 TEST(TheBodyOfATaskGroup, GivesWhatItReturnsOnceItsChildrenHaveEnded) {
+  const FakeClock clock;
   fiber::run([] {
     int ended = 0;
     const auto result = task_group([&](Group& group) {

@@ -297,7 +297,7 @@ TEST(SilentDns, AnAnswerForACallerThatHasGoneIsDropped) {
   });
 }
 
-TEST(SilentDns, BeyondSixteenLookUpsWaitTheirTurn) {
+TEST(SilentDns, BeyondSixteenLookupsWaitTheirTurn) {
   in_own_network([] {
     constexpr int kMost = 16, kCallers = 40;
     SilentDnsServer server;
@@ -367,7 +367,7 @@ TEST(SilentDns, AForkedChildBeginsWithoutThreadsAndLooksUpOnItsOwn) {
   });
 }
 
-TEST(SilentDns, AProcessEndsWhileALookUpIsUnderWay) {
+TEST(SilentDns, AProcessEndsWhileALookupIsUnderWay) {
   in_own_network([] {
     const SilentDnsServer server;
     const int status = run_in_child([]() -> int {
@@ -378,7 +378,7 @@ TEST(SilentDns, AProcessEndsWhileALookUpIsUnderWay) {
   });
 }
 
-TEST(SilentDns, TheInterruptHookEndsALookUp) {
+TEST(SilentDns, TheInterruptHookEndsALookup) {
   in_own_network([] {
     const SilentDnsServer server;
     set_interrupt_hook([] { return std::errc::operation_canceled; });

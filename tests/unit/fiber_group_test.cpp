@@ -271,7 +271,7 @@ TEST(ATaskGroup, TakesChildrenOfSeveralSchedulers) {
 
 /// Children that end, fail and wait, and a parent that is cancelled at some moment: in the end none
 /// is left.
-TEST(ATaskGroup, LeavesNoChildWhateverHappens) {
+TEST(ATaskGroup, LeavesNoChildAfterErrorsAndCancels) {
   testing::internal::CaptureStderr();
   for_each_seed([](std::uint64_t seed) {
     int alive = 0;
@@ -397,7 +397,7 @@ TEST(ATimeout, GivesWhatTheFunctionReturnsOrThrows) {
   EXPECT_THROW(timeout(1, [] {}), RuntimeError);
 }
 
-TEST(ATimeout, EndsWhateverWaits) {
+TEST(ATimeout, EndsEveryKindOfWait) {
   const FakeClock clock;
   fiber::run([&] {
     auto [one, other] = socketpair();
@@ -425,7 +425,7 @@ TEST(ATimeout, EndsWhateverWaits) {
   });
 }
 
-TEST(ATimeout, EndsOneWhoIsAlwaysWokenInTime) {
+TEST(ATimeout, EndsAFiberThatIsAlwaysWokenInTime) {
   const FakeClock clock;
   fiber::run([] {
     Queue<int> there(1), back(1);
@@ -479,7 +479,7 @@ TEST(ATimeout, IsToldOnce) {
   });
 }
 
-TEST(ATimeout, LeavesOtherTimeOutsWhatTheyAre) {
+TEST(ATimeout, IsDistinguishedFromOtherTimeouts) {
   const FakeClock clock;
   fiber::run([] {
     // Of the call within, which ends first, or at the same moment.
@@ -635,7 +635,7 @@ TEST(AStopToken, IsGivenToAFiberThatTakesIt) {
   EXPECT_THROW(std::ignore = fiber::get_stop_token(), RuntimeError);
 }
 
-TEST(AStopToken, TellsALoopThatNeverWaitsWhatAnotherThreadAsks) {
+TEST(AStopToken, StopsALoopThatNeverWaitsFromAnotherThread) {
   fiber::run([] {
     std::atomic<bool> looping{false};
     bool told = false;

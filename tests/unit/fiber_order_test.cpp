@@ -70,7 +70,7 @@ void in_every_order(F happen) {
 
 std::string received(Socket& sock) { return sock.recv(100); }
 
-TEST(ClosingInEveryOrder, WakesAllWhoWaitThereAndNobodyElse) {
+TEST(ClosingInEveryOrder, WakesItsWaitersAndNoOthers) {
   const int before = settled_descriptors();
   in_every_order([](Chance& chance) {
     auto [sock, peer] = socketpair();
@@ -222,7 +222,7 @@ TEST(TimeoutsInEveryOrder, LoseNothingThatArrivesThen) {
   }
 }
 
-TEST(ShuttingDownInEveryOrder, EndsWhoReadsAndWhoWrites) {
+TEST(ShuttingDownInEveryOrder, EndsReadersAndWriters) {
   in_every_order([](Chance& chance) {
     auto [sock, peer] = chance.toss() ? tcp_pair() : socketpair();
     auto reading = fiber::spawn([&sock = sock, &chance] {
@@ -247,7 +247,7 @@ TEST(ShuttingDownInEveryOrder, EndsWhoReadsAndWhoWrites) {
   });
 }
 
-TEST(ShuttingDownInEveryOrder, LetsAServerAnswerWhomItHasTaken) {
+TEST(ShuttingDownInEveryOrder, LetsAServerAnswerItsAcceptedClients) {
   const int before = settled_descriptors();
   in_every_order([](Chance& chance) {
     int handled = 0;

@@ -57,7 +57,7 @@ TEST_P(InAllPlaces, AQueueLosesNothingAndKeepsTheOrderOfEachPutter) {
   EXPECT_THROW(queue.get(), ShutDown);
 }
 
-TEST_P(InAllPlaces, AQueueWaitedForWithTimeOutsLosesNothing) {
+TEST_P(InAllPlaces, AQueueWaitedForWithTimeoutsLosesNothing) {
   Queue<int> queue(2);
   std::atomic<int> put{0};
   std::atomic<int> got{0};
@@ -98,7 +98,7 @@ TEST(AQueue, IsFirstInFirstOut) {
   EXPECT_TRUE(queue.empty());
 }
 
-TEST(AQueue, IsWaitedForNoLongerThanAsked) {
+TEST(AQueue, IsWaitedForUntilTheTimeoutAtMost) {
   const auto check = [] {
     Queue<int> queue(1);
     EXPECT_THROW(queue.get_nowait(), Empty);
@@ -115,7 +115,7 @@ TEST(AQueue, IsWaitedForNoLongerThanAsked) {
   EXPECT_EQ(clock.elapsed(), milliseconds(10));
 }
 
-TEST(AQueue, ServesWhoWaitsInTheOrderOfComing) {
+TEST(AQueue, ServesWaitersInTheOrderOfArrival) {
   fiber::run([] {
     Queue<int> queue(1);
     std::vector<int> got(3);
@@ -150,7 +150,7 @@ TEST(AQueue, HoldsNoMoreThanItHasRoomFor) {
   });
 }
 
-TEST(AQueue, TakesWhatCanOnlyBeMovedAndLeavesItToWhoFails) {
+TEST(AQueue, TakesMoveOnlyItemsAndLeavesThemToTheCallerOnFailure) {
   Queue<std::unique_ptr<int>> queue(1);
   queue.put(std::make_unique<int>(1));
   auto other = std::make_unique<int>(2);
@@ -308,9 +308,9 @@ TEST(AQueue, HasAnItemThatComesWhenATimeIsOverGoToOne) {
   EXPECT_LT(in_time, static_cast<int>(kSeeds));
 }
 
-/// Puts, gets, timeouts, cancels and a shut-down as the seed says: what has been put is what has
+/// Puts, gets, timeouts, cancels and a shutdown as the seed says: what has been put is what has
 /// been got and what is left.
-TEST(AQueue, HasAllThatWasPutWhateverHappens) {
+TEST(AQueue, ReturnsOrKeepsAllItemsThatWerePut) {
   for_each_seed([](std::uint64_t seed) {
     Queue<int> queue(2);
     std::mt19937_64 random(seed);

@@ -38,7 +38,7 @@ void join_all(Tasks& tasks) {
   for (auto& task : tasks) task.join(kTooLong);
 }
 
-TEST(TheNamesOfFibers, MeanTheSameTypes) {
+TEST(TheNamesOfFibers, AreAliasesOfTheNamesInPlug) {
   EXPECT_TRUE((std::is_same_v<fiber::Mutex, Mutex>));
   EXPECT_TRUE((std::is_same_v<fiber::Condition, Condition>));
   EXPECT_TRUE((std::is_same_v<fiber::Semaphore, Semaphore>));
@@ -124,7 +124,7 @@ TEST(AMutex, UnlockedByAnotherIsAnError) {
   });
 }
 
-TEST(AMutex, IsWaitedForNoLongerThanAsked) {
+TEST(AMutex, IsWaitedForUntilTheTimeoutAtMost) {
   Mutex mutex;
   mutex.lock();
   const auto check = [&] {
@@ -241,7 +241,7 @@ TEST_P(InAllPlaces, AConditionLosesNoNotification) {
   EXPECT_EQ(sum, 6 * 50 * 51 / 2);
 }
 
-TEST(ACondition, WakesWhoHasWaitedTheLongestOrAll) {
+TEST(ACondition, WakesTheFirstWaiterOrAll) {
   fiber::run([] {
     Mutex mutex;
     Condition condition;
@@ -265,7 +265,7 @@ TEST(ACondition, WakesWhoHasWaitedTheLongestOrAll) {
   });
 }
 
-TEST(ACondition, IsWaitedForNoLongerThanAsked) {
+TEST(ACondition, IsWaitedForUntilTheTimeoutAtMost) {
   const auto check = [] {
     Mutex mutex;
     Condition condition;
@@ -286,7 +286,7 @@ TEST(ACondition, IsWaitedForNoLongerThanAsked) {
   EXPECT_EQ(clock.elapsed(), milliseconds(10));
 }
 
-TEST(ACondition, IsForWhoHoldsTheLock) {
+TEST(ACondition, RefusesACallerWithoutTheLock) {
   fiber::run([] {
     Mutex mutex;
     Condition condition;
@@ -512,7 +512,7 @@ struct Counted {
 };
 
 /// Fibers that acquire with and without a timeout, and are cancelled, as the seed says.
-TEST(ASemaphore, IsWholeAgainWhateverHappens) {
+TEST(ASemaphore, HasAllItsPermitsBackAfterTimeoutsAndCancels) {
   for_each_seed([](std::uint64_t seed) {
     BoundedSemaphore semaphore(2);
     std::mt19937_64 random(seed);

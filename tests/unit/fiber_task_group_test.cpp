@@ -46,7 +46,7 @@ TEST(TheBodyOfATaskGroup, GivesWhatItReturnsOnceItsChildrenHaveEnded) {
   });
 }
 
-TEST(TheBodyOfATaskGroup, IsOfAFiber) {
+TEST(TheBodyOfATaskGroup, RefusesToRunOutsideAFiber) {
   EXPECT_THROW(task_group([](Group&) {}), RuntimeError);
 }
 
@@ -217,7 +217,7 @@ TEST(TheBodyOfATaskGroup, IsToldOfACancelAfterAChildsExceptionHasComeOut) {
   });
 }
 
-TEST(TheBodyOfATaskGroup, KeepsItsTimeOut) {
+TEST(TheBodyOfATaskGroup, KeepsItsTimeout) {
   for_each_seed([](std::uint64_t) {
     EXPECT_THROW(timeout(0.0002,
                          [] {

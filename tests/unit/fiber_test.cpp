@@ -109,7 +109,7 @@ TEST(Task, GivesWhatTheFiberReturnsOrThrows) {
   });
 }
 
-TEST(Task, IsWaitedForNoLongerThanAsked) {
+TEST(Task, IsWaitedForUntilTheTimeoutAtMost) {
   const FakeClock clock;
   fiber::run([] {
     auto task = fiber::spawn("slow", [] { fiber::sleep(std::nullopt); });
@@ -299,7 +299,7 @@ TEST(SocketsInFibers, WaitForEachOther) {
   });
 }
 
-TEST(SocketsInFibers, EndAtTheirTimeOut) {
+TEST(SocketsInFibers, EndAtTheirTimeout) {
   const FakeClock clock;
   fiber::run([&] {
     auto [one, other] = socketpair();

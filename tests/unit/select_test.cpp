@@ -171,13 +171,13 @@ TEST(Select, NamesANumberThatIsNotOpen) {
       EBADF);
 }
 
-TEST(Select, RefusesANegativeTimeOut) {
+TEST(Select, RefusesANegativeTimeout) {
   EXPECT_THROW(std::ignore = select({}, {}, {}, -1), ValueError);
   EXPECT_THROW(std::ignore = select({}, {}, {}, milliseconds(-1)), ValueError);
   EXPECT_THROW(std::ignore = select({}, {}, {}, std::nan("")), ValueError);
 }
 
-TEST(Select, WaitsNoLessThanItsTimeOut) {
+TEST(Select, WaitsNoLessThanItsTimeout) {
   auto [sock, peer] = socketpair();
   for (const double seconds : {0.0001, 0.0015, 0.02}) {
     const auto taken =
@@ -187,7 +187,7 @@ TEST(Select, WaitsNoLessThanItsTimeOut) {
   EXPECT_TRUE(select({}, {}, {}, milliseconds(1)).empty());
 }
 
-TEST(Select, WithoutATimeOutWaitsUntilSomethingIsReady) {
+TEST(Select, WithoutATimeoutWaitsUntilSomethingIsReady) {
   auto [sock, peer] = socketpair();
   bool ready = false;
   BlockedThread thread([&, &sock = sock] { ready = select({sock}).readable.at(0).is(sock); });
@@ -490,7 +490,7 @@ TEST(Epoll, GivesNoMoreThanItIsAskedFor) {
   EXPECT_EQ(epoll.poll(0, 100'000).size(), 2u);
 }
 
-TEST(Epoll, IsClosedOnce) {
+TEST(Epoll, ClosesOnceAndRefusesCallsAfterwards) {
   const int before = count_descriptors();
   Epoll epoll;
   EXPECT_EQ(::fcntl(epoll.fileno(), F_GETFD), FD_CLOEXEC);
@@ -533,7 +533,7 @@ TEST(Epoll, EdgeTriggeredReportsAChangeOnce) {
   EXPECT_EQ(epoll.poll(0).size(), 0u);
 }
 
-TEST(Epoll, WaitsNoLessThanItsTimeOutInSeconds) {
+TEST(Epoll, WaitsNoLessThanItsTimeoutInSeconds) {
   Epoll epoll;
   for (const double seconds : {0.0001, 0.0015, 0.02}) {
     const auto taken = time_of([&] { EXPECT_TRUE(epoll.poll(seconds).empty()); });
@@ -608,7 +608,7 @@ class Counting final : public detail::IoDriver {
   std::vector<int> waited_for;
 };
 
-TEST(Waiters, AreAskedToWait) {
+TEST(Waiters, AreCalledBySelectAndPoll) {
   auto [sock, peer] = socketpair();
   Poll poll;
   poll.register_(sock);

@@ -266,7 +266,7 @@ TYPED_TEST(Selectors, LeakNothing) {
   EXPECT_EQ(count_descriptors(), before);
 }
 
-TYPED_TEST(Selectors, WaitNoLessThanTheirTimeOut) {
+TYPED_TEST(Selectors, WaitNoLessThanTheirTimeout) {
   auto [sock, peer] = socketpair();
   this->selector_.register_(sock, EVENT::READ);
   for (const double seconds : {0.0001, 0.0015, 0.02}) {
@@ -284,7 +284,7 @@ TYPED_TEST(Selectors, BelowZeroDoNotWait) {
   EXPECT_TRUE(this->selector_.select(milliseconds(-500)).empty());
 }
 
-TYPED_TEST(Selectors, WithoutATimeOutWaitUntilSomethingIsReady) {
+TYPED_TEST(Selectors, WithoutATimeoutWaitUntilSomethingIsReady) {
   auto [sock, peer] = socketpair();
   this->selector_.register_(sock, EVENT::READ);
   std::size_t ready = 0;

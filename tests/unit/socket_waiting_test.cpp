@@ -184,7 +184,7 @@ TEST(LowWaterMark, DoesNotKeepASmallerReceiveFromWhatIsThere) {
   EXPECT_EQ(sock.recv(2), "gh");
 }
 
-TEST(LowWaterMark, EndsWithTheStream) {
+TEST(LowWaterMark, IsIgnoredAtTheEndOfTheStream) {
   auto [sock, peer] = tcp_pair();
   sock.setsockopt(SOL::SOCKET, SO::RCVLOWAT, 5);
   peer.sendall("abc");
@@ -366,7 +366,7 @@ TEST(Sendfile, SendsWhatAnEventfdHasCounted) {
 
 // --- what others do to the descriptor ---
 
-TEST(Number, OfAnotherConnectionByNowIsWaitedForAsThatOne) {
+TEST(Number, IsWaitedForAgainAfterDup2ReplacedItsFile) {
   for (const std::ptrdiff_t size : {100, 100'000}) {
     auto [sock, peer] = tcp_pair();
     sock.settimeout(kSoon);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <ostream>
 
+#include "base/deadline.hpp"
 #include "base/timeout_access.hpp"
 
 namespace plug {
@@ -64,23 +65,12 @@ std::ostream& operator<<(std::ostream& out, const Timeout& timeout) {
   return out << to_string(timeout);
 }
 
-Deadline Deadline::after(Timeout timeout) noexcept {
-  if (timeout.is_none()) return none();
-  if (timeout.is_zero()) return immediate();
-  const std::int64_t number = detail::TimeoutAccess::number(timeout);
-  if (timeout.is_deadline())
-    return at(Clock::time_point(std::chrono::nanoseconds(detail::TimeoutAccess::time(number))));
-  const Clock::time_point now = Clock::now();
-  const Clock::duration span = timeout.duration();
-  return at(span < none().time() - now ? now + span : none().time() - Clock::duration(1));
-}
+Deadline Deadline::after(Timeout timeout) noexcept { return detail::deadline_after(timeout); }
 
-bool Deadline::passed() const noexcept { return !is_none() && Clock::now() >= time_; }
+bool Deadline::passed() const noexcept { return detail::remaining(*this) == 0; }
 
 Timeout Deadline::remaining() const noexcept {
-  if (is_none()) return std::nullopt;
-  const Clock::time_point now = Clock::now();
-  return time_ > now ? time_ - now : Clock::duration(0);
+  return detail::TimeoutAccess::timeout(detail::remaining(*this));
 }
 
 Timeout::Timeout(Deadline deadline) noexcept {
@@ -90,7 +80,7 @@ Timeout::Timeout(Deadline deadline) noexcept {
 }
 
 std::int64_t Timeout::left() const noexcept {
-  return Deadline::after(*this).remaining().duration().count();
+  return detail::remaining(detail::deadline_after(nanoseconds_));
 }
 
 Timeout getdefaulttimeout() noexcept { return detail::TimeoutAccess::timeout(default_timeout); }

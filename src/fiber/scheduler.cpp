@@ -11,6 +11,8 @@
 #include <string_view>
 #include <utility>
 
+#include "fiber/fake_clock.hpp"
+#include "sys/clock.hpp"
 #include "sys/process.hpp"
 #include "sys/segv_handler.hpp"
 
@@ -22,7 +24,8 @@ namespace plug::detail {
 Scheduler::Scheduler(const Options& options)
     : stacks_(options.stack_size, options.guard),
       engine_(make_engine(*this, options.engine)),
-      patience_(options.busy_poll.count()) {
+      // With a fake clock, patience_ notes whether a poll has found no event.
+      patience_(advance_clock != nullptr ? 1 : options.busy_poll.count()) {
   if (options.seed) order_.emplace(*options.seed);
   if (options.stall_threshold.count() > 0)
     watch_ = std::make_unique<StallDetector>(options.stall_threshold, options.on_stall);
@@ -132,6 +135,8 @@ void Scheduler::keep_answer(long stop, std::exception_ptr thrown) noexcept {
 Deadline Scheduler::next_moment() noexcept {
   if (runnable_ > 0) return Deadline::immediate();
   if (patience_.is_any()) {
+    if (advance_clock != nullptr) [[unlikely]]
+      return next_moment_of_fake_clock();
     if (patience_.lasts(sys::monotonic_nanoseconds())) return Deadline::immediate();
     // A signal interrupts only a sleeping engine: one may have come while it polled.
     if (has_interrupt_function() && patience_.has_ended()) {
@@ -140,6 +145,17 @@ Deadline Scheduler::next_moment() noexcept {
     }
   }
   return timers_.empty() ? Deadline::none() : timers_.front()->deadline_;
+}
+
+/// Moves the fake clock to the next deadline instead of sleeping until then, if a poll has found no
+/// event since a fiber ran. Without a deadline the engine sleeps: another thread may wake a fiber.
+Deadline Scheduler::next_moment_of_fake_clock() noexcept {
+  if (patience_.is_idle()) {
+    if (timers_.empty()) return Deadline::none();
+    advance_clock(timers_.front()->deadline_);
+  }
+  patience_.lasts(sys::monotonic_nanoseconds());
+  return Deadline::immediate();
 }
 
 /// In the child of a fiber that forks, that fiber continues as a plain thread, and the other fibers

@@ -8,9 +8,9 @@
 #include <memory>
 #include <optional>
 
+#include "base/deadline.hpp"
 #include "fiber/engine/engine.hpp"
 #include "sys/syscalls.hpp"
-#include "wait/deadline.hpp"
 #include "wait/descriptor.hpp"
 #include "wait/event_set.hpp"
 

@@ -17,8 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/deadline.hpp"
 #include "socket/state.hpp"
-#include "wait/deadline.hpp"
 
 namespace plug {
 

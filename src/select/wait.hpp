@@ -12,9 +12,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/deadline.hpp"
 #include "socket/state.hpp"
 #include "sys/polling.hpp"
-#include "wait/deadline.hpp"
 #include "wait/io_driver.hpp"
 
 namespace plug::detail {

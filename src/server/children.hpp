@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/deadline.hpp"
 #include "sys/syscalls.hpp"
-#include "wait/deadline.hpp"
 
 namespace plug::detail {
 

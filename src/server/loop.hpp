@@ -16,13 +16,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/deadline.hpp"
 #include "base/report.hpp"
 #include "server/children.hpp"
 #include "server/requests.hpp"
 #include "socket/state.hpp"
 #include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
-#include "wait/deadline.hpp"
 #include "wait/descriptor.hpp"
 #include "wait/event_set.hpp"
 

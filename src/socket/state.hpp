@@ -14,7 +14,7 @@
 #include <memory>
 #include <system_error>
 
-#include "wait/deadline.hpp"
+#include "base/deadline.hpp"
 #include "wait/descriptor.hpp"
 #include "wait/io_driver.hpp"
 

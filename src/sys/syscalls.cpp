@@ -368,10 +368,4 @@ Result join_thread(unsigned long thread, bool wait) noexcept {
   return -(wait ? ::pthread_join(thread, nullptr) : ::pthread_tryjoin_np(thread, nullptr));
 }
 
-std::int64_t monotonic_nanoseconds() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
 }  // namespace plug::detail::sys

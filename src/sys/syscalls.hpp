@@ -157,8 +157,6 @@ inline bool is_single_threaded() noexcept {
 #endif
 }
 
-PLUG_FOR_FIBER std::int64_t monotonic_nanoseconds() noexcept;
-
 inline std::atomic<std::uint32_t> fork_count{0};
 
 /// Increases in the child of every fork. Counts of another generation belong to another process.

@@ -15,8 +15,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/deadline.hpp"
 #include "sys/polling.hpp"
-#include "wait/deadline.hpp"
 #include "wait/io_driver.hpp"
 
 namespace plug::detail {

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "base/deadline.hpp"
 #include "sys/polling.hpp"
-#include "wait/deadline.hpp"
 #include "wait/descriptor.hpp"
 #include "wait/io_driver.hpp"
 

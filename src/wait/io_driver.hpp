@@ -30,11 +30,11 @@
 #include <span>
 #include <system_error>
 
+#include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 #include "sys/transfer.hpp"
-#include "wait/deadline.hpp"
 #include "wait/descriptor.hpp"
 
 namespace plug::detail {

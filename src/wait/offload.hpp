@@ -18,7 +18,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "wait/deadline.hpp"
+#include "base/deadline.hpp"
 
 #include "sys/for_fiber.hpp"
 

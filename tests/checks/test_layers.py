@@ -64,8 +64,8 @@ class Tree(unittest.TestCase):
         self.assertIn("include headers of the system", self.check())
 
     def test_refuses_what_is_internal_in_public_headers_and_programs(self):
-        self.add("include/plug/public.hpp", '#include "wait/deadline.hpp"\n')
-        self.add("examples/program.cpp", '#include "wait/deadline.hpp"\n')
+        self.add("include/plug/public.hpp", '#include "base/deadline.hpp"\n')
+        self.add("examples/program.cpp", '#include "base/deadline.hpp"\n')
         printed = self.check()
         self.assertIn("a public header includes an internal one", printed)
         self.assertIn("programs include public headers only", printed)

@@ -24,12 +24,12 @@
 #include <utility>
 #include <vector>
 
+#include "support/deadlines.hpp"
 #include "support/errors.hpp"
 
 namespace plug {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using testing::ElementsAre;
 
@@ -42,13 +42,6 @@ std::vector<Socket*> matching(const ReadyKeys& ready, EVENT event) {
   for (auto& [key, events] : ready)
     if (events & event) found.push_back(&key.fileobj.get<Socket>());
   return found;
-}
-
-template <class Call>
-Clock::duration time_of(Call call) {
-  const Clock::time_point start = Clock::now();
-  call();
-  return Clock::now() - start;
 }
 
 template <class S>

@@ -112,7 +112,7 @@ TEST_F(CanRaw, EveryBusIsHeardByTheEmptyName) {
   EXPECT_EQ(CanAddress(all.recvfrom(kLargestCanFrame).second).interface, kBus);
 }
 
-TEST_F(CanRaw, SilenceEndsWithTheTimeOut) {
+TEST_F(CanRaw, SilenceEndsWithTheTimeout) {
   Socket sock = bound();
   sock.settimeout(0.05);
   EXPECT_THROW(sock.recv(kLargestCanFrame), TimeoutError);

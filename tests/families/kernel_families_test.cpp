@@ -49,7 +49,7 @@ class Alg : public FamilyTest {
   }
 };
 
-TEST_F(Alg, Hashes) {
+TEST_F(Alg, ComputesTheSameDigestInOnePartOrSeveral) {
   Socket sock = operation("hash", "sha256");
   sock.sendall("abc");
   EXPECT_EQ(hex(sock.recv(64)), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

@@ -92,14 +92,14 @@ TEST_F(Rds, MessagesOfPythonArrive) {
   EXPECT_EQ(said, "answer");
 }
 
-TEST_F(Rds, SilenceEndsWithTheTimeOut) {
+TEST_F(Rds, SilenceEndsWithTheTimeout) {
   Socket sock = bound();
   sock.settimeout(0.05);
   EXPECT_THROW(sock.recv(10), TimeoutError);
   EXPECT_EQ(number_of_error([&] { make().sendto("x", sock.getsockname()); }), ENOTCONN);
 }
 
-TEST_F(Rds, ClosingEndsACallThatHasATimeOut) {
+TEST_F(Rds, ClosingEndsACallThatHasATimeout) {
   Socket sock = bound();
   const auto error = closed_meanwhile(
       sock, [](Socket& waiting, std::error_code& result) { waiting.recv(10, result); });
@@ -267,7 +267,7 @@ TEST_F(Vsock, AConnectionOfPythonIsAccepted) {
   EXPECT_EQ(said, "answer");
 }
 
-TEST_F(Vsock, ClosingEndsACallThatHasATimeOut) {
+TEST_F(Vsock, ClosingEndsACallThatHasATimeout) {
   Socket server = listening(SOCK::STREAM);
   const auto error = closed_meanwhile(server, [](Socket& waiting, std::error_code& result) {
     std::ignore = waiting.accept(result);

@@ -299,7 +299,7 @@ TEST(SilentDns, AnAnswerForACallerThatHasGoneIsDropped) {
   });
 }
 
-TEST(SilentDns, BeyondSixteenLookUpsWaitTheirTurn) {
+TEST(SilentDns, BeyondSixteenLookupsWaitTheirTurn) {
   in_own_network([] {
     constexpr int kMost = 16, kCallers = 40;
     SilentDnsServer server;
@@ -369,7 +369,7 @@ TEST(SilentDns, AForkedChildBeginsWithoutThreadsAndLooksUpOnItsOwn) {
   });
 }
 
-TEST(SilentDns, AProcessEndsWhileALookUpIsUnderWay) {
+TEST(SilentDns, AProcessEndsWhileALookupIsUnderWay) {
   in_own_network([] {
     const SilentDnsServer server;
     const int status = run_in_child([]() -> int {
@@ -380,7 +380,7 @@ TEST(SilentDns, AProcessEndsWhileALookUpIsUnderWay) {
   });
 }
 
-TEST(SilentDns, TheInterruptHookEndsALookUp) {
+TEST(SilentDns, TheInterruptHookEndsALookup) {
   in_own_network([] {
     const SilentDnsServer server;
     set_interrupt_hook([] { return std::errc::operation_canceled; });

@@ -185,7 +185,7 @@ const Operations& operations() {
 
 const std::string kStream = "1", kDatagram = "2", kSeqpacket = "5";
 
-TEST(PythonParity, OfControlSizes) {
+TEST(PythonParity, HoldsForControlSizes) {
   std::vector<Case> cases;
   for (const std::string name : {"CMSG_LEN", "CMSG_SPACE"}) {
     for (int length = 0; length < 40; ++length)
@@ -198,7 +198,7 @@ TEST(PythonParity, OfControlSizes) {
   expect_parity(operations(), "parity_messages.py", cases, 170);
 }
 
-TEST(PythonParity, OfMessagesAndTheirAncillaryData) {
+TEST(PythonParity, HoldsForMessagesAndTheirAncillaryData) {
   std::vector<Case> cases;
   const std::string one = "1:1:00000000";
   const std::string two = "1:1:0000000001000000";
@@ -232,7 +232,7 @@ TEST(PythonParity, OfMessagesAndTheirAncillaryData) {
   expect_parity(operations(), "parity_messages.py", cases, 400);
 }
 
-TEST(PythonParity, OfAncillaryDataOfDatagrams) {
+TEST(PythonParity, HoldsForAncillaryDataOfDatagrams) {
   std::vector<Case> cases;
   const std::vector<std::string> options4 = {"",     "0:12", "0:13",     "0:8", "0:12 0:13 0:8",
                                              "1:29", "1:35", "1:29 0:12"};
@@ -261,7 +261,7 @@ TEST(PythonParity, OfAncillaryDataOfDatagrams) {
   expect_parity(operations(), "parity_messages.py", cases, 450);
 }
 
-TEST(PythonParity, OfMessagesThatCannotBe) {
+TEST(PythonParity, HoldsForMessagesThatAreImpossible) {
   std::vector<Case> cases;
   for (const std::string family : {"2", "10", "1"}) {
     for (const std::string& kind : {kStream, kDatagram}) {
@@ -279,7 +279,7 @@ TEST(PythonParity, OfMessagesThatCannotBe) {
   expect_parity(operations(), "parity_messages.py", cases, 400);
 }
 
-TEST(PythonParity, OfSentDescriptors) {
+TEST(PythonParity, HoldsForSentDescriptors) {
   std::vector<Case> cases;
   for (const std::string& kind : {kStream, kDatagram, kSeqpacket}) {
     for (const std::string sent : {"x61", "x61 x6263", ""})
@@ -294,7 +294,7 @@ TEST(PythonParity, OfSentDescriptors) {
   expect_parity(operations(), "parity_messages.py", cases, 280);
 }
 
-TEST(PythonParity, OfSentFilesAndWhereTheyStandAfterwards) {
+TEST(PythonParity, HoldsForSentFilesAndTheirPositionsAfterwards) {
   std::vector<Case> cases;
   for (const std::string size : {"0", "1", "1000", "60000"})
     for (const std::string position : {"0", "7"})

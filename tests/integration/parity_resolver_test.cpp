@@ -40,7 +40,7 @@ const std::vector<std::string> kHosts = {
     "fe80::1%nope",    ":::",        "12345::",    "1..2",    "a b",       "2001:db8::1%1",
     "five.test",       "2001:db8::7"};
 
-TEST(ResolverParity, OfNameInfo) {
+TEST(ResolverParity, HoldsForNameInfo) {
   std::vector<Case> cases;
   for (const std::string& host : kHosts) {
     for (const std::string flags : {"0", "1", "3", "4", "8", "0x10", "0x11", "0x13", "0x40000000"})
@@ -54,7 +54,7 @@ TEST(ResolverParity, OfNameInfo) {
   expect_parity(cases, 500);
 }
 
-TEST(ResolverParity, OfHosts) {
+TEST(ResolverParity, HoldsForHosts) {
   std::vector<Case> cases;
   std::vector<std::string> hosts = kHosts;
   for (const std::string name : {"five", "fifth.test", "again.test", "six.test", "six", "many.test",
@@ -73,7 +73,7 @@ TEST(ResolverParity, OfHosts) {
   expect_parity(cases, 120);
 }
 
-TEST(ResolverParity, OfAddressesInTime) {
+TEST(ResolverParity, HoldsForAddressesInTime) {
   std::vector<Case> cases;
   for (const std::string operation : {"getaddrinfo", "getaddrinfo in time"}) {
     for (const std::string host :
@@ -92,7 +92,7 @@ TEST(ResolverParity, OfAddressesInTime) {
   expect_parity(cases, 1000);
 }
 
-TEST(ResolverParity, OfServicesAndProtocols) {
+TEST(ResolverParity, HoldsForServicesAndProtocols) {
   std::vector<Case> cases;
   for (int port = -1; port <= 200; ++port) cases.push_back({"getservbyport", std::to_string(port)});
   for (const std::string port : {"443", "993", "3306", "8080", "65535", "65536", "1000000"})
@@ -114,7 +114,7 @@ TEST(ResolverParity, OfServicesAndProtocols) {
   expect_parity(cases, 300);
 }
 
-TEST(ResolverParity, OfInterfaces) {
+TEST(ResolverParity, HoldsForInterfaces) {
   std::vector<Case> cases = {{"if_nameindex"}, {"has_dualstack_ipv6"}};
   for (const std::string name :
        {"lo", "", "no-such", "lo ", "LO", "a-name-beyond-16-bytes", "lo:1", "1"})
@@ -132,7 +132,7 @@ TEST(ResolverParity, OfInterfaces) {
   expect_parity(cases, 20);
 }
 
-TEST(ResolverParity, OfServers) {
+TEST(ResolverParity, HoldsForServers) {
   std::vector<Case> cases;
   for (const std::string family : {"2", "10", "1", "99"})
     for (const std::string host : {"", "127.0.0.1", "::1", "::", "localhost", "192.0.2.1"})
@@ -150,7 +150,7 @@ TEST(ResolverParity, OfServers) {
   expect_parity(cases, 150);
 }
 
-TEST(ResolverParity, OfConnections) {
+TEST(ResolverParity, HoldsForConnections) {
   std::vector<Case> cases;
   for (const std::string state : {"listening", "refusing"})
     for (const std::string all : {"False", "True"}) {

@@ -401,13 +401,13 @@ void expect_same(const std::vector<Case>& cases, std::size_t least) {
   expect_parity(operations(), "parity_server.py", cases, least);
 }
 
-TEST(PythonParity, OfTheAttributesOfServers) {
+TEST(PythonParity, HoldsForTheAttributesOfServers) {
   std::vector<Case> cases;
   for (const auto& [name, kind] : kinds()) cases.push_back({"attributes", name});
   expect_same(cases, 12);
 }
 
-TEST(PythonParity, OfTheHooksOfARequest) {
+TEST(PythonParity, HoldsForTheHooksOfARequest) {
   std::vector<Case> cases;
   for (const auto& [name, kind] : kinds())
     for (const std::string how : {"handle_request", "serve_forever"})
@@ -416,7 +416,7 @@ TEST(PythonParity, OfTheHooksOfARequest) {
   expect_same(cases, 48);
 }
 
-TEST(PythonParity, OfWhatHooksThrow) {
+TEST(PythonParity, HoldsForExceptionsOfHooks) {
   std::vector<Case> cases;
   for (const auto& [name, kind] : kinds())
     for (const std::string failing :
@@ -431,7 +431,7 @@ TEST(PythonParity, OfWhatHooksThrow) {
   expect_same(cases, (12 * 15 - 4) * 3);
 }
 
-TEST(PythonParity, OfTheTimeOutsOfServers) {
+TEST(PythonParity, HoldsForTheTimeoutsOfServers) {
   std::vector<Case> cases;
   for (const auto& [name, kind] : kinds())
     for (const std::string servers : {"None", "0", "0.002"})
@@ -441,7 +441,7 @@ TEST(PythonParity, OfTheTimeOutsOfServers) {
   expect_same(cases, 96);
 }
 
-TEST(PythonParity, OfShutdown) {
+TEST(PythonParity, HoldsForShutdown) {
   std::vector<Case> cases;
   for (const auto& [name, kind] : kinds())
     for (const std::string when : {"never", "before", "after"})
@@ -449,7 +449,7 @@ TEST(PythonParity, OfShutdown) {
   expect_same(cases, 36);
 }
 
-TEST(PythonParity, OfOpeningByHandAndOfClosingTwice) {
+TEST(PythonParity, HoldsForOpeningByHandAndForClosingTwice) {
   std::vector<Case> cases;
   for (const auto& [name, kind] : kinds()) {
     cases.push_back({"opening", name});

@@ -264,7 +264,7 @@ std::string random_bytes(std::mt19937& random, std::size_t size) {
   return bytes;
 }
 
-TEST(PythonParity, OfPackedAddresses) {
+TEST(PythonParity, HoldsForPackedAddresses) {
   std::vector<Case> cases;
   for (const std::string& text : ipv4_texts(40)) {
     cases.push_back({"inet_aton", text});
@@ -310,7 +310,7 @@ TEST(PythonParity, OfPackedAddresses) {
   expect_parity(operations(), "parity_socket.py", cases, 350);
 }
 
-TEST(PythonParity, OfByteOrder) {
+TEST(PythonParity, HoldsForByteOrder) {
   std::vector<Case> cases;
   std::vector<std::string> values = {"0",
                                      "1",
@@ -333,7 +333,7 @@ TEST(PythonParity, OfByteOrder) {
   expect_parity(operations(), "parity_socket.py", cases, 200);
 }
 
-TEST(PythonParity, OfTimeouts) {
+TEST(PythonParity, HoldsForTimeouts) {
   std::vector<std::string> values = {
       "0",    "-0.0",    "1",    "3",   "2.5",   "0.1",    "1e-9",       "1e-10",      "1.5e-9",
       "-1",   "-1e-9",   "nan",  "inf", "1e300", "1e10",   "9223372036", "9223372037", "100",
@@ -356,13 +356,13 @@ TEST(PythonParity, OfTimeouts) {
   expect_parity(operations(), "parity_socket.py", cases, 200);
 }
 
-TEST(PythonParity, OfErrorsByNumber) {
+TEST(PythonParity, HoldsForErrorsByNumber) {
   std::vector<Case> cases;
   for (int value = 1; value <= 140; ++value) cases.push_back({"os_error", std::to_string(value)});
   expect_parity(operations(), "parity_socket.py", cases, 140);
 }
 
-TEST(PythonParity, OfBoundAddresses) {
+TEST(PythonParity, HoldsForBoundAddresses) {
   std::vector<Case> cases;
   for (const std::string& name : ipv4_names())
     for (const std::string& kind : {kStream, kDatagram})
@@ -386,7 +386,7 @@ TEST(PythonParity, OfBoundAddresses) {
   expect_parity(operations(), "parity_socket.py", cases, 100);
 }
 
-TEST(PythonParity, OfUnixAddresses) {
+TEST(PythonParity, HoldsForUnixAddresses) {
   const TemporaryDirectory directory;
   const std::string base = directory / "";
   const std::string abstract = std::string(1, '\0') + base;
@@ -416,7 +416,7 @@ TEST(PythonParity, OfUnixAddresses) {
   expect_parity(operations(), "parity_socket.py", cases, 60);
 }
 
-TEST(PythonParity, OfResolverAnswers) {
+TEST(PythonParity, HoldsForResolverAnswers) {
   std::vector<Case> cases;
   const auto add = [&cases](const std::string& host, const std::vector<std::string>& families) {
     for (const std::string& family : families) {
@@ -452,7 +452,7 @@ TEST(PythonParity, OfResolverAnswers) {
   expect_parity(operations(), "parity_socket.py", cases, 400);
 }
 
-TEST(PythonParity, OfTheTextOfSockets) {
+TEST(PythonParity, HoldsForTheTextOfSockets) {
   std::vector<Case> cases;
   for (const std::string state : {"fresh", "bound", "closed"}) {
     for (const std::string& kind : {kStream, kDatagram}) {
@@ -468,7 +468,7 @@ TEST(PythonParity, OfTheTextOfSockets) {
   expect_parity(operations(), "parity_socket.py", cases, 25);
 }
 
-TEST(PythonParity, OfOptions) {
+TEST(PythonParity, HoldsForOptions) {
   std::vector<Case> cases;
   const std::pair<std::string, std::string> kinds[] = {
       {kInet, kStream}, {kInet, kDatagram}, {kInet6, kStream}, {kInet6, kDatagram},
@@ -500,7 +500,7 @@ TEST(PythonParity, OfOptions) {
   expect_parity(operations(), "parity_socket.py", cases, 1000);
 }
 
-TEST(PythonParity, OfCallsThatFailOrDoNotWait) {
+TEST(PythonParity, HoldsForCallsThatFailOrDoNotWait) {
   std::vector<Case> cases;
   for (const auto& [family, kind] : {std::pair{kInet, kStream},
                                      {kInet, kDatagram},

@@ -227,7 +227,7 @@ class CommandClient(LineClientRules, harness.TestCase):
     def test_framed_an_answer_that_pauses_is_whole(self):
         self.assertEqual(self.paused_answer("--framed"), "first half, second half\n")
 
-    def test_a_server_that_never_answers_is_one_line_after_the_time_out(self):
+    def test_a_server_that_never_answers_is_one_line_after_the_timeout(self):
         def serve(sock):
             conn, _ = sock.accept()
             with conn:

@@ -280,7 +280,7 @@ class MailServer(MailCase):
                 self.assertEqual(list(self.inbox.iterdir()), [])
             self.assert_still_delivers(server)
 
-    def test_a_client_that_falls_silent_is_left_after_the_time_out(self):
+    def test_a_client_that_falls_silent_is_left_after_the_timeout(self):
         with self.server("--timeout", 0.3) as server:
             for begun in (False, True):
                 with Session(server) as session:

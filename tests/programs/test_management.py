@@ -291,7 +291,7 @@ class BrokenTransfers(ManagementCase):
                     before = server.open_files()
             self.assertEqual(server.left_open(before), [])
 
-    def test_a_client_that_falls_silent_is_left_after_the_time_out(self):
+    def test_a_client_that_falls_silent_is_left_after_the_timeout(self):
         with self.server("--timeout", 0.3) as server, self.break_transfer(server) as session:
             server.line_with("timed out")
             self.assert_nothing_left()
@@ -388,7 +388,7 @@ class Program(ManagementCase):
                 with self.session(server) as session:
                     self.assertEqual(session.ask("cd sub"), "sub成功")
 
-    def test_an_idle_client_is_left_after_the_time_out(self):
+    def test_an_idle_client_is_left_after_the_timeout(self):
         with self.server("--timeout", 0.2) as server, self.session(server) as session:
             self.assertEqual(session.sock.recv(1024), b"")
             server.line_with("timed out")

@@ -201,7 +201,7 @@ class BadInput(ManagementCase):
             self.assert_refused(session, text, 400, "'..'")
         self.assert_untouched()
 
-    def test_half_an_object_is_given_up_after_the_time_out(self):
+    def test_half_an_object_is_given_up_after_the_timeout(self):
         with self.server("--timeout", 2) as server, self.session(server) as session:
             text = '{"action": "put", "filename": "half'
             self.assert_refused(session, text, 408, "half", "2.0 seconds")

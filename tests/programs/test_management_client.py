@@ -205,7 +205,7 @@ class AgainstTextbook(ClientCase):
             with self.subTest(converse.__name__):
                 self.fail_against(converse, command)
 
-    def test_a_server_that_never_answers_is_one_line_after_the_time_out(self):
+    def test_a_server_that_never_answers_is_one_line_after_the_timeout(self):
         with self.answering() as peer:
             result = self.ask(peer.address, "dir", options=("--timeout", 0.2))
             self.assert_fails(result, str(peer.address), "timed out")

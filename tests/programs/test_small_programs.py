@@ -69,7 +69,7 @@ class PollingAccept(harness.TestCase):
 
 
 class Timeouts(harness.TestCase):
-    def test_shows_the_time_out_before_and_after_and_what_running_out_looks_like(self):
+    def test_shows_the_timeout_before_and_after_and_what_running_out_looks_like(self):
         patterns = [
             r"a new socket: timeout None, blocking",
             r"after settimeout\(0\.05\): timeout 0\.05, blocking",

@@ -396,7 +396,7 @@ TEST_P(Shielding, KeepsATimeLimitForTheNextWaitOutside) {
   });
 }
 
-TEST_P(Shielding, HasWaitsGoOnWhateverIsTold) {
+TEST_P(Shielding, LetsWaitsGoOnDespiteCancels) {
   run([] {
     auto task = fiber::spawn([] {
       {

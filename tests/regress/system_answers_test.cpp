@@ -129,7 +129,7 @@ TEST(SeveralInterruptions, DelayNoDataThatIsThere) {
   EXPECT_EQ(interruptions, 0);
 }
 
-TEST(UnixNames, AreGivenWhole) {
+TEST(UnixNames, AreReturnedInFullByGetnameinfo) {
   for (const std::size_t size : {std::size_t{31}, std::size_t{32}, std::size_t{107}}) {
     const std::string path = "/" + std::string(size - 1, 'p');
     EXPECT_EQ(getnameinfo(UnixAddress(path), NI::NUMERICHOST).second, path);

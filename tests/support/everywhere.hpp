@@ -1,7 +1,7 @@
 #pragma once
 
-// Runs the same work in fibers of one thread, in fibers of several threads, in threads, or in all
-// of these. Lets events in fibers happen at one moment, in an order that a seed determines.
+// The same work in fibers of one thread, in fibers of several, in threads, or in all of these; and
+// events of one moment in fibers, in the order that a seed makes, on a fake clock.
 
 #include <plug/fiber.hpp>
 
@@ -17,6 +17,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "support/fake_clock.hpp"
 
 enum class Where { fibers, schedulers, threads, all };
 
@@ -70,11 +72,12 @@ inline constexpr std::uint64_t kSeeds = 1'000;
 /// Seconds. A test that takes longer is considered to hang.
 inline constexpr int kTooLong = 60;
 
-/// Calls body(seed) for each of kSeeds seeds, in fibers whose order the seed determines.
+/// Calls body(seed) in fibers that run in the order of a seed, on a fake clock, for each of kSeeds.
 template <class Body>
 void for_each_seed(Body body) {
   for (std::uint64_t seed = 0; seed < kSeeds && !testing::Test::HasFatalFailure(); ++seed) {
     SCOPED_TRACE(seed);
+    const FakeClock clock;
     plug::fiber::run([&] { body(seed); }, {.seed = seed});
   }
 }
@@ -97,19 +100,19 @@ void at_once(std::uint64_t seed, One one, Other other) {
   if (seed % 2 != 0) one();
 }
 
-/// The timeout of the wait that at_the_last_moment() starts.
+/// The timeout of the call that at_the_last_moment() makes.
 inline constexpr std::chrono::microseconds kMoment{150};
 
-/// Starts a fiber for `wait`, which waits for kMoment. Just after that time has passed, another
-/// fiber calls `act`. `prepare` may make more fibers run in the same turn. Returns the result of
-/// `wait`.
+/// Starts `wait`, which waits for kMoment, and `act` in the turn in which that has just passed.
+/// `prepare` may make other fibers run in the same turn. Returns the result of `wait`. Needs a fake
+/// clock.
 template <class Wait, class Act, class Prepare>
 auto at_the_last_moment(Wait wait, Act act, Prepare prepare) {
   auto waiting = plug::fiber::spawn(wait);
   let_others_wait();
   auto acting = plug::fiber::spawn(act);
   prepare();
-  std::this_thread::sleep_for(kMoment);
+  FakeClock::advance(kMoment);
   acting.join(kTooLong);
   return waiting.join(kTooLong);
 }

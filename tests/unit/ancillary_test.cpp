@@ -412,7 +412,7 @@ TEST(ReceivedDescriptors, AreClosedWhenTheCallFailsAlthoughTheyArrived) {
 
 // --- typed items ---
 
-TEST(ControlMessage, IsPythonsTriple) {
+TEST(ControlMessage, DestructuresAndPrintsAsPythonsTriple) {
   const ControlMessage item(SOL::SOCKET, SCM::RIGHTS, "\1\0\0\0");
   const auto& [level, type, data] = item;
   EXPECT_EQ(level, 1);
@@ -425,7 +425,7 @@ TEST(ControlMessage, IsPythonsTriple) {
   EXPECT_FALSE(item.is(IPPROTO::TCP, SCM::RIGHTS));
 }
 
-TEST(Credentials, SayWhoSent) {
+TEST(Credentials, NameTheSendingProcess) {
   auto [sock, peer] = socketpair();
   peer.setsockopt(SOL::SOCKET, SO::PASSCRED, 1);
   const Credentials self{::getpid(), ::getuid(), ::getgid()};
@@ -689,7 +689,7 @@ std::optional<Socket> algorithm(const std::string& type, const std::string& name
   return sock.accept().first;
 }
 
-TEST(SendmsgAfalg, Hashes) {
+TEST(SendmsgAfalg, ComputesADigest) {
   std::optional<Socket> sock = algorithm("hash", "sha256");
   if (!sock) GTEST_SKIP() << "this kernel has no AF_ALG";
   sock->sendall("abc");

@@ -68,7 +68,7 @@ TEST(ConnectOptions, OfAllErrorsThrowWhatEachAttemptFailedWith) {
   EXPECT_EQ(settled_descriptors(), before);
 }
 
-TEST(ConnectOptions, OfAllErrorsThrowWhatTheLookUpFailedWithAsItIs) {
+TEST(ConnectOptions, OfAllErrorsThrowWhatTheLookupFailedWithAsItIs) {
   EXPECT_THROW(std::ignore = create_connection({"no such host", 80}, {.all_errors = true}),
                gaierror);
 }

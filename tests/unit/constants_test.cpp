@@ -128,7 +128,7 @@ TEST(Flags, HasRequiresAllBitsOfTheFlag) {
   static_assert(plug::has(all & POLL::IN, POLL::IN) && plug::has(all, all & POLL::IN));
 }
 
-TEST(Wrappers, HoldTheNumber) {
+TEST(Wrappers, ConvertToTheNumberOfTheirConstant) {
   EXPECT_EQ(int{Protocol(IPPROTO::UDP)}, 17);
   EXPECT_EQ(int{Protocol()}, 0);
   EXPECT_EQ(int{OptionLevel(SOL::SOCKET)}, 1);
@@ -138,8 +138,8 @@ TEST(Wrappers, HoldTheNumber) {
   EXPECT_EQ(int{OptionName(12345)}, 12345);
 }
 
-TEST(Constants, AreSpelledForEveryFamilyOfThem) {
-  // A few examples. The library's compilation compares all values with the system's.
+TEST(Constants, HaveTheNumbersOfTheSystem) {
+  // One or two of each; their values are held equal to the system's when the library is compiled.
   EXPECT_EQ(static_cast<int>(AF::UNSPEC), 0);
   EXPECT_EQ(static_cast<int>(AF::UNIX), 1);
   EXPECT_EQ(static_cast<int>(PF::INET), 2);
@@ -165,14 +165,14 @@ TEST(Constants, AreSpelledForEveryFamilyOfThem) {
   EXPECT_GT(SOMAXCONN_, 0);
 }
 
-TEST(Constants, OfCanCombineWithAnIdentifier) {
+TEST(Constants, CombineWithCanIdentifiers) {
   constexpr std::uint32_t id = 0x12345 | CAN::EFF_FLAG;
   static_assert(id == 0x80012345u);
   EXPECT_EQ(id & CAN::EFF_MASK, 0x12345u);
   EXPECT_EQ(static_cast<std::uint32_t>(VMADDR::CID_ANY), 0xffffffffu);
 }
 
-TEST(Constants, WithoutANameAreCasts) {
+TEST(Constants, TakeUnnamedValuesByACast) {
   EXPECT_EQ(static_cast<int>(AF{40}), 40);
   EXPECT_EQ(AF{2}, AF::INET);
 }

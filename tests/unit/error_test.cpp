@@ -223,7 +223,7 @@ TEST(Categories, HaveDifferentNames) {
   EXPECT_EQ(&gai_category(), &gai_category());
 }
 
-TEST(UnicodeDecodeErrorText, IsPythons) {
+TEST(UnicodeDecodeErrorText, EqualsPythons) {
   const UnicodeDecodeError one("utf-8", 3, "invalid start byte", "\xff");
   EXPECT_STREQ(one.what(),
                "'utf-8' codec can't decode byte 0xff in position 3: invalid start byte");

@@ -226,7 +226,7 @@ TEST(VsockForm, HoldsMachineAndPort) {
   EXPECT_EQ(VsockAddress(address_of(form)).port, 1234u);
 }
 
-TEST(TipcForm, HoldsWhatItsTypeSays) {
+TEST(TipcForm, HoldsTheFieldsOfItsType) {
   auto form = form_of<sockaddr_tipc>(TipcAddress(TIPC::ADDR_NAMESEQ, 1, 2, 3, TIPC::ZONE_SCOPE));
   EXPECT_EQ(form.family, AF_TIPC);
   EXPECT_EQ(form.addrtype, TIPC_ADDR_NAMESEQ);
@@ -445,7 +445,7 @@ TEST(TypedAddresses, AreCheckedAgainWhereAFieldWasChangedSince) {
 
 // --- missing interfaces ---
 
-TEST(AnInterfaceThatIsNotThere, IsTheCallsError) {
+TEST(AnInterfaceThatIsNotThere, IsReportedByTheCallThatNeedsIt) {
   Socket sock(AF::INET, SOCK::DGRAM);
   std::error_code error;
   sock.bind(CanAddress("no-such-if"), error);

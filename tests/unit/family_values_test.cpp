@@ -155,7 +155,7 @@ TEST(AKernelWithoutAFamily, IsSaidToNeedTheModule) {
   if (missing == 0) GTEST_SKIP() << "this kernel has all of them";
 }
 
-TEST(AnUnknownFamily, IsSaidToBeNoMore) {
+TEST(AnUnknownFamily, IsReportedWithoutAHintAtAModule) {
   EXPECT_EQ(text_of_error<OSError>([] { Socket(AF{200}, SOCK::STREAM, 3); }),
             "[Errno 97] Address family not supported by protocol: socket(family=200, type=1, "
             "proto=3)");

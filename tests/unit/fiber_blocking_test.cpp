@@ -131,7 +131,7 @@ TEST(Offload, HasWorkWaitForItsTurnBeyondSixteenThreads) {
   });
 }
 
-TEST(LookUpsInFibers, AreMadeByHelpers) {
+TEST(LookupsInFibers, AreMadeByHelpers) {
   if (getservbyname("ssh") != 22) GTEST_SKIP() << "needs /etc/services";
   ASSERT_EQ(run_in_child([] {  // the child begins without helpers
               const int before = count_helpers();
@@ -242,7 +242,7 @@ TEST(WaitProcess, LetsTheOtherFibersRun) {
   });
 }
 
-TEST(WaitProcess, EndsAtItsTimeOutAndTheChildGoesOn) {
+TEST(WaitProcess, EndsAtItsTimeoutAndTheChildGoesOn) {
   const auto check = [] {
     Socket end;
     const pid_t child = start_child(end, 2);

@@ -38,7 +38,7 @@ std::int64_t length(AdaptiveSpin patience, std::int64_t now) {
   return now - begin;
 }
 
-TEST(AdaptiveSpin, IsNoneWithoutTime) {
+TEST(AdaptiveSpin, NeverPollsIfItsTimeIsZero) {
   AdaptiveSpin patience(0);
   EXPECT_FALSE(patience.is_any());
   EXPECT_FALSE(patience.lasts(5));
@@ -95,8 +95,8 @@ TEST(AdaptiveSpin, SaysOnceThatItHasEnded) {
 
 fiber::RunOptions patient(std::chrono::nanoseconds time) { return {.busy_poll = time}; }
 
-TEST(BusyPoll, ServesAsWithout) {
-  // The polling is sufficient nearly always, sometimes, or hardly ever.
+TEST(BusyPoll, AnswersEveryRequestHoweverLongItPolls) {
+  // Nearly always, sometimes, hardly ever.
   for (const auto time : {10'000'000us, 100us, 1us}) {
     fiber::run(
         [] {

@@ -69,7 +69,7 @@ TEST(StopCallbacksAtTheEndOfTheMainFiber, MayYieldAndSleep) {
             0);
 }
 
-TEST(StopCallbacksAtTheEndOfTheMainFiber, AreInAFiber) {
+TEST(StopCallbacksAtTheEndOfTheMainFiber, RunInAFiber) {
   EXPECT_EQ(end_with_callbacks([] {
               EXPECT_EQ(fiber::spawn([] { return fiber::inside(); }).join(), true);
               EXPECT_FALSE(fiber::list().empty());
@@ -78,13 +78,13 @@ TEST(StopCallbacksAtTheEndOfTheMainFiber, AreInAFiber) {
             0);
 }
 
-TEST(StopCallbacksAtTheEndOfTheMainFiber, MaySend) {
+TEST(StopCallbacksAtTheEndOfTheMainFiber, MaySendOnASocket) {
   auto [one, other] = socketpair();
   EXPECT_EQ(end_with_callbacks([&, &conn = one] { conn.sendall("over"); }), 0);
   EXPECT_EQ(other.recv(1000, MSG::WAITALL | MSG::DONTWAIT).size(), 160u);
 }
 
-TEST(StopCallbacksAtTheEndOfTheMainFiber, HoldAMutexAlone) {
+TEST(StopCallbacksAtTheEndOfTheMainFiber, ExcludeEachOtherByAMutex) {
   Mutex mutex;
   bool held = false;
   EXPECT_EQ(end_with_callbacks([&] {

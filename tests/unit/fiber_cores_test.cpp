@@ -63,7 +63,7 @@ TEST(RunPerCore, HasAThreadForEachUsableProcessor) {
   EXPECT_EQ(static_cast<std::size_t>(count), detail::sys::usable_processors());
 }
 
-TEST(RunOnThreads, RefusesZero) {
+TEST(RunOnThreads, RefusesZeroThreads) {
   EXPECT_THAT(text_of_error<ValueError>([] { fiber::run_on_threads(0, [](std::size_t) {}); }),
               HasSubstr("0 threads"));
 }

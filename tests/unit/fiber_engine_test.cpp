@@ -265,7 +265,7 @@ constexpr int kManyPairs = 500;
 constexpr int kManyPairs = 3000;
 #endif
 
-TEST_P(OnEngine, ManyMoreOperationsThanItsQueuesHold) {
+TEST_P(OnEngine, CompletesManyMoreOperationsThanItsQueuesHold) {
   run([] {
     std::vector<std::pair<Socket, Socket>> pairs;
     std::vector<fiber::Task<Bytes>> readers;

@@ -25,6 +25,7 @@
 
 #include "support/errors.hpp"
 #include "support/everywhere.hpp"
+#include "support/fake_clock.hpp"
 
 namespace plug {
 namespace {
@@ -52,6 +53,7 @@ auto until_cancelled(int& cancelled) {
 // --- TaskGroup ---
 
 TEST(ATaskGroup, WaitsForItsChildrenAndTheirs) {
+  const FakeClock clock;
   fiber::run([] {
     TaskGroup group;
     int ended = 0;
@@ -72,9 +74,11 @@ TEST(ATaskGroup, WaitsForItsChildrenAndTheirs) {
     EXPECT_EQ(first.join(0), 7);
     group.wait();
   });
+  EXPECT_EQ(clock.elapsed(), milliseconds(10));
 }
 
 TEST(ATaskGroup, WaitsAtTheEndOfItsScope) {
+  const FakeClock clock;
   fiber::run([] {
     int ended = 0;
     {
@@ -86,9 +90,11 @@ TEST(ATaskGroup, WaitsAtTheEndOfItsScope) {
     }
     EXPECT_EQ(ended, 1);
   });
+  EXPECT_EQ(clock.elapsed(), milliseconds(5));
 }
 
 TEST(ATaskGroup, CancelsTheOthersWhenAChildThrows) {
+  const FakeClock clock;
   fiber::run([] {
     TaskGroup group;
     int cancelled = 0;
@@ -135,6 +141,7 @@ TEST(ATaskGroup, HasAnExceptionPrintedThatNobodyWaitsFor) {
 }
 
 TEST(ATaskGroup, GoesOnWhenAChildIsCancelledAlone) {
+  const FakeClock clock;
   fiber::run([] {
     TaskGroup group;
     int ended = 0;
@@ -152,6 +159,7 @@ TEST(ATaskGroup, GoesOnWhenAChildIsCancelledAlone) {
 }
 
 TEST(ATaskGroup, ThatIsCancelledCancelsEachOnceAndThoseThatCome) {
+  const FakeClock clock;
   fiber::run([] {
     TaskGroup group;
     int cancelled = 0;
@@ -166,6 +174,7 @@ TEST(ATaskGroup, ThatIsCancelledCancelsEachOnceAndThoseThatCome) {
 }
 
 TEST(ATaskGroup, IsCancelledWithWhoWaitsForIt) {
+  const FakeClock clock;
   fiber::run([] {
     int cancelled = 0;
     auto parent = fiber::spawn([&] {
@@ -188,6 +197,7 @@ TEST(ATaskGroup, IsCancelledWithWhoWaitsForIt) {
 }
 
 TEST(ATaskGroup, AtTheEndOfItsScopeLeavesACancelToTheNextWait) {
+  const FakeClock clock;
   fiber::run([] {
     int cancelled = 0;
     bool left = false;
@@ -208,6 +218,7 @@ TEST(ATaskGroup, AtTheEndOfItsScopeLeavesACancelToTheNextWait) {
 }
 
 TEST(ATaskGroup, LeftByAnExceptionCancelsAndWaits) {
+  const FakeClock clock;
   fiber::run([] {
     int cancelled = 0;
     EXPECT_THROW(
@@ -258,9 +269,9 @@ TEST(ATaskGroup, TakesChildrenOfSeveralSchedulers) {
   EXPECT_EQ(cancelled, 3);
 }
 
-/// Children end, fail and wait, and the parent is cancelled at some moment. In the end no child is
-/// left.
-TEST(ATaskGroup, LeavesNoChildWhateverHappens) {
+/// Children that end, fail and wait, and a parent that is cancelled at some moment: in the end none
+/// is left.
+TEST(ATaskGroup, LeavesNoChildAfterErrorsAndCancels) {
   testing::internal::CaptureStderr();
   for_each_seed([](std::uint64_t seed) {
     int alive = 0;
@@ -284,7 +295,10 @@ TEST(ATaskGroup, LeavesNoChildWhateverHappens) {
       if (seed % 3 == 0) group.cancel();
       if (seed % 2 == 0) group.wait();
     });
-    for (std::uint64_t i = 0; i < seed % 7; ++i) fiber::yield();
+    for (std::uint64_t i = 0; i < seed % 7; ++i) {
+      FakeClock::advance(microseconds(seed % 5));
+      fiber::yield();
+    }
     parent.cancel();
     try {
       parent.join(kTooLong);
@@ -300,8 +314,8 @@ TEST(ATaskGroup, LeavesNoChildWhateverHappens) {
 // --- gather ---
 
 TEST(Gather, GivesWhatAllReturn) {
+  const FakeClock clock;
   fiber::run([] {
-    const Clock::time_point start = Clock::now();
     auto [number, text, nothing] = gather(
         [] {
           fiber::sleep(0.05);
@@ -315,12 +329,13 @@ TEST(Gather, GivesWhatAllReturn) {
     EXPECT_EQ(number, 7);
     EXPECT_EQ(*text, "x");
     EXPECT_EQ(nothing, std::monostate());
-    EXPECT_GE(Clock::now() - start, milliseconds(50));
     EXPECT_EQ(gather(), std::tuple<>());
   });
+  EXPECT_EQ(clock.elapsed(), milliseconds(50));
 }
 
 TEST(Gather, TakesAsManyAsThereAre) {
+  const FakeClock clock;
   fiber::run([] {
     std::vector<std::function<int()>> functions;
     for (int i = 0; i < 5; ++i) {
@@ -338,6 +353,7 @@ TEST(Gather, TakesAsManyAsThereAre) {
 }
 
 TEST(Gather, CancelsTheOthersWhenOneThrows) {
+  const FakeClock clock;
   fiber::run([] {
     int cancelled = 0;
     EXPECT_THROW(gather(
@@ -353,10 +369,13 @@ TEST(Gather, CancelsTheOthersWhenOneThrows) {
 }
 
 TEST(Gather, TakesNoLongerThanAsked) {
-  fiber::run([] {
+  const FakeClock clock;
+  fiber::run([&] {
     int cancelled = 0;
     EXPECT_THROW(gather(0.01, until_cancelled(cancelled), [] { return 1; }), TimeoutError);
     EXPECT_EQ(cancelled, 1);
+    // The child takes 1 ms to end.
+    EXPECT_EQ(clock.elapsed(), milliseconds(11));
     EXPECT_EQ(gather(
                   kTooLong, [] { return 1; }, [] { return 2; }),
               std::tuple(1, 2));
@@ -366,6 +385,7 @@ TEST(Gather, TakesNoLongerThanAsked) {
 // --- timeout ---
 
 TEST(ATimeout, GivesWhatTheFunctionReturnsOrThrows) {
+  const FakeClock clock;
   fiber::run([] {
     int number = 3;
     int& same = timeout(1, [&]() -> int& { return number; });
@@ -377,8 +397,9 @@ TEST(ATimeout, GivesWhatTheFunctionReturnsOrThrows) {
   EXPECT_THROW(timeout(1, [] {}), RuntimeError);
 }
 
-TEST(ATimeout, EndsWhateverWaits) {
-  fiber::run([] {
+TEST(ATimeout, EndsEveryKindOfWait) {
+  const FakeClock clock;
+  fiber::run([&] {
     auto [one, other] = socketpair();
     Queue<int> queue;
     const std::vector<std::function<void()>> waits = {
@@ -388,20 +409,24 @@ TEST(ATimeout, EndsWhateverWaits) {
         [&] { queue.get(); },
         [] { fiber::spawn([] { fiber::sleep(kTooLong); }).join(); },
         [] {
-          for (;;) fiber::yield();
+          for (;;) {
+            FakeClock::advance(milliseconds(1));
+            fiber::yield();
+          }
         },
     };
     for (const auto& wait : waits) {
-      const Clock::time_point start = Clock::now();
+      const std::chrono::nanoseconds begun = clock.elapsed();
       EXPECT_THAT(text_of_error<TimeoutError>([&] { timeout(0.01, wait); }),
                   HasSubstr("timeout of 0.01 seconds"));
-      EXPECT_GE(Clock::now() - start, milliseconds(10));
+      EXPECT_EQ(clock.elapsed() - begun, milliseconds(10));
     }
     EXPECT_THROW(timeout(0, [] { fiber::sleep(1); }), TimeoutError);
   });
 }
 
-TEST(ATimeout, EndsOneWhoIsAlwaysWokenInTime) {
+TEST(ATimeout, EndsAFiberThatIsAlwaysWokenInTime) {
+  const FakeClock clock;
   fiber::run([] {
     Queue<int> there(1), back(1);
     auto echo = fiber::spawn([&] {
@@ -410,6 +435,7 @@ TEST(ATimeout, EndsOneWhoIsAlwaysWokenInTime) {
     EXPECT_THROW(timeout(0.01,
                          [&] {
                            for (;;) {
+                             FakeClock::advance(milliseconds(1));
                              there.put(1);
                              back.get();
                            }
@@ -426,6 +452,7 @@ TEST(ATimeout, EndsOneWhoIsAlwaysWokenInTime) {
 }
 
 TEST(ATimeout, IsToldOnce) {
+  const FakeClock clock;
   fiber::run([] {
     bool cleaned = false;
     EXPECT_THROW(timeout(0.005,
@@ -452,7 +479,8 @@ TEST(ATimeout, IsToldOnce) {
   });
 }
 
-TEST(ATimeout, LeavesOtherTimeOutsWhatTheyAre) {
+TEST(ATimeout, IsDistinguishedFromOtherTimeouts) {
+  const FakeClock clock;
   fiber::run([] {
     // The call within the timeout ends first, or at the same moment.
     auto [one, other] = socketpair();
@@ -470,7 +498,7 @@ TEST(ATimeout, LeavesOtherTimeOutsWhatTheyAre) {
     EXPECT_THAT(text_of_error<TimeoutError>([] {
                   timeout(0.002, [] {
                     timeout(0.001, [] {
-                      std::this_thread::sleep_for(milliseconds(3));
+                      FakeClock::advance(milliseconds(3));
                       fiber::sleep(kTooLong);
                     });
                   });
@@ -492,6 +520,7 @@ TEST(ATimeout, LeavesOtherTimeOutsWhatTheyAre) {
 }
 
 TEST(ATimeout, ThatIsOverWhenTheFiberIsToldOfACancelIsNotToldAsWell) {
+  const FakeClock clock;
   fiber::run([] {
     bool undisturbed = false;
     auto limited = fiber::spawn([&] {
@@ -506,7 +535,7 @@ TEST(ATimeout, ThatIsOverWhenTheFiberIsToldOfACancelIsNotToldAsWell) {
       });
     });
     let_others_wait();
-    std::this_thread::sleep_for(milliseconds(2));
+    FakeClock::advance(milliseconds(2));
     limited.cancel();
     EXPECT_THROW(limited.join(kTooLong), CancelledError);
     EXPECT_TRUE(undisturbed);
@@ -540,7 +569,7 @@ TEST(ATimeout, IsNotConfusedWithACancelAtTheSameTime) {
     });
     let_others_wait();
     auto canceller = fiber::spawn([&] { limited.cancel(); });
-    std::this_thread::sleep_for(kMoment);
+    FakeClock::advance(kMoment);
     try {
       limited.join(kTooLong);
     } catch (const CancelledError&) {
@@ -559,6 +588,7 @@ TEST(ATimeout, IsNotConfusedWithACancelAtTheSameTime) {
 }
 
 TEST(ATimeout, OfAGroupEndsItsChildren) {
+  const FakeClock clock;
   fiber::run([] {
     int cancelled = 0;
     TaskGroup group;
@@ -605,7 +635,7 @@ TEST(AStopToken, IsGivenToAFiberThatTakesIt) {
   EXPECT_THROW(std::ignore = fiber::get_stop_token(), RuntimeError);
 }
 
-TEST(AStopToken, TellsALoopThatNeverWaitsWhatAnotherThreadAsks) {
+TEST(AStopToken, StopsALoopThatNeverWaitsFromAnotherThread) {
   fiber::run([] {
     std::atomic<bool> looping{false};
     bool told = false;

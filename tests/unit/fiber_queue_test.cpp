@@ -19,11 +19,13 @@
 #include <vector>
 
 #include "support/everywhere.hpp"
+#include "support/fake_clock.hpp"
 
 namespace plug {
 namespace {
 
 using std::chrono::microseconds;
+using std::chrono::milliseconds;
 using testing::ElementsAre;
 using Tasks = std::vector<fiber::Task<void>>;
 
@@ -55,7 +57,7 @@ TEST_P(InAllPlaces, AQueueLosesNothingAndKeepsTheOrderOfEachPutter) {
   EXPECT_THROW(queue.get(), ShutDown);
 }
 
-TEST_P(InAllPlaces, AQueueWaitedForWithTimeOutsLosesNothing) {
+TEST_P(InAllPlaces, AQueueWaitedForWithTimeoutsLosesNothing) {
   Queue<int> queue(2);
   std::atomic<int> put{0};
   std::atomic<int> got{0};
@@ -96,7 +98,7 @@ TEST(AQueue, IsFirstInFirstOut) {
   EXPECT_TRUE(queue.empty());
 }
 
-TEST(AQueue, IsWaitedForNoLongerThanAsked) {
+TEST(AQueue, IsWaitedForUntilTheTimeoutAtMost) {
   const auto check = [] {
     Queue<int> queue(1);
     EXPECT_THROW(queue.get_nowait(), Empty);
@@ -108,10 +110,12 @@ TEST(AQueue, IsWaitedForNoLongerThanAsked) {
     EXPECT_EQ(queue.get(), 1);
   };
   check();
+  const FakeClock clock;
   fiber::run(check);
+  EXPECT_EQ(clock.elapsed(), milliseconds(10));
 }
 
-TEST(AQueue, ServesWhoWaitsInTheOrderOfComing) {
+TEST(AQueue, ServesWaitersInTheOrderOfArrival) {
   fiber::run([] {
     Queue<int> queue(1);
     std::vector<int> got(3);
@@ -146,7 +150,7 @@ TEST(AQueue, HoldsNoMoreThanItHasRoomFor) {
   });
 }
 
-TEST(AQueue, TakesWhatCanOnlyBeMovedAndLeavesItToWhoFails) {
+TEST(AQueue, TakesMoveOnlyItemsAndLeavesThemToTheCallerOnFailure) {
   Queue<std::unique_ptr<int>> queue(1);
   queue.put(std::make_unique<int>(1));
   auto other = std::make_unique<int>(2);
@@ -304,9 +308,9 @@ TEST(AQueue, HasAnItemThatComesWhenATimeIsOverGoToOne) {
   EXPECT_LT(in_time, static_cast<int>(kSeeds));
 }
 
-/// Puts, gets, timeouts, cancellations and a shutdown, as the seed determines. Every item that was
-/// put has been taken or is left in the queue.
-TEST(AQueue, HasAllThatWasPutWhateverHappens) {
+/// Puts, gets, timeouts, cancels and a shutdown as the seed says: what has been put is what has
+/// been got and what is left.
+TEST(AQueue, ReturnsOrKeepsAllItemsThatWerePut) {
   for_each_seed([](std::uint64_t seed) {
     Queue<int> queue(2);
     std::mt19937_64 random(seed);
@@ -316,6 +320,7 @@ TEST(AQueue, HasAllThatWasPutWhateverHappens) {
     };
     const auto work = [&](int number) {
       for (int i = 0; i < 5; ++i) {
+        FakeClock::advance(microseconds(random() % 10));
         try {
           if (number % 2 == 0) {
             queue.put(int{1}, timeout());

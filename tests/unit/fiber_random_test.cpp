@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "support/everywhere.hpp"
+#include "support/fake_clock.hpp"
 
 namespace plug {
 namespace {
@@ -148,6 +149,7 @@ class Actor {
   Actor child() { return Actor(world_, random_(), depth_ - 1); }
 
   void step() {
+    FakeClock::advance(microseconds(below(8)));  // without one, real time passes
     switch (below(17)) {
       case 0:
         return fiber::yield();
@@ -248,7 +250,7 @@ class Actor {
 
   void use_socket() {
     auto [one, other] = socketpair();
-    one.settimeout(0.001);
+    one.settimeout(kTooLong);
     other.sendall("x");
     EXPECT_EQ(one.recv(1), "x");
     try {
@@ -357,6 +359,7 @@ TEST(RandomPrograms, EndAndLoseNothing) {
     SCOPED_TRACE("PLUG_SEED=" + std::to_string(seed));
     Watched::begin(seed);
     World world;
+    const FakeClock clock;
     run_program(world, seed);
     world.check();
     if (HasFailure()) break;

@@ -96,7 +96,7 @@ TEST(Cancelling, AtTheEndHeedsThatSomeBeginThen) {
   EXPECT_EQ(begun, 200);
 }
 
-TEST(Waking, IsNotTakenForATimeOutThatCameBefore) {
+TEST(Waking, IsNotTakenForATimeoutThatCameBefore) {
   using detail::Scheduler;
   fiber::run([] {
     Scheduler& scheduler = *Scheduler::here();

@@ -123,7 +123,7 @@ TEST(AtTheFirstByte, AClientThatIsSilentForTooLongIsClosedWithoutAHandler) {
   });
 }
 
-TEST(AtTheFirstByte, EachClientHasATimeOutOfItsOwn) {
+TEST(AtTheFirstByte, EachClientHasATimeoutOfItsOwn) {
   in_fiber([] {
     struct Varied : FiberTCPServer {
       using FiberTCPServer::FiberTCPServer;
@@ -233,7 +233,7 @@ struct Counting : FiberTCPServer {
   int timeouts = 0;
 };
 
-TEST(AtTheFirstByte, OneRequestIsNotWaitedForBeyondTheTimeOut) {
+TEST(AtTheFirstByte, OneRequestIsNotWaitedForBeyondTheTimeout) {
   for (const bool inside : {false, true}) {
     Server<Counting> server(kAnyPort, &echo);
     server.defer_until_readable = true;

@@ -289,7 +289,7 @@ TEST(AFaultElsewhere, IsIgnoredWhereItWasSentAndIgnoredBefore) {
   EXPECT_EQ(die([] { fiber::run([] { ::raise(SIGSEGV); }); }).status, 1000 + SIGSEGV);
 }
 
-TEST(TheHandlerOfFaults, IsGivenBack) {
+TEST(TheHandlerOfFaults, IsRestoredAfterTheRun) {
   EXPECT_EQ(run_in_child([] {
               const struct sigaction action = exits_77();
               ::sigaction(SIGSEGV, &action, nullptr);

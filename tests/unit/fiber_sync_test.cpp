@@ -23,6 +23,7 @@
 
 #include "support/errors.hpp"
 #include "support/everywhere.hpp"
+#include "support/fake_clock.hpp"
 
 namespace plug {
 namespace {
@@ -38,7 +39,7 @@ void join_all(Tasks& tasks) {
   for (auto& task : tasks) task.join(kTooLong);
 }
 
-TEST(TheNamesOfFibers, MeanTheSameTypes) {
+TEST(TheNamesOfFibers, AreAliasesOfTheNamesInPlug) {
   EXPECT_TRUE((std::is_same_v<fiber::Mutex, Mutex>));
   EXPECT_TRUE((std::is_same_v<fiber::Condition, Condition>));
   EXPECT_TRUE((std::is_same_v<fiber::Semaphore, Semaphore>));
@@ -124,7 +125,7 @@ TEST(AMutex, UnlockedByAnotherIsAnError) {
   });
 }
 
-TEST(AMutex, IsWaitedForNoLongerThanAsked) {
+TEST(AMutex, IsWaitedForUntilTheTimeoutAtMost) {
   Mutex mutex;
   mutex.lock();
   const auto check = [&] {
@@ -133,8 +134,12 @@ TEST(AMutex, IsWaitedForNoLongerThanAsked) {
     const std::unique_lock lock(mutex, milliseconds(5));
     EXPECT_FALSE(lock.owns_lock());
   };
-  std::thread([&] { fiber::run(check); }).join();
   std::thread(check).join();
+  {
+    const FakeClock clock;
+    std::thread([&] { fiber::run(check); }).join();
+    EXPECT_EQ(clock.elapsed(), milliseconds(10));
+  }
   mutex.unlock();
   fiber::run([&] { EXPECT_TRUE(std::unique_lock(mutex, milliseconds(5)).owns_lock()); });
 }
@@ -237,7 +242,7 @@ TEST_P(InAllPlaces, AConditionLosesNoNotification) {
   EXPECT_EQ(sum, 6 * 50 * 51 / 2);
 }
 
-TEST(ACondition, WakesWhoHasWaitedTheLongestOrAll) {
+TEST(ACondition, WakesTheFirstWaiterOrAll) {
   fiber::run([] {
     Mutex mutex;
     Condition condition;
@@ -261,7 +266,7 @@ TEST(ACondition, WakesWhoHasWaitedTheLongestOrAll) {
   });
 }
 
-TEST(ACondition, IsWaitedForNoLongerThanAsked) {
+TEST(ACondition, IsWaitedForUntilTheTimeoutAtMost) {
   const auto check = [] {
     Mutex mutex;
     Condition condition;
@@ -277,10 +282,12 @@ TEST(ACondition, IsWaitedForNoLongerThanAsked) {
     EXPECT_FALSE(mutex.try_lock());
   };
   check();
+  const FakeClock clock;
   fiber::run(check);
+  EXPECT_EQ(clock.elapsed(), milliseconds(10));
 }
 
-TEST(ACondition, IsForWhoHoldsTheLock) {
+TEST(ACondition, RefusesACallerWithoutTheLock) {
   fiber::run([] {
     Mutex mutex;
     Condition condition;
@@ -348,6 +355,7 @@ TEST(ACondition, HasANotificationHandedOnByWhoIsCancelledAtThatMoment) {
 }
 
 TEST(ACondition, HasANotificationOfAllConcernNobodyWhoCameLater) {
+  const FakeClock clock;
   fiber::run([] {
     Mutex mutex;
     Condition condition;
@@ -504,8 +512,8 @@ struct Counted {
   int& count;
 };
 
-/// Fibers acquire with and without a timeout, and are cancelled, as the seed determines.
-TEST(ASemaphore, IsWholeAgainWhateverHappens) {
+/// Fibers that acquire with and without a timeout, and are cancelled, as the seed says.
+TEST(ASemaphore, HasAllItsPermitsBackAfterTimeoutsAndCancels) {
   for_each_seed([](std::uint64_t seed) {
     BoundedSemaphore semaphore(2);
     std::mt19937_64 random(seed);
@@ -516,6 +524,7 @@ TEST(ASemaphore, IsWholeAgainWhateverHappens) {
         for (int round = 0; round < 4; ++round) {
           const Timeout timeout =
               random() % 2 == 0 ? Timeout() : Timeout(microseconds(random() % 20));
+          FakeClock::advance(microseconds(random() % 10));
           if (!semaphore.acquire(timeout)) continue;
           const std::unique_lock held(semaphore, std::adopt_lock);
           const Counted counted(inside);
@@ -581,7 +590,9 @@ TEST(AnEvent, IsWaitedForNoLongerThanAskedNorWhenItIsSet) {
     EXPECT_TRUE(event.wait());
   };
   check();
+  const FakeClock clock;
   fiber::run(check);
+  EXPECT_EQ(clock.elapsed(), milliseconds(5));
 }
 
 TEST(AnEvent, IsLeftByCancelling) {

@@ -16,6 +16,7 @@
 
 #include "support/errors.hpp"
 #include "support/everywhere.hpp"
+#include "support/fake_clock.hpp"
 
 namespace plug {
 namespace {
@@ -26,6 +27,7 @@ using Group = TaskGroup;
 [[noreturn]] void fail(const std::string& text) { throw ValueError(text); }
 
 TEST(TheBodyOfATaskGroup, GivesWhatItReturnsOnceItsChildrenHaveEnded) {
+  const FakeClock clock;
   fiber::run([] {
     int ended = 0;
     const auto result = task_group([&](Group& group) {
@@ -44,7 +46,7 @@ TEST(TheBodyOfATaskGroup, GivesWhatItReturnsOnceItsChildrenHaveEnded) {
   });
 }
 
-TEST(TheBodyOfATaskGroup, IsOfAFiber) {
+TEST(TheBodyOfATaskGroup, RefusesToRunOutsideAFiber) {
   EXPECT_THROW(task_group([](Group&) {}), RuntimeError);
 }
 
@@ -216,7 +218,7 @@ TEST(TheBodyOfATaskGroup, IsToldOfACancelAfterAChildsExceptionHasComeOut) {
   });
 }
 
-TEST(TheBodyOfATaskGroup, KeepsItsTimeOut) {
+TEST(TheBodyOfATaskGroup, KeepsItsTimeout) {
   for_each_seed([](std::uint64_t) {
     EXPECT_THROW(timeout(0.0002,
                          [] {

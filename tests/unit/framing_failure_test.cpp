@@ -24,6 +24,7 @@
 
 #include "support/blocked_thread.hpp"
 #include "support/connected_pair.hpp"
+#include "support/deadlines.hpp"
 #include "support/drip.hpp"
 #include "support/errors.hpp"
 #include "support/sockets.hpp"
@@ -35,10 +36,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-
-constexpr auto kTimeout = milliseconds(150);
-// A busy machine may wake a thread late, but never early.
-constexpr auto kSlack = milliseconds(2000);
 
 std::string counted(std::size_t size) {
   std::string text;
@@ -65,16 +62,7 @@ void expect_incomplete(Call call, const Bytes& partial, std::optional<std::uint6
   }
 }
 
-template <class Call>
-void expect_time_out(Call call) {
-  const auto begun = Clock::now();
-  EXPECT_THROW(call(), TimeoutError);
-  const auto taken = Clock::now() - begun;
-  EXPECT_GE(taken, kTimeout);
-  EXPECT_LT(taken, kTimeout + kSlack);
-}
-
-/// Returns a step for a Drip that sends the bytes of a text one by one, over and over.
+/// What a Drip does to send the bytes of a text one by one, over and over.
 auto bytes_of(std::string text, Socket& sock) {
   return [&sock, text = std::move(text), at = std::size_t{0}]() mutable {
     std::error_code ignored;
@@ -200,10 +188,10 @@ TEST(Time, IsOneDeadlineForACallHoweverThePeerDrips) {
     pair.sock.settimeout(kTimeout);
     Framer framer(pair.sock, each.framing);
     const Drip drip(bytes_of(each.drip, pair.peer));
-    expect_time_out([&] { (void)framer.recv(); });
+    expect_timeout([&] { (void)framer.recv(); });
     EXPECT_GT(framer.buffered().size(), 1u);
     const std::size_t before = framer.buffered().size();
-    expect_time_out([&] { (void)framer.recv(); });
+    expect_timeout([&] { (void)framer.recv(); });
     EXPECT_GT(framer.buffered().size(), before);
   }
 }
@@ -214,10 +202,10 @@ TEST(Time, IsOneDeadlineForRawReadsToo) {
   Framer framer(pair.sock);
   const Drip drip(bytes_of("x", pair.peer));
   std::vector<char> memory(1 << 20);
-  expect_time_out([&] { (void)framer.readexactly(1000); });
-  expect_time_out([&] { (void)framer.readexactly(100'000); });
-  expect_time_out([&] { framer.readinto(MutableBytes(memory.data(), 1000)); });
-  expect_time_out([&] { framer.readinto(memory); });
+  expect_timeout([&] { (void)framer.readexactly(1000); });
+  expect_timeout([&] { (void)framer.readexactly(100'000); });
+  expect_timeout([&] { framer.readinto(MutableBytes(memory.data(), 1000)); });
+  expect_timeout([&] { framer.readinto(memory); });
   std::error_code error;
   (void)framer.readexactly(1000, error);
   EXPECT_EQ(error, timed_out());
@@ -239,7 +227,7 @@ TEST(Time, IsOneDeadlineForSendWhileThePeerReadsByteByByte) {
   });
   Framer framer(pair.sock);
   const Bytes large(64 << 20, 'x');
-  expect_time_out([&] { framer.send(large); });
+  expect_timeout([&] { framer.send(large); });
   std::error_code error;
   framer.send(large, LengthPrefix{}, error);
   EXPECT_EQ(error, timed_out());
@@ -265,8 +253,8 @@ TEST(Time, IsPerPieceForCopyAndSkip) {
   framer.copy(
       framer.buffered().size() + 100, [](BytesView) {}, error);
   EXPECT_EQ(error, timed_out());
-  expect_time_out([&] { framer.copy(1, [](BytesView) {}); });
-  expect_time_out([&] { framer.skip(); });
+  expect_timeout([&] { framer.copy(1, [](BytesView) {}); });
+  expect_timeout([&] { framer.skip(); });
 }
 
 TEST(Time, ThatRunsOutLosesNothingWhereverItDoes) {

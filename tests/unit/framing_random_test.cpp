@@ -192,7 +192,7 @@ Bytes read_raw(Framer& framer, std::size_t size, Random& random) {
   return result;
 }
 
-TEST(RandomStream, ArrivesExactly) {
+TEST(RandomStream, ArrivesUnchanged) {
   for (unsigned seed = 1; seed <= 60; ++seed) {
     SCOPED_TRACE(seed);
     Random random(seed);

@@ -175,7 +175,7 @@ void read_as(const Address& address) {
   });
 }
 
-TEST(HostileBytes, AreAddressesThatCanBePrintedReadAndUsed) {
+TEST(HostileBytes, MakeAddressesThatCanBePrintedReadAndUsed) {
   Maker maker(1);
   for (int round = 0; round < kRounds; ++round) {
     const Bytes bytes = maker.bytes(addresses(), 140);
@@ -208,7 +208,7 @@ TEST(HostileBytes, AreAddressesThatCanBePrintedReadAndUsed) {
   }
 }
 
-TEST(HostileBytes, AreTextsOfAddresses) {
+TEST(HostileBytes, DoNoHarmAsTextsOfAddresses) {
   const std::vector<Bytes> samples{"127.0.0.1:80",
                                    "[::1]:80",
                                    "[fe80::1%7]:80",
@@ -240,7 +240,7 @@ TEST(HostileBytes, AreTextsOfAddresses) {
   }
 }
 
-TEST(HostileBytes, AreTextsAndBytesOfHosts) {
+TEST(HostileBytes, DoNoHarmAsTextsAndBytesOfHosts) {
   const std::vector<Bytes> samples{"127.0.0.1",    "0x7f.1",        "::ffff:1.2.3.4", "fe80::1%lo",
                                    Bytes(4, '\1'), Bytes(16, '\2'), "4294967296"};
   Maker maker(3);
@@ -260,7 +260,7 @@ TEST(HostileBytes, AreTextsAndBytesOfHosts) {
 
 // --- messages of single families ---
 
-TEST(HostileBytes, AreNetlinkMessagesAndAttributes) {
+TEST(HostileBytes, DoNoHarmAsNetlinkMessagesAndAttributes) {
   const NetlinkMessage failed{.type = static_cast<std::uint16_t>(NLMSG::ERROR_),
                               .payload = raw(std::int32_t{-1})};
   const NetlinkMessage worst{.type = static_cast<std::uint16_t>(NLMSG::ERROR_),
@@ -288,7 +288,7 @@ TEST(HostileBytes, AreNetlinkMessagesAndAttributes) {
   }
 }
 
-TEST(HostileBytes, AreCanFrames) {
+TEST(HostileBytes, DoNoHarmAsCanFrames) {
   const auto frame = [](const char* text) { return CanFrame::parse(text).to_bytes(); };
   const std::vector<Bytes> samples{frame("123#DEADBEEF"),
                                    frame("12345678#00.11"),
@@ -312,7 +312,7 @@ TEST(HostileBytes, AreCanFrames) {
   }
 }
 
-TEST(HostileBytes, AreTextsOfCanFrames) {
+TEST(HostileBytes, DoNoHarmAsTextsOfCanFrames) {
   const std::vector<Bytes> samples{"123#DEADBEEF", "12345678#00.11", "123#R",     "123#R4",
                                    "123##1DEAD",   "ACCCCCCC#",      "20000004#", "6CCCCCCC#R4",
                                    "FFFFFFFF#",    "123##F"};
@@ -327,7 +327,7 @@ TEST(HostileBytes, AreTextsOfCanFrames) {
   }
 }
 
-TEST(HostileBytes, AreMessagesAndOptionsOfCan) {
+TEST(HostileBytes, DoNoHarmAsMessagesAndOptionsOfCan) {
   const BcmMessage message{.opcode = CAN::BCM_TX_SETUP,
                            .interval1 = std::chrono::microseconds(1'500'000),
                            .frames = {CanFrame::parse("123#11"), CanFrame::parse("124#R")}};
@@ -363,7 +363,7 @@ TEST(HostileBytes, AreMessagesAndOptionsOfCan) {
   }
 }
 
-TEST(HostileBytes, ArePackets) {
+TEST(HostileBytes, DoNoHarmAsPackets) {
   const IcmpEcho echo{false, 1, 2, "data"};
   const Ipv4Header header{.source = "1.2.3.4", .destination = "5.6.7.8", .options = Bytes(8, '\1')};
   const std::vector<Bytes> samples{echo.to_bytes(AF::INET), echo.to_bytes(AF::INET6),
@@ -384,7 +384,7 @@ TEST(HostileBytes, ArePackets) {
   }
 }
 
-TEST(HostileBytes, AreMessagesOfSctpAndTipc) {
+TEST(HostileBytes, DoNoHarmAsMessagesOfSctpAndTipc) {
   const std::vector<Bytes> samples{SctpInit().to_bytes(), Bytes(20, '\0'), Bytes(28, '\1'),
                                    Bytes(kTipcEventSize, '\2')};
   Maker maker(9);
@@ -402,7 +402,7 @@ TEST(HostileBytes, AreMessagesOfSctpAndTipc) {
 
 // --- ancillary data ---
 
-TEST(HostileBytes, AreControlMessages) {
+TEST(HostileBytes, DoNoHarmAsControlMessages) {
   const std::int64_t most = std::numeric_limits<std::int64_t>::max();
   const std::int64_t least = std::numeric_limits<std::int64_t>::min();
   const std::vector<Bytes> samples{
@@ -439,7 +439,7 @@ TEST(HostileBytes, AreControlMessages) {
   }
 }
 
-TEST(HostileBytes, AreControlDataOfTheKernel) {
+TEST(HostileBytes, DoNoHarmAsControlDataOfTheKernel) {
   Bytes item(32, '\0');
   detail::sys::write_control(item.data(), 1, 2, "0123456789", 10);
   const std::vector<Bytes> samples{item, item + item, Bytes(40, '\xff')};
@@ -457,7 +457,7 @@ TEST(HostileBytes, AreControlDataOfTheKernel) {
   }
 }
 
-TEST(HostileBytes, AreTimesThatAreRefusedWhereNoClockHasThem) {
+TEST(HostileBytes, MakeTimesThatAreRefusedBeyondTheClock) {
   const std::int64_t most = std::numeric_limits<std::int64_t>::max();
   for (const std::int64_t seconds : {most, -most, std::int64_t{9'223'372'037}}) {
     for (const SCM type : {SCM::TIMESTAMP, SCM::TIMESTAMPNS}) {
@@ -483,7 +483,7 @@ TEST(HostileBytes, AreTimesThatAreRefusedWhereNoClockHasThem) {
 
 // --- framing ---
 
-TEST(HostileBytes, AreMessagesInEachFraming) {
+TEST(HostileBytes, DoNoHarmAsMessagesInAnyFraming) {
   const std::vector<Framing> framings{LengthPrefix{1, ByteOrder::big},
                                       LengthPrefix{2, ByteOrder::little},
                                       LengthPrefix{4, ByteOrder::big},

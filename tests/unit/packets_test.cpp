@@ -20,7 +20,7 @@ namespace {
 using testing::HasSubstr;
 using namespace std::string_literals;
 
-TEST(Checksum, IsThatOfTheRfc) {
+TEST(Checksum, EqualsTheExampleOfRfc1071) {
   // RFC 1071, section 3.
   EXPECT_EQ(internet_checksum("\x00\x01\xf2\x03\xf4\xf5\xf6\xf7"s), 0x220d);
   EXPECT_EQ(internet_checksum(""), 0xffff);
@@ -46,7 +46,7 @@ TEST(Echo, ComesBackFromItsBytes) {
   EXPECT_EQ(IcmpEcho{}.to_bytes(AF::INET6)[0], '\x80');
 }
 
-TEST(Echo, IsNoOtherMessage) {
+TEST(Echo, IsNotReadFromOtherMessages) {
   Bytes raw = IcmpEcho{.data = "x"}.to_bytes(AF::INET);
   EXPECT_FALSE(IcmpEcho::from_bytes(raw.substr(0, 7), AF::INET));
   EXPECT_FALSE(IcmpEcho::from_bytes(raw, AF::INET6));

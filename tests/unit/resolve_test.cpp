@@ -208,7 +208,7 @@ TEST(GetaddrinfoInTime, TakesNoThreadForNumbersAndOneForNamesInTurn) {
   EXPECT_EQ(count_helpers(), 1);
 }
 
-TEST(Getaddrinfo, TakesNoThreadWithoutATimeOut) {
+TEST(Getaddrinfo, TakesNoThreadWithoutATimeout) {
   if (std::getenv("PLUG_TEST_IN") != nullptr)
     GTEST_SKIP() << "it does in a fiber, which must not block";
   const int before = count_helpers();
@@ -415,7 +415,7 @@ static_assert(!kOrders<int> && !kOrders<std::uint64_t> && !kOrders<long> && !kOr
 static_assert(std::same_as<decltype(hton(std::uint16_t{1})), std::uint16_t>);
 static_assert(std::same_as<decltype(ntoh(std::uint32_t{1})), std::uint32_t>);
 
-TEST(ByteOrder, TurnsNumbersAroundAndBack) {
+TEST(ByteOrder, ConvertsNumbersToNetworkOrderAndBack) {
   EXPECT_EQ(inet_ntoa(BytesView(std::string("\x7f\0\0\1", 4))), "127.0.0.1");
   const std::uint32_t loopback = hton(std::uint32_t{0x7f000001});
   EXPECT_EQ(inet_ntoa(BytesView(&loopback, sizeof loopback)), "127.0.0.1");

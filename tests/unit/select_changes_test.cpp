@@ -291,7 +291,7 @@ TEST_P(Changed, SelectNamesWhatIsNotOpenThoughTheListIsGoneByThen) {
   });
 }
 
-TEST_P(Changed, PollWaitsForWhatItHad) {
+TEST_P(Changed, PollIgnoresObjectsThatAreRegisteredMeanwhile) {
   run([] {
     Poll poll;
     auto [sock, peer] = socketpair();

@@ -303,7 +303,7 @@ TEST(SendfileClose, WakesACallThatWaitsForItsPeerOrItsPipe) {
   }
 }
 
-TEST(SendfileLayer, GoesThroughIt) {
+TEST(SendfileLayer, TransformsTheBytesOfTheFile) {
   auto [sock, peer] = socketpair();
   detail::SocketAccess::state(sock)->set_layer(std::make_unique<Complement>());
   std::string content = pattern(200'000);

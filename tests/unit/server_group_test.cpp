@@ -154,7 +154,7 @@ TEST(AServerGroup, SpreadsDatagramsOverItsWorkers) {
   ended.get();
 }
 
-TEST(AServerGroup, MayBeOneServer) {
+TEST(AServerGroup, ServesWithASingleWorker) {
   ServerGroup<TCPServer> servers(1, kAnyPort, &echo);
   EXPECT_EQ(servers[0].socket.getsockopt(SOL::SOCKET, SO::REUSEPORT), 0);
   auto ended = serve(servers);

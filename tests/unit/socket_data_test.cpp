@@ -229,7 +229,7 @@ TEST(ReceiveSizes, MayHaveAnyIntegerType) {
   EXPECT_EQ(sock.recv(10), "f");
 }
 
-TEST(Sizes, AreNotTruthValues) {
+TEST(Sizes, AreNotMadeFromBoolOrDouble) {
   EXPECT_FALSE((std::is_convertible_v<bool, ByteCount>));
   EXPECT_FALSE((std::is_convertible_v<double, ByteCount>));
 }

@@ -94,7 +94,7 @@ TEST(BytesOption, IsSetAndReadBackAsItIs) {
   EXPECT_EQ(sock.getsockopt(SOL::SOCKET, SO::KEEPALIVE), 1);
 }
 
-TEST(BytesOption, MayBeText) {
+TEST(BytesOption, TakesTextAndReturnsItsBytes) {
   Socket sock;
   sock.setsockopt(SOL::SOCKET, SO::BINDTODEVICE, "lo");
   EXPECT_EQ(sock.getsockopt(SOL::SOCKET, SO::BINDTODEVICE, 16), Bytes("lo\0", 3));

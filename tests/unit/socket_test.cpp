@@ -480,7 +480,7 @@ TEST(SocketInheritable, IsOffForEverySocketThatTheLibraryMakes) {
   }
 }
 
-TEST(SocketInheritable, IsSwitched) {
+TEST(SocketInheritable, SwitchesCloseOnExec) {
   Socket sock;
   sock.set_inheritable(true);
   EXPECT_TRUE(sock.get_inheritable());

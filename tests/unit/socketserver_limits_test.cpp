@@ -99,7 +99,7 @@ TEST(AThreadPoolServer, AnswersDatagrams) {
 
 class FullPool : public testing::TestWithParam<FullQueue> {};
 
-TEST_P(FullPool, DoesWithARequestAsItIsTold) {
+TEST_P(FullPool, RefusesClosesOrDelaysRequestsAsWhenFullSays) {
   ThreadPoolTCPServer server(kAnyPort, &echo);
   server.max_workers = 1;
   server.max_queue = 1;

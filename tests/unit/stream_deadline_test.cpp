@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "support/connected_pair.hpp"
+#include "support/deadlines.hpp"
 #include "support/drip.hpp"
 #include "support/sockets.hpp"
 
@@ -19,19 +20,6 @@ namespace plug {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using std::chrono::milliseconds;
-
-constexpr auto kTimeout = milliseconds(150);
-// A busy machine may wake a thread late, but never early.
-constexpr auto kSlack = milliseconds(2000);
-
-void expect_time_out(const std::function<void()>& call) {
-  const auto begun = Clock::now();
-  EXPECT_THROW(call(), TimeoutError);
-  const auto taken = Clock::now() - begun;
-  EXPECT_GE(taken, kTimeout);
-  EXPECT_LT(taken, kTimeout + kSlack);
-}
 
 TEST(AFilesDeadline, IsOneForAReadHoweverThePeerDrips) {
   using Call = std::function<void(File&)>;
@@ -54,7 +42,7 @@ TEST(AFilesDeadline, IsOneForAReadHoweverThePeerDrips) {
     pair.sock.settimeout(kTimeout);
     File file = pair.sock.makefile(mode);
     const Drip drip([&] { pair.peer.sendall("x"); });
-    expect_time_out([&, &call = call] { call(file); });
+    expect_timeout([&, &call = call] { call(file); });
   }
 }
 
@@ -64,7 +52,7 @@ TEST(AFilesDeadline, IsOneForAllTheLinesOfReadlines) {
     pair.sock.settimeout(kTimeout);
     File file = pair.sock.makefile(mode);
     const Drip drip([&] { pair.peer.sendall("x\n"); });
-    expect_time_out([&] { (void)file.readlines(); });
+    expect_timeout([&] { (void)file.readlines(); });
   }
 }
 
@@ -73,7 +61,7 @@ TEST(AFilesDeadline, IsOneForAnUnbufferedLine) {
   pair.sock.settimeout(kTimeout);
   File file = pair.sock.makefile("rb", {.buffering = 0});
   const Drip drip([&] { pair.peer.sendall("x"); });
-  expect_time_out([&] { (void)file.readline(); });
+  expect_timeout([&] { (void)file.readline(); });
 }
 
 TEST(AFilesDeadline, BeginsAnewWithEachLine) {
@@ -97,10 +85,10 @@ TEST(AFilesDeadline, IsOneForAWriteOrAFlushHoweverSlowlyThePeerReads) {
       pair.peer.recv(1024, nothing);
     });
     const std::string large(16 << 20, 'x');
-    expect_time_out([&] { file.write(large); });
-    expect_time_out([&] { file.flush(); });
-    expect_time_out([&] { file.write("x"); });
-    expect_time_out([&] { file.close(); });
+    expect_timeout([&] { file.write(large); });
+    expect_timeout([&] { file.flush(); });
+    expect_timeout([&] { file.write("x"); });
+    expect_timeout([&] { file.close(); });
     EXPECT_TRUE(file.closed());
   }
 }
@@ -112,7 +100,7 @@ TEST(AFileThatRanOutOfTime, ReadsNoMoreButWrites) {
     pair.sock.settimeout(kTimeout);
     File file = pair.sock.makefile(mode);
     pair.peer.sendall("half a li");
-    expect_time_out([&] { (void)file.readline(); });
+    expect_timeout([&] { (void)file.readline(); });
     pair.peer.sendall("ne\n");
     std::error_code error;
     for (int i = 0; i < 2; ++i) {
@@ -156,7 +144,7 @@ TEST(AFileThatRanOutOfTimeWriting, ReadsOn) {
   pair.sock.settimeout(kTimeout);
   File file = pair.sock.makefile("rw");
   const std::string large(16 << 20, 'x');
-  expect_time_out([&] { file.write(large); });
+  expect_timeout([&] { file.write(large); });
   pair.peer.sendall("hello\n");
   EXPECT_EQ(file.readline(), "hello\n");
 }

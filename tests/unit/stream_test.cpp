@@ -148,7 +148,7 @@ TEST(File, ReadsOnlyWithRAndWritesOnlyWithW) {
   }
 }
 
-TEST(File, OfTextHasNoByteCalls) {
+TEST(File, OfTextRefusesTheCallsForBytes) {
   Pair pair;
   File file = pair.sock.makefile("r");
   char buffer[4];

@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "base/timeout_access.hpp"
-#include "sys/syscalls.hpp"
+#include "sys/clock.hpp"
 
 namespace plug::detail {
 

@@ -188,7 +188,9 @@ class EpollEngine final : public EngineBase {
   long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
             Deadline deadline) override;
   long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
-  bool tells_of_data(std::size_t /*size*/) const noexcept override { return faults == nullptr; }
+  bool tells_of_data(std::size_t /*size*/) const noexcept override {
+    return current_faults() == nullptr;
+  }
   long await_data(Descriptor& descriptor, Deadline deadline) override;
   long try_receive(Descriptor& descriptor, void* data, std::size_t size) override;
   bool supports_read_events() const noexcept override { return true; }
@@ -315,8 +317,8 @@ void EpollEngine::forget_arrival(const Descriptor::InFlight& number) noexcept {
 }
 
 long EpollEngine::turn(Deadline deadline) {
-  if (faults != nullptr) [[unlikely]]
-    if (const long fault = faults->turn(); fault < 0) return fault;
+  if (Faults* const source = current_faults()) [[unlikely]]
+    if (const long fault = source->turn(); fault < 0) return fault;
   const long count = sys::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
                                      remaining(deadline));
   if (count < 0) return count;
@@ -469,8 +471,8 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
 /// The fast path for a plain receive or send.
 long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
                        int flags, Deadline deadline) {
-  if (flags != 0 || deadline.is_immediate() || descriptor.heeds_any() || faults != nullptr)
-      [[unlikely]]
+  if (flags != 0 || deadline.is_immediate() || descriptor.heeds_any() ||
+      current_faults() != nullptr) [[unlikely]]
     return IoDriver::move(descriptor, kind, data, size, flags, deadline);
   const Descriptor::InFlight in_flight(descriptor, false);
   const int fd = in_flight.fd();

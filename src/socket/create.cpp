@@ -112,10 +112,7 @@ Socket::Socket(AF family, SOCK type, Protocol proto, std::error_code& error) {
   error = error_from(made);
   if (made < 0) return;
   state_ = detail::adopt(made, static_cast<int>(family), static_cast<int>(type), proto, error);
-  const bool tcp = state_ && (family == AF::INET || family == AF::INET6) &&
-                   state_->type == static_cast<int>(SOCK::STREAM) &&
-                   (state_->proto == 0 || state_->proto == static_cast<int>(IPPROTO::TCP));
-  if (tcp) state_->descriptor.set_known_tcp();
+  if (state_ && state_->is_tcp()) state_->descriptor.set_short_read_drains();
 }
 
 Socket::Socket(Fileno fileno, std::optional<AF> family, std::optional<SOCK> type,

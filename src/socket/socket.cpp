@@ -44,7 +44,6 @@ std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline de
   AddressAccess::set_size(result.second, op.address_size, state.proto);
   auto made = detail::adopt(accepted, state.family, state.type, state.proto, error);
   if (made) made->descriptor.heed_as(state.descriptor);
-  if (made && state.descriptor.known_tcp()) made->descriptor.set_known_tcp();
   result.first = SocketAccess::make(std::move(made));
   return result;
 }

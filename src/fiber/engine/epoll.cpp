@@ -48,10 +48,10 @@ struct Slot {
   std::uint64_t owner = 0;  // the descriptor's identity; 0: a bare number
   std::uint32_t generation = 0;
   bool registered = false;
-  bool tcp = false;
+  bool drains = false;  // a short read leaves no data behind
   // Known from the last event and the last call.
   bool readable = true;
-  bool stopped = false;  // a short read may have left data behind
+  bool stopped = false;  // even if it drains, a short read may have left data behind
   struct Waiting* waiting = nullptr;
   Arrival* arrival = nullptr;
 };
@@ -273,7 +273,7 @@ long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor,
   if (result == -EEXIST) result = sys::epoll_modify(epoll_.get(), fd, events, data_of(slot, fd));
   slot.owner = owner;
   slot.registered = result >= 0;
-  slot.tcp = descriptor != nullptr && (descriptor->known_tcp() || is_tcp(fd));
+  slot.drains = descriptor != nullptr && (descriptor->short_read_drains() || is_tcp(fd));
   slot.readable = true;
   slot.stopped = false;
   return result;
@@ -402,7 +402,7 @@ long EpollEngine::wait_change(Descriptor& descriptor, int fd, int events, Deadli
 
 /// Records whether a receive has left data behind.
 void EpollEngine::note(Slot& slot, Op::Kind kind, long result, bool is_short) noexcept {
-  if (result == -EAGAIN || (is_short && !slot.stopped && (slot.tcp || is_batch(kind))))
+  if (result == -EAGAIN || (is_short && !slot.stopped && (slot.drains || is_batch(kind))))
     slot.readable = false;
 }
 

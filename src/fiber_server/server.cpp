@@ -123,7 +123,8 @@ struct HandlerFibers::Impl {
 
 // --- one request ---
 
-/// A request that a fiber handles. Lives on top of the fiber's stack.
+/// A request that a fiber handles. Lives on top of the fiber's stack, which exists until let_go()
+/// has returned; let_go() destroys it, and uses nothing but a copy afterwards.
 class HandlerFibers::Impl::Handler final : public FiberMain {
  public:
   Handler(FiberCore& fiber, const Call& call, Request& request, const Address& from) noexcept
@@ -149,7 +150,7 @@ class HandlerFibers::Impl::Handler final : public FiberMain {
   static void tell_to_end(void* fiber, SocketState* connection) noexcept;
 
   const Call call_;
-  const std::shared_ptr<const void> place_;
+  const std::shared_ptr<const void> place_;  // before request_, whose move takes it
   Request request_;
   const Address client_address_;
   bool listed_ = true;
@@ -198,7 +199,9 @@ std::string_view HandlerFibers::Impl::Handler::name(std::span<char> room) const 
   return {room.data(), static_cast<std::size_t>(end - room.data()) + from.size()};
 }
 
-/// A request whose connection has had no data yet, in as little memory as possible.
+/// A request whose connection has had no data yet, in as little memory as possible. It owns itself
+/// from watch() on: each of the callbacks, of which exactly one is called, deletes it, and uses
+/// nothing but copies afterwards.
 class HandlerFibers::Impl::Deferred final : public DeferredConnections::Connection {
  public:
   Deferred(const Call& call, Request& request, const Address& from)

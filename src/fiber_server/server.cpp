@@ -118,7 +118,7 @@ struct HandlerFibers::Impl {
   WaitQueue waiting;
   std::vector<Aside> aside;
   bool closed = false;  // the server is closed: silent requests are not kept any more
-  const std::uint32_t generation = sys::fork_generation();
+  const ForkGuard fork_guard;
 };
 
 // --- one request ---

@@ -43,7 +43,7 @@ RequestRegistry::RequestRegistry() : changed_(make_event()) {}
 std::shared_ptr<const void> RequestRegistry::enter(std::shared_ptr<SocketState> connection,
                                                    const std::string& host, std::size_t most) {
   auto place = std::make_shared<Place>(shared_from_this(), std::move(connection));
-  if (generation_ != sys::fork_generation()) return place;
+  if (fork_guard_.is_of_parent()) return place;
   const std::lock_guard lock(mutex_);
   if (!host.empty()) {
     Host& here = *by_host_.try_emplace(host, 0).first;
@@ -63,7 +63,7 @@ std::shared_ptr<const void> RequestRegistry::enter(std::shared_ptr<SocketState> 
 }
 
 void RequestRegistry::leave(Place& place) noexcept {
-  if (generation_ != sys::fork_generation()) return;
+  if (fork_guard_.is_of_parent()) return;
   const std::lock_guard lock(mutex_);
   (place.previous != nullptr ? place.previous->next : first_) = place.next;
   if (place.next != nullptr) place.next->previous = place.previous;
@@ -82,7 +82,7 @@ void RequestRegistry::stop_counting(const std::shared_ptr<const void>& place) no
   if (!place) return;
   const auto& its = *static_cast<const Place*>(place.get());
   RequestRegistry& requests = *its.requests;
-  if (requests.generation_ != sys::fork_generation()) return;
+  if (requests.fork_guard_.is_of_parent()) return;
   const std::lock_guard lock(requests.mutex_);
   requests.leave_host(its);
 }
@@ -129,7 +129,7 @@ std::shared_ptr<RequestRegistry::Place> RequestRegistry::hold(Place* place) noex
 }
 
 void RequestRegistry::shut_down_all() noexcept {
-  if (generation_ != sys::fork_generation()) return;
+  if (fork_guard_.is_of_parent()) return;
   std::shared_ptr<Place> place;
   {
     const std::lock_guard lock(mutex_);

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/process_local.hpp"
 #include "socket/state.hpp"
 #include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
@@ -73,7 +74,7 @@ class RequestRegistry : public std::enable_shared_from_this<RequestRegistry> {
   void leave_host(const Place& place) noexcept;
   static std::shared_ptr<Place> hold(Place* place) noexcept;
 
-  const std::uint32_t generation_ = sys::fork_generation();
+  const ForkGuard fork_guard_;
   sys::OwnFd changed_;
   std::atomic<bool> cut_{false};
   std::mutex mutex_;

@@ -174,7 +174,7 @@ struct HandlerThreads::Impl {
 
   ThreadList threads;
   std::size_t waited = 0;  // running threads that join() waits for
-  const std::uint32_t generation = sys::fork_generation();
+  const ForkGuard fork_guard;
   static thread_local const Impl* here;  // the threads that this one belongs to
 };
 
@@ -221,7 +221,7 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
 
 void HandlerThreads::collect() noexcept {
   // The server's loop does not wait for a thread that is leaving the system, and joins it later.
-  if (impl_->generation == sys::fork_generation()) impl_->threads.collect(false);
+  if (!impl_->fork_guard.is_of_parent()) impl_->threads.collect(false);
 }
 
 void HandlerThreads::join() {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/process_local.hpp"
 #include "base/result.hpp"
 #include "sys/process.hpp"
 
@@ -33,10 +34,7 @@ void WaitNode::wake_thread() noexcept {
 
 /// Empties the list in a forked child, where the waiters do not exist.
 void WaitQueue::forget_parents() noexcept {
-  const std::uint32_t generation = sys::fork_generation();
-  if (generation_ == generation) return;
-  generation_ = generation;
-  first_ = last_ = nullptr;
+  if (renew(generation_)) first_ = last_ = nullptr;
 }
 
 void WaitQueue::add(WaitNode& sleeper) noexcept {

@@ -2,6 +2,8 @@
 
 // The requests of a server that are being handled.
 
+#include <plug/detail/intrusive_list.hpp>
+
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -79,7 +81,7 @@ class RequestRegistry : public std::enable_shared_from_this<RequestRegistry> {
   std::atomic<bool> cut_{false};
   std::mutex mutex_;
   bool watched_ = false;  // a caller waits for the event
-  Place* first_ = nullptr;
+  IntrusiveList<Place> places_;
   std::size_t connections_ = 0;
   std::unordered_map<std::string, std::size_t> by_host_;
 };

@@ -12,6 +12,7 @@ option(PLUG_BUILD_EXAMPLES "Build the programs in examples/" ${PROJECT_IS_TOP_LE
 option(PLUG_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(PLUG_BUILD_BENCH "Build the benchmarks (Google Benchmark)" ${plug_bench_default})
 option(PLUG_URING "Let fibers run with io_uring, where liburing 2.3 is installed" ON)
+option(PLUG_FAULT_INJECTION "Let tests make operations of fibers fail" OFF)
 option(PLUG_WERROR "Treat compiler warnings as errors" OFF)
 set(PLUG_SANITIZE "" CACHE STRING "What -fsanitize= takes: address,undefined or thread")
 

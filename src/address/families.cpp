@@ -8,6 +8,7 @@
 
 #include "address/access.hpp"
 #include "address/family_layout.hpp"
+#include "base/throwing.hpp"
 #include "sys/netdb.hpp"
 
 namespace plug {
@@ -17,6 +18,7 @@ namespace {
 namespace sys = detail::sys;
 using detail::AddressAccess;
 using detail::str_repr;
+using detail::throwing;
 
 // --- checks ---
 
@@ -111,10 +113,8 @@ Address made_with_interface(const T& fields, Protocol protocol, std::error_code&
 /// The throwing form of to_address().
 template <class T>
 Address or_throw(const T& fields) {
-  std::error_code error;
-  Address address = fields.to_address(error);
-  if (error) throw_if(error, to_string(fields));
-  return address;
+  return throwing([&](std::error_code& error) { return fields.to_address(error); },
+                  [&] { return to_string(fields); });
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "address/access.hpp"
+#include "base/throwing.hpp"
 #include "layout/structs.hpp"
 #include "sys/netdb.hpp"
 
@@ -14,6 +15,7 @@ namespace {
 
 namespace sys = detail::sys;
 using detail::str_repr;
+using detail::throwing;
 using sys::bytes_of;
 
 /// The differences between the two families.
@@ -84,22 +86,20 @@ void change(Socket& sock, MCAST of_group, MCAST of_source, std::string_view grou
     sock.setsockopt(ip.level(), of_source, bytes_of(form), error);
 }
 
-void throw_group(const std::error_code& error, std::string_view call, std::string_view group,
-                 std::string_view interface, std::string_view source) {
-  if (!error) return;
+std::string group_text(std::string_view call, std::string_view group, std::string_view interface,
+                       std::string_view source) {
   std::string text = std::string(call) + " " + std::string(group);
   if (!source.empty()) text += " from " + std::string(source);
   if (!interface.empty()) text += " on " + str_repr(interface);
-  throw_if(error, text);
+  return text;
 }
 
 }  // namespace
 
 void join_group(Socket& sock, std::string_view group, std::string_view interface,
                 std::string_view source) {
-  std::error_code error;
-  join_group(sock, group, interface, source, error);
-  throw_group(error, "join", group, interface, source);
+  throwing([&](std::error_code& error) { join_group(sock, group, interface, source, error); },
+           [&] { return group_text("join", group, interface, source); });
 }
 void join_group(Socket& sock, std::string_view group, std::string_view interface,
                 std::string_view source, std::error_code& error) {
@@ -108,9 +108,8 @@ void join_group(Socket& sock, std::string_view group, std::string_view interface
 
 void leave_group(Socket& sock, std::string_view group, std::string_view interface,
                  std::string_view source) {
-  std::error_code error;
-  leave_group(sock, group, interface, source, error);
-  throw_group(error, "leave", group, interface, source);
+  throwing([&](std::error_code& error) { leave_group(sock, group, interface, source, error); },
+           [&] { return group_text("leave", group, interface, source); });
 }
 void leave_group(Socket& sock, std::string_view group, std::string_view interface,
                  std::string_view source, std::error_code& error) {
@@ -119,9 +118,8 @@ void leave_group(Socket& sock, std::string_view group, std::string_view interfac
 
 void block_source(Socket& sock, std::string_view group, std::string_view source,
                   std::string_view interface) {
-  std::error_code error;
-  block_source(sock, group, source, interface, error);
-  throw_group(error, "block", group, interface, source);
+  throwing([&](std::error_code& error) { block_source(sock, group, source, interface, error); },
+           [&] { return group_text("block", group, interface, source); });
 }
 void block_source(Socket& sock, std::string_view group, std::string_view source,
                   std::string_view interface, std::error_code& error) {
@@ -131,9 +129,8 @@ void block_source(Socket& sock, std::string_view group, std::string_view source,
 
 void unblock_source(Socket& sock, std::string_view group, std::string_view source,
                     std::string_view interface) {
-  std::error_code error;
-  unblock_source(sock, group, source, interface, error);
-  throw_group(error, "unblock", group, interface, source);
+  throwing([&](std::error_code& error) { unblock_source(sock, group, source, interface, error); },
+           [&] { return group_text("unblock", group, interface, source); });
 }
 void unblock_source(Socket& sock, std::string_view group, std::string_view source,
                     std::string_view interface, std::error_code& error) {
@@ -142,9 +139,8 @@ void unblock_source(Socket& sock, std::string_view group, std::string_view sourc
 }
 
 void set_multicast_interface(Socket& sock, std::string_view interface) {
-  std::error_code error;
-  set_multicast_interface(sock, interface, error);
-  if (error) throw_if(error, str_repr(interface));
+  throwing([&](std::error_code& error) { set_multicast_interface(sock, interface, error); },
+           [&] { return str_repr(interface); });
 }
 void set_multicast_interface(Socket& sock, std::string_view interface, std::error_code& error) {
   const Ip ip = ip_of(sock);
@@ -159,9 +155,8 @@ void set_multicast_interface(Socket& sock, std::string_view interface, std::erro
 }
 
 void set_multicast_ttl(Socket& sock, int hops) {
-  std::error_code error;
-  set_multicast_ttl(sock, hops, error);
-  if (error) throw_if(error, "set_multicast_ttl(" + std::to_string(hops) + ")");
+  throwing([&](std::error_code& error) { set_multicast_ttl(sock, hops, error); },
+           [&] { return "set_multicast_ttl(" + std::to_string(hops) + ")"; });
 }
 void set_multicast_ttl(Socket& sock, int hops, std::error_code& error) {
   const Ip ip = ip_of(sock);
@@ -175,9 +170,8 @@ int multicast_ttl(const Socket& sock) {
 }
 
 void set_multicast_loop(Socket& sock, bool on) {
-  std::error_code error;
-  set_multicast_loop(sock, on, error);
-  if (error) throw_if(error, "set_multicast_loop");
+  throwing([&](std::error_code& error) { set_multicast_loop(sock, on, error); },
+           "set_multicast_loop");
 }
 void set_multicast_loop(Socket& sock, bool on, std::error_code& error) {
   const Ip ip = ip_of(sock);

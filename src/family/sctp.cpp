@@ -66,10 +66,9 @@ SctpAssociationChange SctpAssociationChange::from_bytes(BytesView raw) {
 }
 
 Socket sctp_peel_off(Socket& sock, std::int32_t association) {
-  std::error_code error;
-  Socket own = sctp_peel_off(sock, association, error);
-  if (error) throw_if(error, "association " + std::to_string(association));
-  return own;
+  return detail::throwing(
+      [&](std::error_code& error) { return sctp_peel_off(sock, association, error); },
+      [&] { return "association " + std::to_string(association); });
 }
 
 Socket sctp_peel_off(Socket& sock, std::int32_t association, std::error_code& error) {

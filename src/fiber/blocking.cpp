@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "base/throwing.hpp"
 #include "fiber/scheduler.hpp"
 #include "sys/process.hpp"
 #include "wait/offload.hpp"
@@ -89,10 +90,8 @@ int wait_process(int pid, const Timeout& timeout, std::error_code& error) {
 
 int wait_process(int pid, const Timeout& timeout) {
   if (pid <= 0) throw ValueError("wait_process: pid " + std::to_string(pid) + " is not above zero");
-  std::error_code error;
-  const int code = wait_process(pid, timeout, error);
-  if (error) throw_if(error, "pid " + std::to_string(pid));
-  return code;
+  return detail::throwing([&](std::error_code& error) { return wait_process(pid, timeout, error); },
+                          [&] { return "pid " + std::to_string(pid); });
 }
 
 }  // namespace fiber

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 
+#include "base/process_local.hpp"
 #include "fiber/scheduler.hpp"
 #include "wait/wait_queue.hpp"
 
@@ -62,12 +63,12 @@ class FiberGroup {
  private:
   /// Returns true if the children belong to the process that this one was forked from. Here the
   /// group has none.
-  bool is_of_parent() const noexcept { return generation_ != sys::fork_generation(); }
+  bool is_of_parent() const noexcept { return fork_guard_.is_of_parent(); }
   /// The mutex must be held.
   bool empty() const noexcept { return untold_.empty() && told_.empty(); }
   void tell(Place child) noexcept;
 
-  const std::uint32_t generation_ = sys::fork_generation();
+  const ForkGuard fork_guard_;
   std::mutex mutex_;
   // The children that cancel() still has to cancel, and the other ones.
   std::list<Child> untold_;

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/process_local.hpp"
 #include "fiber/adaptive_spin.hpp"
 #include "fiber/context.hpp"
 #include "fiber/engine/engine.hpp"
@@ -157,7 +158,7 @@ class Scheduler final : public Parker, public std::enable_shared_from_this<Sched
   static const FiberCore* forked() noexcept { return thread_fibers.forked; }
 
   /// Returns true if this belongs to the process that this one was forked from.
-  bool is_of_parent() const noexcept { return generation_ != sys::fork_generation(); }
+  bool is_of_parent() const noexcept { return fork_guard_.is_of_parent(); }
 
   // --- called outside its fibers ---
 
@@ -311,7 +312,7 @@ class Scheduler final : public Parker, public std::enable_shared_from_this<Sched
 
   static const int registered_;
 
-  const std::uint32_t generation_ = sys::fork_generation();
+  const ForkGuard fork_guard_;
   StackPool stacks_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<StallDetector> watch_;

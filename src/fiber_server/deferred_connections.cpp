@@ -41,10 +41,7 @@ bool DeferredConnections::add(Connection& connection, Descriptor& descriptor, De
   connection.timed_ = !deadline.is_none();
   connection.in_flight_.emplace(descriptor, false);
   connection.silent_ = this;
-  connection.previous_ = nullptr;
-  connection.next_ = first_;
-  if (first_ != nullptr) first_->previous_ = &connection;
-  first_ = &connection;
+  connections_.push_front(connection);
   if (!await(connection)) {
     forget(connection);
     return false;
@@ -77,8 +74,7 @@ void DeferredConnections::look_again() noexcept {
 void DeferredConnections::forget(Connection& connection) noexcept {
   if (connection.timed_) timers_.erase(connection.timer_);
   connection.in_flight_.reset();
-  (connection.previous_ != nullptr ? connection.previous_->next_ : first_) = connection.next_;
-  if (connection.next_ != nullptr) connection.next_->previous_ = connection.previous_;
+  connections_.remove(connection);
 }
 
 void DeferredConnections::withdraw(Connection& connection) noexcept {
@@ -96,14 +92,12 @@ void DeferredConnections::drop(Connection& connection) noexcept {
 
 void DeferredConnections::has_come(Connection& connection) noexcept {
   forget(connection);
-  connection.next_ = nullptr;
-  (readable_ == nullptr ? readable_ : last_speaking_->next_) = &connection;
-  last_speaking_ = &connection;
+  readable_.push_back(connection);
   if (fiber_ != nullptr) fiber_->owner->wake(*fiber_);
 }
 
 void DeferredConnections::call_readable() noexcept {
-  while (readable_ != nullptr) std::exchange(readable_, readable_->next_)->on_readable();
+  while (Connection* const connection = readable_.pop_front()) connection->on_readable();
 }
 
 void DeferredConnections::drop_late() noexcept {
@@ -111,13 +105,13 @@ void DeferredConnections::drop_late() noexcept {
 }
 
 void DeferredConnections::close_all() noexcept {
-  while (first_ != nullptr) drop(*first_);
+  while (!connections_.empty()) drop(*connections_.first());
   if (watched_) look_again();
 }
 
 void DeferredConnections::set_all_aside() noexcept {
-  while (first_ != nullptr) {
-    Connection& connection = *first_;
+  while (!connections_.empty()) {
+    Connection& connection = *connections_.first();
     withdraw(connection);
     connection.is_set_aside();
   }
@@ -150,9 +144,9 @@ long DeferredConnections::wait() {
 
 void DeferredConnections::watch() {
   fiber_ = &Scheduler::here()->current();
-  while (first_ != nullptr || readable_ != nullptr) {
+  while (!connections_.empty() || !readable_.empty()) {
     waits_ = timers_.empty() ? Deadline::none() : timers_.begin()->first;
-    long waited = readable_ == nullptr ? wait() : 0;
+    long waited = readable_.empty() ? wait() : 0;
     waits_ = Deadline::immediate();
     // There may have been no memory for the wait.
     if (waited < 0 && waited != kTimedOut && waited != kCancelled) waited = ServerLoop::rest();

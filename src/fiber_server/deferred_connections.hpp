@@ -2,6 +2,8 @@
 
 // Connections without any data so far. They have no fiber until data comes.
 
+#include <plug/detail/intrusive_list.hpp>
+
 #include <array>
 #include <cstdint>
 #include <map>
@@ -22,7 +24,7 @@ class FiberCore;
 /// are any. Only the scheduler's thread uses this.
 class DeferredConnections : public std::enable_shared_from_this<DeferredConnections> {
  public:
-  class Connection : private Arrival {
+  class Connection : private Arrival, public ListNode<Connection> {
    public:
     Connection() = default;
     Connection(const Connection&) = delete;
@@ -45,8 +47,6 @@ class DeferredConnections : public std::enable_shared_from_this<DeferredConnecti
     std::multimap<Deadline, Connection*>::iterator timer_;
     bool timed_ = false;
     DeferredConnections* silent_ = nullptr;
-    Connection* previous_ = nullptr;
-    Connection* next_ = nullptr;
   };
 
   /// Watches a connection. Returns false if that is not possible, as without descriptors or memory.
@@ -72,11 +72,9 @@ class DeferredConnections : public std::enable_shared_from_this<DeferredConnecti
 
   std::optional<EventSet> set_;
   sys::OwnFd look_again_;
-  Connection* first_ = nullptr;
-  // Connections with data, whose on_readable() is still to be called.
-  Connection* readable_ = nullptr;
-  Connection* last_speaking_ = nullptr;
-  FiberCore* fiber_ = nullptr;  // the one that watches
+  IntrusiveList<Connection> connections_;
+  IntrusiveList<Connection> readable_;  // their on_readable() is still to be called
+  FiberCore* fiber_ = nullptr;          // the one that watches
   std::multimap<Deadline, Connection*> timers_;
   bool watched_ = false;                    // the watching fiber exists
   bool over_ = false;                       // the watching fiber has been cancelled

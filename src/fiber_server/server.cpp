@@ -67,7 +67,7 @@ struct HandlerFibers::Impl {
     const Scheduler* const here;
     const std::weak_ptr<Scheduler> alive;
     const std::shared_ptr<DeferredConnections> silent = std::make_shared<DeferredConnections>();
-    Handler* first = nullptr;  // for the scheduler's thread only
+    IntrusiveList<Handler> handlers;  // for the scheduler's thread only
     std::size_t all = 0;
     std::size_t waited = 0;  // of them: those that join() waits for
   };
@@ -118,22 +118,21 @@ struct HandlerFibers::Impl {
   WaitQueue waiting;
   std::vector<Aside> aside;
   bool closed = false;  // the server is closed: silent requests are not kept any more
-  const std::uint32_t generation = sys::fork_generation();
+  const ForkGuard fork_guard;
 };
 
 // --- one request ---
 
-/// A request that a fiber handles. Lives on top of the fiber's stack.
-class HandlerFibers::Impl::Handler final : public FiberMain {
+/// A request that a fiber handles. Lives on top of the fiber's stack, which exists until let_go()
+/// has returned; let_go() destroys it, and uses nothing but a copy afterwards.
+class HandlerFibers::Impl::Handler final : public FiberMain, public ListNode<Handler> {
  public:
   Handler(FiberCore& fiber, const Call& call, Request& request, const Address& from) noexcept
       : call_(call),
         place_(ServerAccess::place(request)),
         request_(std::move(request)),
-        client_address_(from),
-        next_(call.home.first) {
-    if (next_ != nullptr) next_->previous_ = this;
-    call.home.first = this;
+        client_address_(from) {
+    call.home.handlers.push_front(*this);
     RequestRegistry::set_handler(place_, {&tell_to_end, fiber.shared_from_this()});
   }
 
@@ -149,12 +148,10 @@ class HandlerFibers::Impl::Handler final : public FiberMain {
   static void tell_to_end(void* fiber, SocketState* connection) noexcept;
 
   const Call call_;
-  const std::shared_ptr<const void> place_;
+  const std::shared_ptr<const void> place_;  // before request_, whose move takes it
   Request request_;
   const Address client_address_;
   bool listed_ = true;
-  Handler* next_;
-  Handler* previous_ = nullptr;
 };
 
 void HandlerFibers::Impl::Handler::tell_to_end(void* fiber, SocketState* connection) noexcept {
@@ -164,10 +161,7 @@ void HandlerFibers::Impl::Handler::tell_to_end(void* fiber, SocketState* connect
 }
 
 std::shared_ptr<const void> HandlerFibers::Impl::Handler::unlist() noexcept {
-  if (std::exchange(listed_, false)) {
-    (previous_ != nullptr ? previous_->next_ : call_.home.first) = next_;
-    if (next_ != nullptr) next_->previous_ = previous_;
-  }
+  if (std::exchange(listed_, false)) call_.home.handlers.remove(*this);
   return place_;
 }
 
@@ -198,7 +192,9 @@ std::string_view HandlerFibers::Impl::Handler::name(std::span<char> room) const 
   return {room.data(), static_cast<std::size_t>(end - room.data()) + from.size()};
 }
 
-/// A request whose connection has had no data yet, in as little memory as possible.
+/// A request whose connection has had no data yet, in as little memory as possible. It owns itself
+/// from watch() on: each of the callbacks, of which exactly one is called, deletes it, and uses
+/// nothing but copies afterwards.
 class HandlerFibers::Impl::Deferred final : public DeferredConnections::Connection {
  public:
   Deferred(const Call& call, Request& request, const Address& from)
@@ -428,7 +424,7 @@ void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
 void HandlerFibers::Impl::end_handlers(Home& home) noexcept {
   home.silent->close_all();
   // While one handler is told, any of them may end and others may begin.
-  while (home.first != nullptr) RequestRegistry::end_handler(home.first->unlist());
+  while (!home.handlers.empty()) RequestRegistry::end_handler(home.handlers.first()->unlist());
   wait_whatever_happens([&] { return home.all == 0; });
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "address/access.hpp"
+#include "base/throwing.hpp"
 #include "framing/codec.hpp"
 #include "framing/impl.hpp"
 #include "socket/peer.hpp"
@@ -117,10 +118,8 @@ void Framer::Impl::send(BytesView message, const Framing& in, std::error_code& e
 
 void Framer::send(BytesView message) {
   const Impl& impl = live();
-  std::error_code error;
-  impl.send(message, impl.framing, error);
-  if (error) [[unlikely]]
-    impl.raise(error, "send", "to");
+  detail::throwing([&](std::error_code& error) { impl.send(message, impl.framing, error); },
+                   [&](const std::error_code& error) { impl.raise(error, "send", "to"); });
 }
 
 void Framer::send(BytesView message, std::error_code& error) {
@@ -129,10 +128,8 @@ void Framer::send(BytesView message, std::error_code& error) {
 }
 
 void Framer::send(BytesView message, const Framing& framing) {
-  std::error_code error;
-  send(message, framing, error);
-  if (error) [[unlikely]]
-    impl_->raise(error, "send", "to");
+  detail::throwing([&](std::error_code& error) { send(message, framing, error); },
+                   [&](const std::error_code& error) { impl_->raise(error, "send", "to"); });
 }
 
 void Framer::send(BytesView message, const Framing& framing, std::error_code& error) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/throwing.hpp"
 #include "framing/codec.hpp"
 #include "framing/impl.hpp"
 #include "socket/scratch.hpp"
@@ -222,11 +223,8 @@ bool Framer::Impl::drop_delimited(Clock& clock, std::error_code& error) {
 
 std::optional<Bytes> Framer::recv() {
   Impl& impl = live();
-  std::error_code error;
-  std::optional<Bytes> message = impl.recv(impl.framing, error);
-  if (error) [[unlikely]]
-    impl.raise(error, "recv");
-  return message;
+  return detail::throwing([&](std::error_code& error) { return impl.recv(impl.framing, error); },
+                          [&](const std::error_code& error) { impl.raise(error, "recv"); });
 }
 
 std::optional<Bytes> Framer::recv(std::error_code& error) {
@@ -235,11 +233,8 @@ std::optional<Bytes> Framer::recv(std::error_code& error) {
 }
 
 std::optional<Bytes> Framer::recv(const Framing& framing) {
-  std::error_code error;
-  std::optional<Bytes> message = recv(framing, error);
-  if (error) [[unlikely]]
-    impl_->raise(error, "recv");
-  return message;
+  return detail::throwing([&](std::error_code& error) { return recv(framing, error); },
+                          [&](const std::error_code& error) { impl_->raise(error, "recv"); });
 }
 
 std::optional<Bytes> Framer::recv(const Framing& framing, std::error_code& error) {
@@ -248,11 +243,8 @@ std::optional<Bytes> Framer::recv(const Framing& framing, std::error_code& error
 }
 
 bool Framer::skip() {
-  std::error_code error;
-  const bool skipped = skip(error);
-  if (error) [[unlikely]]
-    impl_->raise(error, "skip");
-  return skipped;
+  return detail::throwing([&](std::error_code& error) { return skip(error); },
+                          [&](const std::error_code& error) { impl_->raise(error, "skip"); });
 }
 
 bool Framer::skip(std::error_code& error) {
@@ -261,11 +253,8 @@ bool Framer::skip(std::error_code& error) {
 }
 
 bool Framer::skip(const Framing& framing) {
-  std::error_code error;
-  const bool skipped = skip(framing, error);
-  if (error) [[unlikely]]
-    impl_->raise(error, "skip");
-  return skipped;
+  return detail::throwing([&](std::error_code& error) { return skip(framing, error); },
+                          [&](const std::error_code& error) { impl_->raise(error, "skip"); });
 }
 
 bool Framer::skip(const Framing& framing, std::error_code& error) {

@@ -7,6 +7,7 @@
 
 #include "address/access.hpp"
 #include "base/result.hpp"
+#include "base/throwing.hpp"
 #include "layout/sockaddr.hpp"
 #include "resolve/resolver.hpp"
 #include "sys/netdb.hpp"
@@ -17,6 +18,7 @@ namespace plug {
 
 namespace {
 using detail::str_repr;
+using detail::throwing;
 using detail::sys::AddressQuery;
 using detail::sys::InetFields;
 namespace sys = detail::sys;
@@ -131,9 +133,11 @@ bool is_numeric(const AddressQuery& query) {
 /// Returns the result of `call`, which reads a file of names or asks another name service.
 template <class Call>
 auto from_database(Call call) {
-  std::error_code error;
-  auto found = detail::off_thread(std::move(call), Deadline::none(), error);
-  throw_if(error, "name lookup");
+  auto found = throwing(
+      [&](std::error_code& error) {
+        return detail::off_thread(std::move(call), Deadline::none(), error);
+      },
+      "name lookup");
   return std::move(*found);
 }
 
@@ -226,10 +230,11 @@ std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Se
 
 std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,
                                   AF family, SOCK type, Protocol proto, AI flags, Timeout timeout) {
-  std::error_code error;
-  auto answers = getaddrinfo(host, port, family, type, proto, flags, timeout, error);
-  if (error) throw_if(error, query_text(host, port, family, type, proto, flags));
-  return answers;
+  return throwing(
+      [&](std::error_code& error) {
+        return getaddrinfo(host, port, family, type, proto, flags, timeout, error);
+      },
+      [&] { return query_text(host, port, family, type, proto, flags); });
 }
 
 std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,
@@ -263,10 +268,8 @@ std::pair<std::string, std::string> getnameinfo(const Address& address, NI flags
 }
 
 std::pair<std::string, std::string> getnameinfo(const Address& address, NI flags) {
-  std::error_code error;
-  auto names = getnameinfo(address, flags, error);
-  if (error) throw_if(error, to_string(address));
-  return names;
+  return throwing([&](std::error_code& error) { return getnameinfo(address, flags, error); },
+                  [&] { return to_string(address); });
 }
 
 std::pair<std::string, std::string> getnameinfo(const HostPort& given, NI flags,
@@ -292,10 +295,8 @@ std::pair<std::string, std::string> getnameinfo(const HostPort& given, NI flags,
 }
 
 std::pair<std::string, std::string> getnameinfo(const HostPort& address, NI flags) {
-  std::error_code error;
-  auto names = getnameinfo(address, flags, error);
-  if (error) throw_if(error, to_string(address));
-  return names;
+  return throwing([&](std::error_code& error) { return getnameinfo(address, flags, error); },
+                  [&] { return to_string(address); });
 }
 
 std::string gethostbyname(std::string_view hostname, std::error_code& error) {
@@ -308,10 +309,8 @@ std::string gethostbyname(std::string_view hostname, std::error_code& error) {
 }
 
 std::string gethostbyname(std::string_view hostname) {
-  std::error_code error;
-  std::string address = gethostbyname(hostname, error);
-  if (error) throw_if(error, str_repr(hostname));
-  return address;
+  return throwing([&](std::error_code& error) { return gethostbyname(hostname, error); },
+                  [&] { return str_repr(hostname); });
 }
 
 HostEntry gethostbyname_ex(std::string_view hostname, std::error_code& error) {
@@ -328,10 +327,8 @@ HostEntry gethostbyname_ex(std::string_view hostname, std::error_code& error) {
 }
 
 HostEntry gethostbyname_ex(std::string_view hostname) {
-  std::error_code error;
-  HostEntry entry = gethostbyname_ex(hostname, error);
-  if (error) throw_if(error, str_repr(hostname));
-  return entry;
+  return throwing([&](std::error_code& error) { return gethostbyname_ex(hostname, error); },
+                  [&] { return str_repr(hostname); });
 }
 
 HostEntry gethostbyaddr(std::string_view ip_address, std::error_code& error) {
@@ -356,10 +353,8 @@ HostEntry gethostbyaddr(std::string_view ip_address, std::error_code& error) {
 }
 
 HostEntry gethostbyaddr(std::string_view ip_address) {
-  std::error_code error;
-  HostEntry entry = gethostbyaddr(ip_address, error);
-  if (error) throw_if(error, str_repr(ip_address));
-  return entry;
+  return throwing([&](std::error_code& error) { return gethostbyaddr(ip_address, error); },
+                  [&] { return str_repr(ip_address); });
 }
 
 std::string getfqdn(std::string_view name) {

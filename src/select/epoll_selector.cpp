@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/throwing.hpp"
 #include "select/selector_impl.hpp"
 
 namespace plug {
@@ -107,9 +108,7 @@ EpollSelector::EpollSelector(std::error_code& error)
 }
 
 EpollSelector::EpollSelector() : BaseSelector(nullptr) {
-  std::error_code error;
-  *this = EpollSelector(error);
-  if (error) throw_if(error, "EpollSelector");
+  detail::throwing([&](std::error_code& error) { *this = EpollSelector(error); }, "EpollSelector");
 }
 
 int EpollSelector::fileno() const {

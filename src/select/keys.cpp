@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/throwing.hpp"
 #include "select/selector_impl.hpp"
 
 namespace plug {
@@ -32,9 +33,9 @@ SelectorMap::iterator SelectorMap::begin() const noexcept { return {&impl_, 0}; 
 SelectorMap::iterator SelectorMap::end() const noexcept { return {&impl_, impl_.slots().size()}; }
 
 const SelectorKey* SelectorMap::find(const FileObject& object) const {
-  std::error_code error;
-  const SelectorImpl::Node* const node = impl_.find(object, error);
-  if (error) throw_if(error, to_string(object));
+  const SelectorImpl::Node* const node =
+      detail::throwing([&](std::error_code& error) { return impl_.find(object, error); },
+                       [&] { return to_string(object); });
   return node == nullptr ? nullptr : &node->key;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <ostream>
 
+#include "base/throwing.hpp"
 #include "select/wait.hpp"
 
 namespace plug {
@@ -17,11 +18,13 @@ using detail::descriptor_of;
 using detail::error_from;
 using detail::FileAccess;
 using detail::selected;
+using detail::throwing;
 namespace sys = detail::sys;
 
-void throw_about(const std::error_code& error, const FileObject& object) {
-  if (error) [[unlikely]]
-    throw_if(error, to_string(object));
+/// Returns the function that makes the text of an error about an object (throwing()). Uses the
+/// object itself.
+auto about(const FileObject& object) noexcept {
+  return [&object] { return to_string(object); };
 }
 
 // --- select ---
@@ -145,12 +148,10 @@ std::ostream& operator<<(std::ostream& out, const FileObject& object) {
 
 Selected select(const FileObjects& rlist, const FileObjects& wlist, const FileObjects& xlist,
                 Timeout timeout) {
-  std::error_code error;
   const Wants wants = wants_of(rlist, wlist, xlist);
   const std::vector<Wanted> all = all_of(wants);
-  Selected result = select_from(all, timeout, error);
-  if (error) throw_if(error, bad_one(all));
-  return result;
+  return throwing([&](std::error_code& error) { return select_from(all, timeout, error); },
+                  [&] { return bad_one(all); });
 }
 
 Selected select(const FileObjects& rlist, const FileObjects& wlist, const FileObjects& xlist,
@@ -183,9 +184,7 @@ Poll& Poll::operator=(Poll&& other) noexcept = default;
 Poll::~Poll() = default;
 
 void Poll::register_(const FileObject& object, POLL events) {
-  std::error_code error;
-  register_(object, events, error);
-  throw_about(error, object);
+  throwing([&](std::error_code& error) { register_(object, events, error); }, about(object));
 }
 
 void Poll::register_(const FileObject& object, POLL events, std::error_code& error) {
@@ -194,9 +193,7 @@ void Poll::register_(const FileObject& object, POLL events, std::error_code& err
 }
 
 void Poll::modify(const FileObject& object, POLL events) {
-  std::error_code error;
-  modify(object, events, error);
-  throw_about(error, object);
+  throwing([&](std::error_code& error) { modify(object, events, error); }, about(object));
 }
 
 void Poll::modify(const FileObject& object, POLL events, std::error_code& error) {
@@ -209,9 +206,7 @@ void Poll::modify(const FileObject& object, POLL events, std::error_code& error)
 }
 
 void Poll::unregister(const FileObject& object) {
-  std::error_code error;
-  unregister(object, error);
-  throw_about(error, object);
+  throwing([&](std::error_code& error) { unregister(object, error); }, about(object));
 }
 
 void Poll::unregister(const FileObject& object, std::error_code& error) {
@@ -220,10 +215,7 @@ void Poll::unregister(const FileObject& object, std::error_code& error) {
 }
 
 std::vector<PollEvent> Poll::poll(Milliseconds timeout) {
-  std::error_code error;
-  std::vector<PollEvent> events = poll(timeout, error);
-  if (error) throw_if(error, "poll");
-  return events;
+  return throwing([&](std::error_code& error) { return poll(timeout, error); }, "poll");
 }
 
 std::vector<PollEvent> Poll::poll(Milliseconds timeout, std::error_code& error) {
@@ -267,11 +259,11 @@ void control(detail::Descriptor* epoll, const FileObject& object, std::error_cod
 }  // namespace
 
 Epoll::Epoll(int sizehint, EPOLL flags) {
-  std::error_code error;
-  *this = Epoll(sizehint, flags, error);
-  if (error)
-    throw_if(error, "Epoll(sizehint=" + std::to_string(sizehint) +
-                        ", flags=" + std::to_string(static_cast<std::uint32_t>(flags)) + ")");
+  throwing([&](std::error_code& error) { *this = Epoll(sizehint, flags, error); },
+           [&] {
+             return "Epoll(sizehint=" + std::to_string(sizehint) +
+                    ", flags=" + std::to_string(static_cast<std::uint32_t>(flags)) + ")";
+           });
 }
 
 Epoll::Epoll(int sizehint, EPOLL flags, std::error_code& error) {
@@ -314,9 +306,7 @@ Epoll::~Epoll() {
 }
 
 void Epoll::close() {
-  std::error_code error;
-  close(error);
-  if (error) throw_if(error, "close");
+  throwing([&](std::error_code& error) { close(error); }, "close");
 }
 
 void Epoll::close(std::error_code& error) {
@@ -332,9 +322,7 @@ int Epoll::fileno() const {
 }
 
 void Epoll::register_(const FileObject& object, EPOLL events) {
-  std::error_code error;
-  register_(object, events, error);
-  throw_about(error, object);
+  throwing([&](std::error_code& error) { register_(object, events, error); }, about(object));
 }
 
 void Epoll::register_(const FileObject& object, EPOLL events, std::error_code& error) {
@@ -345,9 +333,7 @@ void Epoll::register_(const FileObject& object, EPOLL events, std::error_code& e
 }
 
 void Epoll::modify(const FileObject& object, EPOLL events) {
-  std::error_code error;
-  modify(object, events, error);
-  throw_about(error, object);
+  throwing([&](std::error_code& error) { modify(object, events, error); }, about(object));
 }
 
 void Epoll::modify(const FileObject& object, EPOLL events, std::error_code& error) {
@@ -358,9 +344,7 @@ void Epoll::modify(const FileObject& object, EPOLL events, std::error_code& erro
 }
 
 void Epoll::unregister(const FileObject& object) {
-  std::error_code error;
-  unregister(object, error);
-  throw_about(error, object);
+  throwing([&](std::error_code& error) { unregister(object, error); }, about(object));
 }
 
 void Epoll::unregister(const FileObject& object, std::error_code& error) {
@@ -369,11 +353,11 @@ void Epoll::unregister(const FileObject& object, std::error_code& error) {
 }
 
 std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents) {
-  std::error_code error;
-  std::vector<EpollEvent> events = poll(timeout, maxevents, error);
-  if (error)
-    throw_if(error, error == Errc::bad_maxevents ? "got " + std::to_string(maxevents) : "poll");
-  return events;
+  return throwing([&](std::error_code& error) { return poll(timeout, maxevents, error); },
+                  [&](const std::error_code& error) {
+                    return error == Errc::bad_maxevents ? "got " + std::to_string(maxevents)
+                                                        : "poll";
+                  });
 }
 
 std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents, std::error_code& error) {

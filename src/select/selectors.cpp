@@ -2,17 +2,22 @@
 
 #include <string>
 
+#include "base/throwing.hpp"
 #include "select/selector_impl.hpp"
 
 namespace plug {
 
 using detail::SelectorImpl;
+using detail::throwing;
 
 namespace {
 
-void throw_about(const std::error_code& error, const FileObject& object, EVENT events) {
-  const bool bad_events = error == Errc::bad_events;
-  throw_if(error, bad_events ? std::to_string(static_cast<int>(events)) : to_string(object));
+/// Returns the function that makes the text of an error about an object and its events
+/// (throwing()). Uses the object itself.
+auto about(const FileObject& object, EVENT events) noexcept {
+  return [&object, events](const std::error_code& error) {
+    return error == Errc::bad_events ? std::to_string(static_cast<int>(events)) : to_string(object);
+  };
 }
 
 }  // namespace
@@ -28,11 +33,9 @@ BaseSelector& BaseSelector::operator=(BaseSelector&& other) noexcept {
 BaseSelector::~BaseSelector() { close(); }
 
 const SelectorKey& BaseSelector::register_(const FileObject& object, EVENT events, UserData data) {
-  std::error_code error;
-  const SelectorKey* const key = register_(object, events, std::move(data), error);
-  if (error) [[unlikely]]
-    throw_about(error, object, events);
-  return *key;
+  return *throwing(
+      [&](std::error_code& error) { return register_(object, events, std::move(data), error); },
+      about(object, events));
 }
 
 const SelectorKey* BaseSelector::register_(const FileObject& object, EVENT events, UserData data,
@@ -42,11 +45,8 @@ const SelectorKey* BaseSelector::register_(const FileObject& object, EVENT event
 }
 
 SelectorKey BaseSelector::unregister(const FileObject& object) {
-  std::error_code error;
-  SelectorKey key = unregister(object, error);
-  if (error) [[unlikely]]
-    throw_about(error, object, EVENT{});
-  return key;
+  return throwing([&](std::error_code& error) { return unregister(object, error); },
+                  about(object, EVENT{}));
 }
 
 SelectorKey BaseSelector::unregister(const FileObject& object, std::error_code& error) {
@@ -55,11 +55,9 @@ SelectorKey BaseSelector::unregister(const FileObject& object, std::error_code& 
 }
 
 const SelectorKey& BaseSelector::modify(const FileObject& object, EVENT events, UserData data) {
-  std::error_code error;
-  const SelectorKey* const key = modify(object, events, std::move(data), error);
-  if (error) [[unlikely]]
-    throw_about(error, object, events);
-  return *key;
+  return *throwing(
+      [&](std::error_code& error) { return modify(object, events, std::move(data), error); },
+      about(object, events));
 }
 
 const SelectorKey* BaseSelector::modify(const FileObject& object, EVENT events, UserData data,
@@ -69,11 +67,8 @@ const SelectorKey* BaseSelector::modify(const FileObject& object, EVENT events, 
 }
 
 const SelectorKey& BaseSelector::modify(const FileObject& object, EVENT events, KeepData keep) {
-  std::error_code error;
-  const SelectorKey* const key = modify(object, events, keep, error);
-  if (error) [[unlikely]]
-    throw_about(error, object, events);
-  return *key;
+  return *throwing([&](std::error_code& error) { return modify(object, events, keep, error); },
+                   about(object, events));
 }
 
 const SelectorKey* BaseSelector::modify(const FileObject& object, EVENT events, KeepData,
@@ -83,11 +78,7 @@ const SelectorKey* BaseSelector::modify(const FileObject& object, EVENT events, 
 }
 
 ReadyKeys BaseSelector::select(Seconds timeout) {
-  std::error_code error;
-  const ReadyKeys keys = select(timeout, error);
-  if (error) [[unlikely]]
-    throw_if(error, "select");
-  return keys;
+  return throwing([&](std::error_code& error) { return select(timeout, error); }, "select");
 }
 
 ReadyKeys BaseSelector::select(Seconds timeout, std::error_code& error) {

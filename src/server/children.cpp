@@ -51,7 +51,7 @@ void ServerChildren::drop(std::vector<Child>::iterator child) noexcept {
   // set. In a forked process the set is the parent's.
   if (child->process.get() < 0)
     --unwatched_;
-  else if (generation_ == sys::fork_generation())
+  else if (!fork_guard_.is_of_parent())
     sys::epoll_remove(set_.get(), child->process.get());
   children_.erase(child);
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/deadline.hpp"
+#include "base/process_local.hpp"
 #include "sys/syscalls.hpp"
 
 namespace plug::detail {
@@ -52,7 +53,7 @@ class ServerChildren {
   void drop(std::vector<Child>::iterator child) noexcept;
   void read_handled() noexcept;
 
-  std::uint32_t generation_ = sys::fork_generation();
+  ForkGuard fork_guard_;
   std::vector<Child> children_;
   std::size_t unwatched_ = 0;  // number of children without a descriptor
   sys::OwnFd set_;             // epoll(7)

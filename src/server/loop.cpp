@@ -75,7 +75,7 @@ void ServerLoop::adopt() {
   callers_.clear();
   children_ = ServerChildren();
   ahead_.forget();
-  generation_.store(sys::fork_generation());
+  fork_guard_.store(ForkGuard());
 }
 
 ServerLoop::Running::Running(ServerLoop& loop) : loop_(loop) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/deadline.hpp"
+#include "base/process_local.hpp"
 #include "base/report.hpp"
 #include "server/children.hpp"
 #include "server/requests.hpp"
@@ -35,7 +36,7 @@ sys::OwnFd make_event();
 /// use, belong to the parent. The child then leaks `handlers`.
 template <class Impl>
 bool left_to_parent(std::unique_ptr<Impl>& handlers) noexcept {
-  if (handlers->generation == sys::fork_generation()) return false;
+  if (!handlers->fork_guard.is_of_parent()) return false;
   static_cast<void>(handlers.release());
   return true;
 }
@@ -74,7 +75,7 @@ class ServerLoop {
   /// Returns true if the caller, a thread or a fiber, is in serve_forever().
   bool runs_here();
   /// Returns true in a process other than the server's.
-  bool forked() const noexcept { return generation_.load() != sys::fork_generation(); }
+  bool forked() const noexcept { return fork_guard_.load().is_of_parent(); }
   /// Makes the server this process's, if it serves after a fork.
   void adopt();
 
@@ -205,7 +206,7 @@ class ServerLoop {
  private:
   sys::OwnFd stop_wanted_;
   sys::OwnFd ended_;
-  std::atomic<std::uint32_t> generation_ = sys::fork_generation();
+  std::atomic<ForkGuard> fork_guard_{ForkGuard()};
   std::atomic<bool> stop_{false};
   std::atomic<bool> serving_{false};
   std::mutex mutex_;

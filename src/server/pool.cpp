@@ -56,12 +56,12 @@ struct HandlerPool::Impl {
   ThreadList threads;               // its changes also tell that the queue has room
   std::condition_variable changed;  // there is a request, or the pool is closing
   std::deque<Job> queue;
-  std::deque<Job> dropped;  // made early: a deque allocates when it is constructed
-  std::size_t workers = 0;  // workers that take requests
-  std::size_t idle = 0;     // of them: those without a request
-  int closing = 0;          // number of callers that close the pool
-  const std::uint32_t generation = sys::fork_generation();  // the workers' process
-  static thread_local const Impl* here;                     // the pool that this thread works for
+  std::deque<Job> dropped;               // made early: a deque allocates when it is constructed
+  std::size_t workers = 0;               // workers that take requests
+  std::size_t idle = 0;                  // of them: those without a request
+  int closing = 0;                       // number of callers that close the pool
+  const ForkGuard fork_guard;            // of the workers' process
+  static thread_local const Impl* here;  // the pool that this thread works for
 };
 
 thread_local const HandlerPool::Impl* HandlerPool::Impl::here = nullptr;

@@ -19,7 +19,7 @@ void end_connection(SocketState& connection) noexcept {
 
 }  // namespace
 
-struct RequestRegistry::Place : std::enable_shared_from_this<Place> {
+struct RequestRegistry::Place : std::enable_shared_from_this<Place>, ListNode<Place> {
   Place(std::shared_ptr<RequestRegistry> all, std::shared_ptr<SocketState> handled)
       : requests(std::move(all)), connection(std::move(handled)) {}
   Place(const Place&) = delete;
@@ -34,8 +34,6 @@ struct RequestRegistry::Place : std::enable_shared_from_this<Place> {
   bool listed = false;
   mutable RequestEnding ending;
   mutable bool told = false;  // the handler has been told
-  Place* previous = nullptr;
-  Place* next = nullptr;
 };
 
 RequestRegistry::RequestRegistry() : changed_(make_event()) {}
@@ -43,7 +41,7 @@ RequestRegistry::RequestRegistry() : changed_(make_event()) {}
 std::shared_ptr<const void> RequestRegistry::enter(std::shared_ptr<SocketState> connection,
                                                    const std::string& host, std::size_t most) {
   auto place = std::make_shared<Place>(shared_from_this(), std::move(connection));
-  if (generation_ != sys::fork_generation()) return place;
+  if (fork_guard_.is_of_parent()) return place;
   const std::lock_guard lock(mutex_);
   if (!host.empty()) {
     Host& here = *by_host_.try_emplace(host, 0).first;
@@ -52,9 +50,7 @@ std::shared_ptr<const void> RequestRegistry::enter(std::shared_ptr<SocketState> 
     place->host = &here;
   }
   place->listed = true;
-  place->next = first_;
-  if (first_ != nullptr) first_->previous = place.get();
-  first_ = place.get();
+  places_.push_front(*place);
   if (place->connection) {
     ++connections_;
     if (is_cut()) end_connection(*place->connection);
@@ -63,10 +59,9 @@ std::shared_ptr<const void> RequestRegistry::enter(std::shared_ptr<SocketState> 
 }
 
 void RequestRegistry::leave(Place& place) noexcept {
-  if (generation_ != sys::fork_generation()) return;
+  if (fork_guard_.is_of_parent()) return;
   const std::lock_guard lock(mutex_);
-  (place.previous != nullptr ? place.previous->next : first_) = place.next;
-  if (place.next != nullptr) place.next->previous = place.previous;
+  places_.remove(place);
   if (place.connection) --connections_;
   leave_host(place);
   if (std::exchange(watched_, false)) signal_event();
@@ -82,7 +77,7 @@ void RequestRegistry::stop_counting(const std::shared_ptr<const void>& place) no
   if (!place) return;
   const auto& its = *static_cast<const Place*>(place.get());
   RequestRegistry& requests = *its.requests;
-  if (requests.generation_ != sys::fork_generation()) return;
+  if (requests.fork_guard_.is_of_parent()) return;
   const std::lock_guard lock(requests.mutex_);
   requests.leave_host(its);
 }
@@ -116,7 +111,7 @@ bool RequestRegistry::is_full(std::size_t most) {
 
 bool RequestRegistry::is_idle() {
   const std::lock_guard lock(mutex_);
-  if (first_ == nullptr) return true;
+  if (places_.empty()) return true;
   watched_ = true;
   return false;
 }
@@ -124,23 +119,24 @@ bool RequestRegistry::is_idle() {
 /// Returns the first place from `place` on that is not about to leave. The mutex must be held.
 std::shared_ptr<RequestRegistry::Place> RequestRegistry::hold(Place* place) noexcept {
   std::shared_ptr<Place> held;
-  for (; place != nullptr && !held; place = place->next) held = place->weak_from_this().lock();
+  for (; place != nullptr && !held; place = IntrusiveList<Place>::next(*place))
+    held = place->weak_from_this().lock();
   return held;
 }
 
 void RequestRegistry::shut_down_all() noexcept {
-  if (generation_ != sys::fork_generation()) return;
+  if (fork_guard_.is_of_parent()) return;
   std::shared_ptr<Place> place;
   {
     const std::lock_guard lock(mutex_);
     cut_.store(true);
-    place = hold(first_);
+    place = hold(places_.first());
   }
   // A place that is held stays in the list; new places come before it.
   while (place) {
     if (!end_handler(place) && place->connection) end_connection(*place->connection);
     std::unique_lock lock(mutex_);
-    std::shared_ptr<Place> next = hold(place->next);
+    std::shared_ptr<Place> next = hold(IntrusiveList<Place>::next(*place));
     lock.unlock();
     place = std::move(next);
   }

@@ -2,6 +2,8 @@
 
 // The requests of a server that are being handled.
 
+#include <plug/detail/intrusive_list.hpp>
+
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -10,6 +12,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/process_local.hpp"
 #include "socket/state.hpp"
 #include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
@@ -73,12 +76,12 @@ class RequestRegistry : public std::enable_shared_from_this<RequestRegistry> {
   void leave_host(const Place& place) noexcept;
   static std::shared_ptr<Place> hold(Place* place) noexcept;
 
-  const std::uint32_t generation_ = sys::fork_generation();
+  const ForkGuard fork_guard_;
   sys::OwnFd changed_;
   std::atomic<bool> cut_{false};
   std::mutex mutex_;
   bool watched_ = false;  // a caller waits for the event
-  Place* first_ = nullptr;
+  IntrusiveList<Place> places_;
   std::size_t connections_ = 0;
   std::unordered_map<std::string, std::size_t> by_host_;
 };

@@ -31,15 +31,13 @@ sys::OwnFd event_or_none() noexcept {
 // --- changes ---
 
 Changes::Waiting::Waiting(Changes& changes, std::unique_lock<std::mutex>& lock) noexcept
-    : changes_(changes), lock_(lock), event_(event_or_none()), next_(changes.first_) {
-  if (next_ != nullptr) next_->previous_ = this;
-  changes_.first_ = this;
+    : changes_(changes), lock_(lock), event_(event_or_none()) {
+  changes_.waiting_.push_front(*this);
 }
 
 Changes::Waiting::~Waiting() {
   if (!lock_.owns_lock()) lock_.lock();
-  (previous_ != nullptr ? previous_->next_ : changes_.first_) = next_;
-  if (next_ != nullptr) next_->previous_ = previous_;
+  changes_.waiting_.remove(*this);
 }
 
 void Changes::Waiting::wait(const char* what, int also) {
@@ -54,24 +52,11 @@ void Changes::Waiting::wait(const char* what, int also) {
 }
 
 void Changes::tell() const noexcept {
-  for (const Waiting* waiting = first_; waiting != nullptr; waiting = waiting->next_)
-    if (waiting->event_.get() >= 0) sys::eventfd_add(waiting->event_);
+  for (const Waiting& waiting : waiting_)
+    if (waiting.event_.get() >= 0) sys::eventfd_add(waiting.event_);
 }
 
 // --- threads ---
-
-void ThreadList::List::add(Thread& thread) noexcept {
-  thread.previous_ = nullptr;
-  thread.next_ = first_;
-  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): a thread is removed before it is freed
-  if (first_ != nullptr) first_->previous_ = &thread;
-  first_ = &thread;
-}
-
-void ThreadList::List::remove(Thread& thread) noexcept {
-  (thread.previous_ != nullptr ? thread.previous_->next_ : first_) = thread.next_;
-  if (thread.next_ != nullptr) thread.next_->previous_ = thread.previous_;
-}
 
 void* ThreadList::main(void* given) {
   Thread& thread = *static_cast<Thread*>(given);
@@ -97,13 +82,13 @@ void ThreadList::ended(Thread& thread) noexcept {
   const std::lock_guard lock(mutex);
   thread.leave();
   running_.remove(thread);
-  done_.add(thread);
+  done_.push_front(thread);
   changes.tell();
 }
 
 long ThreadList::start(std::unique_ptr<Thread>& thread) noexcept {
   thread->list_ = this;
-  running_.add(*thread);
+  running_.push_front(*thread);
   const long begun = sys::start_joined_thread(&main, thread.get(), thread->thread_);
   if (begun < 0) {
     running_.remove(*thread);
@@ -115,18 +100,17 @@ long ThreadList::start(std::unique_ptr<Thread>& thread) noexcept {
 }
 
 void ThreadList::collect(bool wait_for_exit) noexcept {
-  List ready;
+  IntrusiveList<Thread> ready;
   {
     const std::lock_guard lock(mutex);
     std::swap(ready, done_);
   }
-  while (Thread* const thread = ready.first()) {
-    ready.remove(*thread);
+  while (Thread* const thread = ready.pop_front()) {
     if (sys::join_thread(thread->thread_, wait_for_exit) == 0) {
       delete thread;
     } else {
       const std::lock_guard lock(mutex);
-      done_.add(*thread);
+      done_.push_front(*thread);
     }
   }
 }
@@ -174,7 +158,7 @@ struct HandlerThreads::Impl {
 
   ThreadList threads;
   std::size_t waited = 0;  // running threads that join() waits for
-  const std::uint32_t generation = sys::fork_generation();
+  const ForkGuard fork_guard;
   static thread_local const Impl* here;  // the threads that this one belongs to
 };
 
@@ -221,7 +205,7 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
 
 void HandlerThreads::collect() noexcept {
   // The server's loop does not wait for a thread that is leaving the system, and joins it later.
-  if (impl_->generation == sys::fork_generation()) impl_->threads.collect(false);
+  if (!impl_->fork_guard.is_of_parent()) impl_->threads.collect(false);
 }
 
 void HandlerThreads::join() {

@@ -2,6 +2,8 @@
 
 // The threads of servers, and waits for them.
 
+#include <plug/detail/intrusive_list.hpp>
+
 #include <memory>
 #include <mutex>
 
@@ -14,7 +16,7 @@ class Changes {
  public:
   /// A waiter: registered from before its first check until this is destroyed, also by an
   /// exception. For one thread, or one fiber.
-  class Waiting {
+  class Waiting : public ListNode<Waiting> {
    public:
     /// `lock` holds the mutex. The destructor locks it again if it is not locked then.
     Waiting(Changes& changes, std::unique_lock<std::mutex>& lock) noexcept;
@@ -32,22 +34,20 @@ class Changes {
     Changes& changes_;
     std::unique_lock<std::mutex>& lock_;
     const sys::OwnFd event_;
-    Waiting* next_;
-    Waiting* previous_ = nullptr;
   };
 
   /// The mutex must be held.
   void tell() const noexcept;
 
  private:
-  Waiting* first_ = nullptr;
+  IntrusiveList<Waiting> waiting_;
 };
 
 /// Threads that run, and threads that have ended and have to be joined.
 class ThreadList {
  public:
   /// A thread and its data.
-  class Thread {
+  class Thread : public ListNode<Thread> {
    public:
     Thread() = default;
     Thread(const Thread&) = delete;
@@ -65,8 +65,6 @@ class ThreadList {
 
     ThreadList* list_ = nullptr;
     unsigned long thread_ = 0;
-    Thread* next_ = nullptr;
-    Thread* previous_ = nullptr;
   };
 
   std::mutex mutex;
@@ -75,7 +73,7 @@ class ThreadList {
   /// Starts the thread and takes ownership. Returns 0 or -errno. The mutex must be held.
   long start(std::unique_ptr<Thread>& thread) noexcept;
   /// Returns true if threads run. The mutex must be held.
-  bool any_runs() const noexcept { return running_.first() != nullptr; }
+  bool any_runs() const noexcept { return !running_.empty(); }
   /// Joins the threads that have ended. If one is still leaving the system, waits for it or leaves
   /// it for a later call. The mutex must not be held.
   void collect(bool wait_for_exit) noexcept;
@@ -83,22 +81,11 @@ class ThreadList {
   void end() noexcept;
 
  private:
-  class List {
-   public:
-    // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): a thread is removed before it is freed
-    Thread* first() const noexcept { return first_; }
-    void add(Thread& thread) noexcept;
-    void remove(Thread& thread) noexcept;
-
-   private:
-    Thread* first_ = nullptr;
-  };
-
   static void* main(void* given);
   void ended(Thread& thread) noexcept;
 
-  List running_;
-  List done_;
+  IntrusiveList<Thread> running_;
+  IntrusiveList<Thread> done_;
 };
 
 }  // namespace plug::detail

@@ -228,8 +228,7 @@ struct BatchAccess {
 
 std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags) {
   return detail::throwing(
-      [&](std::error_code& error) { return recv_batch(sock, batch, error, flags); },
-      [] { return "recv_batch"; });
+      [&](std::error_code& error) { return recv_batch(sock, batch, error, flags); }, "recv_batch");
 }
 
 std::size_t recv_batch(Socket& sock, DatagramBatch& batch, std::error_code& error, MSG flags) {
@@ -238,11 +237,12 @@ std::size_t recv_batch(Socket& sock, DatagramBatch& batch, std::error_code& erro
 }
 
 std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags) {
-  std::error_code error;
-  const std::size_t count = send_batch(sock, batch, error, flags);
-  if (error) [[unlikely]]
-    throw_if(error, "send_batch: " + std::to_string(count) + " of " + std::to_string(batch.size()) +
-                        " datagrams sent");
+  std::size_t count = 0;
+  detail::throwing([&](std::error_code& error) { count = send_batch(sock, batch, error, flags); },
+                   [&] {
+                     return "send_batch: " + std::to_string(count) + " of " +
+                            std::to_string(batch.size()) + " datagrams sent";
+                   });
   return count;
 }
 

@@ -9,10 +9,10 @@
 #include <cstddef>
 #include <memory>
 #include <system_error>
-#include <type_traits>
 #include <utility>
 
 #include "address/access.hpp"
+#include "base/throwing.hpp"
 #include "resolve/resolver.hpp"
 #include "socket/state.hpp"
 
@@ -48,22 +48,6 @@ std::pair<Socket, Address> accept_now(SocketState& state, std::error_code& error
 std::pair<std::size_t, Address> receive_from(SocketState& state, MutableBytes buffer, MSG flags,
                                              Deadline deadline, std::error_code& error);
 
-/// Returns the result of call(error). Throws its error with the text that about() returns.
-template <class Call, class About>
-auto throwing(Call call, About about) {
-  std::error_code error;
-  if constexpr (std::is_void_v<decltype(call(error))>) {
-    call(error);
-    if (error) [[unlikely]]
-      throw_if(error, about());
-  } else {
-    auto result = call(error);
-    if (error) [[unlikely]]
-      throw_if(error, about());
-    return result;
-  }
-}
-
 /// Returns the number of bytes to receive; sets Errc if it is negative.
 inline std::size_t checked_size(ByteCount size, std::error_code& error) noexcept {
   if (error) [[unlikely]]
@@ -73,11 +57,12 @@ inline std::size_t checked_size(ByteCount size, std::error_code& error) noexcept
   return 0;
 }
 
-/// Throws a socket's error about an address, whose text is made only if there is an error.
-inline void throw_about(const std::error_code& error, const AddressLike& address,
-                        const std::shared_ptr<SocketState>& state) {
-  if (error) [[unlikely]]
-    throw_if(error, AddressAccess::text(address, state_or_closed(state).family, error));
+/// Returns the function that makes the text of a socket's error about an address (throwing()). Uses
+/// the arguments themselves.
+inline auto about(const AddressLike& address, const std::shared_ptr<SocketState>& state) noexcept {
+  return [&](const std::error_code& error) {
+    return AddressAccess::text(address, state_or_closed(state).family, error);
+  };
 }
 
 /// Returns the error of a call with an address. Returns Errc::address_family if the system refuses

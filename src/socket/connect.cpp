@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "address/access.hpp"
+#include "base/throwing.hpp"
 #include "socket/connect_race.hpp"
 #include "socket/state.hpp"
 
@@ -150,11 +151,11 @@ bool has_dualstack_ipv6() {
 }
 
 Socket create_server(const AddressLike& address, const ServerOptions& options) {
-  std::error_code error;
-  Socket sock = create_server(address, options, error);
-  if (error)
-    throw_if(error, detail::AddressAccess::text(address, static_cast<int>(options.family), error));
-  return sock;
+  return detail::throwing(
+      [&](std::error_code& error) { return create_server(address, options, error); },
+      [&](const std::error_code& error) {
+        return detail::AddressAccess::text(address, static_cast<int>(options.family), error);
+      });
 }
 
 Socket create_server(const AddressLike& address, std::error_code& error) {

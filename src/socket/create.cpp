@@ -100,11 +100,11 @@ std::shared_ptr<SocketState> detail::adopt(long made, int family, int type, int 
 Socket::Socket(std::shared_ptr<SocketState> state) noexcept : state_(std::move(state)) {}
 
 Socket::Socket(AF family, SOCK type, Protocol proto) {
-  std::error_code error;
-  *this = Socket(family, type, proto, error);
-  if (error)
-    throw_if(error, kind_text("socket", family, type, proto) +
-                        detail::missing_family(static_cast<int>(family), proto, error));
+  throwing([&](std::error_code& error) { *this = Socket(family, type, proto, error); },
+           [&](const std::error_code& error) {
+             return kind_text("socket", family, type, proto) +
+                    detail::missing_family(static_cast<int>(family), proto, error);
+           });
 }
 
 Socket::Socket(AF family, SOCK type, Protocol proto, std::error_code& error) {
@@ -112,17 +112,13 @@ Socket::Socket(AF family, SOCK type, Protocol proto, std::error_code& error) {
   error = error_from(made);
   if (made < 0) return;
   state_ = detail::adopt(made, static_cast<int>(family), static_cast<int>(type), proto, error);
-  const bool tcp = state_ && (family == AF::INET || family == AF::INET6) &&
-                   state_->type == static_cast<int>(SOCK::STREAM) &&
-                   (state_->proto == 0 || state_->proto == static_cast<int>(IPPROTO::TCP));
-  if (tcp) state_->descriptor.set_known_tcp();
+  if (state_ && state_->is_tcp()) state_->descriptor.set_short_read_drains();
 }
 
 Socket::Socket(Fileno fileno, std::optional<AF> family, std::optional<SOCK> type,
                std::optional<Protocol> proto) {
-  std::error_code error;
-  *this = Socket(fileno, family, type, proto, error);
-  if (error) throw_if(error, fileno_text(fileno.value));
+  throwing([&](std::error_code& error) { *this = Socket(fileno, family, type, proto, error); },
+           [&] { return fileno_text(fileno.value); });
 }
 
 Socket::Socket(Fileno fileno, std::optional<AF> family, std::optional<SOCK> type,
@@ -162,12 +158,11 @@ Socket Socket::dup(std::error_code& error) const {
 }
 
 std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto) {
-  std::error_code error;
-  auto pair = socketpair(family, type, proto, error);
-  if (error)
-    throw_if(error, kind_text("socketpair", family, type, proto) +
-                        detail::missing_family(static_cast<int>(family), proto, error));
-  return pair;
+  return throwing([&](std::error_code& error) { return socketpair(family, type, proto, error); },
+                  [&](const std::error_code& error) {
+                    return kind_text("socketpair", family, type, proto) +
+                           detail::missing_family(static_cast<int>(family), proto, error);
+                  });
 }
 
 std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto, std::error_code& error) {

@@ -189,10 +189,9 @@ std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancda
 
 std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancdata,
                             const AddressLike& address, MSG flags) {
-  std::error_code error;
-  const std::size_t count = sendmsg(buffers, ancdata, address, error, flags);
-  detail::throw_about(error, address, state_);
-  return count;
+  return detail::throwing(
+      [&](std::error_code& error) { return sendmsg(buffers, ancdata, address, error, flags); },
+      detail::about(address, state_));
 }
 
 std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancdata,
@@ -281,7 +280,7 @@ ReceivedInto Socket::recvmsg_into(const MutableBuffers& buffers, ByteCount ancsi
 
 Credentials peer_credentials(const Socket& sock) {
   return throwing([&](std::error_code& error) { return peer_credentials(sock, error); },
-                  [] { return "the peer's credentials"; });
+                  "the peer's credentials");
 }
 
 Credentials peer_credentials(const Socket& sock, std::error_code& error) {

@@ -227,13 +227,14 @@ class Transfer {
 }  // namespace
 
 std::int64_t Socket::sendfile(int fileno, std::int64_t offset, std::optional<std::int64_t> count) {
-  std::error_code error;
-  const std::int64_t sent = sendfile(fileno, offset, count, error);
-  if (error)
-    throw_if(error, "sendfile of fileno " + std::to_string(fileno) + ", offset " +
-                        std::to_string(offset) +
-                        (count ? ", count " + std::to_string(*count) : std::string()) + ", sent " +
-                        std::to_string(sent));
+  std::int64_t sent = 0;
+  detail::throwing([&](std::error_code& error) { sent = sendfile(fileno, offset, count, error); },
+                   [&] {
+                     return "sendfile of fileno " + std::to_string(fileno) + ", offset " +
+                            std::to_string(offset) +
+                            (count ? ", count " + std::to_string(*count) : std::string()) +
+                            ", sent " + std::to_string(sent);
+                   });
   return sent;
 }
 

@@ -16,6 +16,7 @@ namespace plug {
 
 namespace {
 
+using detail::about;
 using detail::AddressAccess;
 using detail::error_from;
 using detail::error_with;
@@ -25,7 +26,6 @@ using detail::SocketAccess;
 using detail::SocketState;
 using detail::state_or_closed;
 using detail::target_of;
-using detail::throw_about;
 using detail::throwing;
 namespace sys = detail::sys;
 
@@ -44,7 +44,6 @@ std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline de
   AddressAccess::set_size(result.second, op.address_size, state.proto);
   auto made = detail::adopt(accepted, state.family, state.type, state.proto, error);
   if (made) made->descriptor.heed_as(state.descriptor);
-  if (made && state.descriptor.known_tcp()) made->descriptor.set_known_tcp();
   result.first = SocketAccess::make(std::move(made));
   return result;
 }
@@ -81,9 +80,7 @@ void Socket::close_quietly() noexcept {
 // --- naming and connecting ---
 
 void Socket::bind(const AddressLike& address) {
-  std::error_code error;
-  bind(address, error);
-  throw_about(error, address, state_);
+  throwing([&](std::error_code& error) { bind(address, error); }, about(address, state_));
 }
 
 void Socket::bind(const AddressLike& address, std::error_code& error) {
@@ -109,7 +106,7 @@ void Socket::listen(int backlog, std::error_code& error) {
 }
 
 std::pair<Socket, Address> Socket::accept() {
-  return throwing([&](std::error_code& error) { return accept(error); }, [] { return "accept"; });
+  return throwing([&](std::error_code& error) { return accept(error); }, "accept");
 }
 
 std::pair<Socket, Address> Socket::accept(std::error_code& error) {
@@ -118,9 +115,7 @@ std::pair<Socket, Address> Socket::accept(std::error_code& error) {
 }
 
 void Socket::connect(const AddressLike& address) {
-  std::error_code error;
-  connect(address, error);
-  throw_about(error, address, state_);
+  throwing([&](std::error_code& error) { connect(address, error); }, about(address, state_));
 }
 
 void Socket::connect(const AddressLike& address, std::error_code& error) {
@@ -141,7 +136,7 @@ int Socket::connect_ex(const AddressLike& address) {
   if (error == timed_out()) return EAGAIN;
   if (error && error.category() != std::system_category() &&
       error.category() != std::generic_category())
-    throw_about(error, address, state_);
+    detail::throw_with(error, about(address, state_));
   return error.value();
 }
 
@@ -156,7 +151,7 @@ void Socket::shutdown(SHUT how, std::error_code& error) {
 }
 
 void Socket::close() {
-  throwing([&](std::error_code& error) { close(error); }, [] { return "close"; });
+  throwing([&](std::error_code& error) { close(error); }, "close");
 }
 
 void Socket::close(std::error_code& error) {
@@ -175,8 +170,7 @@ int Socket::detach() noexcept {
 // --- names ---
 
 Address Socket::getsockname() const {
-  return throwing([&](std::error_code& error) { return getsockname(error); },
-                  [] { return "getsockname"; });
+  return throwing([&](std::error_code& error) { return getsockname(error); }, "getsockname");
 }
 
 Address Socket::getsockname(std::error_code& error) const {
@@ -184,8 +178,7 @@ Address Socket::getsockname(std::error_code& error) const {
 }
 
 Address Socket::getpeername() const {
-  return throwing([&](std::error_code& error) { return getpeername(error); },
-                  [] { return "getpeername"; });
+  return throwing([&](std::error_code& error) { return getpeername(error); }, "getpeername");
 }
 
 Address Socket::getpeername(std::error_code& error) const {

@@ -42,6 +42,14 @@ class SocketState {
     set_timeout(timeout);
   }
 
+  /// Returns true for TCP, if the family, the type and the protocol are those of the socket itself:
+  /// the user may state others for a descriptor that already exists.
+  bool is_tcp() const noexcept {
+    return (family == static_cast<int>(AF::INET) || family == static_cast<int>(AF::INET6)) &&
+           type == static_cast<int>(SOCK::STREAM) &&
+           (proto == 0 || proto == static_cast<int>(IPPROTO::TCP));
+  }
+
   Timeout timeout() const noexcept;
   void set_timeout(Timeout timeout) noexcept;
   /// Returns the deadline of a call that begins now.

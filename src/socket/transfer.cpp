@@ -16,6 +16,7 @@ namespace plug {
 
 namespace {
 
+using detail::about;
 using detail::AddressAccess;
 using detail::checked_size;
 using detail::error_from;
@@ -25,12 +26,7 @@ using detail::Scratch;
 using detail::SocketState;
 using detail::state_or_closed;
 using detail::target_of;
-using detail::throw_about;
 using detail::throwing;
-
-/// The initial error of the most frequent calls: a new std::error_code would get its category from
-/// the standard library, in another page of code.
-const std::error_code kNoError;
 
 std::string size_text(std::string_view call, std::ptrdiff_t size) {
   return std::string(call) + "(" + std::to_string(size) + ")";
@@ -101,11 +97,8 @@ std::pair<std::size_t, Address> detail::receive_from(SocketState& state, Mutable
 // --- receiving ---
 
 Bytes Socket::recv(ByteCount size, MSG flags) {
-  std::error_code error = kNoError;
-  Bytes data = recv(size, error, flags);
-  if (error) [[unlikely]]
-    throw_if(error, size_text("recv", size.value()));
-  return data;
+  return throwing([&](std::error_code& error) { return recv(size, error, flags); },
+                  [&] { return size_text("recv", size.value()); });
 }
 
 Bytes Socket::recv(ByteCount size, std::error_code& error, MSG flags) {
@@ -124,11 +117,9 @@ Bytes Socket::recv(ByteCount size, std::error_code& error, MSG flags) {
 }
 
 std::size_t Socket::recv_into(MutableBytes buffer, MSG flags) {
-  std::error_code error = kNoError;
-  const std::size_t count = receive_into(state_, buffer, error, flags);
-  if (error) [[unlikely]]
-    throw_if(error, size_text("recv_into", buffer));
-  return count;
+  return throwing(
+      [&](std::error_code& error) { return receive_into(state_, buffer, error, flags); },
+      [&] { return size_text("recv_into", buffer); });
 }
 
 std::size_t Socket::recv_into(MutableBytes buffer, std::error_code& error, MSG flags) {
@@ -166,11 +157,8 @@ std::pair<std::size_t, Address> Socket::recvfrom_into(MutableBytes buffer, std::
 // --- sending ---
 
 std::size_t Socket::send(BytesView data, MSG flags) {
-  std::error_code error = kNoError;
-  const std::size_t count = send(data, error, flags);
-  if (error) [[unlikely]]
-    throw_if(error, size_text("send", data));
-  return count;
+  return throwing([&](std::error_code& error) { return send(data, error, flags); },
+                  [&] { return size_text("send", data); });
 }
 
 std::size_t Socket::send(BytesView data, std::error_code& error, MSG flags) {
@@ -179,10 +167,10 @@ std::size_t Socket::send(BytesView data, std::error_code& error, MSG flags) {
 }
 
 std::size_t Socket::sendall(BytesView data, MSG flags) {
-  std::error_code error = kNoError;
-  const std::size_t sent = sendall(data, error, flags);
-  if (error) [[unlikely]]
-    throw_if(error, "sendall: " + std::to_string(sent) + " of " + std::to_string(data.size()));
+  std::size_t sent = 0;
+  throwing(
+      [&](std::error_code& error) { sent = sendall(data, error, flags); },
+      [&] { return "sendall: " + std::to_string(sent) + " of " + std::to_string(data.size()); });
   return sent;
 }
 
@@ -192,10 +180,8 @@ std::size_t Socket::sendall(BytesView data, std::error_code& error, MSG flags) {
 }
 
 std::size_t Socket::sendto(BytesView data, const AddressLike& address, MSG flags) {
-  std::error_code error;
-  const std::size_t count = sendto(data, address, error, flags);
-  throw_about(error, address, state_);
-  return count;
+  return throwing([&](std::error_code& error) { return sendto(data, address, error, flags); },
+                  about(address, state_));
 }
 
 std::size_t Socket::sendto(BytesView data, const AddressLike& address, std::error_code& error,

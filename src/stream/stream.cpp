@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/throwing.hpp"
 #include "socket/peer.hpp"
 #include "socket/state.hpp"
 #include "stream/reader.hpp"
@@ -150,11 +151,8 @@ class File::Impl {
   /// The throwing forms of the reading calls: run a call with an error code and throw its error.
   template <class Call>
   static auto reading(const Impl* impl, std::string_view name, Call call) {
-    std::error_code error;
-    auto result = call(error);
-    if (error) [[unlikely]]
-      raise(impl, error, name, "from");
-    return result;
+    return detail::throwing(
+        call, [=](const std::error_code& error) { raise(impl, error, name, "from"); });
   }
 
   /// File::readline(). Inline in each of its forms: a call takes 25 instructions more
@@ -393,13 +391,12 @@ std::vector<std::string> File::readlines(std::ptrdiff_t hint, std::error_code& e
 std::vector<std::string> File::readlines(std::error_code& error) { return readlines(-1, error); }
 
 std::size_t File::write(BytesView data) {
-  std::error_code error;
-  const std::size_t count = write(data, error);
-  if (error) [[unlikely]] {
-    if (error == Errc::bad_encoding) throw UnicodeEncodeError(impl_->encode_problem);
-    Impl::raise(impl_.get(), error, "write", "to");
-  }
-  return count;
+  return detail::throwing([&](std::error_code& error) { return write(data, error); },
+                          [&](const std::error_code& error) {
+                            if (error == Errc::bad_encoding)
+                              throw UnicodeEncodeError(impl_->encode_problem);
+                            Impl::raise(impl_.get(), error, "write", "to");
+                          });
 }
 
 std::size_t File::write(BytesView data, std::error_code& error) {
@@ -407,10 +404,9 @@ std::size_t File::write(BytesView data, std::error_code& error) {
 }
 
 void File::flush() {
-  std::error_code error;
-  flush(error);
-  if (error) [[unlikely]]
-    Impl::raise(impl_.get(), error, "flush", "to");
+  detail::throwing(
+      [&](std::error_code& error) { flush(error); },
+      [&](const std::error_code& error) { Impl::raise(impl_.get(), error, "flush", "to"); });
 }
 
 void File::flush(std::error_code& error) {
@@ -420,10 +416,10 @@ void File::flush(std::error_code& error) {
 }
 
 void File::close() {
-  std::error_code error;
-  close(error);
-  if (error) [[unlikely]]
-    Impl::raise(impl_.get(), error, "close", "of the file to");
+  detail::throwing([&](std::error_code& error) { close(error); },
+                   [&](const std::error_code& error) {
+                     Impl::raise(impl_.get(), error, "close", "of the file to");
+                   });
 }
 
 void File::close(std::error_code& error) {
@@ -434,9 +430,7 @@ void File::close(std::error_code& error) {
 bool File::closed() const noexcept { return impl_ == nullptr || impl_->closed; }
 
 int File::fileno() const {
-  std::error_code error;
-  Impl::is_open(impl_.get(), error);
-  throw_if(error);
+  detail::throwing([&](std::error_code& error) { Impl::is_open(impl_.get(), error); }, "");
   return impl_->state->descriptor.fd();
 }
 

@@ -35,7 +35,9 @@ struct Taken {
 struct SignalState {
   std::mutex mutex;  // used by takers
   Taken taken[kMost + 1];
-  std::atomic<pid_t> process{0};  // the process of the takers
+  // The process of the takers. Not its fork generation, which changes only after the handler may
+  // have run in the child.
+  std::atomic<pid_t> process{0};
   std::atomic<bool> ignored{false};
   std::atomic<TakenSignals*> first{nullptr};
   std::atomic<int> in_handlers{0};

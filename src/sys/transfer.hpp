@@ -59,24 +59,10 @@ inline Result sendto(int fd, const void* data, std::size_t size, int flags, cons
 // and is useless where nothing waits. With a sanitizer they use the C library, whose calls it has
 // to see.
 
-/// Makes a system call of six arguments. Returns the kernel's result: -errno if negative.
+/// Makes a system call with the six arguments of sendto() and recvfrom(), without an address.
 inline Result call_now(long number, int fd, const void* data, std::size_t size,
                        int flags) noexcept {
-#if defined(__x86_64__) && !defined(__ILP32__)
-  // In place and not by syscall(): see above for the cost of each return.
-  long result = number;
-  register long flags_register asm("r10") = flags;
-  register long no_address asm("r8") = 0;
-  register long no_size asm("r9") = 0;
-  asm volatile("syscall"
-               : "+a"(result)
-               : "D"(static_cast<long>(fd)), "S"(data), "d"(size), "r"(flags_register),
-                 "r"(no_address), "r"(no_size)
-               : "rcx", "r11", "memory");
-  return result;
-#else
   return result(::syscall(number, fd, data, size, flags, nullptr, std::size_t{0}));
-#endif
 }
 
 inline Result recv_now(int fd, void* data, std::size_t size) noexcept {

@@ -65,16 +65,19 @@ class PLUG_FOR_FIBER Descriptor {
     return (options_.load(std::memory_order_relaxed) & option) != 0;
   }
   void heed(Option option) noexcept { options_.fetch_or(option, std::memory_order_relaxed); }
-  /// Copies kTimed and kLowWater from another descriptor of the same socket, or from the listener
-  /// that this socket inherited its options from.
+  /// Copies kTimed, kLowWater and short_read_drains() from another descriptor of the same socket,
+  /// or from the listener that this socket inherited its options from. Must be called before the
+  /// descriptor is in use.
   void heed_as(const Descriptor& other) noexcept {
     for (const Option option : {kTimed, kLowWater})
       if (other.heeds(option)) heed(option);
+    short_read_drains_ = other.short_read_drains_;
   }
 
-  /// Returns true if the socket is already known to be TCP. Set before the descriptor is in use.
-  bool known_tcp() const noexcept { return known_tcp_; }
-  void set_known_tcp() noexcept { known_tcp_ = true; }
+  /// Returns true if it is known that a receive of less than it asked for leaves no data behind,
+  /// unless the peer has ended or has sent urgent data. Set before the descriptor is in use.
+  bool short_read_drains() const noexcept { return short_read_drains_; }
+  void set_short_read_drains() noexcept { short_read_drains_ = true; }
 
   /// Returns true once close() has begun.
   bool closed() const noexcept { return (use_.load() & kClosed) != 0; }
@@ -203,7 +206,7 @@ class PLUG_FOR_FIBER Descriptor {
   std::atomic<int> fd_;
   const std::uint64_t identity_;
   std::atomic<std::uint8_t> options_{0};
-  bool known_tcp_ = false;
+  bool short_read_drains_ = false;
   std::atomic<int> closing_{-1};  // the number, from close() until the last operation ends
   std::atomic<std::uint64_t> use_{0};
   std::atomic<std::uint32_t> lock_{0};  // 0, or the fork generation of the holder + 1

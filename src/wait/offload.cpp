@@ -7,6 +7,7 @@
 #include <deque>
 #include <mutex>
 
+#include "base/process_local.hpp"
 #include "wait/io_driver.hpp"
 
 namespace plug::detail {
@@ -15,8 +16,7 @@ namespace plug::detail {
 /// parent's threads, and the locks that they hold, are of no use there.
 class Helpers {
  public:
-  Helpers(std::uint32_t generation, Helpers* parents) noexcept
-      : generation_(generation), parents_(parents) {}
+  explicit Helpers(Helpers* parents) noexcept : parents_(parents) {}
 
   /// Returns the helpers of this process.
   static Helpers& current();
@@ -48,7 +48,7 @@ class Helpers {
 
   static constinit thread_local Serving serving_;
 
-  const std::uint32_t generation_;
+  const ForkGuard fork_guard_;
   // Keeps the parent's helpers reachable for leak checkers.
   [[maybe_unused]] Helpers* const parents_;
   std::mutex mutex_;
@@ -64,12 +64,11 @@ constinit thread_local Helpers::Serving Helpers::serving_;
 
 Helpers& Helpers::current() {
   static constinit std::atomic<Helpers*> latest{nullptr};
-  const std::uint32_t generation = sys::fork_generation();
   Helpers* seen = latest.load(std::memory_order_acquire);
-  if (seen != nullptr && seen->generation_ == generation) return *seen;
+  if (seen != nullptr && !seen->fork_guard_.is_of_parent()) return *seen;
   // A helper may still run when the library that contains this code is unloaded.
   sys::keep_loaded();
-  auto made = std::make_unique<Helpers>(generation, seen);
+  auto made = std::make_unique<Helpers>(seen);
   if (latest.compare_exchange_strong(seen, made.get())) return *made.release();
   return *seen;
 }
@@ -108,7 +107,7 @@ std::shared_ptr<Job> Helpers::take() noexcept {
 }
 
 void Helpers::withdraw(const std::shared_ptr<Job>& job) noexcept {
-  if (generation_ != sys::fork_generation()) return;
+  if (fork_guard_.is_of_parent()) return;
   const std::lock_guard lock(mutex_);
   job->tell_ = nullptr;
   std::deque<std::shared_ptr<Job>>& queue = is_helper() ? urgent_ : queue_;

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/process_local.hpp"
 #include "sys/thread_end.hpp"
 #include "wait/attempts.hpp"
 #include "wait/io_driver.hpp"
@@ -27,15 +28,15 @@ class WakeEvent {
   /// Returns no descriptor if the system has none left.
   sys::OwnFd take() noexcept {
     sys::OwnFd event(std::exchange(event_, -1));
-    if (event.get() >= 0 && generation_ == sys::fork_generation()) return event;
+    if (event.get() >= 0 && !fork_guard_.is_of_parent()) return event;
     const long made = sys::eventfd();
     return sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
   }
-  /// Takes back an event of take(), taken in the fork generation `generation`.
-  void give_back(sys::OwnFd event, std::uint32_t generation) noexcept {
-    if (event_ >= 0 || generation != sys::fork_generation() || !close_at_end()) return;
+  /// Takes back an event of take(); `taker` is of the process that has called take().
+  void give_back(sys::OwnFd event, ForkGuard taker) noexcept {
+    if (event_ >= 0 || taker.is_of_parent() || !close_at_end()) return;
     event_ = event.release();
-    generation_ = generation;
+    fork_guard_ = taker;
   }
 
  private:
@@ -53,7 +54,7 @@ class WakeEvent {
   // (sys/thread_end.hpp).
   int event_ = -1;
   bool asked_ = false;  // to close the descriptor when the thread ends
-  std::uint32_t generation_ = 0;
+  ForkGuard fork_guard_ = ForkGuard::of_first_process();
 };
 
 constinit thread_local WakeEvent wake_event;
@@ -70,7 +71,7 @@ class CloseListener {
   ~CloseListener() {
     if (listed_) descriptor_.remove(waker_);
     if (waker_.woken) sys::eventfd_drain(event_);
-    if (event_.get() >= 0) wake_event.give_back(std::move(event_), generation_);
+    if (event_.get() >= 0) wake_event.give_back(std::move(event_), fork_guard_);
   }
 
   bool listed() const noexcept { return listed_; }
@@ -83,7 +84,7 @@ class CloseListener {
 
   Descriptor& descriptor_;
   sys::OwnFd event_;
-  const std::uint32_t generation_ = sys::fork_generation();
+  const ForkGuard fork_guard_;
   Waker waker_;
   bool listed_;
 };

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/process_local.hpp"
 #include "base/result.hpp"
 #include "sys/process.hpp"
 
@@ -33,32 +34,25 @@ void WaitNode::wake_thread() noexcept {
 
 /// Empties the list in a forked child, where the waiters do not exist.
 void WaitQueue::forget_parents() noexcept {
-  const std::uint32_t generation = sys::fork_generation();
-  if (generation_ == generation) return;
-  generation_ = generation;
-  first_ = last_ = nullptr;
+  if (renew(generation_)) waiters_.clear();
 }
 
 void WaitQueue::add(WaitNode& sleeper) noexcept {
   forget_parents();
   sleeper.listed_ = true;
-  sleeper.next_ = nullptr;
-  sleeper.previous_ = last_;
-  (last_ == nullptr ? first_ : last_->next_) = &sleeper;
-  last_ = &sleeper;
+  waiters_.push_back(sleeper);
 }
 
 bool WaitQueue::remove(WaitNode& sleeper) noexcept {
   if (!sleeper.listed_) return false;
   sleeper.listed_ = false;
-  (sleeper.previous_ == nullptr ? first_ : sleeper.previous_->next_) = sleeper.next_;
-  (sleeper.next_ == nullptr ? last_ : sleeper.next_->previous_) = sleeper.previous_;
+  waiters_.remove(sleeper);
   return true;
 }
 
 WaitNode* WaitQueue::take() noexcept {
   forget_parents();
-  WaitNode* const sleeper = first_;
+  WaitNode* const sleeper = waiters_.first();
   if (sleeper != nullptr) remove(*sleeper);
   return sleeper;
 }

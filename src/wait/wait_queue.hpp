@@ -17,7 +17,7 @@ namespace plug::detail {
 enum class Waited : std::uint8_t;
 
 /// A caller that waits, as an entry of a WaitQueue. A fiber parks, a thread sleeps.
-class WaitNode {
+class WaitNode : public ListNode<WaitNode> {
  public:
   WaitNode() noexcept : parker_(thread_fibers.parker), caller_(const_cast<void*>(caller())) {}
   WaitNode(const WaitNode&) = delete;
@@ -71,8 +71,6 @@ class WaitNode {
   long stopped_ = 0;           // why wait_in() ended: kCancelled, or the hook's answer
   std::exception_ptr thrown_;  // by the hook
   bool listed_ = false;
-  WaitNode* next_ = nullptr;
-  WaitNode* previous_ = nullptr;
 
   // Used by threads only.
   std::atomic<std::uint32_t> awake_{0};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <plug/detail/forward.hpp>
+#include <plug/detail/intrusive_list.hpp>
 
 #include <cstdint>
 
@@ -23,8 +24,7 @@ class WaitQueue {
  private:
   void forget_parents() noexcept;
 
-  WaitNode* first_ = nullptr;
-  WaitNode* last_ = nullptr;
+  IntrusiveList<WaitNode> waiters_;
   std::uint32_t generation_ = 0;  // the fork generation of the waiters
 };
 

@@ -78,9 +78,9 @@ class FiberMixIn : public Base {
   template <class... More>
   FiberMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
              More&&... more)
-      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
-    this->complete(bind_and_activate);
-  }
+      : FiberMixIn(std::move(address), std::move(handler),
+                   FiberServerOptions{.bind_and_activate = bind_and_activate},
+                   std::forward<More>(more)...) {}
   template <class... More>
   FiberMixIn(ServerAddress address, HandlerFactory handler, const FiberServerOptions& options,
              More&&... more)

@@ -55,9 +55,9 @@ class ThreadPoolMixIn : public Base {
   template <class... More>
   ThreadPoolMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
                   More&&... more)
-      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
-    this->complete(bind_and_activate);
-  }
+      : ThreadPoolMixIn(std::move(address), std::move(handler),
+                        ThreadPoolOptions{.bind_and_activate = bind_and_activate},
+                        std::forward<More>(more)...) {}
   template <class... More>
   ThreadPoolMixIn(ServerAddress address, HandlerFactory handler, const ThreadPoolOptions& options,
                   More&&... more)

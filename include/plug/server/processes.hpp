@@ -53,10 +53,9 @@ class ForkingMixIn : public Base {
   template <class... More>
   ForkingMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
                More&&... more)
-      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
-    this->timeout = 300;
-    this->complete(bind_and_activate);
-  }
+      : ForkingMixIn(std::move(address), std::move(handler),
+                     ForkingOptions{.bind_and_activate = bind_and_activate},
+                     std::forward<More>(more)...) {}
   template <class... More>
   ForkingMixIn(ServerAddress address, HandlerFactory handler, const ForkingOptions& options,
                More&&... more)

@@ -47,9 +47,9 @@ class ThreadingMixIn : public Base {
   template <class... More>
   ThreadingMixIn(ServerAddress address, HandlerFactory handler, bool bind_and_activate = true,
                  More&&... more)
-      : Base(std::move(address), std::move(handler), false, std::forward<More>(more)...) {
-    this->complete(bind_and_activate);
-  }
+      : ThreadingMixIn(std::move(address), std::move(handler),
+                       ThreadingOptions{.bind_and_activate = bind_and_activate},
+                       std::forward<More>(more)...) {}
   template <class... More>
   ThreadingMixIn(ServerAddress address, HandlerFactory handler, const ThreadingOptions& options,
                  More&&... more)

@@ -140,7 +140,7 @@ bool is_stream(int fd) noexcept {
 
 long try_once(Descriptor& descriptor, int fd, Op& op) noexcept {
   const Fault fault = next_fault(op.kind);
-  if (fault.kind == Fault::Kind::result) [[unlikely]]
+  if (fault.is(Fault::Kind::result)) [[unlikely]]
     return fault.value;
   const AtMost limit(op, fault);
   if (has_flags(op.kind)) op.flags |= sys::kDontWait;

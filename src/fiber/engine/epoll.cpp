@@ -48,10 +48,10 @@ struct Slot {
   std::uint64_t owner = 0;  // the descriptor's identity; 0: a bare number
   std::uint32_t generation = 0;
   bool registered = false;
-  bool tcp = false;
+  bool drains = false;  // a short read leaves no data behind
   // Known from the last event and the last call.
   bool readable = true;
-  bool stopped = false;  // a short read may have left data behind
+  bool stopped = false;  // even if it drains, a short read may have left data behind
   struct Waiting* waiting = nullptr;
   Arrival* arrival = nullptr;
 };
@@ -188,7 +188,9 @@ class EpollEngine final : public EngineBase {
   long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
             Deadline deadline) override;
   long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
-  bool tells_of_data(std::size_t /*size*/) const noexcept override { return faults == nullptr; }
+  bool tells_of_data(std::size_t /*size*/) const noexcept override {
+    return current_faults() == nullptr;
+  }
   long await_data(Descriptor& descriptor, Deadline deadline) override;
   long try_receive(Descriptor& descriptor, void* data, std::size_t size) override;
   bool supports_read_events() const noexcept override { return true; }
@@ -271,7 +273,7 @@ long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor,
   if (result == -EEXIST) result = sys::epoll_modify(epoll_.get(), fd, events, data_of(slot, fd));
   slot.owner = owner;
   slot.registered = result >= 0;
-  slot.tcp = descriptor != nullptr && (descriptor->known_tcp() || is_tcp(fd));
+  slot.drains = descriptor != nullptr && (descriptor->short_read_drains() || is_tcp(fd));
   slot.readable = true;
   slot.stopped = false;
   return result;
@@ -315,8 +317,8 @@ void EpollEngine::forget_arrival(const Descriptor::InFlight& number) noexcept {
 }
 
 long EpollEngine::turn(Deadline deadline) {
-  if (faults != nullptr) [[unlikely]]
-    if (const long fault = faults->turn(); fault < 0) return fault;
+  if (Faults* const source = current_faults()) [[unlikely]]
+    if (const long fault = source->turn(); fault < 0) return fault;
   const long count = sys::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
                                      remaining(deadline));
   if (count < 0) return count;
@@ -400,7 +402,7 @@ long EpollEngine::wait_change(Descriptor& descriptor, int fd, int events, Deadli
 
 /// Records whether a receive has left data behind.
 void EpollEngine::note(Slot& slot, Op::Kind kind, long result, bool is_short) noexcept {
-  if (result == -EAGAIN || (is_short && !slot.stopped && (slot.tcp || is_batch(kind))))
+  if (result == -EAGAIN || (is_short && !slot.stopped && (slot.drains || is_batch(kind))))
     slot.readable = false;
 }
 
@@ -469,8 +471,8 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
 /// The fast path for a plain receive or send.
 long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
                        int flags, Deadline deadline) {
-  if (flags != 0 || deadline.is_immediate() || descriptor.heeds_any() || faults != nullptr)
-      [[unlikely]]
+  if (flags != 0 || deadline.is_immediate() || descriptor.heeds_any() ||
+      current_faults() != nullptr) [[unlikely]]
     return IoDriver::move(descriptor, kind, data, size, flags, deadline);
   const Descriptor::InFlight in_flight(descriptor, false);
   const int fd = in_flight.fd();

@@ -1,7 +1,8 @@
 #pragma once
 
 // Fault injection for tests of fibers. Nothing outside the process can make an operation fail if
-// the kernel (io_uring) completes it without a system call of the process.
+// the kernel (io_uring) completes it without a system call of the process. A build without the
+// option PLUG_FAULT_INJECTION contains none of it.
 
 #include <algorithm>
 #include <cstddef>
@@ -11,6 +12,12 @@
 #include "wait/io_driver.hpp"
 
 namespace plug::detail {
+
+#ifdef PLUG_FAULT_INJECTION
+inline constexpr bool kInjectsFaults = true;
+#else
+inline constexpr bool kInjectsFaults = false;
+#endif
 
 /// The fault to inject into one operation.
 struct Fault {
@@ -22,6 +29,9 @@ struct Fault {
   };
   Kind kind = Kind::none;
   long value = 0;
+
+  /// Returns true if the fault is of this kind: never without fault injection.
+  bool is(Kind asked) const noexcept { return kInjectsFaults && kind == asked; }
 };
 
 /// The source of faults. An engine asks it, on its thread, before each operation that it is about
@@ -47,17 +57,19 @@ class Faults {
   ~Faults() = default;
 };
 
-/// Null except in tests, which set it while no fibers run.
+/// Null, until a test sets it while no fibers run.
 inline constinit Faults* faults = nullptr;
+inline Faults* current_faults() noexcept { return kInjectsFaults ? faults : nullptr; }
 
 inline Fault next_fault(Op::Kind kind) noexcept {
-  return faults == nullptr ? Fault{} : faults->next(kind);
+  Faults* const source = current_faults();
+  return source == nullptr ? Fault{} : source->next(kind);
 }
 
 /// Polls the entries without waiting. Returns as sys::poll() does.
 inline long poll_now(std::span<sys::PollEntry> entries) noexcept {
   const Fault fault = next_fault(Op::Kind::ready);
-  if (fault.kind == Fault::Kind::result) [[unlikely]]
+  if (fault.is(Fault::Kind::result)) [[unlikely]]
     return fault.value;
   return sys::poll(entries.data(), entries.size(), 0);
 }
@@ -65,35 +77,30 @@ inline long poll_now(std::span<sys::PollEntry> entries) noexcept {
 /// Limits the size of an operation as the fault demands, while this lives.
 class AtMost {
  public:
-  AtMost(Op& op, const Fault& fault) noexcept : op_(op), size_(op.size) {
-    if (fault.kind != Fault::Kind::at_most) return;
-    const auto most = static_cast<std::size_t>(fault.value);
-    if (op.kind == Op::Kind::receive_message || op.kind == Op::Kind::send_message) {
-      message_ = static_cast<sys::Message*>(op.data);
-      count_ = message_->count;
-      size_ = message_->pieces->size;
-      message_->count = 1;
-      message_->pieces->size = std::min(size_, most);
-    } else {
-      op.size = std::min(size_, most);
-    }
+  AtMost(Op& op, const Fault& fault) noexcept {
+    if (!fault.is(Fault::Kind::at_most)) return;
+    const bool has_message =
+        op.kind == Op::Kind::receive_message || op.kind == Op::Kind::send_message;
+    message_ = has_message ? static_cast<sys::Message*>(op.data) : nullptr;
+    limited_ = has_message ? &message_->pieces->size : &op.size;
+    size_ = *limited_;
+    *limited_ = std::min(size_, static_cast<std::size_t>(fault.value));
+    if (!has_message) return;
+    pieces_ = message_->count;
+    message_->count = 1;
   }
   AtMost(const AtMost&) = delete;
   AtMost& operator=(const AtMost&) = delete;
   ~AtMost() {
-    if (message_ == nullptr) {
-      op_.size = size_;
-      return;
-    }
-    message_->count = count_;
-    message_->pieces->size = size_;
+    if (limited_ != nullptr) *limited_ = size_;
+    if (message_ != nullptr) message_->count = pieces_;
   }
 
  private:
-  Op& op_;
-  std::size_t size_;
+  std::size_t* limited_ = nullptr;  // the size of the operation, or of a message's first buffer
+  std::size_t size_ = 0;
   sys::Message* message_ = nullptr;
-  std::size_t count_ = 0;
+  std::size_t pieces_ = 0;
 };
 
 }  // namespace plug::detail

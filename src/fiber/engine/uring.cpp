@@ -107,9 +107,10 @@ class Ring {
                        IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
     unsigned submissions = kSubmissions;
     parameters.cq_entries = kCompletions;
-    if (faults != nullptr && faults->completions() != 0) [[unlikely]] {
-      submissions = faults->submissions();
-      parameters.cq_entries = faults->completions();
+    if (Faults* const source = current_faults(); source != nullptr && source->completions() != 0)
+        [[unlikely]] {
+      submissions = source->submissions();
+      parameters.cq_entries = source->completions();
     }
     const int opened = ::io_uring_queue_init_params(submissions, &ring_, &parameters);
     open_ = opened == 0;
@@ -146,7 +147,7 @@ class UringEngine final : public EngineBase {
   const char* name() const noexcept override { return "uring"; }
   long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
   bool tells_of_data(std::size_t size) const noexcept override {
-    return size > kMostLent && faults == nullptr;
+    return size > kMostLent && current_faults() == nullptr;
   }
   long await_data(Descriptor& descriptor, Deadline deadline) override;
   long try_receive(Descriptor& descriptor, void* data, std::size_t size) override;
@@ -197,8 +198,8 @@ io_uring_sqe& UringEngine::entry() noexcept {
   while (entry == nullptr) {
     // If the kernel accepts no submission, it wants its completions to be taken first.
     long submitted = ::io_uring_submit(ring_.get());
-    if (faults != nullptr) [[unlikely]]
-      submitted = faults->submitted(submitted);
+    if (Faults* const source = current_faults()) [[unlikely]]
+      submitted = source->submitted(submitted);
     if (submitted < 0) {
       reap();
       reaped_early_ = true;
@@ -226,9 +227,9 @@ void UringEngine::take(const io_uring_cqe& end) noexcept {
   auto& completion = *reinterpret_cast<Completion*>(
       static_cast<std::uintptr_t>(end.user_data & ((std::uint64_t{1} << kTagShift) - 1)));
   long result = end.res;
-  if (completion.fault.kind == Fault::Kind::result) [[unlikely]]
+  if (completion.fault.is(Fault::Kind::result)) [[unlikely]]
     result = completion.fault.value;
-  if (completion.fault.kind == Fault::Kind::late) [[unlikely]] {
+  if (completion.fault.is(Fault::Kind::late)) [[unlikely]] {
     completion.result = result;
     completion.withheld = true;
     return;
@@ -276,9 +277,9 @@ long UringEngine::enter(Deadline deadline) noexcept {
 }
 
 long UringEngine::turn(Deadline deadline) {
-  if (faults != nullptr) [[unlikely]] {
-    if (ring_.has_overflowed()) faults->overflowed();
-    if (const long fault = faults->turn(); fault < 0) return fault;
+  if (Faults* const source = current_faults()) [[unlikely]] {
+    if (ring_.has_overflowed()) source->overflowed();
+    if (const long fault = source->turn(); fault < 0) return fault;
   }
   if (!listening_) listen_for_wake();
   // The completions taken early may include the wake event, which is not repeated: do not sleep.
@@ -291,7 +292,7 @@ long UringEngine::turn(Deadline deadline) {
 // --- operations ---
 
 void UringEngine::ask_to_end(Completion& completion) noexcept {
-  if (completion.fault.kind == Fault::Kind::late) [[unlikely]] {
+  if (completion.fault.is(Fault::Kind::late)) [[unlikely]] {
     completion.fault = {};
     if (completion.withheld) {
       completion.fault = {Fault::Kind::result, completion.result};
@@ -349,7 +350,7 @@ long UringEngine::submit(Descriptor& descriptor, int fd, Op& op, Deadline deadli
   Completion completion{.fiber = scheduler_.current(), .pending = 1, .fault = next_fault(op.kind)};
   const AtMost limit(op, completion.fault);
   io_uring_sqe& submission = entry();
-  if (completion.fault.kind == Fault::Kind::result) [[unlikely]]
+  if (completion.fault.is(Fault::Kind::result)) [[unlikely]]
     ::io_uring_prep_nop(&submission);
   else
     prepare(submission);

@@ -41,6 +41,12 @@ bool exhausted(const OSError& error) noexcept {
   return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
 }
 
+/// Returns nothing if the error says that no request is waiting; throws any other error.
+std::nullopt_t no_request(const std::error_code& error, std::string_view call) {
+  if (error != std::errc::resource_unavailable_try_again) throw_if(error, call);
+  return std::nullopt;
+}
+
 /// Waits as ServerLoop::wait() does. A lack of memory does not end a server: it waits again later.
 bool wait_for_request(BaseServer& server, ServerLoop::Watch& watch, Deadline deadline,
                       bool stoppable) {
@@ -159,7 +165,7 @@ void BaseServer::serve(const Timeout& poll_interval) {
   };
   const Ended ended(*this);
   ServerLoop::Watch watch(*loop_, *this);
-  // A fiber's wait takes several calls, so it checks for the next request after each one.
+  // A fiber's wait takes several system calls, so the loop tries to get another request first.
   bool more = false;
   while (!loop_->stopping()) {
     const bool waited = !more;
@@ -168,12 +174,9 @@ void BaseServer::serve(const Timeout& poll_interval) {
       if (loop_->stopping()) break;
     }
     const bool handled = more && handle_ready();
-    more = handled && !loop_->stopping() && !detail::may_block_thread() &&
-           loop_->may_take_another(count(max_connections)) && watch.has_request();
+    more = handled && !detail::may_block_thread() && loop_->has_room(count(max_connections));
     if (waited || handled) service_actions();
   }
-  // The request has come before the stop.
-  if (loop_->ahead().is_any()) handle_ready();
 }
 
 void BaseServer::handle_request() {
@@ -215,14 +218,18 @@ void BaseServer::stop_serving() noexcept {
   if (!loop_->forked()) loop_->stop();
 }
 
-bool BaseServer::handle_ready() {
-  std::optional<std::pair<Request, Address>> got;
+std::optional<std::pair<Request, Address>> BaseServer::next_request() {
   try {
-    got.emplace(get_request());
+    return try_get_request();
   } catch (const OSError& error) {
     if (exhausted(error) && loop_->pause()) handle_exhaustion(error);
-    return false;
+    return std::nullopt;
   }
+}
+
+bool BaseServer::handle_ready() {
+  std::optional<std::pair<Request, Address>> got = next_request();
+  if (!got) return false;
   loop_->got_request();
   auto& [request, client_address] = *got;
   if (admit(request, client_address) && verify_request(request, client_address))
@@ -284,6 +291,11 @@ void BaseServer::process_apart(Request& request, const Address& client_address) 
 }
 
 // --- BaseServer: hooks ---
+
+std::pair<Request, Address> BaseServer::get_request() {
+  if (auto request = try_get_request()) return *std::move(request);
+  throw BlockingIOError(detail::error_from(-EAGAIN), "get_request");
+}
 
 bool BaseServer::verify_request(Request&, const Address&) { return true; }
 
@@ -374,19 +386,12 @@ void TCPServer::server_activate() {
   if (!given_ || !detail::sys::is_listening(socket.fileno())) socket.listen(request_queue_size);
 }
 
-void TCPServer::server_close() {
-  // A connection that has been accepted ahead is closed with the server.
-  detail::ServerAccess::loop(*this).ahead().take();
-  socket.close();
-}
+void TCPServer::server_close() { socket.close(); }
 
-std::pair<Request, Address> TCPServer::get_request() {
-  ServerLoop& loop = detail::ServerAccess::loop(*this);
-  loop.does_not_wait(true);
-  if (auto ahead = loop.ahead().take()) return *std::move(ahead);
+std::optional<std::pair<Request, Address>> TCPServer::try_get_request() {
   std::error_code error;
   auto accepted = detail::accept_now(detail::state_or_closed(SocketAccess::state(socket)), error);
-  if (error) throw_if(error, "accept");
+  if (error) return no_request(error, "accept");
   return accepted;
 }
 
@@ -417,8 +422,7 @@ UDPServer::UDPServer(AF family, ServerAddress address, HandlerFactory handler)
   make_socket();
 }
 
-std::pair<Request, Address> UDPServer::get_request() {
-  detail::ServerAccess::loop(*this).does_not_wait(false);
+std::optional<std::pair<Request, Address>> UDPServer::try_get_request() {
   std::error_code error;
   const std::size_t size = detail::checked_size(max_packet_size, error);
   detail::Scratch scratch(size);
@@ -426,8 +430,9 @@ std::pair<Request, Address> UDPServer::get_request() {
   if (!error)
     received = detail::receive_from(detail::state_or_closed(SocketAccess::state(socket)),
                                     {scratch.data(), size}, MSG{}, Deadline::immediate(), error);
-  if (error) throw_if(error, "recvfrom");
-  return {Request(Bytes(scratch.data(), std::min(received.first, size)), socket), received.second};
+  if (error) return no_request(error, "recvfrom");
+  return std::pair(Request(Bytes(scratch.data(), std::min(received.first, size)), socket),
+                   received.second);
 }
 
 void UDPServer::shutdown_request(Request& request) { close_request(request); }

@@ -74,7 +74,6 @@ void ServerLoop::adopt() {
   serving_.store(false);
   callers_.clear();
   children_ = ServerChildren();
-  ahead_.forget();
   generation_.store(sys::fork_generation());
 }
 
@@ -197,39 +196,13 @@ ServerLoop::Watch::Ready ServerLoop::Watch::wait(bool listening, Deadline deadli
   return {entries[0].revents != 0, entries[1].revents != 0};
 }
 
-bool ServerLoop::Watch::has_request() {
-  if (state_ && loop_.takes_ahead_.load(std::memory_order_relaxed))
-    return loop_.ahead_.accept(*state_);
-  sys::PollEntry entry{fd_, sys::kIn, 0};
-  return sys::poll(&entry, 1, 0) > 0;
-}
-
-bool ServerLoop::Ahead::accept(SocketState& listener) {
-  State empty = State::empty;
-  if (!state_.compare_exchange_strong(empty, State::busy)) return true;
-  std::error_code error;
-  accepted_ = accept_now(listener, error);
-  if (error) accepted_.reset();
-  state_.store(error ? State::empty : State::full);
-  return error != std::errc::resource_unavailable_try_again;
-}
-
-std::optional<std::pair<Socket, Address>> ServerLoop::Ahead::take() noexcept {
-  State full = State::full;
-  if (!state_.compare_exchange_strong(full, State::busy)) return std::nullopt;
-  auto taken = std::exchange(accepted_, std::nullopt);
-  state_.store(State::empty);
-  return taken;
-}
-
 bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool stoppable) {
   const std::int64_t pause =
       paused_.load() ? paused_until_.load() - sys::monotonic_nanoseconds() : 0;
-  const bool full = most > 0 && requests_->is_full(most);
-  if (!full && pause <= 0 && ahead_.is_any()) return true;
+  const bool listening = has_room(most) && pause <= 0;
   if (pause > 0) deadline = std::min(deadline, deadline_after(pause));
   deadline = std::min(deadline, children_.next_look());
-  const Watch::Ready ready = watch.wait(!full && pause <= 0, deadline, stoppable);
+  const Watch::Ready ready = watch.wait(listening, deadline, stoppable);
   if (ready.event) requests_->drain_event();
   children_.look();
   if (watch.closed()) throw_if(error_from(-EBADF), "the server's socket");

@@ -107,9 +107,6 @@ class ServerLoop {
       bool event;
     };
     Ready wait(bool listening, Deadline deadline, bool stoppable);
-    /// Returns true if there is a request now, which this may accept ahead. To find that out by
-    /// get_request() would cost an exception if there is none.
-    bool has_request();
 
    private:
     bool has_set();
@@ -132,42 +129,9 @@ class ServerLoop {
   /// ended. Throws OSError EBADF if the descriptor closes.
   bool wait(Watch& watch, Deadline deadline, std::size_t most, bool stoppable);
 
-  /// A connection that is accepted before get_request() asks for it: accepting one costs no more
-  /// than checking for one. May be used from any thread.
-  class Ahead {
-   public:
-    /// Accepts a connection, unless there is one already. Returns true if get_request() would
-    /// return a connection or fail with an error.
-    bool accept(SocketState& listener);
-    /// Returns the connection that has been accepted, if any.
-    std::optional<std::pair<Socket, Address>> take() noexcept;
-    /// Drops the connection in a forked child: it is the parent's.
-    void forget() noexcept {
-      accepted_.reset();
-      state_.store(State::empty);
-    }
-    bool is_any() const noexcept { return state_.load(std::memory_order_relaxed) != State::empty; }
-
-   private:
-    enum class State : std::uint8_t { empty, busy, full };
-
-    std::atomic<State> state_{State::empty};
-    std::optional<std::pair<Socket, Address>> accepted_;  // set while the state is full
-  };
-  Ahead& ahead() noexcept { return ahead_; }
-
-  /// Must be called by a get_request() that does not wait for a request. `takes_ahead`: it takes
-  /// the connections that have been accepted ahead.
-  void does_not_wait(bool takes_ahead) noexcept {
-    takes_ahead_.store(takes_ahead, std::memory_order_relaxed);
-    does_not_wait_.store(true, std::memory_order_relaxed);
-  }
-  /// Returns true if there may be another request and get_request() does not wait. True at most
-  /// once for each request.
-  bool may_take_another(std::size_t most) {
-    return does_not_wait_.exchange(false, std::memory_order_relaxed) &&
-           (most == 0 || !requests_->is_full(most));
-  }
+  /// Returns true if there is room for another request. With `most` connections (zero: no limit)
+  /// there is none until one has ended.
+  bool has_room(std::size_t most) { return most == 0 || !requests_->is_full(most); }
 
   /// Counts a request among those being handled, unless it is counted already. Returns false if its
   /// host has reached the limit.
@@ -210,9 +174,6 @@ class ServerLoop {
   std::atomic<bool> serving_{false};
   std::mutex mutex_;
   std::vector<const void*> callers_;  // those in serve_forever()
-  std::atomic<bool> does_not_wait_{false};
-  std::atomic<bool> takes_ahead_{false};
-  Ahead ahead_;
   std::atomic<bool> deferred_{false};
   std::atomic<bool> deferred_begun_{true};
   std::atomic<bool> paused_{false};

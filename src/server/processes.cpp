@@ -57,7 +57,6 @@ void wait_for_child(const std::vector<int>& children, int descriptor) {
   int status = 1;
   ServerLoop& loop = ServerAccess::loop(server);
   loop.children().leave_to_parent();
-  loop.ahead().forget();
   try {
     loop.close_sockets_of_others(server);
     if (!request.is_datagram()) {

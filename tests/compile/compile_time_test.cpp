@@ -135,4 +135,12 @@ TEST(Compiler, TakesACompleteHandler) {
             "");
 }
 
+TEST(Compiler, RefusesAnOverrideOfGetRequest) {
+  const auto with = [](const std::string& suffix) {
+    return first_error("struct S : TCPServer { std::pair<Request, Address> get_request()" + suffix +
+                       "; };");
+  };
+  for (const std::string suffix : {"", " override"}) EXPECT_THAT(with(suffix), HasSubstr("final"));
+}
+
 }  // namespace

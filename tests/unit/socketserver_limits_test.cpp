@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -293,9 +294,10 @@ class OfNamedClients : public TCPServer {
   }
   bool lets_in(const std::string& host) { return lets_in(Address::parse(host)); }
 
-  std::pair<Request, Address> get_request() override {
-    auto request = TCPServer::get_request();
-    return {std::move(request.first), next_};
+  std::optional<std::pair<Request, Address>> try_get_request() override {
+    auto got = TCPServer::try_get_request();
+    if (got) got->second = next_;
+    return got;
   }
   void process_request(Request& request, const Address&) override {
     kept_.push_back(std::move(request));

@@ -456,7 +456,7 @@ void HandlerFibers::start(BaseServer& server, Main main, Request& request,
   Scheduler* const scheduler = Scheduler::here();
   if (scheduler == nullptr) throw RuntimeError("process_request: not in a fiber");
   leave_to_parent();
-  ServerAccess::loop(server).admit(request, client_address);
+  ServerAccess::loop(server).count_if_new(request);
   const Impl::Call call{*impl_, impl_->enter(*scheduler, how.waited), server, main, how.waited};
   try {
     if (how.deferred && Impl::watch(call, request, client_address))

@@ -43,6 +43,11 @@ std::string host_of(const Address& address, const HostLimit& limit) {
   return host;
 }
 
+/// Returns null for a datagram.
+std::shared_ptr<SocketState> connection_of(Request& request) noexcept {
+  return request.is_datagram() ? nullptr : SocketAccess::state(request.socket());
+}
+
 }  // namespace
 
 sys::OwnFd make_event() {
@@ -210,14 +215,19 @@ bool ServerLoop::wait(Watch& watch, Deadline deadline, std::size_t most, bool st
 }
 
 bool ServerLoop::admit(Request& request, const Address& client_address, const HostLimit& limit) {
-  auto& place = ServerAccess::place(request);
-  if (place) return true;
-  const bool connection = !request.is_datagram();
-  const bool by_host = connection && limit.most > 0;
+  const bool by_host = limit.most > 0 && !request.is_datagram();
   if (by_host) children_.look();
-  place = requests_->enter(connection ? SocketAccess::state(request.socket()) : nullptr,
-                           by_host ? host_of(client_address, limit) : std::string(), limit.most);
+  const std::string host = by_host ? host_of(client_address, limit) : std::string();
+  auto& place = ServerAccess::place(request);
+  // A program may hand out a request again after it has been handled: it is counted anew.
+  place.reset();
+  place = requests_->enter(connection_of(request), host, limit.most);
   return place != nullptr;
+}
+
+void ServerLoop::count_if_new(Request& request) {
+  auto& place = ServerAccess::place(request);
+  if (!place) place = requests_->enter(connection_of(request), {}, 0);
 }
 
 // --- ending ---

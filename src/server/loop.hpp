@@ -133,10 +133,12 @@ class ServerLoop {
   /// there is none until one has ended.
   bool has_room(std::size_t most) { return most == 0 || !requests_->is_full(most); }
 
-  /// Counts a request among those being handled, unless it is counted already. Returns false if its
+  /// Counts a request that the server has taken among those being handled. Returns false if its
   /// host has reached the limit.
-  PLUG_FOR_FIBER bool admit(Request& request, const Address& client_address,
-                            const HostLimit& limit = {});
+  bool admit(Request& request, const Address& client_address, const HostLimit& limit);
+  /// Counts a request that admit() has not counted, because the program has made it and has called
+  /// process_request() itself.
+  PLUG_FOR_FIBER void count_if_new(Request& request);
   RequestRegistry& requests() const noexcept { return *requests_; }
   ServerChildren& children() noexcept { return children_; }
   /// Must be called before a request without serve_forever(): accepts it even after

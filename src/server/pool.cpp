@@ -159,7 +159,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
   ServerLoop& loop = ServerAccess::loop(server);
   const auto most = static_cast<std::size_t>(limits.max_workers > 1 ? limits.max_workers : 1);
   const auto room = static_cast<std::size_t>(limits.max_queue > 0 ? limits.max_queue : 0);
-  loop.admit(request, client_address);
+  loop.count_if_new(request);
   pool.threads.collect(false);
   std::unique_lock lock(pool.threads.mutex);
   // Idle workers take requests from the queue at once, so these do not count.

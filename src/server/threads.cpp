@@ -204,7 +204,7 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
                            const Address& client_address, bool waited) {
   leave_to_parent();
   collect();
-  ServerAccess::loop(server).admit(request, client_address);
+  ServerAccess::loop(server).count_if_new(request);
   auto handler = std::make_unique<Impl::Handler>(*impl_, server, main, client_address, waited);
   Request& its = handler->request;
   its = std::move(request);

@@ -308,6 +308,28 @@ class OfNamedClients : public TCPServer {
   std::vector<Request> kept_;
 };
 
+TEST(ALimitOfAnAddress, CountsARequestThatIsHandedOutAgainOnce) {
+  struct HandsOutAgain : TCPServer {
+    using TCPServer::TCPServer;
+    std::optional<std::pair<Request, Address>> try_get_request() override {
+      return kept ? std::exchange(kept, std::nullopt) : TCPServer::try_get_request();
+    }
+    void process_request(Request& request, const Address& from) override {
+      ++processed;
+      kept.emplace(std::move(request), from);
+    }
+    std::optional<std::pair<Request, Address>> kept;
+    int processed = 0;
+  };
+  Server<HandsOutAgain> server(kAnyPort, &echo);
+  server.max_connections_per_address = 1;
+  const Socket client = client_of(server.server_address);
+  server.handle_request();
+  const Socket waiting = client_of(server.server_address);
+  server.handle_request();
+  EXPECT_EQ(server.processed, 2);
+}
+
 TEST(ALimitOfAnAddress, IsThatOfItsNetworkForIpv6) {
   Server<OfNamedClients> server(kAnyPort, &echo);
   EXPECT_TRUE(server.lets_in("[2001:db8:0:1::1]:1"));

@@ -9,7 +9,11 @@
 #include <string>
 #include <system_error>
 
+#include "server/access.hpp"
+#include "server/admission.hpp"
 #include "server/loop.hpp"
+#include "server/report.hpp"
+#include "server/watch.hpp"
 #include "socket/calls.hpp"
 #include "socket/scratch.hpp"
 #include "sys/process.hpp"
@@ -18,7 +22,9 @@ namespace plug {
 
 using detail::deadline_after;
 using detail::HostLimit;
+using detail::RequestWatch;
 using detail::ServerLoop;
+using detail::ServingState;
 using detail::SocketAccess;
 namespace sys = detail::sys;
 
@@ -47,17 +53,16 @@ std::nullopt_t no_request(const std::error_code& error, std::string_view call) {
   return std::nullopt;
 }
 
-/// Waits as ServerLoop::wait() does. A lack of memory does not end a server: it waits again later.
-bool wait_for_request(BaseServer& server, ServerLoop::Watch& watch, Deadline deadline,
-                      bool stoppable) {
-  ServerLoop& loop = detail::ServerAccess::loop(server);
+/// Waits as RequestWatch::wait() does. A lack of memory does not end a server: it waits again
+/// later.
+bool wait_for_request(BaseServer& server, RequestWatch& watch, Deadline deadline, bool stoppable) {
   try {
-    return loop.wait(watch, deadline, count(server.max_connections), stoppable);
+    return watch.wait(deadline, count(server.max_connections), stoppable);
   } catch (const OSError& error) {
     // ENOSPC: the user's limit of epoll(7) watches, which fibers use.
     if (error.number() != ENOMEM && error.number() != ENOSPC) throw;
-    if (loop.pause()) server.handle_exhaustion(error);
-    if (const long rested = ServerLoop::rest(); rested < 0)
+    if (detail::ServerAccess::loop(server).pause().begin()) server.handle_exhaustion(error);
+    if (const long rested = detail::AcceptPause::rest(); rested < 0)
       throw_if(detail::error_from(rested), "waiting for a request");
     return false;
   }
@@ -145,7 +150,7 @@ void BaseServer::serve_forever(Timeout poll_interval) {
   check_complete("serve_forever");
   loop_->adopt();
   run_serving([&] {
-    const ServerLoop::Running running(*loop_);
+    const ServingState::Running running(loop_->serving(), loop_->requests());
     serve(poll_interval);
   });
 }
@@ -164,14 +169,14 @@ void BaseServer::serve(const Timeout& poll_interval) {
     BaseServer& server_;
   };
   const Ended ended(*this);
-  ServerLoop::Watch watch(*loop_, *this);
+  RequestWatch watch(*loop_, *this);
   // A fiber's wait takes several system calls, so the loop tries to get another request first.
   bool more = false;
-  while (!loop_->stopping()) {
+  while (!loop_->serving().stopping()) {
     const bool waited = !more;
     if (waited) {
       more = wait_for_request(*this, watch, deadline_after(poll_interval), true);
-      if (loop_->stopping()) break;
+      if (loop_->serving().stopping()) break;
     }
     const bool handled = more && handle_ready();
     more = handled && !detail::may_block_thread() && loop_->has_room(count(max_connections));
@@ -182,27 +187,27 @@ void BaseServer::serve(const Timeout& poll_interval) {
 void BaseServer::handle_request() {
   check_complete("handle_request");
   loop_->adopt();
-  loop_->let_one_in();
+  loop_->serving().let_one_in(loop_->requests());
   run_serving([&] { handle_one(); });
 }
 
 void BaseServer::handle_one() {
   const Deadline deadline = std::min(deadline_after(socket.gettimeout()), deadline_after(timeout));
-  ServerLoop::Watch watch(*loop_, *this);
-  loop_->forget_deferred();
+  RequestWatch watch(*loop_, *this);
+  loop_->deferral().forget();
   for (;;) {
     if (wait_for_request(*this, watch, deadline, false)) {
       handle_ready();
-      if (!loop_->take_deferred()) return;
+      if (!loop_->deferral().take()) return;
     }
-    if (loop_->deferred_has_begun()) return;
+    if (loop_->deferral().has_begun()) return;
     if (!deadline.is_none() && detail::remaining(deadline) == 0) return handle_timeout();
   }
 }
 
 void BaseServer::check_shutdown() const {
   if (loop_->forked()) throw RuntimeError("shutdown: this is a child process of the server's");
-  if (loop_->runs_here())
+  if (loop_->serving().runs_here())
     throw RuntimeError(
         "shutdown: called by the thread of serve_forever(), it would wait for itself; "
         "stop_serving() does not wait");
@@ -210,19 +215,19 @@ void BaseServer::check_shutdown() const {
 
 void BaseServer::shutdown() {
   check_shutdown();
-  loop_->stop();
-  loop_->wait_until_ended();
+  loop_->serving().stop();
+  loop_->serving().wait_until_ended();
 }
 
 void BaseServer::stop_serving() noexcept {
-  if (!loop_->forked()) loop_->stop();
+  if (!loop_->forked()) loop_->serving().stop();
 }
 
 std::optional<std::pair<Request, Address>> BaseServer::next_request() {
   try {
     return try_get_request();
   } catch (const OSError& error) {
-    if (exhausted(error) && loop_->pause()) handle_exhaustion(error);
+    if (exhausted(error) && loop_->pause().begin()) handle_exhaustion(error);
     return std::nullopt;
   }
 }
@@ -230,7 +235,7 @@ std::optional<std::pair<Request, Address>> BaseServer::next_request() {
 bool BaseServer::handle_ready() {
   std::optional<std::pair<Request, Address>> got = next_request();
   if (!got) return false;
-  loop_->got_request();
+  loop_->pause().got_request();
   auto& [request, client_address] = *got;
   if (admit(request, client_address) && verify_request(request, client_address))
     process(request, client_address);
@@ -240,7 +245,10 @@ bool BaseServer::handle_ready() {
 }
 
 bool BaseServer::admit(Request& request, const Address& client_address) {
-  if (!loop_->admit(request, client_address, limit_of_host(*this))) return false;
+  const HostLimit limit = limit_of_host(*this);
+  // Children that have handled their requests count no more.
+  if (limit.most > 0 && !request.is_datagram()) loop_->children().look();
+  if (!detail::admit(loop_->requests(), request, client_address, limit)) return false;
   if (loop_->requests().is_cut()) return false;
   if (request.is_datagram()) return true;
   if (!connection_timeout.is_none()) request->settimeout(connection_timeout);

@@ -4,9 +4,9 @@
 #include <cstring>
 #include <limits>
 
+#include "base/scratch.hpp"
 #include "framing/codec.hpp"
 #include "framing/impl.hpp"
-#include "socket/scratch.hpp"
 
 namespace plug {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/scratch.hpp"
 #include "framing/impl.hpp"
-#include "socket/scratch.hpp"
 
 namespace plug {
 

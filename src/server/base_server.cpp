@@ -9,13 +9,13 @@
 #include <string>
 #include <system_error>
 
+#include "base/scratch.hpp"
 #include "server/access.hpp"
 #include "server/admission.hpp"
 #include "server/loop.hpp"
 #include "server/report.hpp"
 #include "server/watch.hpp"
 #include "socket/calls.hpp"
-#include "socket/scratch.hpp"
 #include "sys/process.hpp"
 
 namespace plug {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "fiber/engine/engine.hpp"
+#include "fiber/engine/fault_injection.hpp"
 #include "fiber/scheduler.hpp"
 #include "wait/attempts.hpp"
 
@@ -125,6 +126,19 @@ class EngineBase : public Engine {
     if (scheduler_.take_interrupt())
       if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
     return woken == Scheduler::WakeReason::deadline ? kTimedOut : 0;
+  }
+
+  /// Returns true if a receive or a send needs transfer() or move_whole() alone of all that
+  /// perform() does.
+  static bool is_plain(const Descriptor& descriptor, int flags, Deadline deadline) noexcept {
+    return flags == 0 && !deadline.is_immediate() && !descriptor.heeds_any() && faults == nullptr;
+  }
+  /// Ends such an operation, and returns its result.
+  long ended(long result) {
+    if (result == kCancelled) [[unlikely]]
+      scheduler_.take_cancel();
+    scheduler_.maybe_yield();
+    return result;
   }
 
   /// Performs all of a send, or of a receive with MSG_WAITALL, of which `part` bytes are done

@@ -161,7 +161,7 @@ class EngineBase : public Engine {
   long perform_timed_by_system(Descriptor& descriptor, Op& op);
   long perform_until(Descriptor& descriptor, Op& op, Deadline deadline);
   long try_now(Descriptor& descriptor, int fd, Op& op) noexcept;
-  long wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+  long dispatch(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
   long block(Descriptor& descriptor, int fd, Op& op);
   long peek_whole(Descriptor& descriptor, int fd, Op& op);
   bool can_go_on(Descriptor& descriptor, int fd, Op::Kind kind);

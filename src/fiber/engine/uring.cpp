@@ -145,6 +145,8 @@ class UringEngine final : public EngineBase {
 
   const char* name() const noexcept override { return "uring"; }
   long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
+  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
+            Deadline deadline) override;
   long receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
                     Deadline deadline) override;
   long turn(Deadline deadline) override;
@@ -476,6 +478,18 @@ long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
     if (const long ready = poll_now({&entry, 1}); ready != 0 && ready != -EINTR)
       return ready < 0 ? ready : entry.revents;
   }
+}
+
+long UringEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
+                       int flags, Deadline deadline) {
+  if (!is_plain(descriptor, flags, deadline))
+    return IoDriver::move(descriptor, kind, data, size, flags, deadline);
+  const Descriptor::InFlight in_flight(descriptor, false);
+  const int fd = in_flight.fd();
+  if (fd < 0) return -EBADF;
+  Op op{.kind = kind, .data = data, .size = size};
+  const bool whole = kind == Op::Kind::send && deadline.is_none();
+  return ended(whole ? move_whole(descriptor, fd, op) : transfer(descriptor, fd, op, deadline));
 }
 
 long UringEngine::receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,

@@ -20,11 +20,13 @@
 // server/group.hpp has groups of servers on one address. fiber/server.hpp has servers that handle
 // each request in a fiber.
 //
-// Hooks. Each step is a virtual function that a subclass may override, as in Python:
+// Hooks. Each step is a virtual function that a subclass may override, as in Python, where
+// try_get_request() is get_request():
 //
 //   opening   server_bind, server_activate
-//   serving   get_request, verify_request, process_request -> finish_request, shutdown_request
-//             -> close_request; service_actions in each turn; handle_timeout, handle_error
+//   serving   try_get_request, verify_request, process_request -> finish_request,
+//             shutdown_request -> close_request; service_actions in each turn; handle_timeout,
+//             handle_error
 //   closing   server_close
 //
 // Subclasses. Virtual hooks must not run before the subclass is constructed or after it is

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "fiber/scheduler.hpp"
-#include "server/loop.hpp"
+#include "server/pause.hpp"
 
 namespace plug::detail {
 
@@ -149,7 +149,7 @@ void DeferredConnections::watch() {
     long waited = readable_.empty() ? wait() : 0;
     waits_ = Deadline::immediate();
     // There may have been no memory for the wait.
-    if (waited < 0 && waited != kTimedOut && waited != kCancelled) waited = ServerLoop::rest();
+    if (waited < 0 && waited != kTimedOut && waited != kCancelled) waited = AcceptPause::rest();
     if (waited == kCancelled) {
       over_ = true;
       close_all();

@@ -18,7 +18,11 @@
 #include "address/access.hpp"
 #include "fiber/scheduler.hpp"
 #include "fiber_server/deferred_connections.hpp"
+#include "server/access.hpp"
+#include "server/admission.hpp"
+#include "server/fork.hpp"
 #include "server/loop.hpp"
+#include "server/report.hpp"
 #include "sys/process.hpp"
 #include "wait/wait_queue.hpp"
 
@@ -226,7 +230,8 @@ void HandlerFibers::Impl::Deferred::on_readable() noexcept {
   Request request = take_request();
   delete this;
   begin_or_fail(call, request, client_address);
-  ServerAccess::loop(call.server).begin_deferred();
+  ServerLoop& loop = ServerAccess::loop(call.server);
+  loop.deferral().begin(loop.requests());
 }
 
 void HandlerFibers::Impl::Deferred::on_timeout() noexcept {
@@ -452,11 +457,12 @@ void HandlerFibers::start(BaseServer& server, Main main, Request& request,
   Scheduler* const scheduler = Scheduler::here();
   if (scheduler == nullptr) throw RuntimeError("process_request: not in a fiber");
   leave_to_parent();
-  ServerAccess::loop(server).admit(request, client_address);
+  ServerLoop& loop = ServerAccess::loop(server);
+  count_if_new(loop.requests(), request);
   const Impl::Call call{*impl_, impl_->enter(*scheduler, how.waited), server, main, how.waited};
   try {
     if (how.deferred && Impl::watch(call, request, client_address))
-      ServerAccess::loop(server).defer();
+      loop.deferral().add();
     else
       Impl::begin(call, request, client_address);
   } catch (...) {

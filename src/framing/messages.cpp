@@ -4,10 +4,10 @@
 #include <cstring>
 #include <limits>
 
+#include "base/scratch.hpp"
 #include "base/throwing.hpp"
 #include "framing/codec.hpp"
 #include "framing/impl.hpp"
-#include "socket/scratch.hpp"
 
 namespace plug {
 

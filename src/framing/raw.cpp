@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/scratch.hpp"
 #include "base/throwing.hpp"
 #include "framing/impl.hpp"
-#include "socket/scratch.hpp"
 
 namespace plug {
 

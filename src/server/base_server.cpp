@@ -9,16 +9,22 @@
 #include <string>
 #include <system_error>
 
+#include "base/scratch.hpp"
+#include "server/access.hpp"
+#include "server/admission.hpp"
 #include "server/loop.hpp"
+#include "server/report.hpp"
+#include "server/watch.hpp"
 #include "socket/calls.hpp"
-#include "socket/scratch.hpp"
 #include "sys/process.hpp"
 
 namespace plug {
 
 using detail::deadline_after;
 using detail::HostLimit;
+using detail::RequestWatch;
 using detail::ServerLoop;
+using detail::ServingState;
 using detail::SocketAccess;
 namespace sys = detail::sys;
 
@@ -41,17 +47,22 @@ bool exhausted(const OSError& error) noexcept {
   return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
 }
 
-/// Waits as ServerLoop::wait() does. A lack of memory does not end a server: it waits again later.
-bool wait_for_request(BaseServer& server, ServerLoop::Watch& watch, Deadline deadline,
-                      bool stoppable) {
-  ServerLoop& loop = detail::ServerAccess::loop(server);
+/// Returns nothing if the error says that no request is waiting; throws any other error.
+std::nullopt_t no_request(const std::error_code& error, std::string_view call) {
+  if (error != std::errc::resource_unavailable_try_again) throw_if(error, call);
+  return std::nullopt;
+}
+
+/// Waits as RequestWatch::wait() does. A lack of memory does not end a server: it waits again
+/// later.
+bool wait_for_request(BaseServer& server, RequestWatch& watch, Deadline deadline, bool stoppable) {
   try {
-    return loop.wait(watch, deadline, count(server.max_connections), stoppable);
+    return watch.wait(deadline, count(server.max_connections), stoppable);
   } catch (const OSError& error) {
     // ENOSPC: the user's limit of epoll(7) watches, which fibers use.
     if (error.number() != ENOMEM && error.number() != ENOSPC) throw;
-    if (loop.pause()) server.handle_exhaustion(error);
-    if (const long rested = ServerLoop::rest(); rested < 0)
+    if (detail::ServerAccess::loop(server).pause().begin()) server.handle_exhaustion(error);
+    if (const long rested = detail::AcceptPause::rest(); rested < 0)
       throw_if(detail::error_from(rested), "waiting for a request");
     return false;
   }
@@ -139,7 +150,7 @@ void BaseServer::serve_forever(Timeout poll_interval) {
   check_complete("serve_forever");
   loop_->adopt();
   run_serving([&] {
-    const ServerLoop::Running running(*loop_);
+    const ServingState::Running running(loop_->serving(), loop_->requests());
     serve(poll_interval);
   });
 }
@@ -158,48 +169,45 @@ void BaseServer::serve(const Timeout& poll_interval) {
     BaseServer& server_;
   };
   const Ended ended(*this);
-  ServerLoop::Watch watch(*loop_, *this);
-  // A fiber's wait takes several calls, so it checks for the next request after each one.
+  RequestWatch watch(*loop_, *this);
+  // A fiber's wait takes several system calls, so the loop tries to get another request first.
   bool more = false;
-  while (!loop_->stopping()) {
+  while (!loop_->serving().stopping()) {
     const bool waited = !more;
     if (waited) {
       more = wait_for_request(*this, watch, deadline_after(poll_interval), true);
-      if (loop_->stopping()) break;
+      if (loop_->serving().stopping()) break;
     }
     const bool handled = more && handle_ready();
-    more = handled && !loop_->stopping() && !detail::may_block_thread() &&
-           loop_->may_take_another(count(max_connections)) && watch.has_request();
+    more = handled && !detail::may_block_thread() && loop_->has_room(count(max_connections));
     if (waited || handled) service_actions();
   }
-  // The request has come before the stop.
-  if (loop_->ahead().is_any()) handle_ready();
 }
 
 void BaseServer::handle_request() {
   check_complete("handle_request");
   loop_->adopt();
-  loop_->let_one_in();
+  loop_->serving().let_one_in(loop_->requests());
   run_serving([&] { handle_one(); });
 }
 
 void BaseServer::handle_one() {
   const Deadline deadline = std::min(deadline_after(socket.gettimeout()), deadline_after(timeout));
-  ServerLoop::Watch watch(*loop_, *this);
-  loop_->forget_deferred();
+  RequestWatch watch(*loop_, *this);
+  loop_->deferral().forget();
   for (;;) {
     if (wait_for_request(*this, watch, deadline, false)) {
       handle_ready();
-      if (!loop_->take_deferred()) return;
+      if (!loop_->deferral().take()) return;
     }
-    if (loop_->deferred_has_begun()) return;
+    if (loop_->deferral().has_begun()) return;
     if (!deadline.is_none() && detail::remaining(deadline) == 0) return handle_timeout();
   }
 }
 
 void BaseServer::check_shutdown() const {
   if (loop_->forked()) throw RuntimeError("shutdown: this is a child process of the server's");
-  if (loop_->runs_here())
+  if (loop_->serving().runs_here())
     throw RuntimeError(
         "shutdown: called by the thread of serve_forever(), it would wait for itself; "
         "stop_serving() does not wait");
@@ -207,23 +215,27 @@ void BaseServer::check_shutdown() const {
 
 void BaseServer::shutdown() {
   check_shutdown();
-  loop_->stop();
-  loop_->wait_until_ended();
+  loop_->serving().stop();
+  loop_->serving().wait_until_ended();
 }
 
 void BaseServer::stop_serving() noexcept {
-  if (!loop_->forked()) loop_->stop();
+  if (!loop_->forked()) loop_->serving().stop();
+}
+
+std::optional<std::pair<Request, Address>> BaseServer::next_request() {
+  try {
+    return try_get_request();
+  } catch (const OSError& error) {
+    if (exhausted(error) && loop_->pause().begin()) handle_exhaustion(error);
+    return std::nullopt;
+  }
 }
 
 bool BaseServer::handle_ready() {
-  std::optional<std::pair<Request, Address>> got;
-  try {
-    got.emplace(get_request());
-  } catch (const OSError& error) {
-    if (exhausted(error) && loop_->pause()) handle_exhaustion(error);
-    return false;
-  }
-  loop_->got_request();
+  std::optional<std::pair<Request, Address>> got = next_request();
+  if (!got) return false;
+  loop_->pause().got_request();
   auto& [request, client_address] = *got;
   if (admit(request, client_address) && verify_request(request, client_address))
     process(request, client_address);
@@ -233,7 +245,10 @@ bool BaseServer::handle_ready() {
 }
 
 bool BaseServer::admit(Request& request, const Address& client_address) {
-  if (!loop_->admit(request, client_address, limit_of_host(*this))) return false;
+  const HostLimit limit = limit_of_host(*this);
+  // Children that have handled their requests count no more.
+  if (limit.most > 0 && !request.is_datagram()) loop_->children().look();
+  if (!detail::admit(loop_->requests(), request, client_address, limit)) return false;
   if (loop_->requests().is_cut()) return false;
   if (request.is_datagram()) return true;
   if (!connection_timeout.is_none()) request->settimeout(connection_timeout);
@@ -284,6 +299,11 @@ void BaseServer::process_apart(Request& request, const Address& client_address) 
 }
 
 // --- BaseServer: hooks ---
+
+std::pair<Request, Address> BaseServer::get_request() {
+  if (auto request = try_get_request()) return *std::move(request);
+  throw BlockingIOError(detail::error_from(-EAGAIN), "get_request");
+}
 
 bool BaseServer::verify_request(Request&, const Address&) { return true; }
 
@@ -374,19 +394,12 @@ void TCPServer::server_activate() {
   if (!given_ || !detail::sys::is_listening(socket.fileno())) socket.listen(request_queue_size);
 }
 
-void TCPServer::server_close() {
-  // A connection that has been accepted ahead is closed with the server.
-  detail::ServerAccess::loop(*this).ahead().take();
-  socket.close();
-}
+void TCPServer::server_close() { socket.close(); }
 
-std::pair<Request, Address> TCPServer::get_request() {
-  ServerLoop& loop = detail::ServerAccess::loop(*this);
-  loop.does_not_wait(true);
-  if (auto ahead = loop.ahead().take()) return *std::move(ahead);
+std::optional<std::pair<Request, Address>> TCPServer::try_get_request() {
   std::error_code error;
   auto accepted = detail::accept_now(detail::state_or_closed(SocketAccess::state(socket)), error);
-  if (error) throw_if(error, "accept");
+  if (error) return no_request(error, "accept");
   return accepted;
 }
 
@@ -417,8 +430,7 @@ UDPServer::UDPServer(AF family, ServerAddress address, HandlerFactory handler)
   make_socket();
 }
 
-std::pair<Request, Address> UDPServer::get_request() {
-  detail::ServerAccess::loop(*this).does_not_wait(false);
+std::optional<std::pair<Request, Address>> UDPServer::try_get_request() {
   std::error_code error;
   const std::size_t size = detail::checked_size(max_packet_size, error);
   detail::Scratch scratch(size);
@@ -426,8 +438,9 @@ std::pair<Request, Address> UDPServer::get_request() {
   if (!error)
     received = detail::receive_from(detail::state_or_closed(SocketAccess::state(socket)),
                                     {scratch.data(), size}, MSG{}, Deadline::immediate(), error);
-  if (error) throw_if(error, "recvfrom");
-  return {Request(Bytes(scratch.data(), std::min(received.first, size)), socket), received.second};
+  if (error) return no_request(error, "recvfrom");
+  return std::pair(Request(Bytes(scratch.data(), std::min(received.first, size)), socket),
+                   received.second);
 }
 
 void UDPServer::shutdown_request(Request& request) { close_request(request); }

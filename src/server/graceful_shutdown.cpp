@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/access.hpp"
+#include "server/event.hpp"
 #include "server/loop.hpp"
 #include "socket/calls.hpp"
 #include "sys/signals.hpp"
@@ -83,7 +85,7 @@ class GracefulShutdown {
   /// Waits as wait_any() does, and tries again if that fails.
   static long wait(std::span<sys::PollEntry> entries, Deadline deadline) noexcept {
     long ready = wait_any(entries, deadline);
-    for (; ready < 0; ready = wait_any(entries, deadline)) static_cast<void>(ServerLoop::rest());
+    for (; ready < 0; ready = wait_any(entries, deadline)) static_cast<void>(AcceptPause::rest());
     return ready;
   }
 
@@ -91,10 +93,10 @@ class GracefulShutdown {
     const Shield shield(OnCancel::ignore);
     std::array entries{sys::PollEntry{over_.get(), sys::kIn, 0},
                        sys::PollEntry{signals_.event(), sys::kIn, 0},
-                       sys::PollEntry{loop_.stop_event(), sys::kIn, 0}};
+                       sys::PollEntry{loop_.serving().stop_event(), sys::kIn, 0}};
     wait(entries, Deadline::none());
     if (entries[0].revents != 0) return;
-    if (entries[1].revents != 0) loop_.stop();
+    if (entries[1].revents != 0) loop_.serving().stop();
     entries[2].fd = -1;
     const Deadline deadline = deadline_after(drain_timeout_);
     while (signals_.count() < 2) {
@@ -131,7 +133,7 @@ int BaseServer::serve_until_signal(const UntilSignalOptions& options) {
 }
 
 int BaseServer::serve_and_drain(const UntilSignalOptions& options) {
-  const detail::ServerLoop::Running running(*loop_);
+  const detail::ServingState::Running running(loop_->serving(), loop_->requests());
   const detail::GracefulShutdown ending(*this, options.drain, options.signals);
   const detail::sys::SignalMask let_through(options.signals);
   serve(options.poll_interval);

@@ -11,6 +11,8 @@
 #include <system_error>
 #include <thread>
 
+#include "server/access.hpp"
+#include "server/event.hpp"
 #include "server/loop.hpp"
 #include "sys/process.hpp"
 #include "sys/processors.hpp"
@@ -107,7 +109,7 @@ int BaseServerGroup::serve(Serve serve_one) {
     loop.adopt();
     loop.set_group(workers_);
     // A stop may be left from the previous serving, if the worker ended before it was told to.
-    loop.forget_stop();
+    loop.serving().forget_stop();
   }
   // A caller that stops the group sets this first.
   if (stop_.exchange(false)) return 0;
@@ -188,7 +190,8 @@ int BaseServerGroup::serve_until_signal(const UntilSignalOptions& options) {
 void BaseServerGroup::shutdown() {
   for (const auto& worker : workers_) detail::ServerAccess::check_shutdown(*worker);
   stop_serving();
-  for (const auto& worker : workers_) detail::ServerAccess::loop(*worker).wait_until_ended();
+  for (const auto& worker : workers_)
+    detail::ServerAccess::loop(*worker).serving().wait_until_ended();
 }
 
 void BaseServerGroup::stop_serving() noexcept {

@@ -16,7 +16,11 @@
 #include <optional>
 #include <utility>
 
+#include "server/access.hpp"
+#include "server/admission.hpp"
+#include "server/fork.hpp"
 #include "server/loop.hpp"
+#include "server/report.hpp"
 #include "server/threads.hpp"
 #include "sys/process.hpp"
 #include "wait/io_driver.hpp"
@@ -159,7 +163,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
   ServerLoop& loop = ServerAccess::loop(server);
   const auto most = static_cast<std::size_t>(limits.max_workers > 1 ? limits.max_workers : 1);
   const auto room = static_cast<std::size_t>(limits.max_queue > 0 ? limits.max_queue : 0);
-  loop.admit(request, client_address);
+  count_if_new(loop.requests(), request);
   pool.threads.collect(false);
   std::unique_lock lock(pool.threads.mutex);
   // Idle workers take requests from the queue at once, so these do not count.
@@ -169,7 +173,8 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
   };
   if (full() && limits.when_full == FullQueue::wait) {
     Changes::Waiting waiting(pool.threads.changes, lock);
-    while (full() && !loop.stopping()) waiting.wait("waiting for a worker", loop.stop_event());
+    while (full() && !loop.serving().stopping())
+      waiting.wait("waiting for a worker", loop.serving().stop_event());
   }
   if (full()) {
     if (limits.when_full != FullQueue::close_oldest || pool.queue.empty()) {

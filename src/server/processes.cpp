@@ -10,7 +10,9 @@
 #include <system_error>
 #include <vector>
 
+#include "server/access.hpp"
 #include "server/loop.hpp"
+#include "server/report.hpp"
 #include "sys/process.hpp"
 #include "sys/signals.hpp"
 #include "wait/io_driver.hpp"
@@ -57,7 +59,6 @@ void wait_for_child(const std::vector<int>& children, int descriptor) {
   int status = 1;
   ServerLoop& loop = ServerAccess::loop(server);
   loop.children().leave_to_parent();
-  loop.ahead().forget();
   try {
     loop.close_sockets_of_others(server);
     if (!request.is_datagram()) {
@@ -105,8 +106,8 @@ void collect_children(BaseServer& server, std::vector<int>& children, std::size_
                       bool blocking) {
   ServerLoop& loop = ServerAccess::loop(server);
   reap(loop, children);
-  while (children.size() >= most && !loop.stopping()) {
-    wait_for_child(children, loop.stop_event());
+  while (children.size() >= most && !loop.serving().stopping()) {
+    wait_for_child(children, loop.serving().stop_event());
     reap(loop, children);
   }
   while (blocking && !children.empty()) {

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "server/loop.hpp"
+#include "server/event.hpp"
 #include "socket/calls.hpp"
 
 namespace plug::detail {

@@ -11,7 +11,11 @@
 #include <string>
 #include <utility>
 
+#include "server/access.hpp"
+#include "server/admission.hpp"
+#include "server/fork.hpp"
 #include "server/loop.hpp"
+#include "server/report.hpp"
 #include "sys/process.hpp"
 #include "wait/io_driver.hpp"
 
@@ -125,7 +129,7 @@ void ThreadList::end() noexcept {
       break;
     } catch (...) {
       // There was no memory for the wait.
-      static_cast<void>(ServerLoop::rest());
+      static_cast<void>(AcceptPause::rest());
     }
   }
   collect(true);
@@ -188,7 +192,7 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
                            const Address& client_address, bool waited) {
   leave_to_parent();
   collect();
-  ServerAccess::loop(server).admit(request, client_address);
+  count_if_new(ServerAccess::loop(server).requests(), request);
   auto handler = std::make_unique<Impl::Handler>(*impl_, server, main, client_address, waited);
   Request& its = handler->request;
   its = std::move(request);

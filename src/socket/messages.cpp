@@ -11,9 +11,9 @@
 #include <optional>
 
 #include "address/access.hpp"
+#include "base/scratch.hpp"
 #include "socket/calls.hpp"
 #include "socket/control_messages.hpp"
-#include "socket/scratch.hpp"
 #include "socket/state.hpp"
 #include "sys/control.hpp"
 

@@ -6,8 +6,8 @@
 #include <limits>
 #include <memory>
 
+#include "base/scratch.hpp"
 #include "socket/calls.hpp"
-#include "socket/scratch.hpp"
 #include "socket/state.hpp"
 #include "wait/offload.hpp"
 

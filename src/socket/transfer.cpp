@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <optional>
 
 #include "address/access.hpp"
+#include "base/scratch.hpp"
 #include "socket/calls.hpp"
-#include "socket/scratch.hpp"
 #include "socket/state.hpp"
 
 namespace plug {
@@ -40,27 +39,13 @@ std::string size_text(std::string_view call, MutableBytes buffer) {
   return size_text(call, BytesView(buffer.data(), buffer.size()));
 }
 
-/// Receives in two steps, without holding memory during the wait, because many fibers wait here.
-/// Requires tells_of_data(). Returns nothing if the socket must be received from in one step.
-[[gnu::noinline]] std::optional<Bytes> recv_when_there_is(SocketState& state, std::size_t size,
-                                                          Deadline deadline,
-                                                          std::error_code& error) {
-  if (deadline.is_immediate() || state.descriptor.heeds_any()) return std::nullopt;
-  // After two reports of data without any data, the caller waits with memory instead.
-  for (int attempts = 0; attempts < 2; ++attempts) {
-    long result = detail::await_data(state.descriptor, deadline);
-    if (result == 0) {
-      Scratch scratch(size);
-      result = detail::try_receive(state.descriptor, scratch.data(), size);
-      if (result >= 0)
-        return Bytes(scratch.data(), std::min(static_cast<std::size_t>(result), size));
-    }
-    if (result != -EAGAIN) {
-      error = error_from(result);
-      return Bytes();
-    }
-  }
-  return std::nullopt;
+/// Receives as recv() does, with flags, or on a descriptor that heeds_any().
+[[gnu::noinline]] std::size_t receive_into_scratch(SocketState& state, Scratch& scratch,
+                                                   std::size_t size, MSG flags, Deadline deadline,
+                                                   std::error_code& error) {
+  const MutableBytes buffer(scratch.take(size), size);
+  if ((flags & MSG::TRUNC) != MSG{}) scratch.clear(size);
+  return receive_some(state, buffer, static_cast<int>(flags), deadline, error);
 }
 
 /// Inline, so that neither form of recv_into() calls the other.
@@ -106,13 +91,11 @@ Bytes Socket::recv(ByteCount size, std::error_code& error, MSG flags) {
   if (wanted == 0) return {};  // with or without an error, as in Python
   SocketState& state = state_or_closed(state_);
   const Deadline deadline = state.deadline();
-  if (detail::tells_of_data(wanted) && flags == MSG{})
-    if (auto data = recv_when_there_is(state, wanted, deadline, error)) return *std::move(data);
-  Scratch scratch(wanted);
-  if ((flags & MSG::TRUNC) != MSG{}) [[unlikely]]
-    scratch.clear(wanted);
+  Scratch scratch;
   const std::size_t count =
-      receive_some(state, {scratch.data(), wanted}, static_cast<int>(flags), deadline, error);
+      flags != MSG{} || state.descriptor.heeds_any()
+          ? receive_into_scratch(state, scratch, wanted, flags, deadline, error)
+          : detail::count_of(transfer_late(state.descriptor, scratch, wanted, deadline), error);
   return error ? Bytes() : Bytes(scratch.data(), std::min(count, wanted));
 }
 

@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "socket/scratch.hpp"
+#include "base/scratch.hpp"
 
 namespace plug::detail {
 

@@ -32,6 +32,7 @@
 
 #include "base/deadline.hpp"
 #include "base/result.hpp"
+#include "base/scratch.hpp"
 #include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 #include "sys/transfer.hpp"
@@ -87,14 +88,11 @@ class IoDriver {
     return perform(descriptor, op, deadline);
   }
 
-  /// Returns true if a receive of up to `size` bytes is better done in two steps, await_data() and
-  /// try_receive(), so that the caller needs no buffer while it waits.
-  virtual bool tells_of_data(std::size_t /*size*/) const noexcept { return false; }
-  /// Waits until a receive from a socket may find data. Returns 0, or an error as perform() does.
-  virtual long await_data(Descriptor& /*descriptor*/, Deadline /*deadline*/) { return -ENOSYS; }
-  /// Performs a receive that does not wait.
-  virtual long try_receive(Descriptor& /*descriptor*/, void* /*data*/, std::size_t /*size*/) {
-    return -ENOSYS;
+  /// Performs a receive without flags of up to `size` bytes into memory of `scratch`. A driver
+  /// takes that memory once there is data, if it can: many callers may wait at a time.
+  virtual long receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
+                            Deadline deadline) {
+    return move(descriptor, Op::Kind::receive, scratch.take(size), size, 0, deadline);
   }
 
   /// Waits until an entry is ready. Returns the number of ready entries (their `revents` say how),
@@ -125,17 +123,6 @@ inline bool may_block_thread() noexcept { return thread_driver == nullptr; }
 /// Returns true if waiting for the same descriptors again and again is cheaper through an event set
 /// (event_set.hpp) than through wait_any().
 inline bool prefers_event_set() noexcept { return thread_driver != nullptr; }
-
-/// The functions of the same names of the caller's driver. The last two require the first.
-inline bool tells_of_data(std::size_t size) noexcept {
-  return thread_driver != nullptr && thread_driver->tells_of_data(size);
-}
-inline long await_data(Descriptor& descriptor, Deadline deadline) {
-  return thread_driver->await_data(descriptor, deadline);
-}
-inline long try_receive(Descriptor& descriptor, void* data, std::size_t size) {
-  return thread_driver->try_receive(descriptor, data, size);
-}
 
 /// Returns an address that identifies the caller, a fiber or a plain thread.
 inline const void* caller() noexcept {
@@ -228,6 +215,14 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
     return result;
   Op rest{.kind = kind, .flags = flags, .data = data, .size = size};
   return perform_again(descriptor, in_flight, rest, deadline, result);
+}
+
+/// Performs a receive as transfer() does, into memory of `scratch`, which the driver takes.
+[[gnu::always_inline]] inline long transfer_late(Descriptor& descriptor, Scratch& scratch,
+                                                 std::size_t size, Deadline deadline) {
+  if (thread_driver != nullptr) [[unlikely]]
+    return thread_driver->receive_late(descriptor, scratch, size, deadline);
+  return transfer(descriptor, Op::Kind::receive, scratch.take(size), size, 0, deadline);
 }
 
 /// Asks the interrupt hook. Returns 0 to continue, or a value below kStopped to end the call. May

@@ -152,4 +152,12 @@ TEST(Compiler, IsToldInItsFirstErrorThatPlugNeedsCpp20) {
               HasSubstr("plug needs C++20: compile with -std=c++20"));
 }
 
+TEST(Compiler, RefusesAnOverrideOfGetRequest) {
+  const auto with = [](const std::string& suffix) {
+    return first_error("struct S : TCPServer { std::pair<Request, Address> get_request()" + suffix +
+                       "; };");
+  };
+  for (const std::string suffix : {"", " override"}) EXPECT_THAT(with(suffix), HasSubstr("final"));
+}
+
 }  // namespace

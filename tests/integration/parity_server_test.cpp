@@ -15,6 +15,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -126,9 +127,9 @@ class Traced : public Base {
     trace_.add("server_close");
     Base::server_close();
   }
-  std::pair<Request, Address> get_request() override {
+  std::optional<std::pair<Request, Address>> try_get_request() override {
     trace_.add("get_request");
-    return Base::get_request();
+    return Base::try_get_request();
   }
   bool verify_request(Request& request, const Address& from) override {
     trace_.add("verify_request");

@@ -29,7 +29,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/loop.hpp"
+#include "server/pause.hpp"
 #include "support/blocked_thread.hpp"
 #include "support/engines.hpp"
 #include "support/errors.hpp"
@@ -509,7 +509,7 @@ TEST(AServerGroup, WaitsForItsWorkersWithoutLosingACancel) {
 
 TEST(AServersPause, EndsWithACancelledFiber) {
   fiber::run([] {
-    auto resting = fiber::spawn([] { return detail::ServerLoop::rest(); });
+    auto resting = fiber::spawn([] { return detail::AcceptPause::rest(); });
     resting.cancel();
     EXPECT_EQ(resting.join(kTooLong), detail::kCancelled);
   });
@@ -519,7 +519,7 @@ TEST(AServersPause, EndsWithWhatTheInterruptHookThrows) {
   const ThrowingHook hook;
   interrupting = true;
   const Signals signals;
-  EXPECT_THROW(static_cast<void>(detail::ServerLoop::rest()), Interrupted);
+  EXPECT_THROW(static_cast<void>(detail::AcceptPause::rest()), Interrupted);
 }
 
 TEST(AFiberServer, TellsOfACancelThatComesWithTheEndOfItsHandlers) {

@@ -28,9 +28,9 @@ namespace {
 
 const ServerAddress kAnyPort{"127.0.0.1", 0};
 
-// --- clients that the server accepts ahead of time ---
+// --- clients in the queue ---
 
-/// Fails once, after it has accepted a client and while it handles another one.
+/// Fails once, after its first request.
 struct FailingOnce : FiberTCPServer {
   using FiberTCPServer::FiberTCPServer;
   void service_actions() override {
@@ -46,7 +46,7 @@ Socket hasty_client(const BaseServer& server) {
   return client;
 }
 
-TEST(AClientThatIsAcceptedAhead, IsHandledWhenServingGoesOnAfterAnException) {
+TEST(AClientInTheQueue, IsHandledWhenServingGoesOnAfterAnException) {
   in_fiber([] {
     Server<FailingOnce> server(kAnyPort, &echo);
     Socket first = hasty_client(server);
@@ -62,7 +62,7 @@ TEST(AClientThatIsAcceptedAhead, IsHandledWhenServingGoesOnAfterAnException) {
   });
 }
 
-TEST(AClientThatIsAcceptedAhead, IsTheOneOfHandleRequest) {
+TEST(AClientInTheQueue, IsTheOneOfHandleRequest) {
   in_fiber([] {
     Server<FailingOnce> server(kAnyPort, &echo);
     Socket first = hasty_client(server);
@@ -73,18 +73,6 @@ TEST(AClientThatIsAcceptedAhead, IsTheOneOfHandleRequest) {
     EXPECT_EQ(second.recv(1), "!");
     first.close();
     second.close();
-  });
-}
-
-TEST(AClientThatIsAcceptedAhead, IsClosedWithTheServer) {
-  in_fiber([] {
-    Server<FailingOnce> server(kAnyPort, &echo);
-    Socket first = hasty_client(server);
-    Socket second = hasty_client(server);
-    EXPECT_THROW(server.serve_forever(), ValueError);
-    first.shutdown(SHUT::WR);
-    server.server_close();
-    EXPECT_EQ(second.recv(1), "");
   });
 }
 

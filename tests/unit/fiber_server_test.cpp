@@ -350,43 +350,6 @@ TEST(AFiberServer, CallsServiceActionsForEachRequestAndInBetween) {
   EXPECT_EQ(asked.turns, 5);
 }
 
-TEST(AFiberServer, HandlesAConnectionThatItHasFoundBeforeItIsStopped) {
-  struct Stopped : FiberTCPServer {
-    using FiberTCPServer::FiberTCPServer;
-    void service_actions() override { stop_serving(); }
-  };
-  std::vector<Socket> clients;
-  {
-    Server<Stopped> server(
-        kAnyPort, [](Request& request, const Address&, BaseServer&) { request->sendall("!"); });
-    for (int i = 0; i < 2; ++i) clients.push_back(client_of(server.server_address));
-    std::thread([&] { server.serve_forever(); }).join();
-  }
-  for (Socket& client : clients) EXPECT_EQ(client.recv(1), "!");
-}
-
-TEST(AFiberServer, TakesConnectionsByAnotherGetRequestToo) {
-  struct Own : FiberTCPServer {
-    using FiberTCPServer::FiberTCPServer;
-    std::pair<Request, Address> get_request() override {
-      auto got = FiberTCPServer::get_request();
-      ++taken;
-      return got;
-    }
-    int taken = 0;
-  };
-  Server<Own> server(kAnyPort, &echo);
-  server.socket.listen(20);
-  std::vector<Socket> clients;
-  for (int i = 0; i < 10; ++i) clients.push_back(client_of(server.server_address));
-  {
-    const Serving serving(server);
-    for (Socket& client : clients) EXPECT_EQ(client.recv(1), "!");
-    clients.clear();
-  }
-  EXPECT_EQ(server.taken, 10);
-}
-
 TEST(AFiberServer, NamesTheFiberOfARequestByItsClient) {
   std::vector<std::string> names;
   FiberTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -293,9 +294,10 @@ class OfNamedClients : public TCPServer {
   }
   bool lets_in(const std::string& host) { return lets_in(Address::parse(host)); }
 
-  std::pair<Request, Address> get_request() override {
-    auto request = TCPServer::get_request();
-    return {std::move(request.first), next_};
+  std::optional<std::pair<Request, Address>> try_get_request() override {
+    auto got = TCPServer::try_get_request();
+    if (got) got->second = next_;
+    return got;
   }
   void process_request(Request& request, const Address&) override {
     kept_.push_back(std::move(request));
@@ -305,6 +307,28 @@ class OfNamedClients : public TCPServer {
   Address next_;
   std::vector<Request> kept_;
 };
+
+TEST(ALimitOfAnAddress, CountsARequestThatIsHandedOutAgainOnce) {
+  struct HandsOutAgain : TCPServer {
+    using TCPServer::TCPServer;
+    std::optional<std::pair<Request, Address>> try_get_request() override {
+      return kept ? std::exchange(kept, std::nullopt) : TCPServer::try_get_request();
+    }
+    void process_request(Request& request, const Address& from) override {
+      ++processed;
+      kept.emplace(std::move(request), from);
+    }
+    std::optional<std::pair<Request, Address>> kept;
+    int processed = 0;
+  };
+  Server<HandsOutAgain> server(kAnyPort, &echo);
+  server.max_connections_per_address = 1;
+  const Socket client = client_of(server.server_address);
+  server.handle_request();
+  const Socket waiting = client_of(server.server_address);
+  server.handle_request();
+  EXPECT_EQ(server.processed, 2);
+}
 
 TEST(ALimitOfAnAddress, IsThatOfItsNetworkForIpv6) {
   Server<OfNamedClients> server(kAnyPort, &echo);

@@ -16,6 +16,7 @@
 #include <csignal>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -81,9 +82,9 @@ struct Logging : Base {
   void server_bind() override { note("server_bind"), Base::server_bind(); }
   void server_activate() override { note("server_activate"), Base::server_activate(); }
   void server_close() override { note("server_close"), Base::server_close(); }
-  std::pair<Request, Address> get_request() override {
-    note("get_request");
-    return Base::get_request();
+  std::optional<std::pair<Request, Address>> try_get_request() override {
+    note("try_get_request");
+    return Base::try_get_request();
   }
   bool verify_request(Request& request, const Address& from) override {
     note("verify_request");
@@ -311,7 +312,7 @@ TEST(ARequest, PassesThroughTheHooksInOrder) {
   Socket client = client_of(server.server_address);
   client.shutdown(SHUT::WR);
   server.handle_request();
-  EXPECT_THAT(hooks.take(), ElementsAre("get_request", "verify_request", "process_request",
+  EXPECT_THAT(hooks.take(), ElementsAre("try_get_request", "verify_request", "process_request",
                                         "finish_request", "shutdown_request", "close_request"));
   EXPECT_EQ(client.recv(1), "");
 }
@@ -325,7 +326,7 @@ TEST(ARequest, ThatIsNotVerifiedIsClosed) {
   hooks.take();
   Socket client = client_of(server.server_address);
   server.handle_request();
-  EXPECT_THAT(hooks.take(), ElementsAre("get_request", "shutdown_request", "close_request"));
+  EXPECT_THAT(hooks.take(), ElementsAre("try_get_request", "shutdown_request", "close_request"));
   EXPECT_EQ(client.recv(1), "");
 }
 
@@ -378,7 +379,7 @@ TEST(ARequest, LetsABaseExceptionThrough) {
   client.sendall("-b-");
   EXPECT_THROW(server.serve_forever(), BaseException);
   EXPECT_THAT(hooks.take(),
-              ElementsAre("get_request", "verify_request", "process_request", "finish_request",
+              ElementsAre("try_get_request", "verify_request", "process_request", "finish_request",
                           "setup", "handle", "finish", "shutdown_request", "close_request"));
 }
 
@@ -410,13 +411,109 @@ TEST(ARequest, ThatFailsIsReportedOnStandardErrorAndTheServerGoesOn) {
   EXPECT_EQ(ask(server.server_address, "-"), "fine");
 }
 
+/// Counts the calls of try_get_request() by their outcome.
+template <class Base>
+struct CountingTries : Base {
+  using Base::Base;
+  std::optional<std::pair<Request, Address>> try_get_request() override {
+    try {
+      auto got = Base::try_get_request();
+      ++(got ? taken : none);
+      return got;
+    } catch (...) {
+      ++failed;
+      throw;
+    }
+  }
+  std::atomic<int> taken{0}, none{0}, failed{0};
+};
+
+template <class Server>
+class AnOverrideOfTryGetRequest : public testing::Test {};
+using ServersOfConnections = testing::Types<TCPServer, ThreadingTCPServer, FiberTCPServer>;
+TYPED_TEST_SUITE(AnOverrideOfTryGetRequest, ServersOfConnections);
+
+TYPED_TEST(AnOverrideOfTryGetRequest, GetsEachConnection) {
+  constexpr int kClients = 10;
+  Server<CountingTries<TypeParam>> server(kAnyPort, handler<Echo>);
+  {
+    std::vector<Socket> clients;
+    for (int i = 0; i < kClients; ++i) {
+      clients.push_back(client_of(server.server_address));
+      clients.back().sendall("x\n");
+      clients.back().shutdown(SHUT::WR);
+    }
+    const Serving serving(server);
+    for (Socket& client : clients) EXPECT_EQ(client.recv(2), "x\n");
+  }
+  EXPECT_EQ(server.taken, kClients);
+}
+
+TYPED_TEST(AnOverrideOfTryGetRequest, SeesNoExceptionWhenNoConnectionWaits) {
+  struct Stolen : CountingTries<TypeParam> {
+    using CountingTries<TypeParam>::CountingTries;
+    std::optional<std::pair<Request, Address>> try_get_request() override {
+      if (!std::exchange(stole, true)) std::ignore = this->socket.accept();
+      return CountingTries<TypeParam>::try_get_request();
+    }
+    bool stole = false;
+  };
+  Server<Stolen> server(kAnyPort, handler<Echo>);
+  {
+    const Serving serving(server);
+    Socket stolen = client_of(server.server_address);
+    EXPECT_EQ(stolen.recv(1), "");
+    EXPECT_EQ(ask(server.server_address, "x\n"), "x\n");
+  }
+  EXPECT_EQ(server.taken, 1);
+  EXPECT_GE(server.none, 1);
+  EXPECT_EQ(server.failed, 0);
+}
+
+TEST(GetRequest, ThrowsWhenNoRequestWaits) {
+  TCPServer stream(kAnyPort, handler<Echo>);
+  stream.socket.setblocking(false);
+  UDPServer datagrams(kAnyPort, handler<Upper>);
+  for (BaseServer* const server : std::vector<BaseServer*>{&stream, &datagrams}) {
+    EXPECT_FALSE(server->try_get_request());
+    EXPECT_EQ(number_of_error<BlockingIOError>([&] { server->get_request(); }), EAGAIN);
+  }
+  const Socket client = client_of(stream.server_address);
+  EXPECT_EQ(stream.get_request().second, client.getsockname());
+}
+
+template <class Server>
+class AStoppedServer : public testing::Test {};
+TYPED_TEST_SUITE(AStoppedServer, ServersOfConnections);
+
+TYPED_TEST(AStoppedServer, LeavesTheConnectionInTheQueueToTheNextServerOfItsSocket) {
+  struct Stopping : TypeParam {
+    using TypeParam::TypeParam;
+    void service_actions() override { this->stop_serving(); }
+  };
+  Server<Stopping> first(kAnyPort, handler<Echo>);
+  Socket listener = first.socket.dup();
+  std::vector<Socket> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.push_back(client_of(first.server_address));
+    clients.back().sendall("x\n");
+    clients.back().shutdown(SHUT::WR);
+  }
+  std::thread([&] { first.serve_forever(); }).join();
+  first.server_close();
+  EXPECT_EQ(clients[0].recv(2), "x\n");
+  TypeParam second(std::move(listener), handler<Echo>);
+  const Serving serving(second);
+  EXPECT_EQ(clients[1].recv(2), "x\n");
+}
+
 TEST(ARequest, ThatIsGoneBeforeItIsAcceptedIsPassedOver) {
   struct Gone : TCPServer {
     using TCPServer::TCPServer;
-    std::pair<Request, Address> get_request() override {
+    std::optional<std::pair<Request, Address>> try_get_request() override {
       if (steal) std::ignore = socket.accept();
       steal = false;
-      return TCPServer::get_request();
+      return TCPServer::try_get_request();
     }
     bool steal = true;
   };
@@ -430,9 +527,9 @@ TEST(ARequest, ThatIsGoneBeforeItIsAcceptedIsPassedOver) {
 TEST(ARequest, ThatIsReceivedByAnotherIsPassedOver) {
   struct Gone : UDPServer {
     using UDPServer::UDPServer;
-    std::pair<Request, Address> get_request() override {
+    std::optional<std::pair<Request, Address>> try_get_request() override {
       if (std::exchange(steal, false)) socket.recv(100);
-      return UDPServer::get_request();
+      return UDPServer::try_get_request();
     }
     bool steal = true;
   };

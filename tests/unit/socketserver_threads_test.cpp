@@ -191,12 +191,26 @@ TYPED_TEST(AHandlerThatNeverReturns, HoldsUpNeitherTheServingNorItsEnd) {
   EXPECT_EQ(status, 7);
 }
 
-TEST(AThreadingServer, EndsTheConnectionsOfDaemonThreadsBeforeItIsDestroyed) {
+/// Passes requests on that it has made itself.
+struct Wrapping : ThreadingTCPServer {
+  using ThreadingTCPServer::ThreadingTCPServer;
+  void process_request(Request& request, const Address& from) override {
+    Request own(std::move(request.socket()));
+    ThreadingTCPServer::process_request(own, from);
+  }
+};
+
+template <class Type>
+class AServerWithDaemonThreads : public testing::Test {};
+using WithDaemonThreads = testing::Types<ThreadingTCPServer, Wrapping>;
+TYPED_TEST_SUITE(AServerWithDaemonThreads, WithDaemonThreads);
+
+TYPED_TEST(AServerWithDaemonThreads, EndsTheirConnectionsBeforeItIsDestroyed) {
   std::string got = "nothing";
   std::promise<void> begun;
   Socket client(AF::INET);
   {
-    ThreadingTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
+    Server<TypeParam> server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
       begun.set_value();
       got = request->recv(1);
     });

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <typeinfo>
@@ -58,7 +59,7 @@ class ServerAddress {
 
 [[nodiscard]] std::string to_string(const ServerAddress& address);
 
-/// The base class of all servers. Abstract: a subclass defines fileno() and get_request().
+/// The base class of all servers. Abstract: a subclass defines fileno() and try_get_request().
 class BaseServer {
  public:
   BaseServer(const BaseServer&) = delete;
@@ -126,7 +127,7 @@ class BaseServer {
   ///
   /// Throws ValueError if there is no file descriptor; OSError EBADF if server_close() is called
   /// meanwhile; RuntimeError if a subclass is not in a Server<>. Exceptions of these hooks
-  /// propagate: get_request() (except OSError), verify_request(), handle_error(),
+  /// propagate: try_get_request() (except OSError), verify_request(), handle_error(),
   /// handle_exhaustion(), service_actions(), and shutdown_request() of a request that was rejected
   /// or has failed.
   void serve_forever(Timeout poll_interval = 0.5);
@@ -191,9 +192,13 @@ class BaseServer {
   /// calls it, so call it only if something must happen after it, or to see its errors.
   virtual void server_close() {}
 
-  /// Returns the next request and its client's address, without waiting. An OSError means that
-  /// there is no request after all.
-  virtual std::pair<Request, Address> get_request() = 0;
+  /// Returns the next request and its client's address if one is waiting; nullopt if there is none.
+  /// Must not wait. If it throws an OSError, the server goes on without a request. Beyond Python,
+  /// whose servers override get_request().
+  virtual std::optional<std::pair<Request, Address>> try_get_request() = 0;
+  /// Returns what try_get_request() returns; throws BlockingIOError (EAGAIN) if there is no
+  /// request. Serving does not call it, and it is final: override try_get_request().
+  virtual std::pair<Request, Address> get_request() final;
   /// Returns true to process the request, false to close it. The default returns true.
   virtual bool verify_request(Request& request, const Address& client_address);
   /// Calls finish_request() and shutdown_request() in this thread. The mixins override it.
@@ -267,6 +272,7 @@ class BaseServer {
   void check_shutdown() const;
   void serve(const Timeout& poll_interval);
   void handle_one();
+  std::optional<std::pair<Request, Address>> next_request();
   bool handle_ready();
   int serve_and_drain(const UntilSignalOptions& options);
   bool admit(Request& request, const Address& client_address);

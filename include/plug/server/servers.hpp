@@ -9,6 +9,7 @@
 #include <plug/socket.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 #pragma GCC visibility push(default)
@@ -38,8 +39,9 @@ class TCPServer : public BaseServer {
   /// Closes the socket.
   void server_close() override;
 
-  /// Accepts a connection, without waiting.
-  std::pair<Request, Address> get_request() override;
+  /// Accepts a connection, without waiting while the server serves. Before that, a socket in
+  /// blocking mode waits, as in Python.
+  std::optional<std::pair<Request, Address>> try_get_request() override;
   /// Calls shutdown(SHUT::WR), ignoring its errors, and close_request().
   void shutdown_request(Request& request) override;
   /// Closes the connection.
@@ -66,7 +68,7 @@ class UDPServer : public TCPServer {
   std::ptrdiff_t max_packet_size = 8192;
 
   /// Receives one datagram, without waiting.
-  std::pair<Request, Address> get_request() override;
+  std::optional<std::pair<Request, Address>> try_get_request() override;
   /// Does nothing: datagrams arrive without listening.
   void server_activate() override {}
   void shutdown_request(Request& request) override;

@@ -237,7 +237,7 @@ long EngineBase::perform_until(Descriptor& descriptor, Op& op, Deadline deadline
     result = await_low_water(descriptor, fd, op, deadline);
   if (result == 0)
     result =
-        deadline.is_none() ? block(descriptor, fd, op) : wait_for(descriptor, fd, op, deadline);
+        deadline.is_none() ? block(descriptor, fd, op) : dispatch(descriptor, fd, op, deadline);
   if (result == kCancelled) scheduler_.take_cancel();
   return result;
 }
@@ -254,7 +254,8 @@ long EngineBase::try_now(Descriptor& descriptor, int fd, Op& op) noexcept {
   return result;
 }
 
-long EngineBase::wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+/// Performs an operation as its kind demands, until the deadline.
+long EngineBase::dispatch(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
   switch (op.kind) {
     case Op::Kind::ready:
       return wait_ready(descriptor, op.file < 0 ? Number{fd, true} : Number{op.file, false},
@@ -279,7 +280,7 @@ long EngineBase::wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadl
 long EngineBase::block(Descriptor& descriptor, int fd, Op& op) {
   const bool all = !receives(op.kind) || (op.flags & kWaitAll) != 0;
   if (!has_flags(op.kind) || is_batch(op.kind) || !all)
-    return wait_for(descriptor, fd, op, Deadline::none());
+    return dispatch(descriptor, fd, op, Deadline::none());
   return receives(op.kind) && (op.flags & kPeek) != 0 ? peek_whole(descriptor, fd, op)
                                                       : move_whole(descriptor, fd, op);
 }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "fiber/engine/engine.hpp"
+#include "fiber/engine/fault_injection.hpp"
 #include "fiber/scheduler.hpp"
 #include "wait/attempts.hpp"
 
@@ -127,6 +128,20 @@ class EngineBase : public Engine {
     return woken == Scheduler::WakeReason::deadline ? kTimedOut : 0;
   }
 
+  /// Returns true if a receive or a send needs transfer() or move_whole() alone of all that
+  /// perform() does.
+  static bool is_plain(const Descriptor& descriptor, int flags, Deadline deadline) noexcept {
+    return flags == 0 && !deadline.is_immediate() && !descriptor.heeds_any() &&
+           current_faults() == nullptr;
+  }
+  /// Ends such an operation, and returns its result.
+  long ended(long result) {
+    if (result == kCancelled) [[unlikely]]
+      scheduler_.take_cancel();
+    scheduler_.maybe_yield();
+    return result;
+  }
+
   /// Performs all of a send, or of a receive with MSG_WAITALL, of which `part` bytes are done
   /// already. Once some data has moved, the result is the count, even if the rest fails.
   long move_whole(Descriptor& descriptor, int fd, Op& op, long part = 0);
@@ -147,7 +162,7 @@ class EngineBase : public Engine {
   long perform_timed_by_system(Descriptor& descriptor, Op& op);
   long perform_until(Descriptor& descriptor, Op& op, Deadline deadline);
   long try_now(Descriptor& descriptor, int fd, Op& op) noexcept;
-  long wait_for(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
+  long dispatch(Descriptor& descriptor, int fd, Op& op, Deadline deadline);
   long block(Descriptor& descriptor, int fd, Op& op);
   long peek_whole(Descriptor& descriptor, int fd, Op& op);
   bool can_go_on(Descriptor& descriptor, int fd, Op::Kind kind);

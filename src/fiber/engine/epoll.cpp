@@ -188,11 +188,8 @@ class EpollEngine final : public EngineBase {
   long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
             Deadline deadline) override;
   long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
-  bool tells_of_data(std::size_t /*size*/) const noexcept override {
-    return current_faults() == nullptr;
-  }
-  long await_data(Descriptor& descriptor, Deadline deadline) override;
-  long try_receive(Descriptor& descriptor, void* data, std::size_t size) override;
+  long receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
+                    Deadline deadline) override;
   bool supports_read_events() const noexcept override { return true; }
   long await_arrival(const Descriptor::InFlight& number, Arrival& arrival) override;
   void forget_arrival(const Descriptor::InFlight& number) noexcept override;
@@ -428,38 +425,6 @@ long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op:
   }
 }
 
-long EpollEngine::await_data(Descriptor& descriptor, Deadline deadline) {
-  const Descriptor::InFlight in_flight(descriptor, false);
-  if (in_flight.fd() < 0) return -EBADF;
-  Slot* slot = slot_of(descriptor, in_flight.fd());
-  if (slot == nullptr) {
-    slot = &slots_.at(in_flight.fd());
-    const long watched = watch(*slot, in_flight.fd(), &descriptor, kReadable);
-    if (watched < 0) return watched;
-  }
-  while (!slot->readable) {
-    const long waited = wait_in(*slot, descriptor, kReadable, deadline, Op::Kind::receive);
-    if (waited == kCancelled) scheduler_.take_cancel();
-    if (waited < 0) return waited;
-    if (slot->registered) continue;
-    const long watched = watch(*slot, in_flight.fd(), &descriptor, kReadable);
-    if (watched < 0) return watched;
-  }
-  return 0;
-}
-
-long EpollEngine::try_receive(Descriptor& descriptor, void* data, std::size_t size) {
-  const Descriptor::InFlight in_flight(descriptor, false);
-  if (in_flight.fd() < 0) return -EBADF;
-  long result = -EINTR;
-  while (result == -EINTR) result = sys::recv_now(in_flight.fd(), data, size);
-  const bool is_short = result > 0 && static_cast<std::size_t>(result) < size;
-  if (Slot* const slot = slot_of(descriptor, in_flight.fd()))
-    note(*slot, Op::Kind::receive, result, is_short);
-  scheduler_.maybe_yield();
-  return result;
-}
-
 long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
   if (receives(op.kind))
     return receive(
@@ -468,25 +433,33 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
   return try_until_done(descriptor, fd, op, deadline);
 }
 
-/// The fast path for a plain receive or send.
 long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
                        int flags, Deadline deadline) {
-  if (flags != 0 || deadline.is_immediate() || descriptor.heeds_any() ||
-      current_faults() != nullptr) [[unlikely]]
+  if (!is_plain(descriptor, flags, deadline)) [[unlikely]]
     return IoDriver::move(descriptor, kind, data, size, flags, deadline);
   const Descriptor::InFlight in_flight(descriptor, false);
   const int fd = in_flight.fd();
   if (fd < 0) return -EBADF;
-  const long result =
-      kind == Op::Kind::send
-          ? send(descriptor, fd, data, size, deadline)
-          : receive(
-                descriptor, fd, deadline, kind, [=] { return sys::recv_now(fd, data, size); },
-                [=](long got) { return got > 0 && static_cast<std::size_t>(got) < size; });
-  if (result == kCancelled) [[unlikely]]
-    scheduler_.take_cancel();
-  scheduler_.maybe_yield();
-  return result;
+  if (kind == Op::Kind::send) return ended(send(descriptor, fd, data, size, deadline));
+  return ended(receive(
+      descriptor, fd, deadline, kind, [=] { return sys::recv_now(fd, data, size); },
+      [=](long got) { return got > 0 && static_cast<std::size_t>(got) < size; }));
+}
+
+long EpollEngine::receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
+                               Deadline deadline) {
+  if (!is_plain(descriptor, 0, deadline)) [[unlikely]]
+    return IoDriver::receive_late(descriptor, scratch, size, deadline);
+  const Descriptor::InFlight in_flight(descriptor, false);
+  const int fd = in_flight.fd();
+  if (fd < 0) return -EBADF;
+  const auto try_it = [&] {
+    const long got = sys::recv_now(fd, scratch.take(size), size);
+    if (got < 0) scratch.give_back();
+    return got;
+  };
+  return ended(receive(descriptor, fd, deadline, Op::Kind::receive, try_it,
+                       [=](long got) { return got > 0 && static_cast<std::size_t>(got) < size; }));
 }
 
 long EpollEngine::send(Descriptor& descriptor, int fd, void* data, std::size_t size,

@@ -146,11 +146,10 @@ class UringEngine final : public EngineBase {
 
   const char* name() const noexcept override { return "uring"; }
   long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
-  bool tells_of_data(std::size_t size) const noexcept override {
-    return size > kMostLent && current_faults() == nullptr;
-  }
-  long await_data(Descriptor& descriptor, Deadline deadline) override;
-  long try_receive(Descriptor& descriptor, void* data, std::size_t size) override;
+  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
+            Deadline deadline) override;
+  long receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
+                    Deadline deadline) override;
   long turn(Deadline deadline) override;
   void wake() noexcept override { sys::eventfd_add(wake_event_); }
 
@@ -482,22 +481,36 @@ long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
   }
 }
 
-long UringEngine::await_data(Descriptor& descriptor, Deadline deadline) {
+long UringEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
+                       int flags, Deadline deadline) {
+  if (!is_plain(descriptor, flags, deadline))
+    return IoDriver::move(descriptor, kind, data, size, flags, deadline);
   const Descriptor::InFlight in_flight(descriptor, false);
-  if (in_flight.fd() < 0) return -EBADF;
-  const long ready =
-      wait_ready(descriptor, {in_flight.fd(), true}, sys::kIn, deadline, Op::Kind::receive);
-  if (ready == kCancelled) scheduler_.take_cancel();
-  return std::min(ready, 0L);
+  const int fd = in_flight.fd();
+  if (fd < 0) return -EBADF;
+  Op op{.kind = kind, .data = data, .size = size};
+  const bool whole = kind == Op::Kind::send && deadline.is_none();
+  return ended(whole ? move_whole(descriptor, fd, op) : transfer(descriptor, fd, op, deadline));
 }
 
-long UringEngine::try_receive(Descriptor& descriptor, void* data, std::size_t size) {
-  const Descriptor::InFlight in_flight(descriptor, false);
-  if (in_flight.fd() < 0) return -EBADF;
-  long result = -EINTR;
-  while (result == -EINTR) result = sys::recv_now(in_flight.fd(), data, size);
-  scheduler_.maybe_yield();
-  return result;
+long UringEngine::receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
+                               Deadline deadline) {
+  const bool late = size > kMostLent && is_plain(descriptor, 0, deadline);
+  // After two reports of data without any data, the kernel gets the memory and waits.
+  for (int attempts = 0; late && attempts < 2; ++attempts) {
+    const Descriptor::InFlight in_flight(descriptor, false);
+    const int fd = in_flight.fd();
+    if (fd < 0) return -EBADF;
+    const long ready = wait_ready(descriptor, {fd, true}, sys::kIn, deadline, Op::Kind::receive);
+    if (ready == kCancelled) scheduler_.take_cancel();
+    if (ready < 0) return ready;
+    long got = -EINTR;
+    while (got == -EINTR) got = sys::recv_now(fd, scratch.take(size), size);
+    scheduler_.maybe_yield();
+    if (got != -EAGAIN) return got;
+    scratch.give_back();
+  }
+  return IoDriver::receive_late(descriptor, scratch, size, deadline);
 }
 
 long UringEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) {

@@ -1,4 +1,4 @@
-#include "socket/scratch.hpp"
+#include "base/scratch.hpp"
 
 #include "sys/thread_end.hpp"
 

@@ -1,0 +1,15 @@
+#include "server/event.hpp"
+
+#include <plug/error.hpp>
+
+#include "base/result.hpp"
+
+namespace plug::detail {
+
+sys::OwnFd make_event() {
+  const long made = sys::eventfd();
+  if (made < 0) throw_if(error_from(made), "the events of a server");
+  return sys::OwnFd(static_cast<int>(made));
+}
+
+}  // namespace plug::detail

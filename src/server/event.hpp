@@ -1,0 +1,10 @@
+#pragma once
+
+#include "sys/syscalls.hpp"
+
+namespace plug::detail {
+
+/// Makes an eventfd. Throws OSError if the system has no descriptor left.
+sys::OwnFd make_event();
+
+}  // namespace plug::detail

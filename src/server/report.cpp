@@ -1,0 +1,18 @@
+#include "server/report.hpp"
+
+#include <new>
+#include <string>
+
+namespace plug::detail {
+
+void report_exception(std::string_view what, const Address& client_address) noexcept {
+  std::string text;
+  try {
+    text = std::string(what) + " " + to_string(client_address);
+  } catch (const std::bad_alloc&) {
+    return report_exception(what);
+  }
+  report_exception(text);
+}
+
+}  // namespace plug::detail

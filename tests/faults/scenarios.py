@@ -111,11 +111,11 @@ def verdict(result):
     if not isinstance(outcome.status, int) or outcome.status not in (0, 1):
         return f"ends with status {outcome.status}"
     if not in_order:
-        return f"leaves or tells something wrong, with status {outcome.status}"
+        return f"reports or leaves something wrong, with status {outcome.status}"
     if outcome.status == 0:
         return None if right else "ends with status 0 and a wrong result"
     said = outcome.errors.splitlines()
-    return None if len(said) == 1 else f"ends with status 1 and says {len(said)} lines"
+    return None if len(said) == 1 else f"ends with status 1 and prints {len(said)} lines"
 
 
 # --- framing, as in any peer ---

@@ -1,4 +1,4 @@
-// The scenarios of CPython's test_selectors, for each selector, under their names there.
+// The scenarios of CPython's test_selectors for each selector, under the same names.
 // docs/conformance.md has the table.
 
 #include <plug/selectors.hpp>
@@ -325,7 +325,7 @@ TYPED_TEST(BaseSelectorTestCase, test_select_interrupt_noraise) {
   EXPECT_EQ(Alarm::come, 1);
 }
 
-// --- for those that scale ---
+// --- selectors that scale ---
 
 template <class S>
 class ScalableSelectorMixIn : public testing::Test {};

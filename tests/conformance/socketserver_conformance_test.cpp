@@ -1,4 +1,4 @@
-// The scenarios of CPython's test_socketserver under their names there. docs/conformance.md has the
+// The scenarios of CPython's test_socketserver, under the same names. docs/conformance.md has the
 // table.
 
 #include <plug/fiber/server.hpp>

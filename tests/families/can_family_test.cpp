@@ -1,4 +1,4 @@
-// CAN on the bus vcan0, beside can-utils.
+// Tests CAN on the bus vcan0, together with can-utils.
 
 #include <plug/family/addresses.hpp>
 #include <plug/family/can.hpp>

@@ -110,7 +110,7 @@ class VirtualAdapter {
  public:
   VirtualAdapter() : fd_(::open("/dev/vhci", O_RDWR | O_CLOEXEC)) {
     if (fd_.fileno() < 0) throw_if({errno, std::system_category()}, "/dev/vhci");
-    // Vendor packet: make a primary controller; it is answered with its number.
+    // Vendor packet: creates a primary controller. The answer is its number.
     if (::write(fd_.fileno(), "\xff\0", 2) != 2) throw_if({errno, std::system_category()}, "vhci");
     pollfd waiting{fd_.fileno(), POLLIN, 0};
     unsigned char answer[260];

@@ -1,4 +1,4 @@
-// RDS, TIPC, VSOCK and QIPCRTR, each with both ends in this machine, and Python's own sockets.
+// Tests RDS, TIPC, VSOCK and QIPCRTR with both ends on this machine, and with Python's own sockets.
 
 #include <unistd.h>
 #include <plug/family/addresses.hpp>
@@ -149,7 +149,7 @@ TEST_F(Tipc, StreamsAndSequencedPacketsConnect) {
     EXPECT_EQ(conn.recv(100), "up");
     conn.sendall("down");
     EXPECT_EQ(client.recv(100), "down");
-    client.shutdown(SHUT::RDWR);  // closing alone would be a reset
+    client.shutdown(SHUT::RDWR);  // close() alone would reset the connection
     EXPECT_EQ(conn.recv(100), "");
   }
 }

@@ -111,14 +111,14 @@ def verdict(result):
     if not isinstance(outcome.status, int) or outcome.status not in (0, 1):
         return f"ends with status {outcome.status}"
     if not in_order:
-        return f"leaves or tells something wrong, with status {outcome.status}"
+        return f"reports or leaves something wrong, with status {outcome.status}"
     if outcome.status == 0:
         return None if right else "ends with status 0 and a wrong result"
     said = outcome.errors.splitlines()
-    return None if len(said) == 1 else f"ends with status 1 and says {len(said)} lines"
+    return None if len(said) == 1 else f"ends with status 1 and prints {len(said)} lines"
 
 
-# --- framing, as any peer does it ---
+# --- framing, as in any peer ---
 
 
 def framed(payload):
@@ -211,7 +211,7 @@ def greet_and_repeat(conn):
     each_chunk(bytes)(conn)
 
 
-# --- clients under fault ---
+# --- clients with faults ---
 
 
 def client(program, peer, expected, *options, stdin=b"one line\nanother\n"):
@@ -254,7 +254,7 @@ def alone(program, *arguments, expected):
     return scenario
 
 
-# --- servers under fault ---
+# --- servers with faults ---
 
 
 def converse(port, message):
@@ -391,7 +391,7 @@ def polling_accept(directory, launch):
     return Result(outcome, all(right) or lost, all(r or not a for r, a in zip(right, answers)))
 
 
-# --- file transfers, with one of the pair under fault ---
+# --- file transfers, with a fault in one of the pair ---
 
 
 def digest(path):

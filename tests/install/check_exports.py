@@ -61,11 +61,11 @@ def main(headers, library, *others):
         elif kind not in "VWu":  # instances of the standard library's templates
             wrong.append(name)
     if not public:
-        sys.exit(f"{library} gives out nothing of plug")
+        sys.exit(f"{library} exports nothing of plug")
     if wrong:
         names = subprocess.run(["c++filt"], input="\n".join(wrong), capture_output=True, text=True)
-        sys.exit(f"{library} gives out what is in no public header:\n{names.stdout}")
-    print(f"{library}: {public} names of plug's, and no others")
+        sys.exit(f"{library} exports names that are in no public header:\n{names.stdout}")
+    print(f"{library}: {public} names of plug, and no others")
 
 
 main(*sys.argv[1:])

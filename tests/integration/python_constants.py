@@ -10,7 +10,7 @@ import re
 import socket
 import sys
 
-# Error numbers that the module hands on: std::errc in C++.
+# Error numbers that the module exports; they are in std::errc in C++.
 ERRNO = {"EAGAIN", "EBADF", "EWOULDBLOCK"}
 
 # Documented up to Python 3.15 where Linux defines them; src/layout compares their values with the system's.

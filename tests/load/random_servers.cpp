@@ -531,7 +531,7 @@ void destroy(std::unique_ptr<Server> server, Chance& its) {
         if (cancels) destroying.cancel();
         join(destroying);
         if (!told) {
-          std::fprintf(stderr, "a fiber that destroyed a server was not told of its end\n");
+          std::fprintf(stderr, "a fiber that destroyed a server did not get its cancellation\n");
           std::abort();
         }
       },
@@ -676,7 +676,7 @@ bool play_one(std::uint64_t seed) {
   // The children whose server did not have to wait for them.
   for (int i = 0; i < 1000 && waitpid(-1, nullptr, 0) > 0; ++i) continue;
   if (plug_census() == 0) return true;
-  std::fprintf(stderr, "random_servers: %llu descriptors used after they were given up: %s",
+  std::fprintf(stderr, "random_servers: %llu descriptors used after they were closed: %s",
                static_cast<unsigned long long>(plug_census()), doing);
   return false;
 }

@@ -269,7 +269,7 @@ def asking(port, seconds, source, count):
             take(left)
     end = time.monotonic() + PATIENCE
     while asked:
-        check(time.monotonic() < end, f"{len(asked)} healthy clients wait in vain")
+        check(time.monotonic() < end, f"{len(asked)} healthy clients have no answer")
         take(1)
     for sock in socks:
         sock.close()

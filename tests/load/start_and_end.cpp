@@ -100,7 +100,7 @@ class Clients {
       if (!error) client.shutdown(SHUT::WR, error);
       if (!error && client.recv(10, error) == "x\n") ++answered_;
       if (error == timed_out()) {
-        std::fprintf(stderr, "a client waits in vain\n");
+        std::fprintf(stderr, "a client has no answer\n");
         std::abort();
       }
     }

@@ -287,9 +287,9 @@ TYPED_TEST(AServerWithHandlersApart, LetsAThreadEndWhateverItsHandlersFinishThro
   EXPECT_EQ(status, 7);
 }
 
-// --- a pool's wait for room ---
+// --- waiting for room in a pool ---
 
-/// A pool whose one worker is busy until the gate opens.
+/// A pool with one worker, which is busy until the gate opens.
 class FullPool {
  public:
   FullPool()
@@ -417,7 +417,7 @@ TEST_P(Shielding, LetsWaitsGoOnDespiteCancels) {
   });
 }
 
-/// A server with a request that is handled until the gate opens.
+/// A server with a request whose handler waits until the gate opens.
 template <class Kind>
 class Busy {
  public:

@@ -184,7 +184,7 @@ def write_case(rng):
         pieces = rng.choice([0, 1, 4, 4, 4, 5000])
         calm = rng.random()
         if encoding == "utf-16":
-            pieces = max(pieces, 1)  # for nothing at all Python writes a byte order mark
+            pieces = max(pieces, 1)  # for an empty text Python writes a byte order mark
         text = "".join(rng.choice(CALM if rng.random() < calm else WIDE) for _ in range(pieces))
         try:
             print("write", field(text.encode()), file.write(text))

@@ -9,8 +9,8 @@
 struct WaitCost {
   std::int64_t nanoseconds = 0;  ///< from its beginning to its end
   std::int64_t sleep = 0;        ///< a plain sleep of the same length at the same time, at most
-  long calls = -1;               ///< system calls of its thread; -1 where they are not counted
-  std::string outcome;           ///< what it has said
+  long calls = -1;               ///< system calls of its thread; -1 if they are not counted
+  std::string outcome;           ///< the text that it has returned
 };
 
 /// A wait to measure. Sets up everything that it needs, then calls measure(wait) once. The outcome
@@ -20,7 +20,7 @@ using MeasuredBody = std::function<void(const Measure& measure)>;
 
 struct MeasuredWait {
   MeasuredBody body;
-  double seconds;  ///< that the wait is expected to take
+  double seconds;  ///< the expected length of the wait
 };
 
 /// Runs all bodies at the same time, each in a forked child beside a sleep of the same length. A

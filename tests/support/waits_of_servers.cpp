@@ -312,7 +312,7 @@ Wait shutting_down_group(Timeout) {
           .let_go = [group] { group->gate.open.set(); }};
 }
 
-// --- clients that say nothing ---
+// --- silent clients ---
 
 struct Silent : Served<plug::FiberTCPServer> {
   explicit Silent(Timeout timeout) {

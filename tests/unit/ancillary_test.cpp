@@ -185,7 +185,7 @@ TEST(Recvmsg, SaysThatADatagramWasCut) {
   const ReceivedMessage cut = receiver.recvmsg(4);
   EXPECT_EQ(cut.data, "0123");
   EXPECT_TRUE(cut.flags & MSG::TRUNC);
-  // With MSG::TRUNC the count is the datagram's; the data is what was received.
+  // With MSG::TRUNC the count is the size of the datagram; the data is the received part.
   sender.sendall("0123456789");
   EXPECT_EQ(receiver.recvmsg(4, 0, MSG::TRUNC).data, "0123");
 }
@@ -300,7 +300,7 @@ TEST(RecvFds, GetsThoseThatFitAndLeaksNone) {
   for (const int room : {0, 1, 2, 3}) {
     send_fds(sock, {"x"}, {0, 1, 2});
     const ReceivedFds received = recv_fds(peer, 10, room);
-    // Padding leaves room for an even number of them.
+    // Padding leaves room for an even number of descriptors.
     EXPECT_EQ(received.fds.size(), static_cast<std::size_t>(room)) << room;
     EXPECT_EQ(received.flags, room < 3 ? MSG::CTRUNC : MSG{}) << room;
     EXPECT_EQ(count_descriptors(), before + room) << room;

@@ -1,4 +1,4 @@
-// The values of can.hpp against the kernel's own structures.
+// Tests the values of can.hpp against the kernel's own structures.
 
 #include <linux/can.h>
 #include <linux/can/bcm.h>

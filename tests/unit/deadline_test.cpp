@@ -145,7 +145,7 @@ TEST(Deadline, ConvertsToTheTimeoutOfOneCall) {
   const Deadline past = Deadline::at(Clock::now() - milliseconds(1));
   auto [sock, peer] = socketpair();
   EXPECT_TRUE(select({sock}, {}, {}, past).empty());
-  const FullListener full;  // a connection to it would wait
+  const FullListener full;  // a connection to it would block
   EXPECT_THROW(std::ignore = create_connection({"127.0.0.1", full.address().port()}, past),
                TimeoutError);
   setdefaulttimeout(past);

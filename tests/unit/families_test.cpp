@@ -202,7 +202,7 @@ TEST(PacketForm, WithALongHardwareAddressKeepsItWhole) {
   infiniband.form.sll_halen = 32;
   EXPECT_EQ(PacketAddress(address_of(infiniband)).addr, "0123456789abcdefghij");
   EXPECT_EQ(PacketAddress(address_of(infiniband, 0, 14)).addr, "01");
-  // A length that no hardware has.
+  // No hardware has an address of this length.
   infiniband.form.sll_halen = 33;
   EXPECT_THROW(static_cast<void>(PacketAddress(address_of(infiniband))), ValueError);
 }

@@ -283,7 +283,7 @@ TEST(WaitProcess, RefusesWhatIsNoChild) {
   EXPECT_THROW(fiber::wait_process(child), ChildProcessError);
 }
 
-#ifndef PLUG_SANITIZED  // whose checks need descriptors of their own
+#ifndef PLUG_SANITIZED  // sanitizers need descriptors themselves
 TEST(WaitProcess, NeedsNoDescriptor) {
   EXPECT_EQ(run_in_child([] {
               Socket end;

@@ -441,7 +441,7 @@ TEST_P(EachOperationOfIoUring, ThatEndsAtItsTimeoutLosesNothing) {
   });
 }
 
-// --- what operations are part of ---
+// --- calls that consist of several operations ---
 
 PLUG_ON_EACH_ENGINE(OnEngine);
 

@@ -313,7 +313,7 @@ TEST(HandingOverInEveryOrder, RunsTheFiberOrClosesWhatItHolds) {
                               try {
                                 task.join(kLost);
                                 ++run;
-                              } catch (const RuntimeError&) {  // it has ended before
+                              } catch (const RuntimeError&) {  // it has not run
                               }
                             }
                           },

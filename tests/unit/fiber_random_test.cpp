@@ -264,7 +264,7 @@ class Actor {
     try {
       if (const auto task = world_.any(random_())) task->join(brief());
     } catch (const TimeoutError&) {
-    } catch (const RuntimeError&) {  // itself
+    } catch (const RuntimeError&) {  // a fiber cannot join itself
     } catch (const ValueError&) {
     }
   }

@@ -1,4 +1,4 @@
-// Tests which fiber runs when, and what wakes it.
+// Tests the order in which fibers run, and the events that wake them.
 
 #include <plug/fiber.hpp>
 #include <plug/group.hpp>
@@ -155,7 +155,7 @@ TEST(Running, SaysThatThereIsNoDescriptorToSpare) {
 
 #endif
 
-// --- fibers that hold up the others ---
+// --- fibers that delay others ---
 
 /// The reports of stalls, which another thread may read.
 class Reports {

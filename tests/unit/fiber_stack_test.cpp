@@ -190,7 +190,7 @@ TEST(AStackThatOverflows, IsReportedInAnotherThreadToo) {
 /// Touches the far end of a frame that reaches over the guard into the stack of another fiber.
 int use_a_large_frame() {
   volatile char frame[512 * 1024];
-  volatile std::size_t far_end = 0;  // as a constant it would let the compiler shrink the frame
+  volatile std::size_t far_end = 0;  // a constant would let the compiler shrink the frame
   frame[far_end] = 1;
   return frame[far_end];
 }

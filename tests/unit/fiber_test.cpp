@@ -1,4 +1,4 @@
-// Fibers: starting, ending, waiting for each other.
+// Tests how fibers start, end and wait for each other.
 
 #include <plug/fiber.hpp>
 #include <plug/fiber/cores.hpp>

@@ -24,8 +24,8 @@ struct Kind {
   AF family;
   std::string group;
   std::string other;
-  std::string host;    ///< of this host's
-  std::string absent;  ///< of the network, and nobody's
+  std::string host;    ///< an address of this host
+  std::string absent;  ///< an unused address in the network
 };
 
 class Multicast : public testing::TestWithParam<Kind> {

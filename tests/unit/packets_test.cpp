@@ -50,7 +50,7 @@ TEST(Echo, IsNotReadFromOtherMessages) {
   Bytes raw = IcmpEcho{.data = "x"}.to_bytes(AF::INET);
   EXPECT_FALSE(IcmpEcho::from_bytes(raw.substr(0, 7), AF::INET));
   EXPECT_FALSE(IcmpEcho::from_bytes(raw, AF::INET6));
-  raw.back() = 'y';  // against the checksum
+  raw.back() = 'y';  // the checksum is wrong now
   EXPECT_FALSE(IcmpEcho::from_bytes(raw, AF::INET));
   EXPECT_THROW(IcmpEcho::from_bytes(raw, AF::UNIX), ValueError);
   EXPECT_THROW(static_cast<void>(IcmpEcho{}.to_bytes(AF::UNSPEC)), ValueError);
@@ -121,7 +121,7 @@ TEST(ProtocolNames, AreThoseOfTheirNumbers) {
 
 // --- on the wire ---
 
-/// A raw socket; skips where there is no right to one.
+/// Opens a raw socket. Skips the test if the process may not.
 #define RAW_OR_SKIP(name, ...)                                                        \
   std::error_code name##_error;                                                       \
   Socket name(__VA_ARGS__, name##_error);                                             \
@@ -133,7 +133,7 @@ TEST(RawSockets, PingThisHost) {
   sock.connect({"127.0.0.1", 0});
   const IcmpEcho ask{.identifier = 4711, .sequence = 1, .data = "are you there?"};
   sock.sendall(ask.to_bytes(AF::INET));
-  for (;;) {  // the request is heard too
+  for (;;) {  // the socket receives the request too
     const Bytes packet = sock.recv(2000);
     const Ipv4Header header = Ipv4Header::from_bytes(packet);
     EXPECT_EQ(header.protocol, 1);

@@ -51,7 +51,7 @@ struct Raw {
   int fd;
 };
 
-// --- making ---
+// --- creating ---
 
 TEST(SocketConstructor, MakesATcpSocketByDefault) {
   const Socket sock;
@@ -231,7 +231,7 @@ TEST(Fromfd, OfWhatIsNoSocketFailsAndLeavesNothingOpen) {
   EXPECT_EQ(count_descriptors(), before);
 }
 
-// --- closing, giving away, moving ---
+// --- closing, detaching, moving ---
 
 TEST(SocketClose, IsIdempotentAndForgetsTheDescriptor) {
   Socket sock;
@@ -305,7 +305,7 @@ TEST(SocketMove, TakesTheDescriptorAlong) {
   const int fd = first.fileno();
   Socket second = std::move(first);
   EXPECT_EQ(second.fileno(), fd);
-  EXPECT_EQ(first.fileno(), -1);  // NOLINT(bugprone-use-after-move): what it then is
+  EXPECT_EQ(first.fileno(), -1);  // NOLINT(bugprone-use-after-move): its state then
   first = std::move(second);
   EXPECT_EQ(first.fileno(), fd);
   EXPECT_TRUE(is_open(fd));
@@ -407,7 +407,7 @@ TEST(SocketWithoutDescriptor, StillTellsWhatItWas) {
 TEST(SocketWithoutDescriptor, MovedFromIsClosedInEveryOtherWay) {
   Socket sock;
   const Socket taker = std::move(sock);
-  EXPECT_NO_THROW(sock.close());  // NOLINT(bugprone-use-after-move): what it then is
+  EXPECT_NO_THROW(sock.close());  // NOLINT(bugprone-use-after-move): its state then
   EXPECT_EQ(sock.detach(), -1);
   EXPECT_TRUE(sock.gettimeout().is_none());
   EXPECT_TRUE(sock.getblocking());

@@ -309,7 +309,7 @@ TYPED_TEST(InAForkedChild, TheServerOfItsParentMayServe) {
 
 #endif
 
-// --- what becomes of signals ---
+// --- signals before and after ---
 
 std::atomic<int> raised_before{0};
 void count_signal(int) { ++raised_before; }

@@ -31,7 +31,7 @@ struct Case {
   std::vector<std::string> chunks;
   std::vector<Step> steps;
   std::string wire;
-  std::string text;  // as the oracle told it
+  std::string text;  // the oracle's line
 };
 
 std::string from_hex(const std::string& field) {

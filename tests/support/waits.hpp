@@ -38,7 +38,8 @@ enum Trait : unsigned {
   kHookLater = 64,         ///< the caller's next wait calls the hook
   kNotWokenByClose = 128,  ///< on a plain thread without a timeout: a shutdown does not end it
   kOnThreadsOnly = 256,    ///< in a fiber the call does not wait there (fiber/server.hpp)
-  /// The call waits for other threads, which may find their descriptor closed before they wait.
+  /// The call waits for other threads, or starts one before it waits itself. It may find that its
+  /// descriptor is closed already.
   kMayBeginLate = 512
 };
 

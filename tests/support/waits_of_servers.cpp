@@ -101,7 +101,7 @@ Scenario of_serving(std::string_view name) {
 
 template <class T>
 Scenario of_serving_until_signal(std::string_view name) {
-  return {name, "ready", "server/graceful_shutdown.cpp", 0, [](Timeout) {
+  return {name, "ready", "server/graceful_shutdown.cpp", kMayBeginLate, [](Timeout) {
             return serving<T>([](auto& server) {
               server.serve_until_signal({.drain = std::nullopt, .poll_interval = std::nullopt});
             });

@@ -187,6 +187,28 @@ TEST(Cost, OfSendingALittleFileIsItsReadingAndItsSending) {
   EXPECT_EQ(system_calls_between_marks(in_fiber(1024), allowed), counted);
 }
 
+TEST(Cost, OfTheFirstReceiveFromADuplicateInAFiberIsItsRegistrationAndOneCall) {
+  bool allowed = false;
+  const Call call = [] {
+    fiber::run(
+        [] {
+          Socket listener = create_server({"127.0.0.1", 0});
+          Socket peer;
+          peer.connect(listener.getsockname());
+          const auto [sock, from] = listener.accept();
+          Socket copy = sock.dup();
+          peer.sendall("x");
+          mark();
+          std::ignore = copy.recv(64);
+          mark();
+        },
+        {.engine = fiber::Engine::epoll});
+  };
+  const Numbers calls = system_calls_between_marks(call, allowed);
+  if (!allowed) GTEST_SKIP() << "processes may not be traced here";
+  EXPECT_EQ(calls, (Numbers{SYS_epoll_ctl, SYS_recvfrom}));
+}
+
 TEST(Cost, IsNoMemoryButThatOfAResult) {
   for (const Timeout& timeout : {Timeout(std::nullopt), Timeout(5.0)}) {
     for (const Row& row : kRows) {

@@ -175,7 +175,7 @@ void HandlerFibers::Impl::Handler::run(std::exception_ptr /*refused*/) noexcept 
   } catch (const BaseException&) {
     // The exception was to end this fiber, which has ended.
   } catch (...) {
-    report_exception("Exception in the fiber of the request from", client_address_);
+    report_request_exception("Exception in the fiber of the request from", client_address_);
   }
 }
 
@@ -275,7 +275,7 @@ void HandlerFibers::Impl::shut_down(const Call& call, Request& request,
   } catch (const BaseException&) {
     // The exception was to end this request, which has ended.
   } catch (...) {
-    report_exception("Exception in closing the request from", client_address);
+    report_request_exception("Exception in closing the request from", client_address);
   }
   request = Request();
   leave(call);
@@ -293,7 +293,7 @@ void HandlerFibers::Impl::begin_or_fail(const Call& call, Request& request,
     try {
       call.server.handle_error(request, client_address);
     } catch (...) {
-      report_exception("Exception in the request from", client_address);
+      report_request_exception("Exception in the request from", client_address);
     }
     shut_down(call, request, client_address);
   }
@@ -342,7 +342,7 @@ void HandlerFibers::Impl::close_aside() noexcept {
     try {
       it.server.shutdown_request(it.request);
     } catch (...) {
-      report_exception("Exception in closing the request from", it.client_address);
+      report_request_exception("Exception in closing the request from", it.client_address);
     }
   }
 }

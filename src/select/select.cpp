@@ -13,7 +13,6 @@
 namespace plug {
 
 namespace {
-using detail::deadline_after;
 using detail::descriptor_of;
 using detail::error_from;
 using detail::FileAccess;
@@ -112,7 +111,7 @@ Selected select_from(const std::vector<Wanted>& all, const Timeout& timeout,
     held = held || holds_bytes(wanted);
   }
 
-  const Deadline deadline = held ? Deadline::immediate() : deadline_after(timeout);
+  const Deadline deadline = held ? Deadline::immediate() : detail::deadline_after(timeout);
   long ready = detail::wait_selected(entries, deadline);
   if (ready == -EINVAL) ready = wait_merged(entries, deadline);
   error = error_from(ready);
@@ -230,7 +229,7 @@ std::vector<PollEvent> Poll::poll(Milliseconds timeout, std::error_code& error) 
     error = Errc::concurrent_poll;
     return result;
   }
-  const long ready = impl->set.wait(detail::wait_poll, deadline_after(timeout));
+  const long ready = impl->set.wait(detail::wait_poll, detail::deadline_of(timeout));
   error = error_from(ready);
   if (ready <= 0) return result;
   result.reserve(static_cast<std::size_t>(ready));
@@ -378,7 +377,7 @@ std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents, std::error_c
   const std::unique_ptr<sys::EpollEvent[]> many(room > kMostByDefault ? new sys::EpollEvent[room]
                                                                       : nullptr);
   sys::EpollEvent* const events = many ? many.get() : few;
-  const long ready = detail::wait_epoll(*epoll, events, maxevents, deadline_after(timeout));
+  const long ready = detail::wait_epoll(*epoll, events, maxevents, detail::deadline_of(timeout));
   error = epoll->closed() ? make_error_code(Errc::closed_poller) : error_from(ready);
   if (error || ready == 0) return result;
   result.reserve(static_cast<std::size_t>(ready));

@@ -41,7 +41,7 @@ inline bool holds_bytes(const SocketState* state) noexcept {
 
 /// Returns the deadline of a call for which a negative time means no limit.
 template <class Period>
-Deadline deadline_after(const WaitTime<Period>& time) noexcept {
+Deadline deadline_of(const WaitTime<Period>& time) noexcept {
   return time.is_negative() ? Deadline::none() : deadline_after(time.limit());
 }
 

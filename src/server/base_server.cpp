@@ -78,7 +78,7 @@ void shut_down_left(BaseServer& server, Request& request, const Address& client_
   } catch (const BaseException&) {
     // The earlier exception is rethrown.
   } catch (...) {
-    detail::report_exception("Exception in closing the request from", client_address);
+    detail::report_request_exception("Exception in closing the request from", client_address);
   }
 }
 
@@ -320,7 +320,8 @@ void BaseServer::shutdown_request(Request& request) { close_request(request); }
 void BaseServer::close_request(Request&) {}
 
 void BaseServer::handle_error(Request&, const Address& client_address) {
-  detail::report_exception("Exception occurred during processing of request from", client_address);
+  detail::report_request_exception("Exception occurred during processing of request from",
+                                   client_address);
 }
 
 void BaseServer::handle_exhaustion(const OSError& error) {

@@ -114,7 +114,7 @@ void HandlerPool::Impl::handle(Worker& worker, BaseServer& server, Main main, Jo
   } catch (const BaseException&) {
     // The exception was to end the request, which has ended.
   } catch (...) {
-    report_exception("Exception in the thread of the request from", job.client_address);
+    report_request_exception("Exception in the thread of the request from", job.client_address);
   }
 }
 
@@ -188,7 +188,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
     try {
       server.shutdown_request(oldest.request);
     } catch (const std::exception&) {
-      report_exception("Exception in closing the request from", oldest.client_address);
+      report_request_exception("Exception in closing the request from", oldest.client_address);
     }
     oldest.request = Request();
     lock.lock();

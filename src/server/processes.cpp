@@ -73,14 +73,14 @@ void wait_for_child(const std::vector<int>& children, int descriptor) {
     try {
       server.handle_error(request, client_address);
     } catch (...) {
-      report_exception("Exception in the child for the request from", client_address);
+      report_request_exception("Exception in the child for the request from", client_address);
     }
   }
   loop.children().tell_handled();
   try {
     server.shutdown_request(request);
   } catch (...) {
-    report_exception("Exception in the child for the request from", client_address);
+    report_request_exception("Exception in the child for the request from", client_address);
   }
   sys::exit_now(status);
 }

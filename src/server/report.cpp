@@ -5,7 +5,7 @@
 
 namespace plug::detail {
 
-void report_exception(std::string_view what, const Address& client_address) noexcept {
+void report_request_exception(std::string_view what, const Address& client_address) noexcept {
   std::string text;
   try {
     text = std::string(what) + " " + to_string(client_address);

@@ -10,6 +10,7 @@
 namespace plug::detail {
 
 /// Does the same as report_exception(what), and prints the client after `what`.
-PLUG_FOR_FIBER void report_exception(std::string_view what, const Address& client_address) noexcept;
+PLUG_FOR_FIBER void report_request_exception(std::string_view what,
+                                             const Address& client_address) noexcept;
 
 }  // namespace plug::detail

@@ -177,7 +177,7 @@ void HandlerThreads::Impl::Handler::run() {
   } catch (const BaseException&) {
     // The exception was to end this thread, which has ended.
   } catch (...) {
-    report_exception("Exception in the thread of the request from", client_address_);
+    report_request_exception("Exception in the thread of the request from", client_address_);
   }
 }
 

@@ -12,7 +12,7 @@ namespace plug::detail {
 std::string call_text(SocketState& state, std::string_view call, std::string_view preposition) {
   std::string text(call);
   std::error_code not_connected;
-  const Address peer = name_of(state, sys::getpeername, not_connected);
+  const Address peer = socket_name(state, sys::getpeername, not_connected);
   if (const std::string name = to_string(peer); peer && !name.empty())
     ((text += ' ') += preposition) += ' ' + name;
   return text;

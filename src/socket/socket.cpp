@@ -50,8 +50,8 @@ std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline de
 
 }  // namespace
 
-Address detail::name_of(SocketState& state, long (*call)(int, void*, std::size_t&) noexcept,
-                        std::error_code& error) {
+Address detail::socket_name(SocketState& state, long (*call)(int, void*, std::size_t&) noexcept,
+                            std::error_code& error) {
   Address address;
   std::size_t size = Address::kCapacity;
   const long result =
@@ -174,7 +174,7 @@ Address Socket::getsockname() const {
 }
 
 Address Socket::getsockname(std::error_code& error) const {
-  return detail::name_of(state_or_closed(state_), sys::getsockname, error);
+  return detail::socket_name(state_or_closed(state_), sys::getsockname, error);
 }
 
 Address Socket::getpeername() const {
@@ -182,7 +182,7 @@ Address Socket::getpeername() const {
 }
 
 Address Socket::getpeername(std::error_code& error) const {
-  return detail::name_of(state_or_closed(state_), sys::getpeername, error);
+  return detail::socket_name(state_or_closed(state_), sys::getpeername, error);
 }
 
 // --- waiting ---

@@ -302,7 +302,7 @@ class Scheduler final : public Parker, public std::enable_shared_from_this<Sched
   void wake_here(FiberCore& fiber) noexcept;
   void interrupt() noexcept;
   Deadline next_moment() noexcept;
-  Deadline next_moment_of_fake_clock() noexcept;
+  [[gnu::noinline]] Deadline next_moment_of_fake_clock() noexcept;
 
   void add_timer(FiberCore& fiber) noexcept;
   void remove_timer(FiberCore& fiber) noexcept;

@@ -27,6 +27,7 @@ namespace plug {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -214,21 +215,22 @@ TEST(Exceptions, MayBeThrownAcrossAWaitInADestructor) {
   });
 }
 
-TEST(Sleep, LastsAsLongAsAskedWhileOthersRun) {
+TEST(Sleep, LastsExactlyAsLongAsAskedWhileOthersRun) {
   const FakeClock clock;
-  fiber::run([] {
-    std::vector<int> order;
+  fiber::run([&] {
+    std::vector<nanoseconds> order;
     std::vector<fiber::Task<void>> tasks;
-    for (const int time : {30, 10, 20}) {
-      tasks.push_back(fiber::spawn([&order, time] {
-        fiber::sleep(milliseconds(time));
-        order.push_back(time);
+    for (const nanoseconds time : {nanoseconds(30'000'000), nanoseconds(10'000'000),
+                                   nanoseconds(20'000'000), nanoseconds(10'000'001)}) {
+      tasks.push_back(fiber::spawn([&order, &clock, time] {
+        fiber::sleep(time);
+        order.push_back(clock.elapsed());
       }));
     }
     for (auto& task : tasks) task.join();
-    EXPECT_THAT(order, ElementsAre(10, 20, 30));
+    EXPECT_THAT(order, ElementsAre(nanoseconds(10'000'000), nanoseconds(10'000'001),
+                                   nanoseconds(20'000'000), nanoseconds(30'000'000)));
   });
-  EXPECT_EQ(clock.elapsed(), milliseconds(30));
 }
 
 TEST(List, NamesFibersAndWhereTheyWait) {

@@ -52,6 +52,8 @@ TYPED_TEST(EachServer, SetsTheAttributesThatOptionsName) {
                           .connection_lifetime = 11ms});
   EXPECT_EQ(server.timeout, Timeout(2));
   EXPECT_EQ(server.request_queue_size, 5);
+  EXPECT_FALSE(server.allow_reuse_address);
+  EXPECT_TRUE(server.allow_reuse_port);
   EXPECT_EQ(server.max_connections, 6);
   EXPECT_EQ(server.max_connections_per_address, 7);
   EXPECT_EQ(server.ipv4_prefix_length, 8);

@@ -2,9 +2,9 @@
 
 // Includes every header of fibers (library plug::fiber).
 
-#include <plug/fiber/cores.hpp>
-#include <plug/fiber/fiber.hpp>
-#include <plug/fiber/group.hpp>
-#include <plug/fiber/queue.hpp>
-#include <plug/fiber/server.hpp>
-#include <plug/fiber/sync.hpp>
+#include <plug/fiber/cores.hpp>   // fibers on several threads
+#include <plug/fiber/fiber.hpp>   // run, spawn, Task, sleep, yield, offload
+#include <plug/fiber/group.hpp>   // TaskGroup, gather, timeout
+#include <plug/fiber/queue.hpp>   // Queue
+#include <plug/fiber/server.hpp>  // FiberTCPServer and the other servers
+#include <plug/fiber/sync.hpp>    // Mutex, Condition, Semaphore, Event

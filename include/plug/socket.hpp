@@ -7,14 +7,16 @@
 //   conn.settimeout(2.5);
 //   for (Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096)) conn.sendall(data);
 //
-// Every call that performs I/O has two forms. The plain form throws (see error.hpp). The form that
-// takes a std::error_code&, before any flags, does not throw for a failed operation: it stores the
-// error and returns the result so far: a count, an empty value, or a closed socket.
+// Almost every call that performs I/O has two forms. The plain form throws (see error.hpp):
+// recv(4096). The other takes a std::error_code&, recv(4096, error), and does not throw for a
+// failed operation. It stores the error, and returns what it has done so far: a count, an empty
+// value, or a closed socket. Flags come last in both forms.
 //
 // Timeouts. Without a timeout, a call blocks. With a timeout, a call takes at most that long, even
 // if it needs several system calls (sendall() has one deadline for all of its data), and then
-// throws TimeoutError. With a timeout of zero, a call never blocks; it throws BlockingIOError
-// instead. Inside a fiber, a blocking call suspends only that fiber. A signal does not end a call:
+// throws TimeoutError; only sendfile() applies it to each wait. With a timeout of zero, a call does
+// not block and throws BlockingIOError instead, except that it looks up a host name, as in Python.
+// Inside a fiber, a blocking call suspends only that fiber. A signal does not end a call:
 // the call continues with the remaining time (PEP 475, set_interrupt_hook()). SIGPIPE is never
 // raised; sending to a closed peer throws BrokenPipeError.
 //
@@ -23,12 +25,14 @@
 // Moving or destroying the Socket object requires synchronization by the caller.
 //
 // Closing. close() ends the calls that other threads have in flight on this object: they throw
-// OSError EBADF. The descriptor itself closes after the last of them has returned, so its number
-// cannot be reused before. Calls with a timeout are woken directly. A call without one is blocked
-// in the kernel; close() wakes it by shutting the connection down, which also affects duplicates of
-// the descriptor in this and other processes. If no such call is in flight, close() does not shut
-// down. A shutdown wakes calls on TCP, UDP and Unix sockets, including accept(). On raw, packet and
-// netlink sockets, a call without a timeout stays blocked until something arrives.
+// OSError EBADF. If a file of makefile() is still open, close() does nothing yet, as in Python: the
+// last close() of a file then ends the calls. The descriptor itself closes after the last call has
+// returned, and until then the system cannot reuse its number. Fibers, and calls with a timeout,
+// are woken directly. On a plain thread, a call without a timeout is blocked in the kernel; close()
+// wakes it by shutting the connection down, which also affects duplicates of the descriptor in this
+// and other processes. If no such call is in flight, close() does not shut down. A shutdown wakes
+// calls on TCP, UDP and Unix sockets, including accept(). On raw, packet and netlink sockets, such
+// a call stays blocked until something arrives.
 //
 // Python: https://docs.python.org/3/library/socket.html#socket-objects
 
@@ -72,8 +76,7 @@ class Socket {
   Socket(AF family, SOCK type, std::error_code& error) : Socket(family, type, 0, error) {}
   Socket(AF family, SOCK type, Protocol proto, std::error_code& error);
 
-  /// Returns a socket without a descriptor, which acts as one that has been closed: a variable to
-  /// assign to later.
+  /// Returns a closed socket: the initial value of a variable to which a socket is assigned later.
   static Socket closed() noexcept { return Socket(nullptr); }
 
   /// Takes over a file descriptor and closes it with this object. The socket has the default
@@ -114,8 +117,9 @@ class Socket {
   [[nodiscard]] std::pair<Socket, Address> accept(std::error_code& error);
 
   /// Connects within the timeout, which includes the lookup of a host name. Throws OSError naming
-  /// the address, gaierror if the name is not found. With a timeout of zero, throws
-  /// BlockingIOError: EINPROGRESS, or EAGAIN if the queue of a Unix listener is full.
+  /// the address, gaierror if the name is not found. With a timeout of zero, the lookup has no
+  /// limit; then throws BlockingIOError: EINPROGRESS, or EAGAIN if the queue of a Unix listener is
+  /// full.
   void connect(const AddressLike& address);
   void connect(const AddressLike& address, std::error_code& error);
 
@@ -214,12 +218,13 @@ class Socket {
                             std::error_code& error);
 
   /// Sends a file from `offset` to its end, or at most `count` bytes of it. Returns the number of
-  /// bytes sent; the form with an error code does so after a failure, too. The kernel copies large
-  /// files and pipes where it can (sendfile(2), splice(2)); otherwise the bytes are read and sent.
-  /// The timeout applies to each wait, not to the whole transfer. The caller still owns the
-  /// descriptor. If anything was sent, the file position is offset + sent afterwards, even after an
-  /// error. A file without a position, such as a pipe or a socket, requires an offset of 0; bytes
-  /// that were read from it but not sent are lost, except those of a pipe.
+  /// bytes sent; the form with an error code also returns the count sent before an error. The
+  /// kernel copies large files and pipes where it can (sendfile(2), splice(2)); otherwise the bytes
+  /// are read and sent. The timeout applies to each wait, not to the whole transfer. The caller
+  /// still owns the descriptor. If anything was sent, the file position is offset + sent
+  /// afterwards, even after an error. A file without a position, such as a pipe or a socket,
+  /// requires an offset of 0; bytes that were read from it but not sent are lost, except those of a
+  /// pipe.
   ///
   /// Throws ValueError if this is not a stream socket, if its timeout is zero, if count <= 0, or if
   /// fileno < 0. Throws OSError as send() does, and for the file (EISDIR, EBADF, ESPIPE, EINVAL for
@@ -237,7 +242,8 @@ class Socket {
   Address getpeername() const;
   Address getpeername(std::error_code& error) const;
 
-  /// Sets an option to an integer, to bytes, or, with nullopt, to a null pointer and `length`.
+  /// Sets an option to an integer, to bytes, or, with nullopt, to no value: setsockopt(2) then gets
+  /// a null pointer and `length`.
   /// Throws OverflowError if an integer does not fit a C int. SO::RCVTIMEO, SO::SNDTIMEO and
   /// SO::RCVLOWAT take effect in fibers, too: on this socket, and on sockets that are accepted or
   /// duplicated from it afterwards.
@@ -251,8 +257,8 @@ class Socket {
   void setsockopt(OptionLevel level, OptionName name, int value, std::error_code& error);
   void setsockopt(OptionLevel level, OptionName name, BytesView value, std::error_code& error);
 
-  /// Returns an option as an integer, or as up to `length` bytes. Throws OSError, without a number
-  /// if `length` is not in 1..1024.
+  /// Returns an option as an integer, or as up to `length` bytes. Throws OSError. If `length` is
+  /// not in 1..1024, the OSError has no number.
   int getsockopt(OptionLevel level, OptionName name) const;
   Bytes getsockopt(OptionLevel level, OptionName name, ByteCount length) const;
   int getsockopt(OptionLevel level, OptionName name, std::error_code& error) const;

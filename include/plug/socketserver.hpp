@@ -20,8 +20,8 @@
 // server/group.hpp has groups of servers on one address. fiber/server.hpp has servers that handle
 // each request in a fiber.
 //
-// Hooks. Each step is a virtual function that a subclass may override, as in Python, where
-// try_get_request() is get_request():
+// Hooks. Each step is a virtual function that a subclass may override, as in Python. Only Python's
+// hook get_request() is try_get_request() here:
 //
 //   opening   server_bind, server_activate
 //   serving   try_get_request, verify_request, process_request -> finish_request,
@@ -52,10 +52,10 @@
 // TCPServer server(std::move(listener), handler<Echo>).
 //
 // Errors. If handling a request throws, the server calls handle_error() and continues, even if the
-// exception is not a std::exception. Only BaseException (error.hpp) and pthread_exit(3) bypass
-// handle_error(). A client that disconnects before it is accepted is skipped. Do not call
-// pthread_cancel(3) on a thread that uses plug: if it interrupts a call that waits, or a destructor
-// that closes a file descriptor, the process ends by std::terminate().
+// exception is not a std::exception. Only BaseException (error.hpp), such as CancelledError, and
+// pthread_exit(3) bypass handle_error(). A client that disconnects before it is accepted is
+// skipped. Do not call pthread_cancel(3) on a thread that uses plug: if it interrupts a call that
+// waits, or a destructor that closes a file descriptor, the process ends by std::terminate().
 //
 // Stopping. shutdown() and stop_serving() end serve_forever(). Requests that are being handled
 // continue, as in Python. A program that should exit on SIGINT and SIGTERM, and give such requests
@@ -64,7 +64,8 @@
 //   server.serve_until_signal({.drain = 10s});
 //
 // Threads. One thread serves. Any other thread may call shutdown() and stop_serving(), and also
-// server_close() if the handlers run in threads. Set the attributes before serving.
+// server_close() if the handlers run in threads. Do not change the attributes of a server while it
+// serves.
 //
 // Python: https://docs.python.org/3/library/socketserver.html
 

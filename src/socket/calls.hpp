@@ -38,7 +38,7 @@ long on_descriptor(SocketState& state, Call call) {
 
 /// Returns the address that `call` gives, which is sys::getsockname or sys::getpeername.
 Address socket_name(SocketState& state, long (*call)(int, void*, std::size_t&) noexcept,
-                std::error_code& error);
+                    std::error_code& error);
 
 /// The calls of the same names, with a given deadline instead of the socket's timeout.
 std::pair<Socket, Address> accept_until(SocketState& state, Deadline deadline,

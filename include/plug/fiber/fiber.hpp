@@ -14,17 +14,18 @@
 //     }
 //   });
 //
-// Scheduling. A fiber stays on one thread. It runs until it waits, yields or ends; a plug call that
-// could have waited may also let others run. Any other blocking call (locking a std::mutex that
+// Scheduling. A fiber stays on one thread. It runs until it waits, yields or ends. A plug call may
+// also yield when it does not have to wait. Any other blocking call (locking a std::mutex that
 // another fiber holds, sleep_for, reading a file) blocks all fibers of the thread, unless offload()
 // runs it in a helper thread. While a fiber waits it must not hold anything that belongs to a
 // thread, such as a lock of a std::mutex.
 //
 // Forking. A fiber that forks continues alone in the child, as on a plain thread. The other fibers
-// run only in the parent. Joining them in the child, or spawning through their Scheduler, throws
-// RuntimeError. The child may run new fibers. When the function of the forking fiber returns in the
-// child, fiber::run() returns there too if it was the main fiber, and throws RuntimeError
-// otherwise. Objects on the stacks of the other fibers are not destroyed in the child.
+// run only in the parent. Joining them in the child, or spawning through their Scheduler
+// (fiber/cores.hpp), throws RuntimeError. The child may run new fibers. When the function of the
+// forking fiber returns in the child, fiber::run() returns in the child as well if it was the main
+// fiber, and throws RuntimeError otherwise. Objects on the stacks of the other fibers are not
+// destroyed in the child.
 //
 // Building. Link with plug::fiber. It adds -fstack-clash-protection, with which code that runs in
 // fibers should be compiled (see RunOptions::stack_size).
@@ -69,9 +70,9 @@ struct RunOptions {
   /// The guard below each stack is 64 KiB. A larger stack frame may step over it and write into
   /// another stack, unless it was compiled with -fstack-clash-protection. The library is compiled
   /// so; the CMake target plug::fiber and `pkg-config --cflags plug-fiber` pass the option to
-  /// users. Before Linux 6.13 only the first 8,192 stacks of a process have guard pages. For the
-  /// others an overflow of up to 64 KiB is detected when the fiber waits or ends, and a larger one
-  /// is not.
+  /// users. Before Linux 6.13 only the first 8,192 stacks of a process have guard pages. On the
+  /// others, an overflow is detected only when the fiber waits or ends, and only if it is of 64 KiB
+  /// at most.
   std::size_t stack_size = 256 * 1024;
   Engine engine = Engine::auto_;
   /// For tests: fibers that are ready run in a random order with this seed, instead of in the order
@@ -86,11 +87,12 @@ struct RunOptions {
   /// Called in the monitor thread with the fiber's name and the least time that it has run. Must
   /// not throw. The default prints a line to standard error.
   std::function<void(std::string_view name, std::chrono::nanoseconds time)> on_stall = nullptr;
-  /// How long, at most, a thread polls for events before it sleeps, when all its fibers wait. Some
-  /// 50 microseconds save a client the time that the CPU takes to sleep and wake up, but keep the
-  /// CPU busy meanwhile. The thread adapts: it polls only for as long as polling has recently found
-  /// events, and hardly ever if events are further apart than this. Disabled by default and when
-  /// zero. Do not use on a single-CPU machine: polling would starve the sender.
+  /// How long, at most, a thread polls for events before it sleeps, when all its fibers wait. A
+  /// good value to begin with is 50us: it saves a client the time that the CPU takes to sleep and
+  /// wake up, but keeps the CPU busy meanwhile. The thread adapts: it polls only for as long as
+  /// polling has recently found events, and hardly ever if events are further apart than this.
+  /// Disabled by default and when zero. Do not use on a single-CPU machine: polling would starve
+  /// the sender.
   Timeout busy_poll = std::nullopt;
 };
 
@@ -137,7 +139,7 @@ class Task {
   void cancel() noexcept { outcome_->cancel(); }
 
   /// Returns the name that was given to spawn(), or one like "spawn 3" or "gather 4", made of the
-  /// function that has started the fiber and a number, which no other such fiber of the thread has.
+  /// function that has started the fiber and a number that is unique in its thread.
   [[nodiscard]] std::string name() const { return outcome_->name(); }
 
  private:

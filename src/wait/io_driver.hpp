@@ -199,12 +199,11 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
   return perform_again(descriptor, in_flight, op, deadline, result);
 }
 
-/// Performs a receive or a send. Builds the Op only if the first attempt is not enough. Not for a
-/// descriptor that heeds_any().
-[[gnu::always_inline]] inline long transfer(Descriptor& descriptor, Op::Kind kind, void* data,
-                                            std::size_t size, int flags, Deadline deadline) {
-  if (thread_driver != nullptr) [[unlikely]]
-    return thread_driver->move(descriptor, kind, data, size, flags, deadline);
+/// Performs a receive or a send on a plain thread. Builds the Op only if the first attempt is not
+/// enough.
+[[gnu::always_inline]] inline long transfer_on_thread(Descriptor& descriptor, Op::Kind kind,
+                                                      void* data, std::size_t size, int flags,
+                                                      Deadline deadline) {
   Descriptor::InFlight in_flight(descriptor, deadline.is_none());
   if (in_flight.fd() < 0) [[unlikely]]
     return -EBADF;
@@ -217,12 +216,20 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
   return perform_again(descriptor, in_flight, rest, deadline, result);
 }
 
+/// Performs a receive or a send. Not for a descriptor that heeds_any().
+[[gnu::always_inline]] inline long transfer(Descriptor& descriptor, Op::Kind kind, void* data,
+                                            std::size_t size, int flags, Deadline deadline) {
+  if (thread_driver != nullptr) [[unlikely]]
+    return thread_driver->move(descriptor, kind, data, size, flags, deadline);
+  return transfer_on_thread(descriptor, kind, data, size, flags, deadline);
+}
+
 /// Performs a receive as transfer() does, into memory of `scratch`, which the driver takes.
 [[gnu::always_inline]] inline long transfer_late(Descriptor& descriptor, Scratch& scratch,
                                                  std::size_t size, Deadline deadline) {
   if (thread_driver != nullptr) [[unlikely]]
     return thread_driver->receive_late(descriptor, scratch, size, deadline);
-  return transfer(descriptor, Op::Kind::receive, scratch.take(size), size, 0, deadline);
+  return transfer_on_thread(descriptor, Op::Kind::receive, scratch.take(size), size, 0, deadline);
 }
 
 /// Asks the interrupt hook. Returns 0 to continue, or a value below kStopped to end the call. May

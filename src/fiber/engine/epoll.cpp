@@ -404,10 +404,12 @@ void EpollEngine::note(Slot& slot, Op::Kind kind, long result, bool is_short) no
 }
 
 /// Receives once there is data. `try_it` makes the system call; `is_short` returns true if a result
-/// is less than was asked for.
+/// is less than was asked for. Inline in each caller: a receive of 64 bytes took 31 instructions
+/// more as a call.
 template <class Try, class IsShort>
-long EpollEngine::receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind,
-                          Try try_it, IsShort is_short) {
+[[gnu::always_inline]] inline long EpollEngine::receive(Descriptor& descriptor, int fd,
+                                                        Deadline deadline, Op::Kind kind,
+                                                        Try try_it, IsShort is_short) {
   for (bool has_waited = false;; has_waited = true) {
     Slot* const slot = slot_of(descriptor, fd);
     if (slot == nullptr || slot->readable) {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "address/access.hpp"
-#include "base/throwing.hpp"
 #include "framing/codec.hpp"
 #include "framing/impl.hpp"
 #include "socket/peer.hpp"
@@ -118,8 +117,10 @@ void Framer::Impl::send(BytesView message, const Framing& in, std::error_code& e
 
 void Framer::send(BytesView message) {
   const Impl& impl = live();
-  detail::throwing([&](std::error_code& error) { impl.send(message, impl.framing, error); },
-                   [&](const std::error_code& error) { impl.raise(error, "send", "to"); });
+  std::error_code error;
+  impl.send(message, impl.framing, error);
+  if (error) [[unlikely]]
+    impl.raise(error, "send", "to");
 }
 
 void Framer::send(BytesView message, std::error_code& error) {
@@ -128,8 +129,10 @@ void Framer::send(BytesView message, std::error_code& error) {
 }
 
 void Framer::send(BytesView message, const Framing& framing) {
-  detail::throwing([&](std::error_code& error) { send(message, framing, error); },
-                   [&](const std::error_code& error) { impl_->raise(error, "send", "to"); });
+  std::error_code error;
+  send(message, framing, error);
+  if (error) [[unlikely]]
+    impl_->raise(error, "send", "to");
 }
 
 void Framer::send(BytesView message, const Framing& framing, std::error_code& error) {

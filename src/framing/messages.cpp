@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "base/scratch.hpp"
-#include "base/throwing.hpp"
 #include "framing/codec.hpp"
 #include "framing/impl.hpp"
 
@@ -223,8 +222,11 @@ bool Framer::Impl::drop_delimited(Clock& clock, std::error_code& error) {
 
 std::optional<Bytes> Framer::recv() {
   Impl& impl = live();
-  return detail::throwing([&](std::error_code& error) { return impl.recv(impl.framing, error); },
-                          [&](const std::error_code& error) { impl.raise(error, "recv"); });
+  std::error_code error;
+  std::optional<Bytes> message = impl.recv(impl.framing, error);
+  if (error) [[unlikely]]
+    impl.raise(error, "recv");
+  return message;
 }
 
 std::optional<Bytes> Framer::recv(std::error_code& error) {
@@ -233,8 +235,11 @@ std::optional<Bytes> Framer::recv(std::error_code& error) {
 }
 
 std::optional<Bytes> Framer::recv(const Framing& framing) {
-  return detail::throwing([&](std::error_code& error) { return recv(framing, error); },
-                          [&](const std::error_code& error) { impl_->raise(error, "recv"); });
+  std::error_code error;
+  std::optional<Bytes> message = recv(framing, error);
+  if (error) [[unlikely]]
+    impl_->raise(error, "recv");
+  return message;
 }
 
 std::optional<Bytes> Framer::recv(const Framing& framing, std::error_code& error) {
@@ -243,8 +248,11 @@ std::optional<Bytes> Framer::recv(const Framing& framing, std::error_code& error
 }
 
 bool Framer::skip() {
-  return detail::throwing([&](std::error_code& error) { return skip(error); },
-                          [&](const std::error_code& error) { impl_->raise(error, "skip"); });
+  std::error_code error;
+  const bool skipped = skip(error);
+  if (error) [[unlikely]]
+    impl_->raise(error, "skip");
+  return skipped;
 }
 
 bool Framer::skip(std::error_code& error) {
@@ -253,8 +261,11 @@ bool Framer::skip(std::error_code& error) {
 }
 
 bool Framer::skip(const Framing& framing) {
-  return detail::throwing([&](std::error_code& error) { return skip(framing, error); },
-                          [&](const std::error_code& error) { impl_->raise(error, "skip"); });
+  std::error_code error;
+  const bool skipped = skip(framing, error);
+  if (error) [[unlikely]]
+    impl_->raise(error, "skip");
+  return skipped;
 }
 
 bool Framer::skip(const Framing& framing, std::error_code& error) {

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/scratch.hpp"
-#include "base/throwing.hpp"
 #include "framing/impl.hpp"
 
 namespace plug {
@@ -98,9 +97,11 @@ std::uint64_t Framer::Impl::copy(std::uint64_t size, const std::function<void(By
 // --- the calls ---
 
 Bytes Framer::readexactly(std::size_t size) {
-  return detail::throwing(
-      [&](std::error_code& error) { return readexactly(size, error); },
-      [&](const std::error_code& error) { impl_->raise(error, "readexactly"); });
+  std::error_code error;
+  Bytes bytes = readexactly(size, error);
+  if (error) [[unlikely]]
+    impl_->raise(error, "readexactly");
+  return bytes;
 }
 
 Bytes Framer::readexactly(std::size_t size, std::error_code& error) {
@@ -108,8 +109,11 @@ Bytes Framer::readexactly(std::size_t size, std::error_code& error) {
 }
 
 std::size_t Framer::readinto(MutableBytes buffer) {
-  return detail::throwing([&](std::error_code& error) { return readinto(buffer, error); },
-                          [&](const std::error_code& error) { impl_->raise(error, "readinto"); });
+  std::error_code error;
+  const std::size_t count = readinto(buffer, error);
+  if (error) [[unlikely]]
+    impl_->raise(error, "readinto");
+  return count;
 }
 
 std::size_t Framer::readinto(MutableBytes buffer, std::error_code& error) {
@@ -117,15 +121,21 @@ std::size_t Framer::readinto(MutableBytes buffer, std::error_code& error) {
 }
 
 Bytes Framer::read(std::size_t size) {
-  return detail::throwing([&](std::error_code& error) { return read(size, error); },
-                          [&](const std::error_code& error) { impl_->raise(error, "read"); });
+  std::error_code error;
+  Bytes bytes = read(size, error);
+  if (error) [[unlikely]]
+    impl_->raise(error, "read");
+  return bytes;
 }
 
 Bytes Framer::read(std::size_t size, std::error_code& error) { return live().read(size, error); }
 
 std::uint64_t Framer::copy(std::uint64_t size, const std::function<void(BytesView)>& sink) {
-  return detail::throwing([&](std::error_code& error) { return copy(size, sink, error); },
-                          [&](const std::error_code& error) { impl_->raise(error, "copy"); });
+  std::error_code error;
+  const std::uint64_t copied = copy(size, sink, error);
+  if (error) [[unlikely]]
+    impl_->raise(error, "copy");
+  return copied;
 }
 
 std::uint64_t Framer::copy(std::uint64_t size, const std::function<void(BytesView)>& sink,

@@ -6,7 +6,6 @@
 #include <exception>
 #include <utility>
 
-#include "base/throwing.hpp"
 #include "socket/peer.hpp"
 #include "socket/state.hpp"
 #include "stream/reader.hpp"
@@ -151,8 +150,11 @@ class File::Impl {
   /// The throwing forms of the reading calls: run a call with an error code and throw its error.
   template <class Call>
   static auto reading(const Impl* impl, std::string_view name, Call call) {
-    return detail::throwing(
-        call, [=](const std::error_code& error) { raise(impl, error, name, "from"); });
+    std::error_code error;
+    auto result = call(error);
+    if (error) [[unlikely]]
+      raise(impl, error, name, "from");
+    return result;
   }
 
   /// File::readline(). Inline in each of its forms: a call takes 25 instructions more
@@ -391,12 +393,13 @@ std::vector<std::string> File::readlines(std::ptrdiff_t hint, std::error_code& e
 std::vector<std::string> File::readlines(std::error_code& error) { return readlines(-1, error); }
 
 std::size_t File::write(BytesView data) {
-  return detail::throwing([&](std::error_code& error) { return write(data, error); },
-                          [&](const std::error_code& error) {
-                            if (error == Errc::bad_encoding)
-                              throw UnicodeEncodeError(impl_->encode_problem);
-                            Impl::raise(impl_.get(), error, "write", "to");
-                          });
+  std::error_code error;
+  const std::size_t count = write(data, error);
+  if (error) [[unlikely]] {
+    if (error == Errc::bad_encoding) throw UnicodeEncodeError(impl_->encode_problem);
+    Impl::raise(impl_.get(), error, "write", "to");
+  }
+  return count;
 }
 
 std::size_t File::write(BytesView data, std::error_code& error) {
@@ -404,9 +407,10 @@ std::size_t File::write(BytesView data, std::error_code& error) {
 }
 
 void File::flush() {
-  detail::throwing(
-      [&](std::error_code& error) { flush(error); },
-      [&](const std::error_code& error) { Impl::raise(impl_.get(), error, "flush", "to"); });
+  std::error_code error;
+  flush(error);
+  if (error) [[unlikely]]
+    Impl::raise(impl_.get(), error, "flush", "to");
 }
 
 void File::flush(std::error_code& error) {
@@ -416,10 +420,10 @@ void File::flush(std::error_code& error) {
 }
 
 void File::close() {
-  detail::throwing([&](std::error_code& error) { close(error); },
-                   [&](const std::error_code& error) {
-                     Impl::raise(impl_.get(), error, "close", "of the file to");
-                   });
+  std::error_code error;
+  close(error);
+  if (error) [[unlikely]]
+    Impl::raise(impl_.get(), error, "close", "of the file to");
 }
 
 void File::close(std::error_code& error) {
@@ -430,7 +434,9 @@ void File::close(std::error_code& error) {
 bool File::closed() const noexcept { return impl_ == nullptr || impl_->closed; }
 
 int File::fileno() const {
-  detail::throwing([&](std::error_code& error) { Impl::is_open(impl_.get(), error); }, "");
+  std::error_code error;
+  Impl::is_open(impl_.get(), error);
+  throw_if(error);
   return impl_->state->descriptor.fd();
 }
 

@@ -120,7 +120,7 @@ struct Envelope {
 class MailRequestHandler : public plug::StreamRequestHandler {
  public:
   explicit MailRequestHandler(const MailOptions& options) : options_(options) {
-    set_timeout(options.timeout);
+    settimeout(options.timeout);
   }
 
   void handle() override {

@@ -181,8 +181,8 @@ class StreamRequestHandler : public BaseRequestHandler {
 
   /// Returns the timeout that setup() gives to the connection. Default: std::nullopt, with which
   /// the connection keeps its own.
-  [[nodiscard]] Timeout timeout() const noexcept { return timeout_; }
-  void set_timeout(Timeout timeout) noexcept { timeout_ = timeout; }
+  [[nodiscard]] Timeout gettimeout() const noexcept { return timeout_; }
+  void settimeout(Timeout timeout) noexcept { timeout_ = timeout; }
 
   Socket* connection = nullptr;  ///< the request's socket
   File rfile;                    ///< mode "rb"

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <system_error>
 
-#include "socket/state.hpp"
+#include "stream/access.hpp"
 #include "sys/process.hpp"
 
 namespace plug {
 
-using detail::SocketAccess;
+using detail::StreamAccess;
 
 Request::Request() : connection_(Socket::closed()) {}
 Request::Request(Socket connection) : connection_(std::move(connection)) {}
@@ -63,7 +63,7 @@ void BaseRequestHandler::run(Request& given, const Address& from, BaseServer& by
 }
 
 StreamRequestHandler::StreamRequestHandler()
-    : rfile(SocketAccess::closed_file()), wfile(SocketAccess::closed_file()) {}
+    : rfile(StreamAccess::closed_file()), wfile(StreamAccess::closed_file()) {}
 StreamRequestHandler::~StreamRequestHandler() = default;
 
 void StreamRequestHandler::setup() {
@@ -71,7 +71,7 @@ void StreamRequestHandler::setup() {
   if (!timeout_.is_none()) connection->settimeout(timeout_);
   if (disable_nagle_algorithm) connection->setsockopt(IPPROTO::TCP, TCP::NODELAY, 1);
   rfile = connection->makefile("rb", {.buffering = rbufsize});
-  wfile = wbufsize == 0 ? SocketAccess::make_whole_writer(*connection)
+  wfile = wbufsize == 0 ? StreamAccess::make_whole_writer(*connection)
                         : connection->makefile("wb", {.buffering = wbufsize});
 }
 
@@ -83,8 +83,8 @@ void StreamRequestHandler::finish() {
     Dropped(const Dropped&) = delete;
     Dropped& operator=(const Dropped&) = delete;
     ~Dropped() {
-      SocketAccess::drop(handler_.wfile);
-      SocketAccess::drop(handler_.rfile);
+      StreamAccess::drop(handler_.wfile);
+      StreamAccess::drop(handler_.rfile);
     }
 
    private:

@@ -98,13 +98,6 @@ struct SocketAccess {
   static Socket make(std::shared_ptr<SocketState> state) noexcept {
     return Socket(std::move(state));
   }
-  static File make_file(std::shared_ptr<SocketState> state, std::string_view mode,
-                        const FileOptions& options);
-  /// Makes a binary file without a buffer, each of whose writes sends all of its data.
-  static File make_whole_writer(Socket& sock);
-  static File closed_file() noexcept;
-  /// Closes a file and discards the data that it has still to write.
-  static void drop(File& file) noexcept;
 };
 
 /// Perform receive_some() and send_some() on a descriptor that heeds_any().

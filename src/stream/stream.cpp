@@ -8,6 +8,7 @@
 
 #include "socket/peer.hpp"
 #include "socket/state.hpp"
+#include "stream/access.hpp"
 #include "stream/reader.hpp"
 #include "stream/text.hpp"
 
@@ -258,7 +259,7 @@ void File::Impl::close(std::error_code& error) {
   if (!error && released != -ECONNRESET) error = detail::error_from(released);
 }
 
-File detail::SocketAccess::make_file(std::shared_ptr<SocketState> state, std::string_view mode,
+File detail::StreamAccess::make_file(std::shared_ptr<SocketState> state, std::string_view mode,
                                      const FileOptions& options) {
   auto impl = std::make_unique<File::Impl>(std::move(state), mode, options);
   impl->state->add_holder();
@@ -275,15 +276,15 @@ std::shared_ptr<detail::SocketState> state_for_file(
 
 }  // namespace
 
-File detail::SocketAccess::make_whole_writer(Socket& sock) {
-  File file = make_file(state_for_file(sock.state_), "wb", {.buffering = 0});
+File detail::StreamAccess::make_whole_writer(Socket& sock) {
+  File file = make_file(state_for_file(detail::SocketAccess::state(sock)), "wb", {.buffering = 0});
   file.impl_->writer.emplace(*file.impl_->state, 0, true);
   return file;
 }
 
-File detail::SocketAccess::closed_file() noexcept { return File(nullptr); }
+File detail::StreamAccess::closed_file() noexcept { return File(nullptr); }
 
-void detail::SocketAccess::drop(File& file) noexcept {
+void detail::StreamAccess::drop(File& file) noexcept {
   if (file.closed()) return;
   file.impl_->closed = true;
   file.impl_->state->release_holder();
@@ -291,7 +292,7 @@ void detail::SocketAccess::drop(File& file) noexcept {
 
 File Socket::makefile(std::string_view mode, const FileOptions& options) {
   auto state = state_for_file(state_);
-  return detail::SocketAccess::make_file(std::move(state), mode, options);
+  return detail::StreamAccess::make_file(std::move(state), mode, options);
 }
 
 File::File(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}

@@ -19,6 +19,7 @@ struct ServerAccess;
 class ServerLoop;
 struct SocketAccess;
 class SocketState;
+struct StreamAccess;
 struct SyncAccess;
 struct TimeoutAccess;
 class WaitNode;

@@ -179,7 +179,7 @@ class AddressLike {
       : AddressLike(address.host, address.port, address.flowinfo, address.scope_id) {}
   /// The call converts the address and reports the errors of the conversion.
   template <detail::ConvertsToAddress T>
-  AddressLike(const T& address) noexcept : typed_(&address), form_(&detail::kTypedForm<T>) {}
+  AddressLike(const T& address) noexcept : typed_(&address), form_(&detail::kTypedFunctions<T>) {}
 
   /// Throws as HostPort's constructor does.
   AddressLike(std::string_view host, int port, std::uint32_t flowinfo = 0,
@@ -190,7 +190,7 @@ class AddressLike {
 
   const Address* address_ = nullptr;  // otherwise typed_ if not null, otherwise the fields below
   const void* typed_ = nullptr;
-  const detail::TypedForm* form_ = nullptr;  // of typed_
+  const detail::TypedFunctions* form_ = nullptr;  // of typed_
   std::string_view host_;
   int port_ = 0;
   std::uint32_t flowinfo_ = 0;

@@ -84,7 +84,7 @@ void check(const L2capAddress& address) { check_device(address.bdaddr); }
 void check(const RfcommAddress& address) { check_device(address.bdaddr); }
 void check(const ScoAddress& address) { check_device(address.bdaddr); }
 
-// --- to and from the kernel's form ---
+// --- to and from the kernel's layout ---
 
 template <class T>
 Address made(const T& fields, BTPROTO protocol = {}) {

@@ -23,33 +23,33 @@ std::uint16_t little_endian(std::uint16_t value) noexcept {
 }
 
 /// Zeroes all bytes: braces would zero only the first member of a union, and no padding.
-template <class Form>
-void clear(Form& form) noexcept {
-  static_assert(std::is_trivially_copyable_v<Form>);
-  std::memset(static_cast<void*>(&form), 0, sizeof form);
+template <class Layout>
+void clear(Layout& layout) noexcept {
+  static_assert(std::is_trivially_copyable_v<Layout>);
+  std::memset(static_cast<void*>(&layout), 0, sizeof layout);
 }
 
-/// Copies an address of `family` with at least `least` bytes into `form` and zeroes the rest.
-template <class Form>
-bool load(const Address& address, AF family, std::size_t least, Form& form) noexcept {
+/// Copies an address of `family` with at least `least` bytes into `layout` and zeroes the rest.
+template <class Layout>
+bool load(const Address& address, AF family, std::size_t least, Layout& layout) noexcept {
   const BytesView bytes = address.bytes();
   if (address.family() != family || bytes.size() < least) return false;
-  clear(form);
-  std::memcpy(&form, bytes.data(), std::min(bytes.size(), sizeof form));
+  clear(layout);
+  std::memcpy(&layout, bytes.data(), std::min(bytes.size(), sizeof layout));
   return true;
 }
 
 /// Does the same for a Bluetooth protocol, whose addresses all have one size.
-template <class Form>
-bool load_bluetooth(const Address& address, Form& form) noexcept {
-  return address.bytes().size() == sizeof form &&
+template <class Layout>
+bool load_bluetooth(const Address& address, Layout& layout) noexcept {
+  return address.bytes().size() == sizeof layout &&
          address.protocol() <= int{Protocol(BTPROTO::RFCOMM)} &&
-         load(address, AF::BLUETOOTH, sizeof form, form);
+         load(address, AF::BLUETOOTH, sizeof layout, layout);
 }
 
-template <class Form>
-std::size_t store(const Form& form, char* out, std::size_t size = sizeof(Form)) noexcept {
-  std::memcpy(out, &form, size);
+template <class Layout>
+std::size_t store(const Layout& layout, char* out, std::size_t size = sizeof(Layout)) noexcept {
+  std::memcpy(out, &layout, size);
   return size;
 }
 
@@ -86,11 +86,11 @@ constexpr std::size_t kJ1939Least =
     offsetof(CanSockaddr, j1939.addr) + sizeof(CanSockaddr::j1939.addr);
 
 CanSockaddr can_form(long index) noexcept {
-  CanSockaddr form;
-  clear(form);
-  form.family = number(AF::CAN);
-  form.interface_index = static_cast<int>(index);
-  return form;
+  CanSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::CAN);
+  layout.interface_index = static_cast<int>(index);
+  return layout;
 }
 
 bool is_protocol(const Address& address, CAN protocol) noexcept {
@@ -125,30 +125,31 @@ int interface_of(const Address& address) noexcept {
 
 template <>
 std::optional<CanAddress> read(const Address& address) {
-  CanSockaddr form;
+  CanSockaddr layout;
   if (is_protocol(address, CAN::ISOTP) || is_protocol(address, CAN::J1939) ||
-      !load(address, AF::CAN, kCanSize, form))
+      !load(address, AF::CAN, kCanSize, layout))
     return {};
-  return CanAddress(interface_name(form.interface_index));
+  return CanAddress(interface_name(layout.interface_index));
 }
 
 template <>
 std::optional<IsotpAddress> read(const Address& address) {
-  CanSockaddr form;
+  CanSockaddr layout;
   if ((address.protocol() != 0 && !is_protocol(address, CAN::ISOTP)) ||
-      !load(address, AF::CAN, kIsotpSize, form))
+      !load(address, AF::CAN, kIsotpSize, layout))
     return {};
-  return IsotpAddress(interface_name(form.interface_index), form.isotp.rx_id, form.isotp.tx_id);
+  return IsotpAddress(interface_name(layout.interface_index), layout.isotp.rx_id,
+                      layout.isotp.tx_id);
 }
 
 template <>
 std::optional<J1939Address> read(const Address& address) {
-  CanSockaddr form;
+  CanSockaddr layout;
   if ((address.protocol() != 0 && !is_protocol(address, CAN::J1939)) ||
-      !load(address, AF::CAN, kJ1939Least, form))
+      !load(address, AF::CAN, kJ1939Least, layout))
     return {};
-  const auto& j1939 = form.j1939;
-  return J1939Address(interface_name(form.interface_index), j1939.name, j1939.pgn, j1939.addr);
+  const auto& j1939 = layout.j1939;
+  return J1939Address(interface_name(layout.interface_index), j1939.name, j1939.pgn, j1939.addr);
 }
 
 // The size is as much as the protocol reads, and as the kernel itself returns.
@@ -158,18 +159,18 @@ std::size_t write(const CanAddress&, long index, char* out) noexcept {
 }
 
 std::size_t write(const IsotpAddress& address, long index, char* out) noexcept {
-  CanSockaddr form = can_form(index);
-  form.isotp.rx_id = address.rx_id;
-  form.isotp.tx_id = address.tx_id;
-  return store(form, out, kIsotpSize);
+  CanSockaddr layout = can_form(index);
+  layout.isotp.rx_id = address.rx_id;
+  layout.isotp.tx_id = address.tx_id;
+  return store(layout, out, kIsotpSize);
 }
 
 std::size_t write(const J1939Address& address, long index, char* out) noexcept {
-  CanSockaddr form = can_form(index);
-  form.j1939.name = address.name;
-  form.j1939.pgn = address.pgn;
-  form.j1939.addr = address.addr;
-  return store(form, out);
+  CanSockaddr layout = can_form(index);
+  layout.j1939.name = address.name;
+  layout.j1939.pgn = address.pgn;
+  layout.j1939.addr = address.addr;
+  return store(layout, out);
 }
 
 // --- packet, netlink, VSOCK, TIPC, ALG, QIPCRTR ---
@@ -177,27 +178,27 @@ std::size_t write(const J1939Address& address, long index, char* out) noexcept {
 template <>
 std::optional<PacketAddress> read(const Address& address) {
   constexpr std::size_t kLeast = offsetof(PacketSockaddr, hardware);
-  PacketSockaddr form;
-  if (!load(address, AF::PACKET, kLeast, form) || form.hardware_size > kHardwareAddressCapacity)
+  PacketSockaddr layout;
+  if (!load(address, AF::PACKET, kLeast, layout) || layout.hardware_size > kHardwareAddressCapacity)
     return {};
-  PacketAddress fields(interface_name(form.interface_index), ntoh(form.protocol), form.packet_type,
-                       form.hardware_type);
+  PacketAddress fields(interface_name(layout.interface_index), ntoh(layout.protocol),
+                       layout.packet_type, layout.hardware_type);
   // The address may be longer than hardware.
   const BytesView hardware = address.bytes().subspan(kLeast);
-  fields.addr.assign(hardware.data(), std::min<std::size_t>(form.hardware_size, hardware.size()));
+  fields.addr.assign(hardware.data(), std::min<std::size_t>(layout.hardware_size, hardware.size()));
   return fields;
 }
 
 std::size_t write(const PacketAddress& address, long index, char* out) noexcept {
-  PacketSockaddr form;
-  clear(form);
-  form.family = number(AF::PACKET);
-  form.protocol = hton(address.proto);
-  form.interface_index = static_cast<int>(index);
-  form.hardware_type = address.hatype;
-  form.packet_type = address.pkttype;
-  form.hardware_size = static_cast<unsigned char>(address.addr.size());
-  const std::size_t size = store(form, out);
+  PacketSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::PACKET);
+  layout.protocol = hton(address.proto);
+  layout.interface_index = static_cast<int>(index);
+  layout.hardware_type = address.hatype;
+  layout.packet_type = address.pkttype;
+  layout.hardware_size = static_cast<unsigned char>(address.addr.size());
+  const std::size_t size = store(layout, out);
   constexpr std::size_t kHardware = offsetof(PacketSockaddr, hardware);
   std::copy(address.addr.begin(), address.addr.end(), out + kHardware);
   return std::max(size, kHardware + address.addr.size());
@@ -205,182 +206,182 @@ std::size_t write(const PacketAddress& address, long index, char* out) noexcept 
 
 template <>
 std::optional<NetlinkAddress> read(const Address& address) {
-  NetlinkSockaddr form;
-  if (!load(address, AF::NETLINK, sizeof form, form)) return {};
-  return NetlinkAddress(form.pid, form.groups);
+  NetlinkSockaddr layout;
+  if (!load(address, AF::NETLINK, sizeof layout, layout)) return {};
+  return NetlinkAddress(layout.pid, layout.groups);
 }
 
 std::size_t write(const NetlinkAddress& address, char* out) noexcept {
-  NetlinkSockaddr form;
-  clear(form);
-  form.family = number(AF::NETLINK);
-  form.pid = address.pid;
-  form.groups = address.groups;
-  return store(form, out);
+  NetlinkSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::NETLINK);
+  layout.pid = address.pid;
+  layout.groups = address.groups;
+  return store(layout, out);
 }
 
 template <>
 std::optional<VsockAddress> read(const Address& address) {
-  VsockSockaddr form;
-  constexpr std::size_t kLeast = offsetof(VsockSockaddr, cid) + sizeof(form.cid);
-  if (!load(address, AF::VSOCK, kLeast, form)) return {};
-  return VsockAddress(form.cid, form.port);
+  VsockSockaddr layout;
+  constexpr std::size_t kLeast = offsetof(VsockSockaddr, cid) + sizeof(layout.cid);
+  if (!load(address, AF::VSOCK, kLeast, layout)) return {};
+  return VsockAddress(layout.cid, layout.port);
 }
 
 std::size_t write(const VsockAddress& address, char* out) noexcept {
-  VsockSockaddr form;
-  clear(form);
-  form.family = number(AF::VSOCK);
-  form.cid = address.cid;
-  form.port = address.port;
-  return store(form, out);
+  VsockSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::VSOCK);
+  layout.cid = address.cid;
+  layout.port = address.port;
+  return store(layout, out);
 }
 
 template <>
 std::optional<TipcAddress> read(const Address& address) {
-  TipcSockaddr form;
-  if (!load(address, AF::TIPC, sizeof form, form)) return {};
+  TipcSockaddr layout;
+  if (!load(address, AF::TIPC, sizeof layout, layout)) return {};
   const auto fields = [&](std::uint32_t v1, std::uint32_t v2, std::uint32_t v3) {
-    return TipcAddress(form.type, v1, v2, v3, static_cast<std::uint8_t>(form.scope));
+    return TipcAddress(layout.type, v1, v2, v3, static_cast<std::uint8_t>(layout.scope));
   };
-  switch (form.type) {
+  switch (layout.type) {
     case static_cast<std::uint8_t>(TIPC::ADDR_NAMESEQ):
-      return fields(form.range.type, form.range.lower, form.range.upper);
+      return fields(layout.range.type, layout.range.lower, layout.range.upper);
     case static_cast<std::uint8_t>(TIPC::ADDR_NAME):
-      return fields(form.name.type, form.name.instance, 0);
+      return fields(layout.name.type, layout.name.instance, 0);
     case static_cast<std::uint8_t>(TIPC::ADDR_ID):
-      return fields(form.id.node, form.id.reference, 0);
+      return fields(layout.id.node, layout.id.reference, 0);
     default:
       return {};
   }
 }
 
 std::size_t write(const TipcAddress& address, char* out) noexcept {
-  TipcSockaddr form;
-  clear(form);
-  form.family = number(AF::TIPC);
-  form.type = address.addr_type;
-  form.scope = static_cast<signed char>(address.scope);
+  TipcSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::TIPC);
+  layout.type = address.addr_type;
+  layout.scope = static_cast<signed char>(address.scope);
   switch (address.addr_type) {
     case static_cast<std::uint8_t>(TIPC::ADDR_NAMESEQ):
-      form.range.type = address.v1;
-      form.range.lower = address.v2;
-      form.range.upper = address.v3;
+      layout.range.type = address.v1;
+      layout.range.lower = address.v2;
+      layout.range.upper = address.v3;
       break;
     case static_cast<std::uint8_t>(TIPC::ADDR_NAME):
-      form.name.type = address.v1;
-      form.name.instance = address.v2;
+      layout.name.type = address.v1;
+      layout.name.instance = address.v2;
       break;
     default:
-      form.id.node = address.v1;
-      form.id.reference = address.v2;
+      layout.id.node = address.v1;
+      layout.id.reference = address.v2;
   }
-  return store(form, out);
+  return store(layout, out);
 }
 
 template <>
 std::optional<AlgAddress> read(const Address& address) {
-  AlgSockaddr form;
-  if (!load(address, AF::ALG, sizeof form, form)) return {};
-  const std::string_view type = until_nul(form.type);
-  const std::string_view name = until_nul(form.name);
+  AlgSockaddr layout;
+  if (!load(address, AF::ALG, sizeof layout, layout)) return {};
+  const std::string_view type = until_nul(layout.type);
+  const std::string_view name = until_nul(layout.name);
   if (type.size() == kAlgTypeCapacity || name.size() == kAlgNameCapacity) return {};
-  return AlgAddress(type, name, form.features, form.mask);
+  return AlgAddress(type, name, layout.features, layout.mask);
 }
 
 std::size_t write(const AlgAddress& address, char* out) noexcept {
-  AlgSockaddr form;
-  clear(form);
-  form.family = number(AF::ALG);
-  form.features = address.feat;
-  form.mask = address.mask;
-  std::copy(address.type.begin(), address.type.end(), form.type);
-  std::copy(address.name.begin(), address.name.end(), form.name);
-  return store(form, out);
+  AlgSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::ALG);
+  layout.features = address.feat;
+  layout.mask = address.mask;
+  std::copy(address.type.begin(), address.type.end(), layout.type);
+  std::copy(address.name.begin(), address.name.end(), layout.name);
+  return store(layout, out);
 }
 
 template <>
 std::optional<QrtrAddress> read(const Address& address) {
-  QrtrSockaddr form;
-  if (!load(address, AF::QIPCRTR, sizeof form, form)) return {};
-  return QrtrAddress(form.node, form.port);
+  QrtrSockaddr layout;
+  if (!load(address, AF::QIPCRTR, sizeof layout, layout)) return {};
+  return QrtrAddress(layout.node, layout.port);
 }
 
 std::size_t write(const QrtrAddress& address, char* out) noexcept {
-  QrtrSockaddr form;
-  clear(form);
-  form.family = number(AF::QIPCRTR);
-  form.node = address.node;
-  form.port = address.port;
-  return store(form, out);
+  QrtrSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::QIPCRTR);
+  layout.node = address.node;
+  layout.port = address.port;
+  return store(layout, out);
 }
 
 // --- Bluetooth ---
 
 template <>
 std::optional<L2capAddress> read(const Address& address) {
-  L2capSockaddr form;
-  if (!load_bluetooth(address, form)) return {};
-  return L2capAddress(device_text(form.device), little_endian(form.psm), little_endian(form.cid),
-                      form.device_type);
+  L2capSockaddr layout;
+  if (!load_bluetooth(address, layout)) return {};
+  return L2capAddress(device_text(layout.device), little_endian(layout.psm),
+                      little_endian(layout.cid), layout.device_type);
 }
 
 std::size_t write(const L2capAddress& address, char* out) noexcept {
-  L2capSockaddr form;
-  clear(form);
-  form.family = number(AF::BLUETOOTH);
-  form.psm = little_endian(address.psm);
-  form.device = device_of(address.bdaddr);
-  form.cid = little_endian(address.cid);
-  form.device_type = address.bdaddr_type;
-  return store(form, out);
+  L2capSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::BLUETOOTH);
+  layout.psm = little_endian(address.psm);
+  layout.device = device_of(address.bdaddr);
+  layout.cid = little_endian(address.cid);
+  layout.device_type = address.bdaddr_type;
+  return store(layout, out);
 }
 
 template <>
 std::optional<RfcommAddress> read(const Address& address) {
-  RfcommSockaddr form;
-  if (!load_bluetooth(address, form)) return {};
-  return RfcommAddress(device_text(form.device), form.channel);
+  RfcommSockaddr layout;
+  if (!load_bluetooth(address, layout)) return {};
+  return RfcommAddress(device_text(layout.device), layout.channel);
 }
 
 std::size_t write(const RfcommAddress& address, char* out) noexcept {
-  RfcommSockaddr form;
-  clear(form);
-  form.family = number(AF::BLUETOOTH);
-  form.device = device_of(address.bdaddr);
-  form.channel = address.channel;
-  return store(form, out);
+  RfcommSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::BLUETOOTH);
+  layout.device = device_of(address.bdaddr);
+  layout.channel = address.channel;
+  return store(layout, out);
 }
 
 template <>
 std::optional<HciAddress> read(const Address& address) {
-  HciSockaddr form;
-  if (!load_bluetooth(address, form)) return {};
-  return HciAddress(form.device, form.channel);
+  HciSockaddr layout;
+  if (!load_bluetooth(address, layout)) return {};
+  return HciAddress(layout.device, layout.channel);
 }
 
 std::size_t write(const HciAddress& address, char* out) noexcept {
-  HciSockaddr form;
-  clear(form);
-  form.family = number(AF::BLUETOOTH);
-  form.device = address.dev;
-  form.channel = address.channel;
-  return store(form, out);
+  HciSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::BLUETOOTH);
+  layout.device = address.dev;
+  layout.channel = address.channel;
+  return store(layout, out);
 }
 
 template <>
 std::optional<ScoAddress> read(const Address& address) {
-  ScoSockaddr form;
-  if (!load_bluetooth(address, form)) return {};
-  return ScoAddress(device_text(form.device));
+  ScoSockaddr layout;
+  if (!load_bluetooth(address, layout)) return {};
+  return ScoAddress(device_text(layout.device));
 }
 
 std::size_t write(const ScoAddress& address, char* out) noexcept {
-  ScoSockaddr form;
-  clear(form);
-  form.family = number(AF::BLUETOOTH);
-  form.device = device_of(address.bdaddr);
-  return store(form, out);
+  ScoSockaddr layout;
+  clear(layout);
+  layout.family = number(AF::BLUETOOTH);
+  layout.device = device_of(address.bdaddr);
+  return store(layout, out);
 }
 
 }  // namespace plug::detail::sys

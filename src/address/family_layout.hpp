@@ -51,7 +51,8 @@ int interface_of(const Address& address) noexcept;
 template <class Use>
 void visit(const Address& address, Use use);
 
-// Write the kernel's form of fields that fit, and return its size. `index` is the interface number.
+// Write the kernel's layout of fields that fit, and return its size. `index` is the interface
+// number.
 
 std::size_t write(const CanAddress& address, long index, char* out) noexcept;
 std::size_t write(const IsotpAddress& address, long index, char* out) noexcept;

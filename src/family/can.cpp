@@ -13,7 +13,7 @@ namespace {
 
 using detail::bytes_repr;
 using detail::sys::bytes_of;
-using detail::sys::form_in;
+using detail::sys::layout_in;
 namespace sys = detail::sys;
 
 constexpr auto kExtended = static_cast<std::uint32_t>(CAN::EFF_FLAG);
@@ -50,21 +50,21 @@ void check(const CanFrame& frame) {
                                     std::to_string(frame.remote_size) + ": " + to_string(frame));
 }
 
-template <class Form>
-Form whole(BytesView raw, const char* what) {
-  if (raw.size() != sizeof(Form))
-    throw ValueError(std::string(what) + " has " + std::to_string(sizeof(Form)) + " bytes, not " +
+template <class Layout>
+Layout whole(BytesView raw, const char* what) {
+  if (raw.size() != sizeof(Layout))
+    throw ValueError(std::string(what) + " has " + std::to_string(sizeof(Layout)) + " bytes, not " +
                      std::to_string(raw.size()) + ": " + bytes_repr(raw));
-  return form_in<Form>(raw);
+  return layout_in<Layout>(raw);
 }
 
-template <class Form, class Filter, class Convert>
+template <class Layout, class Filter, class Convert>
 Bytes packed(const detail::ListOf<Filter>& filters, std::size_t most, Convert convert) {
   if (filters.size() > most)
     throw ValueError("at most " + std::to_string(most) + " filters, not " +
                      std::to_string(filters.size()));
   Bytes all;
-  for (const Filter& filter : filters) all += bytes_of<Form>(convert(filter));
+  for (const Filter& filter : filters) all += bytes_of<Layout>(convert(filter));
   return all;
 }
 
@@ -104,12 +104,12 @@ Bytes read_data(std::string_view digits, std::string_view text) {
 Bytes CanFrame::to_bytes() const {
   check(*this);
   const bool remote = (id & kRemote) != 0;
-  sys::CanForm form{};
-  form.id = id;
-  form.length = remote ? remote_size : static_cast<std::uint8_t>(data.size());
-  form.flags = fd ? flags : std::uint8_t{0};
-  std::memcpy(form.data, data.data(), data.size());
-  Bytes raw = bytes_of(form);
+  sys::CanFrameLayout layout{};
+  layout.id = id;
+  layout.length = remote ? remote_size : static_cast<std::uint8_t>(data.size());
+  layout.flags = fd ? flags : std::uint8_t{0};
+  std::memcpy(layout.data, data.data(), data.size());
+  Bytes raw = bytes_of(layout);
   if (!fd) raw.resize(sys::kCanSize);
   return raw;
 }
@@ -118,17 +118,17 @@ CanFrame CanFrame::from_bytes(BytesView raw) {
   if (raw.size() != sys::kCanSize && raw.size() != sys::kCanFdSize)
     throw ValueError("a CAN frame has 16 or 72 bytes, not " + std::to_string(raw.size()) + ": " +
                      bytes_repr(raw));
-  sys::CanForm form{};
-  std::memcpy(&form, raw.data(), raw.size());
-  CanFrame frame{.id = form.id, .fd = raw.size() == sys::kCanFdSize};
-  if (form.length > raw.size() - sys::kCanHeader)
+  sys::CanFrameLayout layout{};
+  std::memcpy(&layout, raw.data(), raw.size());
+  CanFrame frame{.id = layout.id, .fd = raw.size() == sys::kCanFdSize};
+  if (layout.length > raw.size() - sys::kCanHeader)
     throw ValueError("a CAN frame of " + std::to_string(raw.size()) + " bytes cannot hold " +
-                     std::to_string(form.length) + ": " + bytes_repr(raw));
-  if (frame.fd) frame.flags = form.flags;
+                     std::to_string(layout.length) + ": " + bytes_repr(raw));
+  if (frame.fd) frame.flags = layout.flags;
   if (!frame.fd && (frame.id & kRemote) != 0)
-    frame.remote_size = form.length;
+    frame.remote_size = layout.length;
   else
-    frame.data = raw.subspan(sys::kCanHeader, form.length);
+    frame.data = raw.subspan(sys::kCanHeader, layout.length);
   return frame;
 }
 
@@ -181,10 +181,10 @@ std::string to_string(const CanFrame& frame) {
 }
 
 Bytes can_filters(const detail::ListOf<CanFilter>& filters) {
-  return packed<sys::CanFilterForm>(filters, static_cast<std::size_t>(CAN::RAW_FILTER_MAX),
-                                    [](const CanFilter& filter) {
-                                      return sys::CanFilterForm{filter.id, filter.mask};
-                                    });
+  return packed<sys::CanFilterLayout>(filters, static_cast<std::size_t>(CAN::RAW_FILTER_MAX),
+                                      [](const CanFilter& filter) {
+                                        return sys::CanFilterLayout{filter.id, filter.mask};
+                                      });
 }
 
 // --- the broadcast manager ---
@@ -217,15 +217,15 @@ Bytes BcmMessage::to_bytes() const {
   if (frames.size() > kMostFrames)
     throw ValueError("a message of CAN_BCM has up to 256 frames, not " +
                      std::to_string(frames.size()));
-  sys::BcmForm form{};
-  form.opcode = static_cast<std::uint32_t>(opcode);
-  form.flags = flags;
-  form.count = count;
-  form.interval1 = bcm_time(interval1);
-  form.interval2 = bcm_time(interval2);
-  form.can_id = can_id;
-  form.frames = static_cast<std::uint32_t>(frames.size());
-  Bytes raw = bytes_of(form);
+  sys::BcmLayout layout{};
+  layout.opcode = static_cast<std::uint32_t>(opcode);
+  layout.flags = flags;
+  layout.count = count;
+  layout.interval1 = bcm_time(interval1);
+  layout.interval2 = bcm_time(interval2);
+  layout.can_id = can_id;
+  layout.frames = static_cast<std::uint32_t>(frames.size());
+  Bytes raw = bytes_of(layout);
   for (const CanFrame& frame : frames) {
     if (frame.fd != has_fd_frames(flags))
       throw ValueError("a message of CAN_BCM " + std::string(frame.fd ? "without" : "with") +
@@ -239,18 +239,18 @@ BcmMessage BcmMessage::from_bytes(BytesView raw) {
   const auto refuse_bytes = [&raw] {
     throw ValueError("no message of CAN_BCM: " + bytes_repr(raw));
   };
-  if (raw.size() < sizeof(sys::BcmForm)) refuse_bytes();
-  const auto form = form_in<sys::BcmForm>(raw);
-  BcmMessage message{.opcode = CAN{form.opcode},
-                     .flags = form.flags,
-                     .count = form.count,
-                     .interval1 = time_of(form.interval1),
-                     .interval2 = time_of(form.interval2),
-                     .can_id = form.can_id};
+  if (raw.size() < sizeof(sys::BcmLayout)) refuse_bytes();
+  const auto layout = layout_in<sys::BcmLayout>(raw);
+  BcmMessage message{.opcode = CAN{layout.opcode},
+                     .flags = layout.flags,
+                     .count = layout.count,
+                     .interval1 = time_of(layout.interval1),
+                     .interval2 = time_of(layout.interval2),
+                     .can_id = layout.can_id};
   if (message.interval1.count() < 0 || message.interval2.count() < 0) refuse_bytes();
-  const std::size_t size = has_fd_frames(form.flags) ? sys::kCanFdSize : sys::kCanSize;
-  BytesView rest = raw.subspan(sizeof form);
-  if (rest.size() % size != 0 || rest.size() / size != form.frames) refuse_bytes();
+  const std::size_t size = has_fd_frames(layout.flags) ? sys::kCanFdSize : sys::kCanSize;
+  BytesView rest = raw.subspan(sizeof layout);
+  if (rest.size() % size != 0 || rest.size() / size != layout.frames) refuse_bytes();
   for (; !rest.empty(); rest = rest.subspan(size))
     message.frames.push_back(CanFrame::from_bytes(rest.first(size)));
   return message;
@@ -259,36 +259,36 @@ BcmMessage BcmMessage::from_bytes(BytesView raw) {
 // --- options ---
 
 Bytes IsotpOptions::to_bytes() const {
-  return bytes_of(sys::IsotpForm{flags, frame_txtime, ext_address, txpad_content, rxpad_content,
-                                 rx_ext_address});
+  return bytes_of(sys::IsotpLayout{flags, frame_txtime, ext_address, txpad_content, rxpad_content,
+                                   rx_ext_address});
 }
 IsotpOptions IsotpOptions::from_bytes(BytesView raw) {
-  const auto form = whole<sys::IsotpForm>(raw, "the value of CAN_ISOTP_OPTS");
-  return {form.flags,         form.frame_txtime,  form.ext_address,
-          form.txpad_content, form.rxpad_content, form.rx_ext_address};
+  const auto layout = whole<sys::IsotpLayout>(raw, "the value of CAN_ISOTP_OPTS");
+  return {layout.flags,         layout.frame_txtime,  layout.ext_address,
+          layout.txpad_content, layout.rxpad_content, layout.rx_ext_address};
 }
 
 Bytes IsotpFlowControl::to_bytes() const {
-  return bytes_of(sys::IsotpFlowForm{block_size, stmin, wftmax});
+  return bytes_of(sys::IsotpFlowLayout{block_size, stmin, wftmax});
 }
 IsotpFlowControl IsotpFlowControl::from_bytes(BytesView raw) {
-  const auto form = whole<sys::IsotpFlowForm>(raw, "the value of CAN_ISOTP_RECV_FC");
-  return {form.block_size, form.stmin, form.wftmax};
+  const auto layout = whole<sys::IsotpFlowLayout>(raw, "the value of CAN_ISOTP_RECV_FC");
+  return {layout.block_size, layout.stmin, layout.wftmax};
 }
 
 Bytes IsotpLinkLayer::to_bytes() const {
-  return bytes_of(sys::IsotpLinkForm{mtu, tx_dl, tx_flags});
+  return bytes_of(sys::IsotpLinkLayout{mtu, tx_dl, tx_flags});
 }
 IsotpLinkLayer IsotpLinkLayer::from_bytes(BytesView raw) {
-  const auto form = whole<sys::IsotpLinkForm>(raw, "the value of CAN_ISOTP_LL_OPTS");
-  return {form.mtu, form.tx_dl, form.tx_flags};
+  const auto layout = whole<sys::IsotpLinkLayout>(raw, "the value of CAN_ISOTP_LL_OPTS");
+  return {layout.mtu, layout.tx_dl, layout.tx_flags};
 }
 
 Bytes j1939_filters(const detail::ListOf<J1939Filter>& filters) {
-  return packed<sys::J1939FilterForm>(
+  return packed<sys::J1939FilterLayout>(
       filters, static_cast<std::size_t>(J1939::FILTER_MAX), [](const J1939Filter& filter) {
-        return sys::J1939FilterForm{filter.name, filter.name_mask, filter.pgn, filter.pgn_mask,
-                                    filter.addr, filter.addr_mask, {}};
+        return sys::J1939FilterLayout{filter.name, filter.name_mask, filter.pgn, filter.pgn_mask,
+                                      filter.addr, filter.addr_mask, {}};
       });
 }
 

@@ -74,16 +74,16 @@ void copy(char (&out)[128], const Address& address) {
 void change(Socket& sock, MCAST of_group, MCAST of_source, std::string_view group,
             std::string_view interface, std::string_view source, std::error_code& error) {
   const Ip ip = ip_of(sock);
-  sys::SourceForm form{};
-  copy(form.group.group, group_of(ip, group));
-  if (!source.empty()) copy(form.source, address_of(ip, source));
+  sys::SourceLayout layout{};
+  copy(layout.group.group, group_of(ip, group));
+  if (!source.empty()) copy(layout.source, address_of(ip, source));
   const int index = index_of(interface, error);
   if (error) return;
-  form.group.interface_index = static_cast<std::uint32_t>(index);
+  layout.group.interface_index = static_cast<std::uint32_t>(index);
   if (source.empty())
-    sock.setsockopt(ip.level(), of_group, bytes_of(form.group), error);
+    sock.setsockopt(ip.level(), of_group, bytes_of(layout.group), error);
   else
-    sock.setsockopt(ip.level(), of_source, bytes_of(form), error);
+    sock.setsockopt(ip.level(), of_source, bytes_of(layout), error);
 }
 
 std::string group_text(std::string_view call, std::string_view group, std::string_view interface,
@@ -151,7 +151,7 @@ void set_multicast_interface(Socket& sock, std::string_view interface, std::erro
   else
     sock.setsockopt(
         ip.level(), IP_::MULTICAST_IF,
-        bytes_of(sys::InterfaceForm{.group = 0, .address = 0, .interface_index = index}), error);
+        bytes_of(sys::InterfaceLayout{.group = 0, .address = 0, .interface_index = index}), error);
 }
 
 void set_multicast_ttl(Socket& sock, int hops) {

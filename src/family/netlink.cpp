@@ -22,26 +22,26 @@ void pad(Bytes& raw) { raw.resize(padded(raw.size()), '\0'); }
   throw ValueError("no netlink messages: " + detail::bytes_repr(raw));
 }
 
-/// Calls found(form, payload) for each item. Items begin with their length.
-template <class Form, class Found>
+/// Calls found(layout, payload) for each item. Items begin with their length.
+template <class Layout, class Found>
 void each_item(BytesView raw, Found found) {
   for (BytesView rest = raw; !rest.empty();) {
-    if (rest.size() < sizeof(Form)) refuse(raw);
-    const auto form = sys::form_in<Form>(rest);
-    if (form.length < sizeof form || form.length > rest.size()) refuse(raw);
-    found(form, Bytes(rest.data() + sizeof form, form.length - sizeof form));
-    rest = rest.subspan(std::min(padded(form.length), rest.size()));
+    if (rest.size() < sizeof(Layout)) refuse(raw);
+    const auto layout = sys::layout_in<Layout>(rest);
+    if (layout.length < sizeof layout || layout.length > rest.size()) refuse(raw);
+    found(layout, Bytes(rest.data() + sizeof layout, layout.length - sizeof layout));
+    rest = rest.subspan(std::min(padded(layout.length), rest.size()));
   }
 }
 
 }  // namespace
 
 Bytes NetlinkMessage::to_bytes() const {
-  const std::size_t size = sizeof(sys::NetlinkForm) + payload.size();
+  const std::size_t size = sizeof(sys::NetlinkHeaderLayout) + payload.size();
   if (size > std::numeric_limits<std::uint32_t>::max())
     throw ValueError("a netlink message of " + std::to_string(size) + " bytes");
-  Bytes raw = sys::bytes_of(sys::NetlinkForm{static_cast<std::uint32_t>(size), type,
-                                             static_cast<std::uint16_t>(flags), sequence, pid});
+  Bytes raw = sys::bytes_of(sys::NetlinkHeaderLayout{
+      static_cast<std::uint32_t>(size), type, static_cast<std::uint16_t>(flags), sequence, pid});
   raw += payload;
   pad(raw);
   return raw;
@@ -60,17 +60,19 @@ int NetlinkMessage::error_number() const {
 
 std::vector<NetlinkMessage> netlink_messages(BytesView raw) {
   std::vector<NetlinkMessage> messages;
-  each_item<sys::NetlinkForm>(raw, [&](const sys::NetlinkForm& form, Bytes payload) {
-    messages.push_back({form.type, NLM{form.flags}, form.sequence, form.pid, std::move(payload)});
-  });
+  each_item<sys::NetlinkHeaderLayout>(
+      raw, [&](const sys::NetlinkHeaderLayout& layout, Bytes payload) {
+        messages.push_back(
+            {layout.type, NLM{layout.flags}, layout.sequence, layout.pid, std::move(payload)});
+      });
   return messages;
 }
 
 Bytes NetlinkAttribute::to_bytes() const {
-  const std::size_t size = sizeof(sys::NetlinkAttributeForm) + payload.size();
+  const std::size_t size = sizeof(sys::NetlinkAttributeLayout) + payload.size();
   if (size > std::numeric_limits<std::uint16_t>::max())
     throw ValueError("a netlink attribute of " + std::to_string(payload.size()) + " bytes");
-  Bytes raw = sys::bytes_of(sys::NetlinkAttributeForm{static_cast<std::uint16_t>(size), type});
+  Bytes raw = sys::bytes_of(sys::NetlinkAttributeLayout{static_cast<std::uint16_t>(size), type});
   raw += payload;
   pad(raw);
   return raw;
@@ -79,9 +81,9 @@ Bytes NetlinkAttribute::to_bytes() const {
 std::vector<NetlinkAttribute> netlink_attributes(BytesView raw) {
   constexpr std::uint16_t kTypeMask = 0x3fff;  // NLA_TYPE_MASK
   std::vector<NetlinkAttribute> attributes;
-  each_item<sys::NetlinkAttributeForm>(raw, [&](const sys::NetlinkAttributeForm& form,
-                                                Bytes payload) {
-    attributes.push_back({static_cast<std::uint16_t>(form.type & kTypeMask), std::move(payload)});
+  each_item<sys::NetlinkAttributeLayout>(raw, [&](const sys::NetlinkAttributeLayout& layout,
+                                                  Bytes payload) {
+    attributes.push_back({static_cast<std::uint16_t>(layout.type & kTypeMask), std::move(payload)});
   });
   return attributes;
 }

@@ -125,19 +125,19 @@ Ipv4Header Ipv4Header::from_bytes(BytesView raw) {
 }
 
 Bytes packet_membership(std::string_view interface, PACKET type, BytesView address) {
-  sys::PacketMembershipForm form{};
-  if (address.size() > sizeof form.address)
+  sys::PacketMembershipLayout layout{};
+  if (address.size() > sizeof layout.address)
     throw ValueError("Hardware address must be 8 bytes or less: " + detail::bytes_repr(address));
   if (interface.find('\0') != std::string_view::npos)
     throw ValueError("embedded null character: " + detail::bytes_repr(interface));
   const long index = sys::interface_index(std::string(interface));
   if (index < 0)
     throw_if({static_cast<int>(-index), std::system_category()}, detail::str_repr(interface));
-  form.interface_index = static_cast<std::int32_t>(index);
-  form.type = static_cast<std::uint16_t>(type);
-  form.length = static_cast<std::uint16_t>(address.size());
-  std::copy(address.begin(), address.end(), form.address);
-  return sys::bytes_of(form);
+  layout.interface_index = static_cast<std::int32_t>(index);
+  layout.type = static_cast<std::uint16_t>(type);
+  layout.length = static_cast<std::uint16_t>(address.size());
+  std::copy(address.begin(), address.end(), layout.address);
+  return sys::bytes_of(layout);
 }
 
 std::string link_protocol_name(std::uint16_t protocol) {

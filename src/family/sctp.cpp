@@ -13,37 +13,38 @@ namespace {
 
 namespace sys = detail::sys;
 using sys::bytes_of;
-using sys::form_in;
+using sys::layout_in;
 
 [[noreturn]] void refuse(const char* what, BytesView raw) {
   throw ValueError("no " + std::string(what) + ": " + detail::bytes_repr(raw));
 }
 
 bool is_receive_info(const ControlMessage& item) {
-  return item.is(IPPROTO::SCTP, SCTP::RCVINFO) && item.data.size() == sizeof(sys::SctpReceiveForm);
+  return item.is(IPPROTO::SCTP, SCTP::RCVINFO) &&
+         item.data.size() == sizeof(sys::SctpReceiveLayout);
 }
 
 }  // namespace
 
 Bytes SctpInit::to_bytes() const {
-  return bytes_of(sys::SctpInitForm{out_streams, in_streams, attempts, timeout});
+  return bytes_of(sys::SctpInitLayout{out_streams, in_streams, attempts, timeout});
 }
 SctpInit SctpInit::from_bytes(BytesView raw) {
-  if (raw.size() != sizeof(sys::SctpInitForm)) refuse("value of SCTP_INITMSG", raw);
-  const auto form = form_in<sys::SctpInitForm>(raw);
-  return {form.out_streams, form.in_streams, form.attempts, form.timeout};
+  if (raw.size() != sizeof(sys::SctpInitLayout)) refuse("value of SCTP_INITMSG", raw);
+  const auto layout = layout_in<sys::SctpInitLayout>(raw);
+  return {layout.out_streams, layout.in_streams, layout.attempts, layout.timeout};
 }
 
 ControlMessage SctpSendInfo::control() const {
-  const sys::SctpSendForm form{stream, flags, ppid, context, association};
-  return {IPPROTO::SCTP, SCTP::SNDINFO, bytes_of(form)};
+  const sys::SctpSendLayout layout{stream, flags, ppid, context, association};
+  return {IPPROTO::SCTP, SCTP::SNDINFO, bytes_of(layout)};
 }
 
 SctpReceiveInfo SctpReceiveInfo::from(const ControlMessage& item) {
   if (!is_receive_info(item)) throw ValueError("no SCTP_RCVINFO: " + to_string(item));
-  const auto form = form_in<sys::SctpReceiveForm>(item.data);
-  return {form.stream, form.sequence, form.flags,      form.ppid,
-          form.tsn,    form.context,  form.association};
+  const auto layout = layout_in<sys::SctpReceiveLayout>(item.data);
+  return {layout.stream, layout.sequence, layout.flags,      layout.ppid,
+          layout.tsn,    layout.context,  layout.association};
 }
 
 std::optional<SctpReceiveInfo> SctpReceiveInfo::of(const AncillaryData& ancdata) {
@@ -53,16 +54,17 @@ std::optional<SctpReceiveInfo> SctpReceiveInfo::of(const AncillaryData& ancdata)
 }
 
 Bytes SctpEvent::to_bytes() const {
-  return bytes_of(sys::SctpEventForm{association, static_cast<std::uint16_t>(type),
-                                     static_cast<std::uint8_t>(on), 0});
+  return bytes_of(sys::SctpEventLayout{association, static_cast<std::uint16_t>(type),
+                                       static_cast<std::uint8_t>(on), 0});
 }
 
 SctpAssociationChange SctpAssociationChange::from_bytes(BytesView raw) {
-  if (raw.size() < sizeof(sys::SctpChangeForm)) refuse("notification of an association", raw);
-  const auto form = form_in<sys::SctpChangeForm>(raw);
-  if (form.type != static_cast<std::uint16_t>(SCTP::ASSOC_CHANGE))
+  if (raw.size() < sizeof(sys::SctpChangeLayout)) refuse("notification of an association", raw);
+  const auto layout = layout_in<sys::SctpChangeLayout>(raw);
+  if (layout.type != static_cast<std::uint16_t>(SCTP::ASSOC_CHANGE))
     refuse("notification of an association", raw);
-  return {SCTP{form.state}, form.error, form.out_streams, form.in_streams, form.association};
+  return {SCTP{layout.state}, layout.error, layout.out_streams, layout.in_streams,
+          layout.association};
 }
 
 Socket sctp_peel_off(Socket& sock, std::int32_t association) {
@@ -72,15 +74,15 @@ Socket sctp_peel_off(Socket& sock, std::int32_t association) {
 }
 
 Socket sctp_peel_off(Socket& sock, std::int32_t association, std::error_code& error) {
-  sys::SctpPeelForm form{association, -1, static_cast<std::uint32_t>(SOCK::CLOEXEC)};
-  std::size_t size = sizeof form;
+  sys::SctpPeelLayout layout{association, -1, static_cast<std::uint32_t>(SOCK::CLOEXEC)};
+  std::size_t size = sizeof layout;
   error = detail::error_from(detail::on_descriptor(
       detail::state_or_closed(detail::SocketAccess::state(sock)), [&](int fd) {
         return sys::getsockopt(fd, static_cast<int>(IPPROTO::SCTP),
-                               static_cast<int>(SCTP::SOCKOPT_PEELOFF_FLAGS), &form, size);
+                               static_cast<int>(SCTP::SOCKOPT_PEELOFF_FLAGS), &layout, size);
       }));
   if (error) return Socket::closed();
-  OwnedFd own(form.fileno);
+  OwnedFd own(layout.fileno);
   Socket peeled(Fileno{own.fileno()}, sock.family(), SOCK::STREAM, IPPROTO::SCTP, error);
   if (!error) own.detach();
   return peeled;

@@ -12,48 +12,48 @@ namespace sys = detail::sys;
 
 namespace {
 
-sys::TipcSubscriptionForm form_of(const TipcSubscription& subscription) {
-  sys::TipcSubscriptionForm form{subscription.type,
-                                 subscription.lower,
-                                 subscription.upper,
-                                 subscription.timeout,
-                                 static_cast<std::uint32_t>(subscription.filter),
-                                 {}};
-  std::copy(subscription.handle.begin(), subscription.handle.end(), form.handle);
-  return form;
+sys::TipcSubscriptionLayout form_of(const TipcSubscription& subscription) {
+  sys::TipcSubscriptionLayout layout{subscription.type,
+                                     subscription.lower,
+                                     subscription.upper,
+                                     subscription.timeout,
+                                     static_cast<std::uint32_t>(subscription.filter),
+                                     {}};
+  std::copy(subscription.handle.begin(), subscription.handle.end(), layout.handle);
+  return layout;
 }
 
-TipcSubscription subscription_of(const sys::TipcSubscriptionForm& form) {
-  TipcSubscription subscription{.type = form.type,
-                                .lower = form.lower,
-                                .upper = form.upper,
-                                .timeout = form.timeout,
-                                .filter = TIPC{static_cast<int>(form.filter)}};
-  std::copy(std::begin(form.handle), std::end(form.handle), subscription.handle.begin());
+TipcSubscription subscription_of(const sys::TipcSubscriptionLayout& layout) {
+  TipcSubscription subscription{.type = layout.type,
+                                .lower = layout.lower,
+                                .upper = layout.upper,
+                                .timeout = layout.timeout,
+                                .filter = TIPC{static_cast<int>(layout.filter)}};
+  std::copy(std::begin(layout.handle), std::end(layout.handle), subscription.handle.begin());
   return subscription;
 }
 
 }  // namespace
 
-static_assert(sizeof(sys::TipcEventForm) == kTipcEventSize);
+static_assert(sizeof(sys::TipcEventLayout) == kTipcEventSize);
 
 Bytes TipcSubscription::to_bytes() const { return sys::bytes_of(form_of(*this)); }
 
 TipcEvent TipcEvent::from_bytes(BytesView raw) {
-  if (raw.size() != sizeof(sys::TipcEventForm))
+  if (raw.size() != sizeof(sys::TipcEventLayout))
     throw ValueError("no event of TIPC: " + detail::bytes_repr(raw));
-  const auto form = sys::form_in<sys::TipcEventForm>(raw);
-  return {TIPC{static_cast<int>(form.event)},
-          form.found_lower,
-          form.found_upper,
-          form.reference,
-          form.node,
-          subscription_of(form.subscription)};
+  const auto layout = sys::layout_in<sys::TipcEventLayout>(raw);
+  return {TIPC{static_cast<int>(layout.event)},
+          layout.found_lower,
+          layout.found_upper,
+          layout.reference,
+          layout.node,
+          subscription_of(layout.subscription)};
 }
 
 Bytes TipcGroup::to_bytes() const {
   return sys::bytes_of(
-      sys::TipcGroupForm{type, instance, static_cast<std::uint32_t>(scope), flags});
+      sys::TipcGroupLayout{type, instance, static_cast<std::uint32_t>(scope), flags});
 }
 
 }  // namespace plug

@@ -37,15 +37,15 @@ void HelperCall::run() {
    private:
     HelperCall& made_;
   };
-  if (Scheduler::here()->take_cancel()) throw_if(error_from(kCancelled), "offload");
+  if (FiberScheduler::here()->take_cancel()) throw_if(error_from(kCancelled), "offload");
   const auto job = std::make_shared<CallJob>(*this);
-  WaitNode sleeper;
+  WaitNode node;
   const auto tell = [](void* it) noexcept { static_cast<WaitNode*>(it)->wake(); };
-  const Offloaded offloaded(job, tell, &sleeper);
+  const Offloaded offloaded(job, tell, &node);
   if (offloaded.error() < 0) throw_if(error_from(offloaded.error()), "offload");
   {
     const Shield shield(OnCancel::ignore);
-    while (!offloaded.done()) sleeper.sleep(Deadline::none(), "offload");
+    while (!offloaded.done()) node.sleep(Deadline::none(), "offload");
   }
   if (job->thrown) std::rethrow_exception(job->thrown);
 }

@@ -20,7 +20,7 @@ void Context::prepare_at(void* top, std::size_t size,
     announced_ = ::new (top) Announced{static_cast<char*>(top) - size, size};
     if (__tsan_create_fiber != nullptr) announced_->fiber = __tsan_create_fiber(0);
   }
-  place_ = boost::context::detail::make_fcontext(top, size, entry);
+  stack_pointer_ = boost::context::detail::make_fcontext(top, size, entry);
 }
 
 PLUG_UNSANITIZED void Context::leave_for(Context& other) noexcept {
@@ -39,9 +39,9 @@ PLUG_UNSANITIZED void Context::announce_and_change_to(Context& other, bool for_e
   if (__sanitizer_start_switch_fiber != nullptr)
     __sanitizer_start_switch_fiber(for_ever ? nullptr : &fake_stack, to.bottom, to.size);
   if (__tsan_switch_to_fiber != nullptr) __tsan_switch_to_fiber(to.fiber, 0);
-  const bc::transfer_t transfer = bc::jump_fcontext(other.place_, &both);
+  const bc::transfer_t transfer = bc::jump_fcontext(other.stack_pointer_, &both);
   Context& from = static_cast<Switch*>(transfer.data)->from;
-  from.place_ = transfer.fctx;
+  from.stack_pointer_ = transfer.fctx;
   announce_arrival(fake_stack, from);
 }
 

@@ -52,7 +52,7 @@ class Context {
   }
 
   /// Returns the stack pointer of a suspended context.
-  const void* place() const noexcept { return place_; }
+  const void* stack_pointer() const noexcept { return stack_pointer_; }
 
   /// Resumes `other` and never returns.
   [[noreturn]] void leave_for(Context& other) noexcept;
@@ -79,7 +79,7 @@ class Context {
   template <void (*main)()>
   PLUG_UNSANITIZED static void enter(boost::context::detail::transfer_t transfer) noexcept {
     const Switch& both = *static_cast<Switch*>(transfer.data);
-    both.from.place_ = transfer.fctx;
+    both.from.stack_pointer_ = transfer.fctx;
     if (both.to.announces_) [[unlikely]]
       announce_arrival(nullptr, both.from);
     main();
@@ -98,7 +98,7 @@ class Context {
   void forget_announced() noexcept;
 
   // The members that every switch uses come first.
-  void* place_ = nullptr;  // the stack pointer while suspended
+  void* stack_pointer_ = nullptr;  // the stack pointer while suspended
 
   // The runtime's exception state: the exceptions being handled, and the number in flight.
   void* caught_ = nullptr;
@@ -117,8 +117,8 @@ inline void Context::change_to(Context& other) noexcept {
   if (globals_ == nullptr) globals_ = abi::__cxa_get_globals();
   swap_exceptions(*static_cast<ExceptionGlobals*>(globals_), other);
   Switch both{other, *this};
-  const bc::transfer_t transfer = bc::jump_fcontext(other.place_, &both);
-  static_cast<Switch*>(transfer.data)->from.place_ = transfer.fctx;
+  const bc::transfer_t transfer = bc::jump_fcontext(other.stack_pointer_, &both);
+  static_cast<Switch*>(transfer.data)->from.stack_pointer_ = transfer.fctx;
 }
 
 }  // namespace plug::detail

@@ -60,7 +60,7 @@ class Cores {
 
   void run_core(std::size_t core) noexcept {
     try {
-      const std::shared_ptr<Scheduler> scheduler = make_scheduler(options_);
+      const std::shared_ptr<FiberScheduler> scheduler = make_scheduler(options_);
       const auto main = std::make_shared<Main>(*this, core);
       // No fiber begins before all schedulers exist.
       if (!arrive(core, scheduler)) return;
@@ -76,7 +76,7 @@ class Cores {
     }
   }
 
-  bool arrive(std::size_t core, const std::shared_ptr<Scheduler>& scheduler) {
+  bool arrive(std::size_t core, const std::shared_ptr<FiberScheduler>& scheduler) {
     std::unique_lock lock(mutex_);
     all_[core] = fiber::Scheduler(scheduler);
     ++arrived_;
@@ -137,7 +137,8 @@ class Cores {
 }  // namespace
 
 void run_on_threads(std::size_t threads, const CoreMain& main, const fiber::RunOptions& options) {
-  if (Scheduler::here() != nullptr) throw RuntimeError("fiber::run_on_threads: called in a fiber");
+  if (FiberScheduler::here() != nullptr)
+    throw RuntimeError("fiber::run_on_threads: called in a fiber");
   if (threads == 0) throw ValueError("fiber::run_on_threads: 0 threads");
   Cores(threads, main, options).run();
 }

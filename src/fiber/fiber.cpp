@@ -39,7 +39,7 @@ struct FiberOutcome::Impl final : FiberMain {
   bool asked = false;   // the exception has been rethrown
   bool joined = false;  // join() has returned the result or thrown the exception
   FiberGroup* group = nullptr;
-  FiberGroup::Place place;  // in the group
+  FiberGroup::ChildRef child;  // in the group
 
   bool is_of_parent() const noexcept { return fiber->owner->is_of_parent(); }
   /// Locks the mutex, unless a thread of the parent process may hold it.
@@ -73,10 +73,10 @@ struct FiberAccess {
       // In a forked child the waiters do not exist.
       if (!impl.is_of_parent()) impl.waiting.wake_all();
     }
-    if (impl.group != nullptr) impl.group->ended(impl.place, outcome, failed);
+    if (impl.group != nullptr) impl.group->ended(impl.child, outcome, failed);
   }
 
-  static const std::shared_ptr<FiberCore>& make(Scheduler& scheduler,
+  static const std::shared_ptr<FiberCore>& make(FiberScheduler& scheduler,
                                                 const std::shared_ptr<FiberOutcome>& outcome,
                                                 FiberName&& name) {
     FiberOutcome::Impl& impl = *outcome->impl_;
@@ -87,18 +87,18 @@ struct FiberAccess {
     return impl.fiber;
   }
 
-  static void start_in(FiberGroup& group, Scheduler& scheduler,
+  static void start_in(FiberGroup& group, FiberScheduler& scheduler,
                        const std::shared_ptr<FiberOutcome>& outcome, FiberName&& name) {
-    const FiberGroup::Place place = group.add();
+    const FiberGroup::ChildRef child = group.add();
     try {
       scheduler.start(make(scheduler, outcome, std::move(name)));
     } catch (...) {
-      group.remove(place);
+      group.remove(child);
       throw;
     }
     outcome->impl_->group = &group;
-    outcome->impl_->place = place;
-    group.started(place, outcome->impl_->fiber);
+    outcome->impl_->child = child;
+    group.started(child, outcome->impl_->fiber);
   }
 };
 
@@ -159,26 +159,26 @@ void FiberOutcome::rethrow() {
 long FiberOutcome::wait(const Timeout& timeout) {
   if (impl_->is_of_parent() && !done())
     throw RuntimeError("joining the fiber " + name() + ", which runs in the parent process");
-  const Scheduler* const here = Scheduler::here();
+  const FiberScheduler* const here = FiberScheduler::here();
   if (here != nullptr && here->current_or_null() == impl_->fiber.get() && !done())
     throw RuntimeError("joining the fiber " + name() + " in itself");
   const Deadline deadline = deadline_after(timeout);
-  WaitNode sleeper;
+  WaitNode node;
   for (long waited = 0;;) {
     {
       const auto lock = impl_->lock();
       if (impl_->done) return 0;
       if (waited < 0) return waited;
-      impl_->waiting.add(sleeper);
+      impl_->waiting.add(node);
     }
-    waited = sleeper.sleep(deadline, "join");
+    waited = node.sleep(deadline, "join");
     {
       const std::lock_guard lock(impl_->mutex);
-      impl_->waiting.remove(sleeper);
+      impl_->waiting.remove(node);
     }
     // Checked first, because a fiber is told of a cancellation only once.
     if (waited == kCancelled) return waited;
-    if (waited == 0) waited = sleeper.ask_interrupt_hook();
+    if (waited == 0) waited = node.ask_interrupt_hook();
   }
 }
 
@@ -196,28 +196,28 @@ void FiberOutcome::join(const Timeout& timeout) {
   if (thrown) std::rethrow_exception(thrown);
 }
 
-Scheduler& scheduler_here(std::string_view call) {
-  if (Scheduler* const scheduler = Scheduler::here()) return *scheduler;
-  throw RuntimeError(std::string(call) + (Scheduler::forked() != nullptr
+FiberScheduler& scheduler_here(std::string_view call) {
+  if (FiberScheduler* const scheduler = FiberScheduler::here()) return *scheduler;
+  throw RuntimeError(std::string(call) + (FiberScheduler::forked() != nullptr
                                               ? ": not in a fiber, since the process has forked"
                                               : ": not in a fiber"));
 }
 
 void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, FiberName&& name,
                  FiberGroup* group) {
-  Scheduler& scheduler = scheduler_here(name.call);
+  FiberScheduler& scheduler = scheduler_here(name.call);
   if (group == nullptr)
     scheduler.start(FiberAccess::make(scheduler, outcome, std::move(name)));
   else
     FiberAccess::start_in(*group, scheduler, outcome, std::move(name));
 }
 
-void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
+void hand_over_fiber(FiberScheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
                      FiberName&& name) {
   const std::shared_ptr<FiberCore>& fiber = FiberAccess::make(scheduler, outcome, std::move(name));
-  if (&scheduler == Scheduler::here()) return scheduler.start(fiber);
+  if (&scheduler == FiberScheduler::here()) return scheduler.start(fiber);
   if (scheduler.is_of_parent()) {
-    Scheduler::drop(*fiber);
+    FiberScheduler::drop(*fiber);
     throw RuntimeError("fiber::Scheduler::spawn: its fibers run in the parent process");
   }
   if (!scheduler.hand_over(fiber))
@@ -225,13 +225,13 @@ void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& 
                        " was to join have ended");
 }
 
-std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options) {
+std::shared_ptr<FiberScheduler> make_scheduler(const fiber::RunOptions& options) {
   constexpr std::size_t kLargestStack = std::size_t{1} << 36;
-  if (Scheduler::here() != nullptr) throw RuntimeError("fiber::run: called in a fiber");
+  if (FiberScheduler::here() != nullptr) throw RuntimeError("fiber::run: called in a fiber");
   if (options.stack_size > kLargestStack)
     throw ValueError("fiber::run: a stack_size of " + std::to_string(options.stack_size) +
                      " is beyond all bounds");
-  return std::make_shared<Scheduler>(Scheduler::Options{
+  return std::make_shared<FiberScheduler>(FiberScheduler::Options{
       .stack_size = options.stack_size,
       .engine = options.engine,
       .seed = options.seed,
@@ -242,14 +242,14 @@ std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options) {
                                                : options.busy_poll.duration()});
 }
 
-std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,
+std::shared_ptr<FiberCore> start_main(FiberScheduler& scheduler,
                                       const std::shared_ptr<FiberOutcome>& main) {
   const std::shared_ptr<FiberCore>& fiber = FiberAccess::make(scheduler, main, {nullptr, "main"});
   scheduler.start(fiber);
   return fiber;
 }
 
-void run_main(Scheduler& scheduler, FiberCore& main, const fiber::RunOptions& options) {
+void run_main(FiberScheduler& scheduler, FiberCore& main, const fiber::RunOptions& options) {
   const std::stop_callback stopping(options.stop, [&]() noexcept { scheduler.cancel(main); });
   const long failed = scheduler.run(main);
   if (failed < 0) throw_if(error_from(failed), "waiting for events of fibers");
@@ -260,7 +260,7 @@ void run_main(Scheduler& scheduler, FiberCore& main, const fiber::RunOptions& op
 }
 
 void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options) {
-  const std::shared_ptr<Scheduler> scheduler = make_scheduler(options);
+  const std::shared_ptr<FiberScheduler> scheduler = make_scheduler(options);
   const std::shared_ptr<FiberCore> fiber = start_main(*scheduler, main);
   run_main(*scheduler, *fiber, options);
 }
@@ -269,14 +269,14 @@ void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptio
 
 namespace fiber {
 
-bool inside() noexcept { return detail::Scheduler::here() != nullptr; }
+bool inside() noexcept { return detail::FiberScheduler::here() != nullptr; }
 
 std::stop_token get_stop_token() {
   return detail::scheduler_here("fiber::get_stop_token").stop_token();
 }
 
 void yield() {
-  detail::Scheduler* const scheduler = detail::Scheduler::here();
+  detail::FiberScheduler* const scheduler = detail::FiberScheduler::here();
   if (scheduler == nullptr)
     std::this_thread::yield();
   else if (!scheduler->yield())
@@ -285,10 +285,10 @@ void yield() {
 
 void sleep(const Timeout& time) {
   const Deadline deadline = detail::deadline_after(time);
-  detail::WaitNode sleeper;
+  detail::WaitNode node;
   for (;;) {
-    long slept = sleeper.sleep(deadline, "sleep");
-    if (slept == 0) slept = sleeper.ask_interrupt_hook();
+    long slept = node.sleep(deadline, "sleep");
+    if (slept == 0) slept = node.ask_interrupt_hook();
     if (slept == detail::kTimedOut || (slept == 0 && detail::remaining(deadline) == 0)) return;
     if (slept < 0) throw_if(detail::error_from(slept), "sleep");
   }

@@ -15,36 +15,36 @@ namespace detail {
 
 // --- groups ---
 
-void FiberGroup::tell(Place child) noexcept {
-  told_.splice(told_.end(), child->told ? told_ : untold_, child);
-  child->told = true;
+void FiberGroup::mark_ending(ChildRef child) noexcept {
+  ending_.splice(ending_.end(), child->ending ? ending_ : running_, child);
+  child->ending = true;
 }
 
-FiberGroup::Place FiberGroup::add() {
+FiberGroup::ChildRef FiberGroup::add() {
   const std::lock_guard lock(mutex_);
-  return told_.insert(told_.end(), {nullptr, true});
+  return ending_.insert(ending_.end(), {nullptr, true});
 }
 
-void FiberGroup::remove(Place child) noexcept {
+void FiberGroup::remove(ChildRef child) noexcept {
   const std::lock_guard lock(mutex_);
-  (child->told ? told_ : untold_).erase(child);
+  (child->ending ? ending_ : running_).erase(child);
   if (empty()) waiting_.wake_all();
 }
 
-void FiberGroup::started(Place child, const std::shared_ptr<FiberCore>& fiber) noexcept {
+void FiberGroup::started(ChildRef child, const std::shared_ptr<FiberCore>& fiber) noexcept {
   {
     const std::lock_guard lock(mutex_);
     child->fiber = fiber;
     if (!cancelled_) {
-      untold_.splice(untold_.end(), told_, child);
-      child->told = false;
+      running_.splice(running_.end(), ending_, child);
+      child->ending = false;
       return;
     }
   }
   fiber->owner->cancel(*fiber);
 }
 
-void FiberGroup::ended(Place child, const std::shared_ptr<FiberOutcome>& outcome,
+void FiberGroup::ended(ChildRef child, const std::shared_ptr<FiberOutcome>& outcome,
                        bool failed) noexcept {
   if (is_of_parent()) return;
   if (failed) {
@@ -57,7 +57,7 @@ void FiberGroup::ended(Place child, const std::shared_ptr<FiberOutcome>& outcome
         limit_of_body_->failed.store(true);
         body_->owner->wake(*body_);
       }
-      tell(child);
+      mark_ending(child);
     }
     if (first) cancel();
   }
@@ -71,9 +71,9 @@ void FiberGroup::cancel() noexcept {
     {
       const std::lock_guard lock(mutex_);
       cancelled_ = true;
-      if (untold_.empty()) return;
-      fiber = untold_.front().fiber;
-      tell(untold_.begin());
+      if (running_.empty()) return;
+      fiber = running_.front().fiber;
+      mark_ending(running_.begin());
     }
     // The callbacks of the stop token may do anything, so no lock is held.
     fiber->owner->cancel(*fiber);
@@ -81,29 +81,29 @@ void FiberGroup::cancel() noexcept {
 }
 
 void FiberGroup::check_wait() {
-  const Scheduler* const here = Scheduler::here();
+  const FiberScheduler* const here = FiberScheduler::here();
   if (here == nullptr || is_of_parent()) return;
   const FiberCore* const caller = here->current_or_null();
   const auto is_caller = [caller](const Child& child) { return child.fiber.get() == caller; };
   const std::lock_guard lock(mutex_);
-  if (std::any_of(untold_.begin(), untold_.end(), is_caller) ||
-      std::any_of(told_.begin(), told_.end(), is_caller))
+  if (std::any_of(running_.begin(), running_.end(), is_caller) ||
+      std::any_of(ending_.begin(), ending_.end(), is_caller))
     throw RuntimeError("TaskGroup::wait: called by one of the group's own fibers");
 }
 
-Waited FiberGroup::wait(WaitNode& sleeper, OnCancel on_cancel) noexcept {
+Waited FiberGroup::wait(WaitNode& node, OnCancel on_cancel) noexcept {
   if (is_of_parent()) return Waited::handed;
   Waited waited = Waited::handed;
   std::unique_lock lock(mutex_);
   while (!empty() && waited == Waited::handed)
-    waited = wait_in(waiting_, sleeper, lock, Deadline::none(), "TaskGroup::wait", on_cancel);
+    waited = wait_in(waiting_, node, lock, Deadline::none(), "TaskGroup::wait", on_cancel);
   return waited;
 }
 
 void FiberGroup::end() noexcept {
   cancel();
-  WaitNode sleeper;
-  wait(sleeper, OnCancel::ignore);
+  WaitNode node;
+  wait(node, OnCancel::ignore);
 }
 
 bool FiberGroup::has_failed() noexcept {
@@ -119,7 +119,7 @@ std::shared_ptr<FiberOutcome> FiberGroup::finish() noexcept {
 }
 
 FiberGroup::Body::Body(FiberGroup& group) : group_(group) {
-  Scheduler& scheduler = scheduler_here("task_group");
+  FiberScheduler& scheduler = scheduler_here("task_group");
   scheduler.enter(limit_);
   const std::lock_guard lock(group_.mutex_);
   group_.body_ = &scheduler.current();
@@ -127,7 +127,7 @@ FiberGroup::Body::Body(FiberGroup& group) : group_(group) {
 }
 
 FiberGroup::Body::~Body() {
-  Scheduler* const scheduler = Scheduler::here();
+  FiberScheduler* const scheduler = FiberScheduler::here();
   if (scheduler == nullptr) return;
   {
     const std::lock_guard lock(group_.mutex_);
@@ -137,7 +137,7 @@ FiberGroup::Body::~Body() {
 }
 
 bool FiberGroup::Body::has_ended() noexcept {
-  Scheduler* const scheduler = Scheduler::here();
+  FiberScheduler* const scheduler = FiberScheduler::here();
   return scheduler != nullptr && scheduler->ended_by(limit_);
 }
 
@@ -145,7 +145,7 @@ bool FiberGroup::Body::has_ended() noexcept {
 
 TimeLimit::TimeLimit(const Timeout& time)
     : time_(time), limit_(std::make_unique<FiberLimit>(deadline_after(time))) {
-  Scheduler* const scheduler = Scheduler::here();
+  FiberScheduler* const scheduler = FiberScheduler::here();
   if (scheduler == nullptr) throw RuntimeError("timeout: not in a fiber");
   scheduler->enter(*limit_);
 }
@@ -153,11 +153,11 @@ TimeLimit::TimeLimit(const Timeout& time)
 // In the child, a fiber that has forked continues without limits.
 
 TimeLimit::~TimeLimit() {
-  if (Scheduler* const scheduler = Scheduler::here()) scheduler->leave(*limit_);
+  if (FiberScheduler* const scheduler = FiberScheduler::here()) scheduler->leave(*limit_);
 }
 
 void TimeLimit::throw_if_reached() {
-  Scheduler* const scheduler = Scheduler::here();
+  FiberScheduler* const scheduler = FiberScheduler::here();
   if (scheduler != nullptr && scheduler->ended_by(*limit_))
     throw_if(timed_out(), "timeout of " + to_string(time_) + " seconds");
 }
@@ -180,19 +180,19 @@ TaskGroup::TaskGroup()
     : group_(std::make_unique<detail::FiberGroup>()), exceptions_(std::uncaught_exceptions()) {}
 
 TaskGroup::~TaskGroup() {
-  detail::WaitNode sleeper;
+  detail::WaitNode node;
   if (std::uncaught_exceptions() > exceptions_ ||
-      group_->wait(sleeper, detail::OnCancel::keep) != detail::Waited::handed)
+      group_->wait(node, detail::OnCancel::keep) != detail::Waited::handed)
     group_->end();
 }
 
 void TaskGroup::wait() {
   group_->check_wait();
-  detail::WaitNode sleeper;
-  const detail::Waited waited = group_->wait(sleeper, detail::OnCancel::tell);
+  detail::WaitNode node;
+  const detail::Waited waited = group_->wait(node, detail::OnCancel::tell);
   if (waited != detail::Waited::handed) group_->end();
   const std::shared_ptr<detail::FiberOutcome> failed = group_->finish();
-  if (handed_or_thrown(waited, sleeper) && failed) failed->rethrow();
+  if (handed_or_thrown(waited, node) && failed) failed->rethrow();
 }
 
 void TaskGroup::run(void (*body)(void*), void* argument) {
@@ -204,8 +204,8 @@ void TaskGroup::run(void (*body)(void*), void* argument) {
     detail::FiberGroup::Body scope(*group_);
     try {
       body(argument);
-      detail::WaitNode sleeper;
-      handed_or_thrown(group_->wait(sleeper, detail::OnCancel::tell), sleeper);
+      detail::WaitNode node;
+      handed_or_thrown(group_->wait(node, detail::OnCancel::tell), node);
     } catch (const CancelledError&) {
       if (!scope.has_ended()) thrown = std::current_exception();
     } catch (...) {

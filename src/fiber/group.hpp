@@ -38,22 +38,22 @@ class FiberGroup {
 
   struct Child {
     std::shared_ptr<FiberCore> fiber;  // null until it has started
-    bool told;                         // whether it is on told_
+    bool ending;                       // whether it is on ending_
   };
-  using Place = std::list<Child>::iterator;
+  using ChildRef = std::list<Child>::iterator;
 
   /// Throws std::bad_alloc.
-  Place add();
-  void remove(Place child) noexcept;
-  void started(Place child, const std::shared_ptr<FiberCore>& fiber) noexcept;
+  ChildRef add();
+  void remove(ChildRef child) noexcept;
+  void started(ChildRef child, const std::shared_ptr<FiberCore>& fiber) noexcept;
   /// Called by the child, as the last thing that it does with the group.
-  void ended(Place child, const std::shared_ptr<FiberOutcome>& outcome, bool failed) noexcept;
+  void ended(ChildRef child, const std::shared_ptr<FiberOutcome>& outcome, bool failed) noexcept;
 
   void cancel() noexcept;
   /// Throws RuntimeError if the caller is a child.
   void check_wait();
   /// Waits until there are no children, or until the wait is stopped.
-  Waited wait(WaitNode& sleeper, OnCancel on_cancel) noexcept;
+  Waited wait(WaitNode& node, OnCancel on_cancel) noexcept;
   /// Cancels the children and waits for all of them; nothing ends this wait earlier.
   void end() noexcept;
   bool has_failed() noexcept;
@@ -65,14 +65,14 @@ class FiberGroup {
   /// group has none.
   bool is_of_parent() const noexcept { return fork_guard_.is_of_parent(); }
   /// The mutex must be held.
-  bool empty() const noexcept { return untold_.empty() && told_.empty(); }
-  void tell(Place child) noexcept;
+  bool empty() const noexcept { return running_.empty() && ending_.empty(); }
+  void mark_ending(ChildRef child) noexcept;
 
   const ForkGuard fork_guard_;
   std::mutex mutex_;
   // The children that cancel() still has to cancel, and the other ones.
-  std::list<Child> untold_;
-  std::list<Child> told_;
+  std::list<Child> running_;
+  std::list<Child> ending_;
   WaitQueue waiting_;
   bool cancelled_ = false;
   std::shared_ptr<FiberOutcome> failed_;

@@ -14,14 +14,14 @@
 
 namespace plug::detail {
 
-void Scheduler::post(FiberCore& fiber, bool cancel) noexcept {
+void FiberScheduler::post(FiberCore& fiber, bool cancel) noexcept {
   if (is_of_parent()) return;
   const std::lock_guard lock(mutex_);
   fiber.remote_cancel_ |= cancel;
   if (!over_ && !fiber.remote_listed_) list_posted(fiber);
 }
 
-bool Scheduler::hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept {
+bool FiberScheduler::hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (accepting_ && !over_) {
@@ -34,7 +34,7 @@ bool Scheduler::hand_over(const std::shared_ptr<FiberCore>& fiber) noexcept {
 }
 
 /// The mutex must be held.
-void Scheduler::list_posted(FiberCore& fiber) noexcept {
+void FiberScheduler::list_posted(FiberCore& fiber) noexcept {
   fiber.remote_listed_ = true;
   fiber.remote_ = std::move(posted_);
   posted_ = fiber.shared_from_this();
@@ -42,7 +42,7 @@ void Scheduler::list_posted(FiberCore& fiber) noexcept {
   if (!fiber.remote_) engine_->wake();
 }
 
-void Scheduler::admit(const std::shared_ptr<FiberCore>& fiber) noexcept {
+void FiberScheduler::admit(const std::shared_ptr<FiberCore>& fiber) noexcept {
   if (here() != this) return refuse(*fiber, refusal(*fiber));
   try {
     equip(*fiber);
@@ -54,7 +54,7 @@ void Scheduler::admit(const std::shared_ptr<FiberCore>& fiber) noexcept {
   begin(fiber);
 }
 
-std::exception_ptr Scheduler::refusal(const FiberCore& fiber) noexcept {
+std::exception_ptr FiberScheduler::refusal(const FiberCore& fiber) noexcept {
   FiberCore::Room room;
   const std::string_view name = fiber.name(room);
   try {
@@ -67,7 +67,7 @@ std::exception_ptr Scheduler::refusal(const FiberCore& fiber) noexcept {
 }
 
 /// Refuses a fiber as on a plain thread, if no scheduler runs or there is no memory for a fiber.
-void Scheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
+void FiberScheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
   IoDriver* const waiter_before = current_driver();
   Parker* const parker_before = std::exchange(thread_fibers.parker, nullptr);
   set_current_driver(nullptr);
@@ -77,7 +77,7 @@ void Scheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
   thread_fibers.parker = parker_before;
 }
 
-void Scheduler::take_posted() noexcept {
+void FiberScheduler::take_posted() noexcept {
   std::shared_ptr<FiberCore> posted;
   {
     const std::lock_guard lock(mutex_);

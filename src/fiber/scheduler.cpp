@@ -18,10 +18,10 @@
 
 namespace plug::detail {
 
-[[maybe_unused]] const int Scheduler::registered_ =
-    sys::call_in_forked_child(&Scheduler::leave_in_child);
+[[maybe_unused]] const int FiberScheduler::registered_ =
+    sys::call_in_forked_child(&FiberScheduler::leave_in_child);
 
-Scheduler::Scheduler(const Options& options)
+FiberScheduler::FiberScheduler(const Options& options)
     : stacks_(options.stack_size, options.guard),
       engine_(make_engine(*this, options.engine)),
       // With a fake clock, patience_ notes whether a poll has found no event.
@@ -31,7 +31,7 @@ Scheduler::Scheduler(const Options& options)
     watch_ = std::make_unique<StallDetector>(options.stall_threshold, options.on_stall);
 }
 
-Scheduler::~Scheduler() = default;
+FiberScheduler::~FiberScheduler() = default;
 
 // --- running ---
 
@@ -51,8 +51,8 @@ void report_overflow(const FiberCore& fiber) noexcept {
 
 }  // namespace
 
-bool Scheduler::explain_fault(const void* address) noexcept {
-  const Scheduler* const scheduler = here();
+bool FiberScheduler::explain_fault(const void* address) noexcept {
+  const FiberScheduler* const scheduler = here();
   if (scheduler == nullptr || scheduler->current_ == nullptr) return false;
   const FiberCore& fiber = *scheduler->current_;
   if (!fiber.stack_.guards(address)) return false;
@@ -60,7 +60,7 @@ bool Scheduler::explain_fault(const void* address) noexcept {
   return true;
 }
 
-long Scheduler::run(FiberCore& main) {
+long FiberScheduler::run(FiberCore& main) {
   const sys::ExplainedFaults faults(&explain_fault);
   main_ = &main;
   IoDriver* const waiter_before = current_driver();
@@ -105,12 +105,12 @@ long Scheduler::run(FiberCore& main) {
 
 /// Lets the main fiber ask the interrupt hook in the call in which it waits, as a plain thread
 /// does.
-void Scheduler::interrupt() noexcept {
+void FiberScheduler::interrupt() noexcept {
   interrupted_ = true;
   if (main_ != nullptr) wake_here(*main_);
 }
 
-long Scheduler::ask_hook() {
+long FiberScheduler::ask_hook() {
   const bool keeps = current_->shield_ == OnCancel::keep;
   try {
     if (const std::exception_ptr thrown = std::exchange(kept_thrown_, nullptr))
@@ -125,14 +125,14 @@ long Scheduler::ask_hook() {
   }
 }
 
-void Scheduler::keep_answer(long stop, std::exception_ptr thrown) noexcept {
+void FiberScheduler::keep_answer(long stop, std::exception_ptr thrown) noexcept {
   kept_stop_ = stop;
   kept_thrown_ = std::move(thrown);
   interrupt();
 }
 
 /// Returns the time until which the engine may sleep.
-Deadline Scheduler::next_moment() noexcept {
+Deadline FiberScheduler::next_moment() noexcept {
   if (runnable_ > 0) return Deadline::immediate();
   if (patience_.is_any()) {
     if (advance_clock != nullptr) [[unlikely]]
@@ -149,7 +149,7 @@ Deadline Scheduler::next_moment() noexcept {
 
 /// Moves the fake clock to the next deadline instead of sleeping until then, if a poll has found no
 /// event since a fiber ran. Without a deadline the engine sleeps: another thread may wake a fiber.
-Deadline Scheduler::next_moment_of_fake_clock() noexcept {
+Deadline FiberScheduler::next_moment_of_fake_clock() noexcept {
   if (patience_.is_idle()) {
     if (timers_.empty()) return Deadline::none();
     advance_clock(timers_.front()->deadline_);
@@ -160,36 +160,36 @@ Deadline Scheduler::next_moment_of_fake_clock() noexcept {
 
 /// In the child of a fiber that forks, that fiber continues as a plain thread, and the other fibers
 /// do not continue. The engine belongs to the parent and stays as it is.
-void Scheduler::leave_in_child() noexcept {
+void FiberScheduler::leave_in_child() noexcept {
   if (here() == nullptr) return;
   thread_fibers = {.parker = nullptr, .forked = here()->current_};
   set_current_driver(nullptr);
 }
 
 /// Leaks the scheduler in a forked child, because suspended stacks cannot be unwound.
-void Scheduler::abandon() noexcept {
+void FiberScheduler::abandon() noexcept {
   // Keeps the scheduler reachable for leak checkers.
-  [[maybe_unused]] static std::shared_ptr<Scheduler>* volatile latest = nullptr;
-  latest = new (std::nothrow) std::shared_ptr<Scheduler>(shared_from_this());
+  [[maybe_unused]] static std::shared_ptr<FiberScheduler>* volatile latest = nullptr;
+  latest = new (std::nothrow) std::shared_ptr<FiberScheduler>(shared_from_this());
 }
 
 /// Prefetches the parts of a fiber's stack that it uses first after it resumes.
-void Scheduler::expect(const FiberCore& fiber) noexcept {
+void FiberScheduler::expect(const FiberCore& fiber) noexcept {
   constexpr int kLine = 64, kLines = 10;
   const char* const uses = static_cast<const char*>(fiber.uses_);
   __builtin_prefetch(uses);
   __builtin_prefetch(uses + kLine);
-  const char* const place = static_cast<const char*>(fiber.context_.place());
-  for (int i = 0; i < kLines; ++i) __builtin_prefetch(place + i * kLine);
+  const char* const stack = static_cast<const char*>(fiber.context_.stack_pointer());
+  for (int i = 0; i < kLines; ++i) __builtin_prefetch(stack + i * kLine);
 }
 
-void Scheduler::resume(FiberCore& fiber) noexcept {
+void FiberScheduler::resume(FiberCore& fiber) noexcept {
   fiber.state_ = FiberCore::State::running;
   current_ = &fiber;
   budget_ = 0;
   if (watch_) watch_->begins(fiber);
   context_.switch_to(fiber.context_);
-  if (!fiber.stack_.intact(fiber.context_.place())) {
+  if (!fiber.stack_.intact(fiber.context_.stack_pointer())) {
     report_overflow(fiber);
     std::abort();
   }
@@ -199,11 +199,11 @@ void Scheduler::resume(FiberCore& fiber) noexcept {
   if (fiber.state_ == FiberCore::State::ended) bury(fiber);
 }
 
-std::shared_ptr<FiberCore> Scheduler::make(FiberMain& main) {
+std::shared_ptr<FiberCore> FiberScheduler::make(FiberMain& main) {
   return std::make_shared<FiberCore>(shared_from_this(), &main);
 }
 
-void Scheduler::start(const std::shared_ptr<FiberCore>& fiber) {
+void FiberScheduler::start(const std::shared_ptr<FiberCore>& fiber) {
   try {
     equip(*fiber);
   } catch (...) {
@@ -214,7 +214,7 @@ void Scheduler::start(const std::shared_ptr<FiberCore>& fiber) {
 }
 
 /// Allocates everything that a fiber needs; begin() follows.
-void Scheduler::equip(FiberCore& fiber) {
+void FiberScheduler::equip(FiberCore& fiber) {
   const std::size_t count = fibers_.size();
   if (timers_.capacity() <= count) timers_.reserve(2 * count + kFirstRoom);
   fibers_.emplace_back();
@@ -226,8 +226,9 @@ void Scheduler::equip(FiberCore& fiber) {
   }
 }
 
-void Scheduler::begin(const std::shared_ptr<FiberCore>& fiber) noexcept {
-  fiber->context_.prepare<&Scheduler::main_of_current>(fiber->stack_.top(), fiber->stack_.usable());
+void FiberScheduler::begin(const std::shared_ptr<FiberCore>& fiber) noexcept {
+  fiber->context_.prepare<&FiberScheduler::main_of_current>(fiber->stack_.top(),
+                                                            fiber->stack_.usable());
   fiber->index_ = static_cast<std::uint32_t>(fibers_.size() - 1);
   fibers_.back() = fiber;
   // Nobody has the fiber's stop token yet, so request_stop() runs no callback.
@@ -239,13 +240,13 @@ void Scheduler::begin(const std::shared_ptr<FiberCore>& fiber) noexcept {
   make_runnable(*fiber);
 }
 
-void Scheduler::drop(FiberCore& fiber) noexcept {
+void FiberScheduler::drop(FiberCore& fiber) noexcept {
   fiber.state_ = FiberCore::State::ended;
   std::exchange(fiber.main_, nullptr)->let_go();
 }
 
-void Scheduler::main_of_current() noexcept {
-  Scheduler& scheduler = *here();
+void FiberScheduler::main_of_current() noexcept {
+  FiberScheduler& scheduler = *here();
   FiberCore& fiber = *scheduler.current_;
   fiber.main_->run(fiber.refused_ ? refusal(fiber) : nullptr);
   if (&fiber == scheduler.main_ && !scheduler.is_of_parent()) scheduler.end_others();
@@ -257,7 +258,7 @@ void Scheduler::main_of_current() noexcept {
 
 /// Cancels all other fibers, as the last action of the main fiber. The callbacks of stop tokens may
 /// wait, and meanwhile fibers begin and end.
-void Scheduler::end_others() noexcept {
+void FiberScheduler::end_others() noexcept {
   FiberCore& main = *current_;
   ending_ = true;
   // Nothing of the main fiber is left to cancel.
@@ -281,7 +282,7 @@ void Scheduler::end_others() noexcept {
 }
 
 /// Releases the main of the current fiber.
-void Scheduler::let_go_of_main(FiberCore& fiber) noexcept {
+void FiberScheduler::let_go_of_main(FiberCore& fiber) noexcept {
   // The watch may be about to ask for its name.
   const bool watched = watch_ && !is_of_parent();
   if (watched) watch_->ends();
@@ -290,22 +291,22 @@ void Scheduler::let_go_of_main(FiberCore& fiber) noexcept {
   main->let_go();
 }
 
-void Scheduler::bury(FiberCore& fiber) noexcept {
+void FiberScheduler::bury(FiberCore& fiber) noexcept {
   fiber.context_.let_go_of_stack();
   stacks_.give_back(fiber.stack_);
   const std::uint32_t index = fiber.index_;
   // Keeps the fiber alive until the end of this function: its other references may go at any time.
-  std::shared_ptr<FiberCore>& place = fibers_[index];
-  const std::shared_ptr<FiberCore> self = std::move(place);
+  std::shared_ptr<FiberCore>& slot = fibers_[index];
+  const std::shared_ptr<FiberCore> self = std::move(slot);
   if (index + 1 < fibers_.size()) {
-    place = std::move(fibers_.back());
-    place->index_ = index;
+    slot = std::move(fibers_.back());
+    slot->index_ = index;
   }
   fibers_.pop_back();
   if (main_ == &fiber) main_ = nullptr;
 }
 
-void Scheduler::make_runnable(FiberCore& fiber) noexcept {
+void FiberScheduler::make_runnable(FiberCore& fiber) noexcept {
   fiber.state_ = FiberCore::State::runnable;
   fiber.where_ = nullptr;
   fiber.next_ = nullptr;
@@ -314,7 +315,7 @@ void Scheduler::make_runnable(FiberCore& fiber) noexcept {
   ++runnable_;
 }
 
-FiberCore& Scheduler::take_runnable() noexcept {
+FiberCore& FiberScheduler::take_runnable() noexcept {
   FiberCore* before = nullptr;
   FiberCore* fiber = first_;
   if (order_) {
@@ -332,7 +333,7 @@ FiberCore& Scheduler::take_runnable() noexcept {
 // --- parking ---
 
 /// Returns the earliest limit that the fiber has not been told of.
-Deadline Scheduler::nearest_limit(const FiberCore& fiber) noexcept {
+Deadline FiberScheduler::nearest_limit(const FiberCore& fiber) noexcept {
   Deadline nearest = Deadline::none();
   for (const FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer)
     if (!limit->reached) nearest = std::min(nearest, limit->moment());
@@ -340,7 +341,7 @@ Deadline Scheduler::nearest_limit(const FiberCore& fiber) noexcept {
 }
 
 /// Marks the cancellation as delivered, and with it all limits that have been reached.
-void Scheduler::tell_of_cancel(FiberCore& fiber) noexcept {
+void FiberScheduler::tell_of_cancel(FiberCore& fiber) noexcept {
   fiber.cancelled_ = false;
   for (FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer) {
     limit->reached = limit->reached || limit->is_over();
@@ -349,7 +350,7 @@ void Scheduler::tell_of_cancel(FiberCore& fiber) noexcept {
 }
 
 /// Marks all reached limits as delivered; the outermost of them is the reason.
-void Scheduler::tell_of_limit(FiberCore& fiber) noexcept {
+void FiberScheduler::tell_of_limit(FiberCore& fiber) noexcept {
   FiberLimit* reason = nullptr;
   for (FiberLimit* limit = fiber.limit_; limit != nullptr; limit = limit->outer) {
     if (limit->reached || !limit->is_over()) continue;
@@ -360,7 +361,7 @@ void Scheduler::tell_of_limit(FiberCore& fiber) noexcept {
     limit->overruled = true;
 }
 
-bool Scheduler::ended_by(FiberLimit& limit) noexcept {
+bool FiberScheduler::ended_by(FiberLimit& limit) noexcept {
   if (!limit.reached || limit.overruled) return false;
   if (!current_->cancelled_) return true;
   // The fiber is cancelled as well, and the same exception tells it so.
@@ -369,8 +370,8 @@ bool Scheduler::ended_by(FiberLimit& limit) noexcept {
 }
 
 /// Handles the cases of park() other than a plain wait until the fiber is woken.
-Scheduler::WakeReason Scheduler::park_until(Deadline deadline, const char* where,
-                                            OnCancel on_cancel) noexcept {
+FiberScheduler::WakeReason FiberScheduler::park_until(Deadline deadline, const char* where,
+                                                      OnCancel on_cancel) noexcept {
   FiberCore& fiber = *current_;
   on_cancel = std::max(on_cancel, fiber.shield_);
   const bool heeds = on_cancel != OnCancel::ignore;
@@ -393,7 +394,7 @@ Scheduler::WakeReason Scheduler::park_until(Deadline deadline, const char* where
   return WakeReason::deadline;
 }
 
-long Scheduler::suspend(Deadline deadline, const char* where, OnCancel on_cancel) noexcept {
+long FiberScheduler::suspend(Deadline deadline, const char* where, OnCancel on_cancel) noexcept {
   switch (park(deadline, where, on_cancel)) {
     case WakeReason::cancel:
       return kCancelled;
@@ -405,7 +406,7 @@ long Scheduler::suspend(Deadline deadline, const char* where, OnCancel on_cancel
   return 0;
 }
 
-Scheduler::WakeReason Scheduler::end_park(OnCancel on_cancel) noexcept {
+FiberScheduler::WakeReason FiberScheduler::end_park(OnCancel on_cancel) noexcept {
   on_cancel = std::max(on_cancel, current_->shield_);
   if (on_cancel == OnCancel::ignore) return WakeReason::event;
   if (on_cancel == OnCancel::tell) take_cancel();
@@ -413,12 +414,12 @@ Scheduler::WakeReason Scheduler::end_park(OnCancel on_cancel) noexcept {
   return WakeReason::cancel;
 }
 
-bool Scheduler::yield() noexcept {
+bool FiberScheduler::yield() noexcept {
   let_others_run();
   return !take_cancel();
 }
 
-bool Scheduler::take_cancel() noexcept {
+bool FiberScheduler::take_cancel() noexcept {
   FiberCore& fiber = *current_;
   if (fiber.shield_ == OnCancel::ignore) return false;
   const bool late = fiber.limit_ != nullptr && remaining(nearest_limit(fiber)) == 0;
@@ -431,13 +432,13 @@ bool Scheduler::take_cancel() noexcept {
   return true;
 }
 
-void Scheduler::let_others_run() noexcept {
+void FiberScheduler::let_others_run() noexcept {
   FiberCore& fiber = *current_;
   make_runnable(fiber);
   fiber.context_.switch_to(context_);
 }
 
-void Scheduler::wake_here(FiberCore& fiber) noexcept {
+void FiberScheduler::wake_here(FiberCore& fiber) noexcept {
   if (fiber.state_ == FiberCore::State::parked) {
     if (fiber.timer_ != FiberCore::kNoTimer) remove_timer(fiber);
     make_runnable(fiber);
@@ -446,14 +447,14 @@ void Scheduler::wake_here(FiberCore& fiber) noexcept {
   }
 }
 
-void Scheduler::wake(FiberCore& fiber) noexcept {
+void FiberScheduler::wake(FiberCore& fiber) noexcept {
   if (here() == this)
     wake_here(fiber);
   else
     post(fiber, false);
 }
 
-void Scheduler::request_stop(FiberCore& fiber) noexcept {
+void FiberScheduler::request_stop(FiberCore& fiber) noexcept {
   const std::stop_source stop = [&] {
     const std::lock_guard lock(mutex_);
     fiber.stopped_ = true;
@@ -463,7 +464,7 @@ void Scheduler::request_stop(FiberCore& fiber) noexcept {
   if (stop.stop_possible()) stop.request_stop();
 }
 
-std::stop_token Scheduler::stop_token() {
+std::stop_token FiberScheduler::stop_token() {
   const std::lock_guard lock(mutex_);
   FiberCore& fiber = *current_;
   if (!fiber.stop_.stop_possible()) {
@@ -473,7 +474,7 @@ std::stop_token Scheduler::stop_token() {
   return fiber.stop_.get_token();
 }
 
-void Scheduler::cancel(FiberCore& fiber) noexcept {
+void FiberScheduler::cancel(FiberCore& fiber) noexcept {
   if (is_of_parent()) return;
   // The callbacks may release the fiber and this scheduler.
   const std::shared_ptr<FiberCore> held = fiber.shared_from_this();
@@ -484,7 +485,7 @@ void Scheduler::cancel(FiberCore& fiber) noexcept {
 }
 
 /// Cancels a fiber, except for its stop token.
-void Scheduler::cancel_here(FiberCore& fiber) noexcept {
+void FiberScheduler::cancel_here(FiberCore& fiber) noexcept {
   if (fiber.state_ == FiberCore::State::ended || (ending_ && &fiber == main_)) return;
   fiber.cancelled_ = true;
   if (fiber.state_ == FiberCore::State::parked) wake_here(fiber);
@@ -492,47 +493,47 @@ void Scheduler::cancel_here(FiberCore& fiber) noexcept {
 
 // --- timers ---
 
-void Scheduler::place_timer(std::size_t place, FiberCore* fiber) noexcept {
-  timers_[place] = fiber;
-  fiber->timer_ = static_cast<std::uint32_t>(place);
+void FiberScheduler::place_timer(std::size_t index, FiberCore* fiber) noexcept {
+  timers_[index] = fiber;
+  fiber->timer_ = static_cast<std::uint32_t>(index);
 }
 
-/// Moves the timer at `place` up or down to where it belongs.
-void Scheduler::sift_timer(std::size_t place) noexcept {
-  FiberCore* const fiber = timers_[place];
-  while (place > 0) {
-    const std::size_t parent = (place - 1) / 2;
+/// Moves the timer at `index` up or down to where it belongs.
+void FiberScheduler::sift_timer(std::size_t index) noexcept {
+  FiberCore* const fiber = timers_[index];
+  while (index > 0) {
+    const std::size_t parent = (index - 1) / 2;
     if (timers_[parent]->deadline_ <= fiber->deadline_) break;
-    place_timer(place, timers_[parent]);
-    place = parent;
+    place_timer(index, timers_[parent]);
+    index = parent;
   }
   for (;;) {
-    std::size_t child = 2 * place + 1;
+    std::size_t child = 2 * index + 1;
     if (child >= timers_.size()) break;
     if (child + 1 < timers_.size() && timers_[child + 1]->deadline_ < timers_[child]->deadline_)
       ++child;
     if (fiber->deadline_ <= timers_[child]->deadline_) break;
-    place_timer(place, timers_[child]);
-    place = child;
+    place_timer(index, timers_[child]);
+    index = child;
   }
-  place_timer(place, fiber);
+  place_timer(index, fiber);
 }
 
-void Scheduler::add_timer(FiberCore& fiber) noexcept {
+void FiberScheduler::add_timer(FiberCore& fiber) noexcept {
   timers_.push_back(&fiber);
   sift_timer(timers_.size() - 1);
 }
 
-void Scheduler::remove_timer(FiberCore& fiber) noexcept {
-  const std::size_t place = std::exchange(fiber.timer_, FiberCore::kNoTimer);
+void FiberScheduler::remove_timer(FiberCore& fiber) noexcept {
+  const std::size_t index = std::exchange(fiber.timer_, FiberCore::kNoTimer);
   FiberCore* const last = timers_.back();
   timers_.pop_back();
   if (last == &fiber) return;
-  place_timer(place, last);
-  sift_timer(place);
+  place_timer(index, last);
+  sift_timer(index);
 }
 
-void Scheduler::fire_timers() noexcept {
+void FiberScheduler::fire_timers() noexcept {
   while (!timers_.empty()) {
     FiberCore& fiber = *timers_.front();
     if (remaining(fiber.deadline_) != 0) return;

@@ -36,7 +36,7 @@ struct RunOptions;
 namespace plug::detail {
 
 class FiberOutcome;
-class Scheduler;
+class FiberScheduler;
 
 /// The function that a fiber runs.
 class FiberMain {
@@ -79,12 +79,12 @@ struct FiberLimit {
 class FiberCore : public std::enable_shared_from_this<FiberCore> {
  public:
   /// The maker of the fiber owns `main`.
-  FiberCore(std::shared_ptr<Scheduler> scheduler, FiberMain* main) noexcept
+  FiberCore(std::shared_ptr<FiberScheduler> scheduler, FiberMain* main) noexcept
       : owner(std::move(scheduler)), main_(main) {}
   FiberCore(const FiberCore&) = delete;
   FiberCore& operator=(const FiberCore&) = delete;
 
-  const std::shared_ptr<Scheduler> owner;
+  const std::shared_ptr<FiberScheduler> owner;
 
   /// Returns the name of the call that the fiber waits in, or null if it does not wait.
   const char* where() const noexcept { return where_; }
@@ -99,7 +99,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   }
 
  private:
-  friend class Scheduler;
+  friend class FiberScheduler;
 
   enum class State : std::uint8_t { unborn, runnable, running, parked, ended };
   static constexpr std::uint32_t kNoTimer = static_cast<std::uint32_t>(-1);
@@ -133,7 +133,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
 };
 
 /// Lives as long as any of its fibers is referred to, by any thread.
-class Scheduler final : public Parker, public std::enable_shared_from_this<Scheduler> {
+class FiberScheduler final : public Parker, public std::enable_shared_from_this<FiberScheduler> {
  public:
   struct Options {
     std::size_t stack_size;
@@ -149,11 +149,13 @@ class Scheduler final : public Parker, public std::enable_shared_from_this<Sched
   };
 
   /// Must be called on the thread that will run it. Throws as make_engine() does.
-  explicit Scheduler(const Options& options);
-  ~Scheduler();
+  explicit FiberScheduler(const Options& options);
+  ~FiberScheduler();
 
   /// Returns the scheduler whose fibers the calling thread runs, or null if it runs none.
-  static Scheduler* here() noexcept { return static_cast<Scheduler*>(thread_fibers.parker); }
+  static FiberScheduler* here() noexcept {
+    return static_cast<FiberScheduler*>(thread_fibers.parker);
+  }
   /// Returns, in a forked child, the fiber that has forked, or null if none has.
   static const FiberCore* forked() noexcept { return thread_fibers.forked; }
 
@@ -263,7 +265,7 @@ class Scheduler final : public Parker, public std::enable_shared_from_this<Sched
 
   /// Returns all fibers. Must be called on its thread.
   const std::deque<std::shared_ptr<FiberCore>>& fibers() const noexcept { return fibers_; }
-  Engine& engine() const noexcept { return *engine_; }
+  IoEngine& engine() const noexcept { return *engine_; }
   const char* engine_name() const noexcept { return engine_->name(); }
   const StackPool& stacks() const noexcept { return stacks_; }
 
@@ -306,15 +308,15 @@ class Scheduler final : public Parker, public std::enable_shared_from_this<Sched
 
   void add_timer(FiberCore& fiber) noexcept;
   void remove_timer(FiberCore& fiber) noexcept;
-  void place_timer(std::size_t place, FiberCore* fiber) noexcept;
-  void sift_timer(std::size_t place) noexcept;
+  void place_timer(std::size_t index, FiberCore* fiber) noexcept;
+  void sift_timer(std::size_t index) noexcept;
   void fire_timers() noexcept;
 
   static const int registered_;
 
   const ForkGuard fork_guard_;
   StackPool stacks_;
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<IoEngine> engine_;
   std::unique_ptr<StallDetector> watch_;
   AdaptiveSpin patience_;
   Context::Announced announced_;
@@ -339,14 +341,15 @@ class Scheduler final : public Parker, public std::enable_shared_from_this<Sched
 
 // The parts of fiber::run().
 
-/// Throws RuntimeError in a fiber, ValueError for an excessive stack size, and as Scheduler does.
-std::shared_ptr<Scheduler> make_scheduler(const fiber::RunOptions& options);
-std::shared_ptr<FiberCore> start_main(Scheduler& scheduler,
+/// Throws RuntimeError in a fiber, ValueError for an excessive stack size, and as FiberScheduler
+/// does.
+std::shared_ptr<FiberScheduler> make_scheduler(const fiber::RunOptions& options);
+std::shared_ptr<FiberCore> start_main(FiberScheduler& scheduler,
                                       const std::shared_ptr<FiberOutcome>& main);
 /// Runs the scheduler until no fiber is left, and throws its errors. A stop request cancels `main`.
-void run_main(Scheduler& scheduler, FiberCore& main, const fiber::RunOptions& options);
+void run_main(FiberScheduler& scheduler, FiberCore& main, const fiber::RunOptions& options);
 
 /// Returns the calling fiber's scheduler. Throws RuntimeError, naming the call, outside a fiber.
-Scheduler& scheduler_here(std::string_view call);
+FiberScheduler& scheduler_here(std::string_view call);
 
 }  // namespace plug::detail

@@ -101,10 +101,10 @@ bool Stack::guards(const void* address) const noexcept {
   return at >= memory - size_of_guard() && at < memory;
 }
 
-bool Stack::canary_is_intact(const void* place) const noexcept {
+bool Stack::canary_is_intact(const void* stack_pointer) const noexcept {
   std::uint64_t words[kCanarySize / sizeof(std::uint64_t)];
   std::memcpy(words, memory - kCanarySize, kCanarySize);
-  return static_cast<const char*>(place) >= memory &&
+  return static_cast<const char*>(stack_pointer) >= memory &&
          std::all_of(std::begin(words), std::end(words), [](std::uint64_t w) { return w == 0; });
 }
 

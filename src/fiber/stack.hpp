@@ -37,17 +37,17 @@ struct Stack {
   StackGuard guard = StackGuard::mark;
 
   bool guards(const void* address) const noexcept;
-  /// Returns true if the canary is untouched and `place`, the stack pointer of the fiber, lies
-  /// above it.
-  bool intact(const void* place) const noexcept {
-    return guard != StackGuard::canary || canary_is_intact(place);
+  /// Returns true if the canary is untouched and `stack_pointer`, the stack pointer of the fiber,
+  /// lies above it.
+  bool intact(const void* stack_pointer) const noexcept {
+    return guard != StackGuard::canary || canary_is_intact(stack_pointer);
   }
   /// Returns the most bytes used, in whole pages, since the memory was last returned to the system:
   /// by this fiber, or by an earlier one on the same stack.
   std::size_t most_used() const noexcept;
 
  private:
-  bool canary_is_intact(const void* place) const noexcept;
+  bool canary_is_intact(const void* stack_pointer) const noexcept;
 };
 
 /// The stacks of one size, for one thread. The pool maps memory in slabs of many stacks; a stack

@@ -32,7 +32,7 @@ bool DeferredConnections::add(Connection& connection, Descriptor& descriptor, De
   if (over_) return false;
   try {
     if (!watched_)
-      fiber::spawn("silent connections", [self = shared_from_this()] { self->watch(); });
+      fiber::spawn("deferred connections", [self = shared_from_this()] { self->watch(); });
     watched_ = true;
     if (!deadline.is_none()) connection.timer_ = timers_.emplace(deadline, &connection);
   } catch (const std::bad_alloc&) {
@@ -54,7 +54,7 @@ bool DeferredConnections::add(Connection& connection, Descriptor& descriptor, De
 bool DeferredConnections::await(Connection& connection) {
   const int fd = connection.in_flight_->fd();
   if (fd < 0) return false;
-  Engine& engine = Scheduler::here()->engine();
+  IoEngine& engine = FiberScheduler::here()->engine();
   if (engine.supports_read_events()) {
     try {
       return engine.await_arrival(*connection.in_flight_, connection) >= 0;
@@ -81,7 +81,7 @@ void DeferredConnections::withdraw(Connection& connection) noexcept {
   if (set_)
     set_->remove(connection.in_flight_->fd());
   else
-    Scheduler::here()->engine().forget_arrival(*connection.in_flight_);
+    FiberScheduler::here()->engine().forget_arrival(*connection.in_flight_);
   forget(connection);
 }
 
@@ -133,8 +133,8 @@ void DeferredConnections::look_at(const Events& events, long count) noexcept {
 /// error.
 long DeferredConnections::wait() {
   if (!set_) {
-    const Scheduler::WakeReason woken = fiber_->owner->park(waits_, "silent connections");
-    return woken == Scheduler::WakeReason::cancel ? kCancelled : 0;
+    const FiberScheduler::WakeReason woken = fiber_->owner->park(waits_, "deferred connections");
+    return woken == FiberScheduler::WakeReason::cancel ? kCancelled : 0;
   }
   Events events;
   const long count = set_->wait(events, waits_);
@@ -143,7 +143,7 @@ long DeferredConnections::wait() {
 }
 
 void DeferredConnections::watch() {
-  fiber_ = &Scheduler::here()->current();
+  fiber_ = &FiberScheduler::here()->current();
   while (!connections_.empty() || !readable_.empty()) {
     waits_ = timers_.empty() ? Deadline::none() : timers_.begin()->first;
     long waited = readable_.empty() ? wait() : 0;

@@ -20,8 +20,8 @@ namespace plug::detail {
 
 class FiberCore;
 
-/// The silent connections of one scheduler. A single fiber waits for all of them, as long as there
-/// are any. Only the scheduler's thread uses this.
+/// The deferred connections of one scheduler. A single fiber waits for all of them, as long as
+/// there are any. Only the scheduler's thread uses this.
 class DeferredConnections : public std::enable_shared_from_this<DeferredConnections> {
  public:
   class Connection : private Arrival, public ListNode<Connection> {
@@ -55,7 +55,7 @@ class DeferredConnections : public std::enable_shared_from_this<DeferredConnecti
   void set_all_aside() noexcept;
 
  private:
-  using Events = std::array<sys::EpollEvent, 64>;
+  using Events = std::array<sys::RawEpollEvent, 64>;
 
   bool open() noexcept;
   bool await(Connection& connection);

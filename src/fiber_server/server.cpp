@@ -65,12 +65,13 @@ struct HandlerFibers::Impl {
 
   /// One scheduler's part of the server.
   struct Home {
-    explicit Home(Scheduler& scheduler) : here(&scheduler), alive(scheduler.weak_from_this()) {}
+    explicit Home(FiberScheduler& scheduler)
+        : here(&scheduler), alive(scheduler.weak_from_this()) {}
 
     // No other scheduler can get this address while `alive` exists.
-    const Scheduler* const here;
-    const std::weak_ptr<Scheduler> alive;
-    const std::shared_ptr<DeferredConnections> silent = std::make_shared<DeferredConnections>();
+    const FiberScheduler* const here;
+    const std::weak_ptr<FiberScheduler> alive;
+    const std::shared_ptr<DeferredConnections> deferred = std::make_shared<DeferredConnections>();
     IntrusiveList<Handler> handlers;  // for the scheduler's thread only
     std::size_t all = 0;
     std::size_t waited = 0;  // of them: those that join() waits for
@@ -94,9 +95,9 @@ struct HandlerFibers::Impl {
     Address client_address;
   };
 
-  Home& home_of(Scheduler& scheduler);
+  Home& home_of(FiberScheduler& scheduler);
   Home& home_here();
-  Home& enter(Scheduler& scheduler, bool is_waited);
+  Home& enter(FiberScheduler& scheduler, bool is_waited);
   static void leave(const Call& call) noexcept;
   static void begin(const Call& call, Request& request, const Address& client_address);
   static void begin_or_fail(const Call& call, Request& request,
@@ -121,7 +122,7 @@ struct HandlerFibers::Impl {
   std::size_t waited = 0;  // of them: those that join() waits for
   WaitQueue waiting;
   std::vector<Aside> aside;
-  bool closed = false;  // the server is closed: silent requests are not kept any more
+  bool closed = false;  // the server is closed: deferred requests are not kept any more
   const ForkGuard fork_guard;
 };
 
@@ -133,11 +134,11 @@ class HandlerFibers::Impl::Handler final : public FiberMain, public ListNode<Han
  public:
   Handler(FiberCore& fiber, const Call& call, Request& request, const Address& from) noexcept
       : call_(call),
-        place_(ServerAccess::place(request)),
+        entry_(ServerAccess::entry(request)),
         request_(std::move(request)),
         client_address_(from) {
     call.home.handlers.push_front(*this);
-    RequestRegistry::set_handler(place_, {&tell_to_end, fiber.shared_from_this()});
+    RequestRegistry::set_handler(entry_, {&tell_to_end, fiber.shared_from_this()});
   }
 
   void run(std::exception_ptr refused) noexcept override;
@@ -145,14 +146,14 @@ class HandlerFibers::Impl::Handler final : public FiberMain, public ListNode<Han
   std::string_view name(std::span<char> room) const noexcept override;
 
   const Impl& fibers() const noexcept { return call_.fibers; }
-  /// Takes it off its home's list. Returns the place through which the handler can be told to end.
+  /// Takes it off its home's list. Returns the entry through which the handler can be told to end.
   std::shared_ptr<const void> unlist() noexcept;
 
  private:
   static void tell_to_end(void* fiber, SocketState* connection) noexcept;
 
   const Call call_;
-  const std::shared_ptr<const void> place_;  // before request_, whose move takes it
+  const std::shared_ptr<const void> entry_;  // before request_, whose move takes it
   Request request_;
   const Address client_address_;
   bool listed_ = true;
@@ -166,7 +167,7 @@ void HandlerFibers::Impl::Handler::tell_to_end(void* fiber, SocketState* connect
 
 std::shared_ptr<const void> HandlerFibers::Impl::Handler::unlist() noexcept {
   if (std::exchange(listed_, false)) call_.home.handlers.remove(*this);
-  return place_;
+  return entry_;
 }
 
 void HandlerFibers::Impl::Handler::run(std::exception_ptr /*refused*/) noexcept {
@@ -182,8 +183,8 @@ void HandlerFibers::Impl::Handler::run(std::exception_ptr /*refused*/) noexcept 
 void HandlerFibers::Impl::Handler::let_go() noexcept {
   unlist();
   request_ = Request();
-  // The place ends here, unless another owner keeps the request or is about to tell the handler.
-  if (place_.use_count() > 1) RequestRegistry::set_handler(place_, {});
+  // The entry ends here, unless another owner keeps the request or is about to tell the handler.
+  if (entry_.use_count() > 1) RequestRegistry::set_handler(entry_, {});
   const Call call = call_;
   this->~Handler();
   leave(call);
@@ -205,7 +206,7 @@ class HandlerFibers::Impl::Deferred final : public DeferredConnections::Connecti
       : call_(call),
         client_address_(from),
         connection_(std::move(request.socket())),
-        place_(std::move(ServerAccess::place(request))) {}
+        entry_(std::move(ServerAccess::entry(request))) {}
 
   void on_readable() noexcept override;
   void on_timeout() noexcept override;
@@ -213,7 +214,7 @@ class HandlerFibers::Impl::Deferred final : public DeferredConnections::Connecti
 
   Request take_request() noexcept {
     Request request(std::move(connection_));
-    ServerAccess::place(request) = std::move(place_);
+    ServerAccess::entry(request) = std::move(entry_);
     return request;
   }
 
@@ -221,7 +222,7 @@ class HandlerFibers::Impl::Deferred final : public DeferredConnections::Connecti
   const Call call_;
   const KeptAddress client_address_;
   Socket connection_;
-  std::shared_ptr<const void> place_;
+  std::shared_ptr<const void> entry_;
 };
 
 void HandlerFibers::Impl::Deferred::on_readable() noexcept {
@@ -282,7 +283,7 @@ void HandlerFibers::Impl::shut_down(const Call& call, Request& request,
 }
 
 void HandlerFibers::Impl::begin(const Call& call, Request& request, const Address& client_address) {
-  Scheduler::here()->start<Handler>(call, request, client_address);
+  FiberScheduler::here()->start<Handler>(call, request, client_address);
 }
 
 void HandlerFibers::Impl::begin_or_fail(const Call& call, Request& request,
@@ -308,12 +309,12 @@ bool HandlerFibers::Impl::watch(const Call& call, Request& request, const Addres
   const Deadline deadline = connection->deadline();
   if (deadline.is_immediate()) return false;
   Descriptor& descriptor = connection->descriptor;
-  auto silence = std::make_unique<Deferred>(call, request, client_address);
-  if (!call.home.silent->add(*silence, descriptor, deadline)) {
-    request = silence->take_request();
+  auto pending = std::make_unique<Deferred>(call, request, client_address);
+  if (!call.home.deferred->add(*pending, descriptor, deadline)) {
+    request = pending->take_request();
     return false;
   }
-  static_cast<void>(silence.release());
+  static_cast<void>(pending.release());
   return true;
 }
 
@@ -325,7 +326,7 @@ std::vector<HandlerFibers::Impl::Aside> HandlerFibers::Impl::take_aside() {
 /// Watches the requests that have been set aside, on this scheduler.
 void HandlerFibers::Impl::take_up_again() {
   for (Aside& it : take_aside()) {
-    Home& home = enter(*Scheduler::here(), it.waited);
+    Home& home = enter(*FiberScheduler::here(), it.waited);
     const Call call{*this, home, it.server, it.main, it.waited};
     bool watched = false;
     try {
@@ -350,7 +351,7 @@ void HandlerFibers::Impl::close_aside() noexcept {
 // --- all of them ---
 
 /// The mutex must be held.
-HandlerFibers::Impl::Home& HandlerFibers::Impl::home_of(Scheduler& scheduler) {
+HandlerFibers::Impl::Home& HandlerFibers::Impl::home_of(FiberScheduler& scheduler) {
   for (const auto& home : homes)
     if (home->here == &scheduler) return *home;
   std::erase_if(homes, [](const auto& home) { return home->alive.expired(); });
@@ -359,10 +360,10 @@ HandlerFibers::Impl::Home& HandlerFibers::Impl::home_of(Scheduler& scheduler) {
 
 HandlerFibers::Impl::Home& HandlerFibers::Impl::home_here() {
   const std::lock_guard lock(mutex);
-  return home_of(*Scheduler::here());
+  return home_of(*FiberScheduler::here());
 }
 
-HandlerFibers::Impl::Home& HandlerFibers::Impl::enter(Scheduler& scheduler, bool is_waited) {
+HandlerFibers::Impl::Home& HandlerFibers::Impl::enter(FiberScheduler& scheduler, bool is_waited) {
   const std::lock_guard lock(mutex);
   Home& home = home_of(scheduler);
   for (std::size_t* const count : {&all, &home.all}) ++*count;
@@ -382,7 +383,7 @@ void HandlerFibers::Impl::leave(const Call& call) noexcept {
 }
 
 bool HandlerFibers::Impl::handles_here() const noexcept {
-  const Scheduler* const here = Scheduler::here();
+  const FiberScheduler* const here = FiberScheduler::here();
   const auto* const handler =
       here == nullptr ? nullptr : dynamic_cast<const Handler*>(here->current().main());
   return handler != nullptr && &handler->fibers() == this;
@@ -392,21 +393,21 @@ bool HandlerFibers::Impl::handles_here() const noexcept {
 /// the answer of the interrupt hook, which may throw.
 template <class Done>
 long HandlerFibers::Impl::wait(Done done) {
-  WaitNode sleeper;
+  WaitNode node;
   for (long slept = 0;;) {
     {
       const std::lock_guard lock(mutex);
       // Checked first, because a fiber is told of a cancellation only once.
       if (slept < 0) return slept;
       if (done()) return 0;
-      waiting.add(sleeper);
+      waiting.add(node);
     }
-    slept = sleeper.sleep(Deadline::none(), "handlers");
+    slept = node.sleep(Deadline::none(), "handlers");
     {
       const std::lock_guard lock(mutex);
-      waiting.remove(sleeper);
+      waiting.remove(node);
     }
-    if (slept == 0) slept = sleeper.ask_interrupt_hook();
+    if (slept == 0) slept = node.ask_interrupt_hook();
   }
 }
 
@@ -414,20 +415,20 @@ long HandlerFibers::Impl::wait(Done done) {
 template <class Done>
 void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
   const Shield shield(OnCancel::ignore);
-  WaitNode sleeper;
+  WaitNode node;
   for (;;) {
     {
       const std::lock_guard lock(mutex);
-      waiting.remove(sleeper);
+      waiting.remove(node);
       if (done()) return;
-      waiting.add(sleeper);
+      waiting.add(node);
     }
-    sleeper.sleep(Deadline::none(), "handlers");
+    node.sleep(Deadline::none(), "handlers");
   }
 }
 
 void HandlerFibers::Impl::end_handlers(Home& home) noexcept {
-  home.silent->close_all();
+  home.deferred->close_all();
   // While one handler is told, any of them may end and others may begin.
   while (!home.handlers.empty()) RequestRegistry::end_handler(home.handlers.first()->unlist());
   wait_whatever_happens([&] { return home.all == 0; });
@@ -454,7 +455,7 @@ void HandlerFibers::leave_to_parent() {
 
 void HandlerFibers::start(BaseServer& server, Main main, Request& request,
                           const Address& client_address, How how) {
-  Scheduler* const scheduler = Scheduler::here();
+  FiberScheduler* const scheduler = FiberScheduler::here();
   if (scheduler == nullptr) throw RuntimeError("process_request: not in a fiber");
   leave_to_parent();
   ServerLoop& loop = ServerAccess::loop(server);
@@ -487,11 +488,11 @@ void HandlerFibers::run(const std::function<void()>& serving, const fiber::RunOp
           impl_->end_handlers(home);
           throw;
         } catch (...) {
-          home.silent->set_all_aside();
+          home.deferred->set_all_aside();
           impl_->drain(home);
           throw;
         }
-        home.silent->set_all_aside();
+        home.deferred->set_all_aside();
         impl_->drain(home);
       },
       options);
@@ -511,11 +512,11 @@ std::shared_ptr<void> HandlerFibers::run_in_background(std::function<void()> fun
     // A cancellation of the caller does not end this wait.
     ~Beside() {
       const Shield shield(OnCancel::ignore);
-      WaitNode sleeper;
+      WaitNode node;
       while (!over_) {
-        waiting_.add(sleeper);
-        sleeper.sleep(Deadline::none(), "join");
-        waiting_.remove(sleeper);
+        waiting_.add(node);
+        node.sleep(Deadline::none(), "join");
+        waiting_.remove(node);
       }
     }
 
@@ -528,20 +529,20 @@ std::shared_ptr<void> HandlerFibers::run_in_background(std::function<void()> fun
 }
 
 void HandlerFibers::close_deferred() noexcept {
-  std::shared_ptr<DeferredConnections> silent;
+  std::shared_ptr<DeferredConnections> deferred;
   {
     const std::lock_guard lock(impl_->mutex);
     for (const auto& home : impl_->homes)
-      if (home->here == Scheduler::here()) silent = home->silent;
+      if (home->here == FiberScheduler::here()) deferred = home->deferred;
   }
-  if (silent) silent->close_all();
+  if (deferred) deferred->close_all();
 }
 
 void HandlerFibers::join() {
   leave_to_parent();
   if (impl_->handles_here()) throw RuntimeError("cannot join current fiber");
   {
-    // From now on, a thread whose serving this close ends closes its silent connections itself.
+    // From now on, a thread whose serving this close ends closes its deferred connections itself.
     const std::lock_guard lock(impl_->mutex);
     impl_->closed = true;
   }

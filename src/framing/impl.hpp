@@ -52,7 +52,7 @@ class Framer::Impl {
   };
 
   /// The size of a message's prefix and of the message.
-  struct Announced {
+  struct AnnouncedMessage {
     std::size_t prefix;
     std::uint64_t size;
   };
@@ -103,10 +103,11 @@ class Framer::Impl {
   bool need(std::size_t count, Clock& clock, std::error_code& error);
   void receive_all(MutableBytes room, std::size_t& filled, Clock& clock, std::error_code& error);
 
-  std::optional<Announced> buffered_prefix(const Framing& in) const noexcept;
-  std::optional<Announced> announced(const Framing& in, Clock& clock, std::error_code& error);
-  Bytes take(Announced message, Clock& clock, std::error_code& error);
-  Bytes take_long(Announced message, Clock& clock, std::error_code& error);
+  std::optional<AnnouncedMessage> buffered_prefix(const Framing& in) const noexcept;
+  std::optional<AnnouncedMessage> announced(const Framing& in, Clock& clock,
+                                            std::error_code& error);
+  Bytes take(AnnouncedMessage message, Clock& clock, std::error_code& error);
+  Bytes take_long(AnnouncedMessage message, Clock& clock, std::error_code& error);
   std::optional<Bytes> take_delimited(const std::vector<std::string>& delimiters, Clock& clock,
                                       std::error_code& error);
 

@@ -24,15 +24,15 @@ std::size_t saturating_add(std::size_t a, std::size_t b) noexcept {
 
 /// Returns the prefix of a message if it is buffered. Not for delimited messages.
 inline auto Framer::Impl::buffered_prefix(const Framing& in) const noexcept
-    -> std::optional<Announced> {
+    -> std::optional<AnnouncedMessage> {
   if (const auto* prefix = std::get_if<LengthPrefix>(&in)) {
     const auto width = static_cast<std::size_t>(prefix->width);
-    if (used() >= width) return Announced{width, detail::decode_length(data(), *prefix)};
+    if (used() >= width) return AnnouncedMessage{width, detail::decode_length(data(), *prefix)};
   } else if (const auto* fixed = std::get_if<FixedSize>(&in)) {
-    if (used() > 0) return Announced{0, fixed->size};
+    if (used() > 0) return AnnouncedMessage{0, fixed->size};
   } else if (std::holds_alternative<VarintPrefix>(in)) {
     const detail::Varint varint = detail::decode_varint(view());
-    if (varint.size > 0) return Announced{varint.size, varint.value};
+    if (varint.size > 0) return AnnouncedMessage{varint.size, varint.value};
   }
   return std::nullopt;
 }
@@ -40,7 +40,7 @@ inline auto Framer::Impl::buffered_prefix(const Framing& in) const noexcept
 /// Receives the prefix of a message. Returns nothing without an error if the stream has ended
 /// cleanly.
 auto Framer::Impl::announced(const Framing& in, Clock& clock, std::error_code& error)
-    -> std::optional<Announced> {
+    -> std::optional<AnnouncedMessage> {
   std::size_t most = detail::kMaxVarint;
   if (const auto* prefix = std::get_if<LengthPrefix>(&in))
     most = static_cast<std::size_t>(prefix->width);
@@ -58,7 +58,7 @@ auto Framer::Impl::announced(const Framing& in, Clock& clock, std::error_code& e
 }
 
 /// Receives and consumes a message of known size.
-Bytes Framer::Impl::take(Announced message, Clock& clock, std::error_code& error) {
+Bytes Framer::Impl::take(AnnouncedMessage message, Clock& clock, std::error_code& error) {
   if (message.size > limit) {
     fail_too_long(error, message.size);
     return {};
@@ -81,7 +81,7 @@ Bytes Framer::Impl::take(Announced message, Clock& clock, std::error_code& error
 /// Does the same as take(), and receives straight into the result. The memory grows with the data
 /// received, to at most four times its size, and is zeroed a step ahead of the receives, while it
 /// is about to be written anyway.
-Bytes Framer::Impl::take_long(Announced message, Clock& clock, std::error_code& error) {
+Bytes Framer::Impl::take_long(AnnouncedMessage message, Clock& clock, std::error_code& error) {
   const auto size = static_cast<std::size_t>(message.size);
   const std::size_t had = used() - message.prefix;
   Bytes result;

@@ -30,12 +30,12 @@ int family_of(BytesView address) noexcept;
 
 /// Returns false if `address` is neither IPv4 nor IPv6, or is too short.
 bool read_inet(BytesView address, InetFields& fields) noexcept;
-/// Writes the kernel's form and returns its size.
+/// Writes the kernel's layout and returns its size.
 std::size_t write_inet(const InetFields& fields, char* out) noexcept;
 
 /// Returns the path of a Unix address as the kernel stores it.
 BytesView unix_path(BytesView address) noexcept;
-/// Writes the kernel's form of a path that fits and returns its size.
+/// Writes the kernel's layout of a path that fits and returns its size.
 std::size_t write_unix(BytesView path, char* out) noexcept;
 
 /// Converts strict numeric text to bytes in network byte order (4 or 16). Returns false for other

@@ -12,35 +12,35 @@
 
 namespace plug::detail::sys {
 
-template <class Form>
-Bytes bytes_of(const Form& form) {
-  static_assert(std::has_unique_object_representations_v<Form>);
-  return Bytes(reinterpret_cast<const char*>(&form), sizeof form);
+template <class Layout>
+Bytes bytes_of(const Layout& layout) {
+  static_assert(std::has_unique_object_representations_v<Layout>);
+  return Bytes(reinterpret_cast<const char*>(&layout), sizeof layout);
 }
 
 /// Copies the first bytes of `raw`, which must have as many as the form.
-template <class Form>
-Form form_in(BytesView raw) noexcept {
-  static_assert(std::is_trivially_copyable_v<Form>);
-  Form form;
-  std::memcpy(&form, raw.data(), sizeof form);
-  return form;
+template <class Layout>
+Layout layout_in(BytesView raw) noexcept {
+  static_assert(std::is_trivially_copyable_v<Layout>);
+  Layout layout;
+  std::memcpy(&layout, raw.data(), sizeof layout);
+  return layout;
 }
 
 // --- CAN ---
 
-struct CanForm {
+struct CanFrameLayout {
   std::uint32_t id;
   std::uint8_t length;
   std::uint8_t flags;
   std::uint8_t reserved[2];
   std::uint8_t data[64];  // 8 in a classic frame
 };
-inline constexpr std::size_t kCanHeader = offsetof(CanForm, data);
+inline constexpr std::size_t kCanHeader = offsetof(CanFrameLayout, data);
 inline constexpr std::size_t kCanSize = kCanHeader + 8;
-inline constexpr std::size_t kCanFdSize = sizeof(CanForm);
+inline constexpr std::size_t kCanFdSize = sizeof(CanFrameLayout);
 
-struct CanFilterForm {
+struct CanFilterLayout {
   std::uint32_t id;
   std::uint32_t mask;
 };
@@ -49,7 +49,7 @@ struct BcmTime {
   long seconds;
   long microseconds;
 };
-struct BcmForm {
+struct BcmLayout {
   std::uint32_t opcode;
   std::uint32_t flags;
   std::uint32_t count;
@@ -65,7 +65,7 @@ struct BcmForm {
 #endif
 };
 
-struct IsotpForm {
+struct IsotpLayout {
   std::uint32_t flags;
   std::uint32_t frame_txtime;
   std::uint8_t ext_address;
@@ -73,18 +73,18 @@ struct IsotpForm {
   std::uint8_t rxpad_content;
   std::uint8_t rx_ext_address;
 };
-struct IsotpFlowForm {
+struct IsotpFlowLayout {
   std::uint8_t block_size;
   std::uint8_t stmin;
   std::uint8_t wftmax;
 };
-struct IsotpLinkForm {
+struct IsotpLinkLayout {
   std::uint8_t mtu;
   std::uint8_t tx_dl;
   std::uint8_t tx_flags;
 };
 
-struct J1939FilterForm {
+struct J1939FilterLayout {
   std::uint64_t name;
   std::uint64_t name_mask;
   std::uint32_t pgn;
@@ -96,7 +96,7 @@ struct J1939FilterForm {
 
 // --- TIPC ---
 
-struct TipcSubscriptionForm {
+struct TipcSubscriptionLayout {
   std::uint32_t type;
   std::uint32_t lower;
   std::uint32_t upper;
@@ -104,15 +104,15 @@ struct TipcSubscriptionForm {
   std::uint32_t filter;
   char handle[8];
 };
-struct TipcEventForm {
+struct TipcEventLayout {
   std::uint32_t event;
   std::uint32_t found_lower;
   std::uint32_t found_upper;
   std::uint32_t reference;
   std::uint32_t node;
-  TipcSubscriptionForm subscription;
+  TipcSubscriptionLayout subscription;
 };
-struct TipcGroupForm {
+struct TipcGroupLayout {
   std::uint32_t type;
   std::uint32_t instance;
   std::uint32_t scope;
@@ -121,20 +121,20 @@ struct TipcGroupForm {
 
 // --- SCTP ---
 
-struct SctpInitForm {
+struct SctpInitLayout {
   std::uint16_t out_streams;
   std::uint16_t in_streams;
   std::uint16_t attempts;
   std::uint16_t timeout;
 };
-struct SctpSendForm {
+struct SctpSendLayout {
   std::uint16_t stream;
   std::uint16_t flags;
   std::uint32_t ppid;
   std::uint32_t context;
   std::int32_t association;
 };
-struct SctpReceiveForm {
+struct SctpReceiveLayout {
   std::uint16_t stream;
   std::uint16_t sequence;
   std::uint16_t flags;
@@ -145,13 +145,13 @@ struct SctpReceiveForm {
   std::uint32_t context;
   std::int32_t association;
 };
-struct SctpEventForm {
+struct SctpEventLayout {
   std::int32_t association;
   std::uint16_t type;
   std::uint8_t on;
   std::uint8_t reserved;
 };
-struct SctpChangeForm {
+struct SctpChangeLayout {
   std::uint16_t type;
   std::uint16_t flags;
   std::uint32_t length;
@@ -161,7 +161,7 @@ struct SctpChangeForm {
   std::uint16_t in_streams;
   std::int32_t association;
 };
-struct SctpPeelForm {
+struct SctpPeelLayout {
   std::int32_t association;
   int fileno;
   std::uint32_t flags;
@@ -169,21 +169,21 @@ struct SctpPeelForm {
 
 // --- netlink ---
 
-struct NetlinkForm {
+struct NetlinkHeaderLayout {
   std::uint32_t length;
   std::uint16_t type;
   std::uint16_t flags;
   std::uint32_t sequence;
   std::uint32_t pid;
 };
-struct NetlinkAttributeForm {
+struct NetlinkAttributeLayout {
   std::uint16_t length;
   std::uint16_t type;
 };
 
 // --- packet ---
 
-struct PacketMembershipForm {
+struct PacketMembershipLayout {
   std::int32_t interface_index;
   std::uint16_t type;
   std::uint16_t length;
@@ -192,18 +192,18 @@ struct PacketMembershipForm {
 
 // --- multicast ---
 
-struct GroupForm {
+struct GroupLayout {
   std::uint32_t interface_index;
 #if __SIZEOF_LONG__ == 8
   std::uint32_t reserved;
 #endif
   char group[128];
 };
-struct SourceForm {
-  GroupForm group;
+struct SourceLayout {
+  GroupLayout group;
   char source[128];
 };
-struct InterfaceForm {
+struct InterfaceLayout {
   std::uint32_t group;
   std::uint32_t address;
   std::int32_t interface_index;

@@ -89,12 +89,12 @@ class EpollImpl final : public SelectorImpl {
   void grow() {
     if (room_ > 0 && room_ >= size()) return;
     const std::size_t room = std::max({std::size_t{64}, room_ * 2, size()});
-    events_ = std::make_unique<sys::EpollEvent[]>(room);
+    events_ = std::make_unique<sys::RawEpollEvent[]>(room);
     room_ = room;
   }
 
   std::optional<Descriptor> epoll_;
-  std::unique_ptr<sys::EpollEvent[]> events_;
+  std::unique_ptr<sys::RawEpollEvent[]> events_;
   std::size_t room_ = 0;
 };
 

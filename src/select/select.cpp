@@ -373,10 +373,10 @@ std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents, std::error_c
     return result;
   }
   const auto room = static_cast<std::size_t>(maxevents);
-  sys::EpollEvent few[kMostByDefault];
-  const std::unique_ptr<sys::EpollEvent[]> many(room > kMostByDefault ? new sys::EpollEvent[room]
-                                                                      : nullptr);
-  sys::EpollEvent* const events = many ? many.get() : few;
+  sys::RawEpollEvent few[kMostByDefault];
+  const std::unique_ptr<sys::RawEpollEvent[]> many(
+      room > kMostByDefault ? new sys::RawEpollEvent[room] : nullptr);
+  sys::RawEpollEvent* const events = many ? many.get() : few;
   const long ready = detail::wait_epoll(*epoll, events, maxevents, detail::deadline_of(timeout));
   error = epoll->closed() ? make_error_code(Errc::closed_poller) : error_from(ready);
   if (error || ready == 0) return result;

@@ -65,7 +65,7 @@ long wait_selected(std::vector<sys::PollEntry>& entries, Deadline deadline) {
   }
 }
 
-long wait_epoll(Descriptor& epoll, sys::EpollEvent* events, int most, Deadline deadline) {
+long wait_epoll(Descriptor& epoll, sys::RawEpollEvent* events, int most, Deadline deadline) {
   const Descriptor::InFlight in_flight(epoll, false);
   for (;;) {
     if (in_flight.fd() < 0 || epoll.closed()) return -EBADF;

@@ -69,7 +69,7 @@ inline long wait_poll(std::vector<sys::PollEntry>& entries, Deadline deadline) {
 
 /// Waits for events of an epoll. Returns the number of events written, 0 if the deadline has
 /// passed, or a negative error: -EBADF if the epoll is closed, which ends the wait of a fiber.
-long wait_epoll(Descriptor& epoll, sys::EpollEvent* events, int most, Deadline deadline);
+long wait_epoll(Descriptor& epoll, sys::RawEpollEvent* events, int most, Deadline deadline);
 
 /// Entries to poll, one for each descriptor, found by its number. They may change during a wait,
 /// which is for the entries at its beginning.

@@ -27,9 +27,9 @@ struct ServerAccess {
                                                  std::function<void()> function) {
     return server.run_in_background(std::move(function));
   }
-  static std::shared_ptr<const void>& place(Request& request) noexcept { return request.place_; }
-  static const std::shared_ptr<const void>& place(const Request& request) noexcept {
-    return request.place_;
+  static std::shared_ptr<const void>& entry(Request& request) noexcept { return request.entry_; }
+  static const std::shared_ptr<const void>& entry(const Request& request) noexcept {
+    return request.entry_;
   }
 };
 

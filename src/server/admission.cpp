@@ -48,16 +48,16 @@ bool admit(RequestRegistry& requests, Request& request, const Address& client_ad
            const HostLimit& limit) {
   const bool by_host = limit.most > 0 && !request.is_datagram();
   const std::string host = by_host ? host_of(client_address, limit) : std::string();
-  auto& place = ServerAccess::place(request);
+  auto& entry = ServerAccess::entry(request);
   // A program may hand out a request again after it has been handled: it is counted anew.
-  place.reset();
-  place = requests.enter(connection_of(request), host, limit.most);
-  return place != nullptr;
+  entry.reset();
+  entry = requests.enter(connection_of(request), host, limit.most);
+  return entry != nullptr;
 }
 
 void count_if_new(RequestRegistry& requests, Request& request) {
-  auto& place = ServerAccess::place(request);
-  if (!place) place = requests.enter(connection_of(request), {}, 0);
+  auto& entry = ServerAccess::entry(request);
+  if (!entry) entry = requests.enter(connection_of(request), {}, 0);
 }
 
 }  // namespace plug::detail

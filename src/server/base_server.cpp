@@ -249,7 +249,7 @@ bool BaseServer::admit(Request& request, const Address& client_address) {
   // Children that have handled their requests count no more.
   if (limit.most > 0 && !request.is_datagram()) loop_->children().look();
   if (!detail::admit(loop_->requests(), request, client_address, limit)) return false;
-  if (loop_->requests().is_cut()) return false;
+  if (loop_->requests().are_shut_down()) return false;
   if (request.is_datagram()) return true;
   if (!connection_timeout.is_none()) request->settimeout(connection_timeout);
   if (!connection_lifetime.is_none())
@@ -274,7 +274,7 @@ void BaseServer::process(Request& request, const Address& client_address) {
 }
 
 void BaseServer::process_apart(Request& request, const Address& client_address) {
-  if (loop_->requests().is_cut()) return shutdown_request(request);
+  if (loop_->requests().are_shut_down()) return shutdown_request(request);
   const auto finish = [&] {
     try {
       finish_request(request, client_address);
@@ -286,15 +286,15 @@ void BaseServer::process_apart(Request& request, const Address& client_address) 
       handle_error(request, client_address);
     }
   };
-  const auto& place = detail::ServerAccess::place(request);
+  const auto& entry = detail::ServerAccess::entry(request);
   try {
     finish();
   } catch (...) {
-    detail::RequestRegistry::stop_counting(place);
+    detail::RequestRegistry::stop_counting(entry);
     shut_down_left(*this, request, client_address);
     throw;
   }
-  detail::RequestRegistry::stop_counting(place);
+  detail::RequestRegistry::stop_counting(entry);
   shutdown_request(request);
 }
 

@@ -37,13 +37,13 @@ void ServerChildren::prepare() {
   if (sys::epoll_add(set.get(), handled_.get(), sys::kIn, kHandled) >= 0) set_ = std::move(set);
 }
 
-void ServerChildren::add(int child, std::shared_ptr<const void> place) noexcept {
+void ServerChildren::add(int child, std::shared_ptr<const void> entry) noexcept {
   sys::OwnFd process(set_.get() < 0 ? -1 : static_cast<int>(sys::pidfd(child)));
   const auto data = static_cast<std::uint64_t>(child);
   if (process.get() >= 0 && sys::epoll_add(set_.get(), process.get(), sys::kIn, data) < 0)
     process = sys::OwnFd();
   if (process.get() < 0) ++unwatched_;
-  children_.push_back({child, std::move(place), std::move(process)});
+  children_.push_back({child, std::move(entry), std::move(process)});
 }
 
 void ServerChildren::drop(std::vector<Child>::iterator child) noexcept {
@@ -76,7 +76,7 @@ void ServerChildren::read_handled() noexcept {
     const std::span handled(numbers.data(), static_cast<std::size_t>(got) / sizeof(int));
     for (const Child& child : children_)
       if (std::find(handled.begin(), handled.end(), child.number) != handled.end())
-        RequestRegistry::stop_counting(child.place);
+        RequestRegistry::stop_counting(child.entry);
   }
 }
 
@@ -87,7 +87,7 @@ Deadline ServerChildren::next_look() const noexcept {
 void ServerChildren::look() noexcept {
   // Reads the numbers of children that are gone, too, so that the event does not stay readable.
   if (handled_.get() >= 0) read_handled();
-  std::array<sys::EpollEvent, 64> events{};
+  std::array<sys::RawEpollEvent, 64> events{};
   const long count = set_.get() < 0 ? 0
                                     : sys::epoll_wait(set_.get(), events.data(),
                                                       static_cast<int>(events.size()), 0);

@@ -22,8 +22,8 @@ class ServerChildren {
   /// Must be called before a fork: makes the descriptors that add() and tell_handled() use, if the
   /// system has any left. Throws std::bad_alloc.
   void prepare();
-  /// Adds a child, which holds the place of a request (RequestRegistry) until it ends.
-  void add(int child, std::shared_ptr<const void> place) noexcept;
+  /// Adds a child, which holds the entry of a request (RequestRegistry) until it ends.
+  void add(int child, std::shared_ptr<const void> entry) noexcept;
   /// Removes a child that has been reaped.
   void remove(int child) noexcept;
   bool empty() const noexcept { return children_.empty(); }
@@ -46,7 +46,7 @@ class ServerChildren {
  private:
   struct Child {
     int number;
-    std::shared_ptr<const void> place;
+    std::shared_ptr<const void> entry;
     sys::OwnFd process;  // none on an old kernel, or if no descriptor is left
   };
 

@@ -23,7 +23,7 @@ namespace plug {
 namespace {
 
 /// The outcome of the workers' threads.
-class Outcome {
+class WorkerOutcome {
  public:
   void ended(int signal) {
     const std::lock_guard lock(mutex_);
@@ -87,7 +87,7 @@ void BaseServerGroup::server_activate() {
 }
 
 void BaseServerGroup::server_close() {
-  Outcome outcome;
+  WorkerOutcome outcome;
   for (const auto& worker : workers_) {
     try {
       worker->server_close();
@@ -113,7 +113,7 @@ int BaseServerGroup::serve(Serve serve_one) {
   }
   // A caller that stops the group sets this first.
   if (stop_.exchange(false)) return 0;
-  Outcome outcome;
+  WorkerOutcome outcome;
   const auto run = [&](BaseServer& worker) {
     try {
       outcome.ended(serve_one(worker));

@@ -172,7 +172,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
     return pool.queue.size() >= room + free;
   };
   if (full() && limits.when_full == FullQueue::wait) {
-    Changes::Waiting waiting(pool.threads.changes, lock);
+    Changes::Watcher waiting(pool.threads.changes, lock);
     while (full() && !loop.serving().stopping())
       waiting.wait("waiting for a worker", loop.serving().stop_event());
   }
@@ -220,7 +220,7 @@ void HandlerPool::Impl::close() {
   {
     std::unique_lock lock(threads.mutex);
     const Closing closing_now(*this);
-    Changes::Waiting waiting(threads.changes, lock);
+    Changes::Watcher waiting(threads.changes, lock);
     while (threads.any_runs()) waiting.wait("waiting for the workers of a server");
   }
   threads.collect(true);

@@ -98,7 +98,7 @@ int fork_request(BaseServer& server, Request& request, const Address& client_add
     be_child(server, request, client_address);
   }
   if (child < 0) throw_if(error_from(child), "fork");
-  children.add(static_cast<int>(child), ServerAccess::place(request));
+  children.add(static_cast<int>(child), ServerAccess::entry(request));
   return static_cast<int>(child);
 }
 

@@ -19,12 +19,12 @@ void end_connection(SocketState& connection) noexcept {
 
 }  // namespace
 
-struct RequestRegistry::Place : std::enable_shared_from_this<Place>, ListNode<Place> {
-  Place(std::shared_ptr<RequestRegistry> all, std::shared_ptr<SocketState> handled)
+struct RequestRegistry::Entry : std::enable_shared_from_this<Entry>, ListNode<Entry> {
+  Entry(std::shared_ptr<RequestRegistry> all, std::shared_ptr<SocketState> handled)
       : requests(std::move(all)), connection(std::move(handled)) {}
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
-  ~Place() {
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+  ~Entry() {
     if (listed) requests->leave(*this);
   }
 
@@ -40,57 +40,57 @@ RequestRegistry::RequestRegistry() : changed_(make_event()) {}
 
 std::shared_ptr<const void> RequestRegistry::enter(std::shared_ptr<SocketState> connection,
                                                    const std::string& host, std::size_t most) {
-  auto place = std::make_shared<Place>(shared_from_this(), std::move(connection));
-  if (fork_guard_.is_of_parent()) return place;
+  auto entry = std::make_shared<Entry>(shared_from_this(), std::move(connection));
+  if (fork_guard_.is_of_parent()) return entry;
   const std::lock_guard lock(mutex_);
   if (!host.empty()) {
     Host& here = *by_host_.try_emplace(host, 0).first;
     if (most > 0 && here.second >= most) return nullptr;
     ++here.second;
-    place->host = &here;
+    entry->host = &here;
   }
-  place->listed = true;
-  places_.push_front(*place);
-  if (place->connection) {
+  entry->listed = true;
+  places_.push_front(*entry);
+  if (entry->connection) {
     ++connections_;
-    if (is_cut()) end_connection(*place->connection);
+    if (are_shut_down()) end_connection(*entry->connection);
   }
-  return place;
+  return entry;
 }
 
-void RequestRegistry::leave(Place& place) noexcept {
+void RequestRegistry::leave(Entry& entry) noexcept {
   if (fork_guard_.is_of_parent()) return;
   const std::lock_guard lock(mutex_);
-  places_.remove(place);
-  if (place.connection) --connections_;
-  leave_host(place);
+  places_.remove(entry);
+  if (entry.connection) --connections_;
+  leave_host(entry);
   if (std::exchange(watched_, false)) signal_event();
 }
 
 /// The mutex must be held.
-void RequestRegistry::leave_host(const Place& place) noexcept {
-  Host* const host = std::exchange(place.host, nullptr);
+void RequestRegistry::leave_host(const Entry& entry) noexcept {
+  Host* const host = std::exchange(entry.host, nullptr);
   if (host != nullptr && --host->second == 0) by_host_.erase(by_host_.find(host->first));
 }
 
-void RequestRegistry::stop_counting(const std::shared_ptr<const void>& place) noexcept {
-  if (!place) return;
-  const auto& its = *static_cast<const Place*>(place.get());
+void RequestRegistry::stop_counting(const std::shared_ptr<const void>& entry) noexcept {
+  if (!entry) return;
+  const auto& its = *static_cast<const Entry*>(entry.get());
   RequestRegistry& requests = *its.requests;
   if (requests.fork_guard_.is_of_parent()) return;
   const std::lock_guard lock(requests.mutex_);
   requests.leave_host(its);
 }
 
-void RequestRegistry::set_handler(const std::shared_ptr<const void>& place,
+void RequestRegistry::set_handler(const std::shared_ptr<const void>& entry,
                                   RequestEnding ending) noexcept {
-  const auto& its = *static_cast<const Place*>(place.get());
+  const auto& its = *static_cast<const Entry*>(entry.get());
   const std::lock_guard lock(its.requests->mutex_);
   std::swap(its.ending, ending);  // the old one is destroyed without the lock
 }
 
-bool RequestRegistry::end_handler(const std::shared_ptr<const void>& place) noexcept {
-  const auto& its = *static_cast<const Place*>(place.get());
+bool RequestRegistry::end_handler(const std::shared_ptr<const void>& entry) noexcept {
+  const auto& its = *static_cast<const Entry*>(entry.get());
   RequestEnding ending;
   {
     const std::lock_guard lock(its.requests->mutex_);
@@ -116,29 +116,29 @@ bool RequestRegistry::is_idle() {
   return false;
 }
 
-/// Returns the first place from `place` on that is not about to leave. The mutex must be held.
-std::shared_ptr<RequestRegistry::Place> RequestRegistry::hold(Place* place) noexcept {
-  std::shared_ptr<Place> held;
-  for (; place != nullptr && !held; place = IntrusiveList<Place>::next(*place))
-    held = place->weak_from_this().lock();
+/// Returns the first entry from `entry` on that is not about to leave. The mutex must be held.
+std::shared_ptr<RequestRegistry::Entry> RequestRegistry::hold(Entry* entry) noexcept {
+  std::shared_ptr<Entry> held;
+  for (; entry != nullptr && !held; entry = IntrusiveList<Entry>::next(*entry))
+    held = entry->weak_from_this().lock();
   return held;
 }
 
 void RequestRegistry::shut_down_all() noexcept {
   if (fork_guard_.is_of_parent()) return;
-  std::shared_ptr<Place> place;
+  std::shared_ptr<Entry> entry;
   {
     const std::lock_guard lock(mutex_);
-    cut_.store(true);
-    place = hold(places_.first());
+    shut_down_.store(true);
+    entry = hold(places_.first());
   }
-  // A place that is held stays in the list; new places come before it.
-  while (place) {
-    if (!end_handler(place) && place->connection) end_connection(*place->connection);
+  // An entry that is held stays in the list; new entries come before it.
+  while (entry) {
+    if (!end_handler(entry) && entry->connection) end_connection(*entry->connection);
     std::unique_lock lock(mutex_);
-    std::shared_ptr<Place> next = hold(IntrusiveList<Place>::next(*place));
+    std::shared_ptr<Entry> next = hold(IntrusiveList<Entry>::next(*entry));
     lock.unlock();
-    place = std::move(next);
+    entry = std::move(next);
   }
 }
 

@@ -27,7 +27,7 @@ struct RequestEnding {
 };
 
 /// Counts requests, for limits and for callers that wait until there are none, and can end their
-/// connections. A request has a place here for as long as its Request lives, which may be longer
+/// connections. A request has an entry here for as long as its Request lives, which may be longer
 /// than the server lives. Thread-safe. In a forked child the requests are the parent's, and nothing
 /// happens.
 class RequestRegistry : public std::enable_shared_from_this<RequestRegistry> {
@@ -41,15 +41,15 @@ class RequestRegistry : public std::enable_shared_from_this<RequestRegistry> {
                                     const std::string& host, std::size_t most);
 
   /// Stops counting the request for its host before the request leaves: its client may be about to
-  /// see the end of the connection and to come again. `place` is a result of enter(), or null.
-  static void stop_counting(const std::shared_ptr<const void>& place) noexcept;
+  /// see the end of the connection and to come again. `entry` is a result of enter(), or null.
+  static void stop_counting(const std::shared_ptr<const void>& entry) noexcept;
 
   /// Makes shut_down_all() tell the handler of the request to end, instead of shutting down its
-  /// connection. An empty `ending` undoes that. `place` is a result of enter().
-  PLUG_FOR_FIBER static void set_handler(const std::shared_ptr<const void>& place,
+  /// connection. An empty `ending` undoes that. `entry` is a result of enter().
+  PLUG_FOR_FIBER static void set_handler(const std::shared_ptr<const void>& entry,
                                          RequestEnding ending) noexcept;
   /// Tells the handler to end, unless it has been told. Returns true if there is a handler.
-  PLUG_FOR_FIBER static bool end_handler(const std::shared_ptr<const void>& place) noexcept;
+  PLUG_FOR_FIBER static bool end_handler(const std::shared_ptr<const void>& entry) noexcept;
 
   /// Returns true if there are `most` connections or more; the event is readable once one has
   /// ended.
@@ -64,24 +64,24 @@ class RequestRegistry : public std::enable_shared_from_this<RequestRegistry> {
   /// Shuts down each connection, and those to come, so that their handlers end. Handlers that can
   /// be told to end are told instead, and may do anything meanwhile.
   void shut_down_all() noexcept;
-  bool is_cut() const noexcept { return cut_.load(); }
+  bool are_shut_down() const noexcept { return shut_down_.load(); }
   /// Accepts connections again after shut_down_all().
-  void accept_again() noexcept { cut_.store(false); }
+  void accept_again() noexcept { shut_down_.store(false); }
 
  private:
-  struct Place;
+  struct Entry;
   using Host = std::pair<const std::string, std::size_t>;  // an element of by_host_
 
-  void leave(Place& place) noexcept;
-  void leave_host(const Place& place) noexcept;
-  static std::shared_ptr<Place> hold(Place* place) noexcept;
+  void leave(Entry& entry) noexcept;
+  void leave_host(const Entry& entry) noexcept;
+  static std::shared_ptr<Entry> hold(Entry* entry) noexcept;
 
   const ForkGuard fork_guard_;
   sys::OwnFd changed_;
-  std::atomic<bool> cut_{false};
+  std::atomic<bool> shut_down_{false};
   std::mutex mutex_;
   bool watched_ = false;  // a caller waits for the event
-  IntrusiveList<Place> places_;
+  IntrusiveList<Entry> places_;
   std::size_t connections_ = 0;
   std::unordered_map<std::string, std::size_t> by_host_;
 };

@@ -34,17 +34,17 @@ sys::OwnFd event_or_none() noexcept {
 
 // --- changes ---
 
-Changes::Waiting::Waiting(Changes& changes, std::unique_lock<std::mutex>& lock) noexcept
+Changes::Watcher::Watcher(Changes& changes, std::unique_lock<std::mutex>& lock) noexcept
     : changes_(changes), lock_(lock), event_(event_or_none()) {
   changes_.waiting_.push_front(*this);
 }
 
-Changes::Waiting::~Waiting() {
+Changes::Watcher::~Watcher() {
   if (!lock_.owns_lock()) lock_.lock();
   changes_.waiting_.remove(*this);
 }
 
-void Changes::Waiting::wait(const char* what, int also) {
+void Changes::Watcher::wait(const char* what, int also) {
   lock_.unlock();
   std::array entries{sys::PollEntry{event_.get(), sys::kIn, 0}, sys::PollEntry{also, sys::kIn, 0}};
   // Without a descriptor, check now and then.
@@ -56,7 +56,7 @@ void Changes::Waiting::wait(const char* what, int also) {
 }
 
 void Changes::tell() const noexcept {
-  for (const Waiting& waiting : waiting_)
+  for (const Watcher& waiting : waiting_)
     if (waiting.event_.get() >= 0) sys::eventfd_add(waiting.event_);
 }
 
@@ -124,7 +124,7 @@ void ThreadList::end() noexcept {
   for (;;) {
     try {
       std::unique_lock lock(mutex);
-      Changes::Waiting waiting(changes, lock);
+      Changes::Watcher waiting(changes, lock);
       while (any_runs()) waiting.wait("ending the threads of a server");
       break;
     } catch (...) {
@@ -217,7 +217,7 @@ void HandlerThreads::join() {
   if (Impl::here == impl_.get()) throw RuntimeError("cannot join current thread");
   {
     std::unique_lock lock(impl_->threads.mutex);
-    Changes::Waiting waiting(impl_->threads.changes, lock);
+    Changes::Watcher waiting(impl_->threads.changes, lock);
     while (impl_->waited > 0) waiting.wait("waiting for the threads of a server");
   }
   impl_->threads.collect(true);

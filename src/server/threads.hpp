@@ -14,15 +14,15 @@ namespace plug::detail {
 /// Wakes those who wait for a change of a server. The owner's mutex guards it.
 class Changes {
  public:
-  /// A waiter: registered from before its first check until this is destroyed, also by an
-  /// exception. For one thread, or one fiber.
-  class Waiting : public ListNode<Waiting> {
+  /// Waits for changes: registered from its constructor to its destructor, so that no change
+  /// after the first check is missed. For one thread, or one fiber.
+  class Watcher : public ListNode<Watcher> {
    public:
     /// `lock` holds the mutex. The destructor locks it again if it is not locked then.
-    Waiting(Changes& changes, std::unique_lock<std::mutex>& lock) noexcept;
-    Waiting(const Waiting&) = delete;
-    Waiting& operator=(const Waiting&) = delete;
-    ~Waiting();
+    Watcher(Changes& changes, std::unique_lock<std::mutex>& lock) noexcept;
+    Watcher(const Watcher&) = delete;
+    Watcher& operator=(const Watcher&) = delete;
+    ~Watcher();
 
     /// Waits until there may have been a change, or until `also` (-1: none) is readable. Unlocks
     /// the mutex meanwhile. Throws as a wait does, and then leaves the mutex unlocked.
@@ -40,7 +40,7 @@ class Changes {
   void tell() const noexcept;
 
  private:
-  IntrusiveList<Waiting> waiting_;
+  IntrusiveList<Watcher> waiting_;
 };
 
 /// Threads that run, and threads that have ended and have to be joined.

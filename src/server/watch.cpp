@@ -90,7 +90,7 @@ RequestWatch::Ready RequestWatch::wait_in_set(bool listening, Deadline deadline)
     if (added < 0) throw_if(error_from(added), "waiting for the children of a server");
     children_in_set_ = true;
   }
-  std::array<sys::EpollEvent, 4> events{};
+  std::array<sys::RawEpollEvent, 4> events{};
   const long count = set_->wait(events, deadline);
   if (count < 0 && count != kTimedOut) throw_if(error_from(count), "waiting for a request");
   Ready ready{false, false};

@@ -59,13 +59,13 @@ void complete(std::vector<AddrInfo>& targets, const HostPort& given) {
   }
 }
 
-struct Outcome {
+struct ConnectOutcome {
   Socket sock = Socket::closed();
   std::vector<ConnectFailure> failures;  // the last one is the error of the call
   bool tried = false;                    // an attempt was made
 };
 
-Outcome connect_any(const HostPort& address, const ConnectOptions& options) {
+ConnectOutcome connect_any(const HostPort& address, const ConnectOptions& options) {
   // Throws for an invalid port or name before the resolver interprets it.
   [[maybe_unused]] const AddressLike checked(address);
   if (options.source) [[maybe_unused]]
@@ -75,7 +75,7 @@ Outcome connect_any(const HostPort& address, const ConnectOptions& options) {
   if (interleave < 0)
     throw ValueError("interleave must not be negative: " + std::to_string(interleave));
 
-  Outcome outcome;
+  ConnectOutcome outcome;
   std::error_code error;
   auto targets =
       getaddrinfo(address.host, address.port, AF::UNSPEC, SOCK::STREAM, 0, AI{},
@@ -111,7 +111,7 @@ Outcome connect_any(const HostPort& address, const ConnectOptions& options) {
   return outcome;
 }
 
-bool connected(const Outcome& outcome) { return outcome.sock.fileno() >= 0; }
+bool connected(const ConnectOutcome& outcome) { return outcome.sock.fileno() >= 0; }
 
 }  // namespace
 
@@ -124,7 +124,7 @@ Socket create_connection(const HostPort& address, std::error_code& error) {
 }
 
 Socket create_connection(const HostPort& address, const ConnectOptions& options) {
-  Outcome outcome = connect_any(address, options);
+  ConnectOutcome outcome = connect_any(address, options);
   if (connected(outcome)) return std::move(outcome.sock);
   const ConnectFailure& last = outcome.failures.back();
   if (!outcome.tried || !options.all_errors || detail::ends_call(last.error))
@@ -138,7 +138,7 @@ Socket create_connection(const HostPort& address, const ConnectOptions& options)
 Socket create_connection(const HostPort& address, const ConnectOptions& options,
                          std::error_code& error) {
   error.clear();
-  Outcome outcome = connect_any(address, options);
+  ConnectOutcome outcome = connect_any(address, options);
   if (!connected(outcome)) error = outcome.failures.back().error;
   return std::move(outcome.sock);
 }

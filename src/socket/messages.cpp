@@ -63,7 +63,7 @@ class Arrived {
   bool handed_over_ = false;
 };
 
-/// The buffers of a message in the kernel's form. Allocates only for more than a few.
+/// The buffers of a message in the kernel's layout. Allocates only for more than a few.
 class Pieces {
  public:
   template <class View>

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kAny = -1;
 
-struct Known {
+struct KnownFamily {
   AF family;
   int protocol;  // kAny: the family as such
   std::string_view name;
@@ -24,7 +24,7 @@ constexpr int number(E value) {
 }
 
 // Entries with a protocol come before the one of their family.
-constexpr Known kKnown[] = {
+constexpr KnownFamily kKnown[] = {
     {AF::CAN, number(CAN::RAW), "CAN_RAW", "can-raw"},
     {AF::CAN, number(CAN::BCM), "CAN_BCM", "can-bcm"},
     {AF::CAN, number(CAN::ISOTP), "CAN_ISOTP", "can-isotp"},
@@ -71,7 +71,7 @@ bool is_missing(const std::error_code& error) {
 
 std::string missing_family(int family, int protocol, const std::error_code& error) {
   if (!is_missing(error)) return {};
-  for (const Known& known : kKnown) {
+  for (const KnownFamily& known : kKnown) {
     if (known.family != AF{family} || (known.protocol != kAny && known.protocol != protocol))
       continue;
     // A family that exists may lack the type or the protocol, which no module would add.

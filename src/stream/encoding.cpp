@@ -11,7 +11,7 @@ namespace plug::detail {
 namespace {
 
 /// One of Python's encodings: the codec's name, iconv(3)'s name, and Python's aliases.
-struct Known {
+struct KnownEncoding {
   std::string_view name;
   Codec codec;
   const char* iconv_name;
@@ -19,7 +19,7 @@ struct Known {
 };
 
 // clang-format off
-constexpr Known kKnown[] = {
+constexpr KnownEncoding kKnown[] = {
     {"ascii", Codec::ascii, "", "646 ansi_x3.4_1968 ansi_x3.4_1986 ansi_x3_4_1968 cp367 csascii ibm367 iso646_us iso_646.irv_1991 iso_ir_6 us us_ascii"},
     {"big5", Codec::other, "BIG5", "big5_tw csbig5 x_mac_trad_chinese"},
     {"big5hkscs", Codec::other, "BIG5HKSCS", "big5_hkscs hkscs"},
@@ -187,9 +187,9 @@ bool has_word(std::string_view words, std::string_view wanted) {
   return false;
 }
 
-const Known* find_known(const std::string& given) {
+const KnownEncoding* find_known(const std::string& given) {
   const std::string name = normalized(given);
-  for (const Known& known : kKnown)
+  for (const KnownEncoding& known : kKnown)
     if (known.name == name || has_word(known.aliases, name)) return &known;
   return nullptr;
 }
@@ -250,7 +250,7 @@ std::optional<unsigned char> CharacterMap::byte(std::uint32_t character) const n
 }
 
 Encoding::Encoding(const std::string& given) : name(given) {
-  const Known* const known = find_known(given);
+  const KnownEncoding* const known = find_known(given);
   iconv_name = known != nullptr ? known->iconv_name : find_iconv_name(given);
   if (known == nullptr) {
     if (iconv_name.empty()) throw ValueError("unknown encoding: " + given);

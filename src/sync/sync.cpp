@@ -16,10 +16,10 @@ struct ConditionSleeper : WaitNode {
 };
 
 void notify_one_of(WaitQueue& waiting) noexcept {
-  auto* const sleeper = static_cast<ConditionSleeper*>(waiting.take());
-  if (sleeper == nullptr) return;
-  sleeper->alone = true;
-  sleeper->wake();
+  auto* const node = static_cast<ConditionSleeper*>(waiting.take());
+  if (node == nullptr) return;
+  node->alone = true;
+  node->wake();
 }
 
 }  // namespace
@@ -49,22 +49,22 @@ bool SyncAccess::lock(Mutex& mutex, Deadline deadline, OnCancel on_cancel) {
     mutex.owner_ = caller;
     return true;
   }
-  WaitNode sleeper;
-  const Waited waited = wait_in(mutex.waiting_, sleeper, guard, deadline, "Mutex::lock", on_cancel);
+  WaitNode node;
+  const Waited waited = wait_in(mutex.waiting_, node, guard, deadline, "Mutex::lock", on_cancel);
   if (waited == Waited::handed_but_stopped) hand_over(mutex);
-  return handed_or_thrown(waited, sleeper);
+  return handed_or_thrown(waited, node);
 }
 
 bool SyncAccess::wait(Condition& condition, Mutex& mutex, Deadline deadline) {
-  ConditionSleeper sleeper;
+  ConditionSleeper node;
   std::unique_lock guard(condition.guard_);
   // The guard is held, so nobody can notify between the unlock and the wait.
   mutex.unlock();
-  const Waited waited = wait_in(condition.waiting_, sleeper, guard, deadline, "Condition::wait");
-  if (waited == Waited::handed_but_stopped && sleeper.alone) notify_one_of(condition.waiting_);
+  const Waited waited = wait_in(condition.waiting_, node, guard, deadline, "Condition::wait");
+  if (waited == Waited::handed_but_stopped && node.alone) notify_one_of(condition.waiting_);
   guard.unlock();
   lock(mutex, Deadline::none(), OnCancel::ignore);
-  return handed_or_thrown(waited, sleeper);
+  return handed_or_thrown(waited, node);
 }
 
 bool SyncAccess::acquire(Semaphore& semaphore, Deadline deadline) {
@@ -74,10 +74,10 @@ bool SyncAccess::acquire(Semaphore& semaphore, Deadline deadline) {
     --semaphore.value_;
     return true;
   }
-  WaitNode sleeper;
-  const Waited waited = wait_in(semaphore.waiting_, sleeper, guard, deadline, "Semaphore::acquire");
+  WaitNode node;
+  const Waited waited = wait_in(semaphore.waiting_, node, guard, deadline, "Semaphore::acquire");
   if (waited == Waited::handed_but_stopped && !semaphore.waiting_.wake_one()) ++semaphore.value_;
-  return handed_or_thrown(waited, sleeper);
+  return handed_or_thrown(waited, node);
 }
 
 }  // namespace detail
@@ -201,11 +201,11 @@ void Event::clear() noexcept {
 }
 
 bool Event::wait(const Timeout& timeout) {
-  detail::WaitNode sleeper;
+  detail::WaitNode node;
   std::unique_lock guard(guard_);
   if (set_) return true;
-  const Waited waited = wait_in(waiting_, sleeper, guard, deadline_after(timeout), "Event::wait");
-  return handed_or_thrown(waited, sleeper);
+  const Waited waited = wait_in(waiting_, node, guard, deadline_after(timeout), "Event::wait");
+  return handed_or_thrown(waited, node);
 }
 
 }  // namespace plug

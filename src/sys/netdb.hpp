@@ -41,7 +41,7 @@ struct LookupError {
   int number = 0;
 };
 
-/// One answer of getaddrinfo(3). The address is in the kernel's form.
+/// One answer of getaddrinfo(3). The address is in the kernel's layout.
 struct FoundAddress {
   static constexpr std::size_t kCapacity = 128;
 
@@ -61,7 +61,7 @@ struct FoundHost {
 };
 
 LookupError getaddrinfo(const AddressQuery& query, std::vector<FoundAddress>& answers);
-/// `address` is in the kernel's form.
+/// `address` is in the kernel's layout.
 LookupError getnameinfo(BytesView address, int flags, std::string& host, std::string& service);
 /// Finds the IPv4 addresses of a name.
 LookupError gethostbyname(const std::string& name, FoundHost& found);

@@ -58,9 +58,9 @@ namespace {
 
 static_assert(kReadNormal == POLLRDNORM && kReadBand == POLLRDBAND && kWriteNormal == POLLWRNORM &&
               kWriteBand == POLLWRBAND && kNotOpen == POLLNVAL && kReadHangUp == POLLRDHUP);
-static_assert(sizeof(EpollEvent) == sizeof(epoll_event));
-static_assert(offsetof(EpollEvent, events) == offsetof(epoll_event, events));
-static_assert(offsetof(EpollEvent, data) == offsetof(epoll_event, data));
+static_assert(sizeof(RawEpollEvent) == sizeof(epoll_event));
+static_assert(offsetof(RawEpollEvent, events) == offsetof(epoll_event, events));
+static_assert(offsetof(RawEpollEvent, data) == offsetof(epoll_event, data));
 
 constexpr std::int64_t kMillisecond = 1'000'000;
 
@@ -104,7 +104,7 @@ Result epoll_modify(int epoll, int fd, std::uint32_t events, std::uint64_t data)
 
 Result epoll_remove(int epoll, int fd) noexcept { return control(epoll, EPOLL_CTL_DEL, fd, 0, 0); }
 
-Result epoll_wait(int epoll, EpollEvent* events, int most, std::int64_t nanoseconds) noexcept {
+Result epoll_wait(int epoll, RawEpollEvent* events, int most, std::int64_t nanoseconds) noexcept {
   auto* const list = reinterpret_cast<epoll_event*>(events);
   if (nanoseconds > 0 && nanoseconds < kMillisecond)
     return wait_briefly(epoll, list, most, nanoseconds);

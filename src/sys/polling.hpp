@@ -16,9 +16,9 @@ inline constexpr short kNotOpen = 0x020, kReadHangUp = 0x2000;
 
 /// An event of an epoll; laid out as the system's epoll_event.
 #ifdef __x86_64__
-struct [[gnu::packed]] EpollEvent {
+struct [[gnu::packed]] RawEpollEvent {
 #else
-struct EpollEvent {
+struct RawEpollEvent {
 #endif
   std::uint32_t events;
   std::uint64_t data;
@@ -37,7 +37,7 @@ PLUG_FOR_FIBER Result epoll_remove(int epoll, int fd) noexcept;
 /// Waits for at most `nanoseconds`, or up to a millisecond less; without limit if negative. Without
 /// epoll_pwait2(2), a limit below a millisecond becomes a whole one. Returns the number of events
 /// written, at most `most`.
-PLUG_FOR_FIBER Result epoll_wait(int epoll, EpollEvent* events, int most,
+PLUG_FOR_FIBER Result epoll_wait(int epoll, RawEpollEvent* events, int most,
                                  std::int64_t nanoseconds) noexcept;
 
 /// Makes a close-on-exec, non-blocking descriptor that becomes ready `nanoseconds` after

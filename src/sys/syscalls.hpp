@@ -128,7 +128,7 @@ PLUG_FOR_FIBER Result eventfd() noexcept;
 /// a signal, even if its handler was installed with SA_RESTART.
 Result futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value,
                   std::int64_t nanoseconds) noexcept;
-/// Wakes one sleeper. The word may be gone already.
+/// Wakes one thread that waits. The word may be gone already.
 void futex_wake(const std::atomic<std::uint32_t>* word) noexcept;
 
 /// Keeps the shared library that contains this code in memory until the process ends, even if the

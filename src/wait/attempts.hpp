@@ -75,7 +75,7 @@ class ChangeWatch {
 
   /// Returns the events since the last call; the watch is not readable any more.
   long take() noexcept {
-    sys::EpollEvent event{};
+    sys::RawEpollEvent event{};
     return sys::epoll_wait(epoll_.get(), &event, 1, 0) == 1 ? static_cast<long>(event.events) : 0;
   }
 

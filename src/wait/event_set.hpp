@@ -27,7 +27,7 @@ class EventSet {
   long remove(int fd) noexcept { return sys::epoll_remove(epoll_.fd(), fd); }
 
   /// Waits for events. Returns their number, at least one, or an error as perform() does.
-  long wait(std::span<sys::EpollEvent> events, Deadline deadline) {
+  long wait(std::span<sys::RawEpollEvent> events, Deadline deadline) {
     for (;;) {
       Op op{.kind = Op::Kind::ready, .flags = sys::kIn};
       const long ready = perform(epoll_, op, deadline);

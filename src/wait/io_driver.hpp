@@ -112,7 +112,7 @@ class IoDriver {
 /// Returns the calling thread's driver, or null on a plain thread.
 PLUG_FOR_FIBER extern constinit thread_local IoDriver* thread_driver;
 inline IoDriver* current_driver() noexcept { return thread_driver; }
-inline void set_current_driver(IoDriver* waiter) noexcept { thread_driver = waiter; }
+inline void set_current_driver(IoDriver* driver) noexcept { thread_driver = driver; }
 
 PLUG_FOR_FIBER long wait_any(std::span<sys::PollEntry> entries, Deadline deadline);
 

@@ -37,30 +37,30 @@ void WaitQueue::forget_parents() noexcept {
   if (renew(generation_)) waiters_.clear();
 }
 
-void WaitQueue::add(WaitNode& sleeper) noexcept {
+void WaitQueue::add(WaitNode& node) noexcept {
   forget_parents();
-  sleeper.listed_ = true;
-  waiters_.push_back(sleeper);
+  node.listed_ = true;
+  waiters_.push_back(node);
 }
 
-bool WaitQueue::remove(WaitNode& sleeper) noexcept {
-  if (!sleeper.listed_) return false;
-  sleeper.listed_ = false;
-  waiters_.remove(sleeper);
+bool WaitQueue::remove(WaitNode& node) noexcept {
+  if (!node.listed_) return false;
+  node.listed_ = false;
+  waiters_.remove(node);
   return true;
 }
 
 WaitNode* WaitQueue::take() noexcept {
   forget_parents();
-  WaitNode* const sleeper = waiters_.first();
-  if (sleeper != nullptr) remove(*sleeper);
-  return sleeper;
+  WaitNode* const node = waiters_.first();
+  if (node != nullptr) remove(*node);
+  return node;
 }
 
 bool WaitQueue::wake_one() noexcept {
-  WaitNode* const sleeper = take();
-  if (sleeper == nullptr) return false;
-  sleeper->wake();
+  WaitNode* const node = take();
+  if (node == nullptr) return false;
+  node->wake();
   return true;
 }
 
@@ -68,36 +68,36 @@ void WaitQueue::wake_all() noexcept {
   while (wake_one()) continue;
 }
 
-Waited wait_in(WaitQueue& list, WaitNode& sleeper, std::unique_lock<std::mutex>& guard,
+Waited wait_in(WaitQueue& list, WaitNode& node, std::unique_lock<std::mutex>& guard,
                Deadline deadline, const char* where, OnCancel on_cancel) noexcept {
   if (deadline.is_immediate()) return Waited::timed_out;
-  list.add(sleeper);
+  list.add(node);
   for (;;) {
     guard.unlock();
-    long slept = sleeper.sleep(deadline, where, on_cancel);
+    long slept = node.sleep(deadline, where, on_cancel);
     if (slept == 0 && on_cancel == OnCancel::tell) {
       try {
-        slept = sleeper.ask_interrupt_hook();
+        slept = node.ask_interrupt_hook();
       } catch (...) {
-        sleeper.thrown_ = std::current_exception();
+        node.thrown_ = std::current_exception();
         slept = -EINTR;
       }
     }
     guard.lock();
-    const bool handed = !sleeper.listed();
+    const bool handed = !node.listed();
     if (slept == 0 && !handed) continue;
-    list.remove(sleeper);
-    if (on_cancel != OnCancel::tell && sleeper.parker_ != nullptr) sleeper.parker_->leave_signal();
+    list.remove(node);
+    if (on_cancel != OnCancel::tell && node.parker_ != nullptr) node.parker_->leave_signal();
     if (slept == 0 || slept == kTimedOut) return handed ? Waited::handed : Waited::timed_out;
-    sleeper.stopped_ = slept;
+    node.stopped_ = slept;
     return handed ? Waited::handed_but_stopped : Waited::stopped;
   }
 }
 
-bool handed_or_thrown(Waited waited, const WaitNode& sleeper) {
+bool handed_or_thrown(Waited waited, const WaitNode& node) {
   if (waited == Waited::handed || waited == Waited::timed_out) return waited == Waited::handed;
-  if (sleeper.thrown_) std::rethrow_exception(sleeper.thrown_);
-  throw_if(error_from(sleeper.stopped_), "waiting");
+  if (node.thrown_) std::rethrow_exception(node.thrown_);
+  throw_if(error_from(node.stopped_), "waiting");
   return false;
 }
 

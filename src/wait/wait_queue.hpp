@@ -58,9 +58,9 @@ class WaitNode : public ListNode<WaitNode> {
 
  private:
   friend class WaitQueue;
-  friend Waited wait_in(WaitQueue& list, WaitNode& sleeper, std::unique_lock<std::mutex>& guard,
+  friend Waited wait_in(WaitQueue& list, WaitNode& node, std::unique_lock<std::mutex>& guard,
                         Deadline deadline, const char* where, OnCancel on_cancel) noexcept;
-  friend bool handed_or_thrown(Waited waited, const WaitNode& sleeper);
+  friend bool handed_or_thrown(Waited waited, const WaitNode& node);
 
   PLUG_FOR_FIBER long sleep_as_thread(Deadline deadline) noexcept;
   PLUG_FOR_FIBER long ask_as_thread();
@@ -85,13 +85,13 @@ enum class Waited : std::uint8_t {
   handed_but_stopped,  ///< the caller must hand it on
 };
 
-/// Waits until another caller takes the sleeper off the list, which hands over the awaited thing.
+/// Waits until another caller takes the node off the list, which hands over the awaited thing.
 /// `guard` locks the list; the caller holds it before and after.
-PLUG_FOR_FIBER Waited wait_in(WaitQueue& list, WaitNode& sleeper,
-                              std::unique_lock<std::mutex>& guard, Deadline deadline,
-                              const char* where, OnCancel on_cancel = OnCancel::tell) noexcept;
+PLUG_FOR_FIBER Waited wait_in(WaitQueue& list, WaitNode& node, std::unique_lock<std::mutex>& guard,
+                              Deadline deadline, const char* where,
+                              OnCancel on_cancel = OnCancel::tell) noexcept;
 
 /// Returns true if it was handed over in time. Throws the reason if the wait was stopped.
-PLUG_FOR_FIBER bool handed_or_thrown(Waited waited, const WaitNode& sleeper);
+PLUG_FOR_FIBER bool handed_or_thrown(Waited waited, const WaitNode& node);
 
 }  // namespace plug::detail

@@ -8,9 +8,9 @@
 #include <cstring>
 
 /// Returns the system's structure that `raw` holds. Fails the test if the sizes differ.
-template <class Form>
-Form form_of(const plug::Bytes& raw) {
-  Form form{};
+template <class Layout>
+Layout form_of(const plug::Bytes& raw) {
+  Layout form{};
   EXPECT_EQ(raw.size(), sizeof form);
   std::memcpy(&form, raw.data(), std::min(raw.size(), sizeof form));
   return form;

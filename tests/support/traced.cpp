@@ -36,7 +36,7 @@ std::int64_t since(Clock::time_point begin) {
 void measure_here(const std::function<std::string()>& wait, double seconds, bool count_calls,
                   Report& report) {
   const bool traced = count_calls && ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0;
-  std::thread sleeper([&] {
+  std::thread node([&] {
     const auto begin = Clock::now();
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
     report.sleep = since(begin);
@@ -51,7 +51,7 @@ void measure_here(const std::function<std::string()>& wait, double seconds, bool
   }
   report.nanoseconds = since(begin);
   if (traced) ::raise(SIGSTOP);
-  sleeper.join();
+  node.join();
   std::strncpy(report.outcome.data(), outcome.c_str(), report.outcome.size() - 1);
 }
 

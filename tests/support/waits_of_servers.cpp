@@ -357,7 +357,7 @@ std::vector<Scenario> of_servers() {
       {"handle_request", "select", "server/watch.cpp", kTimed, handling_one<ThreadingTCPServer>},
       {"handle_request for a worker", "select", "server/pool.cpp", 0, for_worker},
       {"handle_request for a first byte", "select", "fiber_server/deferred_connections.cpp", kTimed,
-       for_first_byte, "silent connections"},
+       for_first_byte, "deferred connections"},
       {"shutdown", "select", "server/serving.cpp", 0, shutting_down},
       {"server_close for threads", "select", "server/threads.cpp", 0, closing<ThreadingTCPServer>},
       {"server_close for a pool", "select", "server/pool.cpp", 0, closing<ThreadPoolTCPServer>},

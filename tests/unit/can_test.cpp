@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 
 constexpr std::uint32_t kExtended = 0x12345678u | CAN_EFF_FLAG;
 
-TEST(CanFrames, AreTheKernelsForm) {
+TEST(CanFrames, AreTheKernelsLayout) {
   const CanFrame frame{.id = kExtended, .data = "\xde\xad"};
   const auto form = form_of<can_frame>(frame.to_bytes());
   EXPECT_EQ(form.can_id, kExtended);
@@ -34,7 +34,7 @@ TEST(CanFrames, AreTheKernelsForm) {
   EXPECT_EQ(CanFrame::from_bytes(frame.to_bytes()), frame);
 }
 
-TEST(CanFrames, OfFdAreTheKernelsForm) {
+TEST(CanFrames, OfFdAreTheKernelsLayout) {
   const CanFrame frame{.id = 0x7ff, .data = Bytes(64, 'x'), .fd = true, .flags = CANFD_BRS};
   const auto form = form_of<canfd_frame>(frame.to_bytes());
   EXPECT_EQ(form.can_id, 0x7ffu);
@@ -138,7 +138,7 @@ TEST(CanFilters, AreTheKernelsForms) {
               HasSubstr("513"));
 }
 
-TEST(BcmMessages, AreTheKernelsForm) {
+TEST(BcmMessages, AreTheKernelsLayout) {
   const BcmMessage message{.opcode = CAN::BCM_TX_SETUP,
                            .flags = SETTIMER | STARTTIMER,
                            .count = 3,

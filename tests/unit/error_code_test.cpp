@@ -251,7 +251,7 @@ std::vector<Case> failures() {
   };
 }
 
-TEST(ErrorCodeForm, GivesTheSameResultAndClearsTheError) {
+TEST(ErrorCodeLayout, GivesTheSameResultAndClearsTheError) {
   for (const Case& test : successes()) {
     World first;
     World second;
@@ -264,7 +264,7 @@ TEST(ErrorCodeForm, GivesTheSameResultAndClearsTheError) {
   }
 }
 
-TEST(ErrorCodeForm, StoresWhatTheOtherThrowsAndDoesNotThrow) {
+TEST(ErrorCodeLayout, StoresWhatTheOtherThrowsAndDoesNotThrow) {
   for (const Case& test : failures()) {
     World first;
     World second;
@@ -293,7 +293,7 @@ TEST(ErrorCodeForm, StoresWhatTheOtherThrowsAndDoesNotThrow) {
   }
 }
 
-TEST(ErrorCodeForm, ReturnsNothingWhereNothingWasDone) {
+TEST(ErrorCodeLayout, ReturnsNothingWhereNothingWasDone) {
   for (const Case& test : failures()) {
     World world;
     Error error;
@@ -304,7 +304,7 @@ TEST(ErrorCodeForm, ReturnsNothingWhereNothingWasDone) {
   }
 }
 
-TEST(ErrorCodeForm, LeavesNoDescriptorBehind) {
+TEST(ErrorCodeLayout, LeavesNoDescriptorBehind) {
   for (const auto& cases : {successes(), failures()}) {
     for (const Case& test : cases) {
       const int before = settled_descriptors();
@@ -324,7 +324,7 @@ TEST(ErrorCodeForm, LeavesNoDescriptorBehind) {
   }
 }
 
-TEST(ThrowingForm, TellsWhatItWasAbout) {
+TEST(ThrowingLayout, TellsWhatItWasAbout) {
   for (const Case& test : failures()) {
     World world;
     Error error;

@@ -43,8 +43,8 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 /// Returns a structure of the system's headers as an Address of a socket with this protocol.
-template <class Form>
-Address address_of(const Form& form, int protocol = 0, std::size_t size = sizeof(Form)) {
+template <class Layout>
+Address address_of(const Layout& form, int protocol = 0, std::size_t size = sizeof(Layout)) {
   Address address;
   std::memcpy(detail::AddressAccess::storage(address), &form, size);
   detail::AddressAccess::set_size(address, size, protocol);
@@ -52,9 +52,9 @@ Address address_of(const Form& form, int protocol = 0, std::size_t size = sizeof
 }
 
 /// Returns the bytes of an address as the system's structure; the rest is zero.
-template <class Form>
-Form form_of(const Address& address) {
-  Form form{};
+template <class Layout>
+Layout form_of(const Address& address) {
+  Layout form{};
   EXPECT_LE(address.bytes().size(), sizeof form);
   std::memcpy(&form, address.bytes().data(), address.bytes().size());
   return form;
@@ -110,7 +110,7 @@ static_assert(sizeof(AddressLike) < sizeof(Address));
 
 // --- the kernel's structures, byte by byte ---
 
-TEST(CanForm, HoldsTheInterfaceByItsNumber) {
+TEST(CanFrameLayout, HoldsTheInterfaceByItsNumber) {
   const auto form = form_of<sockaddr_can>(CanAddress("lo"));
   EXPECT_EQ(form.can_family, AF_CAN);
   EXPECT_EQ(form.can_ifindex, loopback());
@@ -121,7 +121,7 @@ TEST(CanForm, HoldsTheInterfaceByItsNumber) {
   EXPECT_EQ(CanAddress(address_of(can_form(-1))).interface, "");
 }
 
-TEST(CanForm, OfIsotpHoldsBothIdentifiers) {
+TEST(CanFrameLayout, OfIsotpHoldsBothIdentifiers) {
   const auto form = form_of<sockaddr_can>(IsotpAddress("lo", 0x12345678 | CAN::EFF_FLAG, 0x7ff));
   EXPECT_EQ(form.can_family, AF_CAN);
   EXPECT_EQ(form.can_ifindex, loopback());
@@ -133,7 +133,7 @@ TEST(CanForm, OfIsotpHoldsBothIdentifiers) {
   EXPECT_EQ(back.tx_id, 0x7ffu);
 }
 
-TEST(CanForm, OfJ1939HoldsNameGroupAndAddress) {
+TEST(CanFrameLayout, OfJ1939HoldsNameGroupAndAddress) {
   const auto form =
       form_of<sockaddr_can>(J1939Address("lo", 0xfedcba9876543210u, J1939::NO_PGN, J1939::NO_ADDR));
   EXPECT_EQ(form.can_ifindex, loopback());
@@ -146,7 +146,7 @@ TEST(CanForm, OfJ1939HoldsNameGroupAndAddress) {
   EXPECT_EQ(back.addr, 0xff);
 }
 
-TEST(CanForm, MeansWhatTheProtocolOfItsSocketSays) {
+TEST(CanFrameLayout, MeansWhatTheProtocolOfItsSocketSays) {
   sockaddr_can form = can_form(loopback());
   form.can_addr.tp.rx_id = 5;
   form.can_addr.tp.tx_id = 6;
@@ -163,7 +163,7 @@ TEST(CanForm, MeansWhatTheProtocolOfItsSocketSays) {
             std::hash<Address>{}(address_of(form)));
 }
 
-TEST(PacketForm, HoldsNetworkOrderAndTheHardwaresAddress) {
+TEST(PacketLayout, HoldsNetworkOrderAndTheHardwaresAddress) {
   const Address address = PacketAddress("lo", ETH::P_ARP, PACKET::BROADCAST, 1, "\xff\xfe\3\4\5\6");
   const auto form = form_of<sockaddr_ll>(address);
   EXPECT_EQ(form.sll_family, AF_PACKET);
@@ -183,7 +183,7 @@ TEST(PacketForm, HoldsNetworkOrderAndTheHardwaresAddress) {
   EXPECT_EQ(form_of<sockaddr_ll>(PacketAddress("", 0)).sll_ifindex, 0);
 }
 
-TEST(PacketForm, WithALongHardwareAddressKeepsItWhole) {
+TEST(PacketLayout, WithALongHardwareAddressKeepsItWhole) {
   struct {
     sockaddr_ll form;
     char rest[12];
@@ -207,7 +207,7 @@ TEST(PacketForm, WithALongHardwareAddressKeepsItWhole) {
   EXPECT_THROW(static_cast<void>(PacketAddress(address_of(infiniband))), ValueError);
 }
 
-TEST(NetlinkForm, HoldsPortAndGroups) {
+TEST(NetlinkHeaderLayout, HoldsPortAndGroups) {
   const auto form = form_of<sockaddr_nl>(NetlinkAddress(0xfffffffe, 0x80000001));
   EXPECT_EQ(form.nl_family, AF_NETLINK);
   EXPECT_EQ(form.nl_pad, 0);
@@ -216,7 +216,7 @@ TEST(NetlinkForm, HoldsPortAndGroups) {
   EXPECT_EQ(to_string(address_of(form)), "(4294967294, 2147483649)");
 }
 
-TEST(VsockForm, HoldsMachineAndPort) {
+TEST(VsockLayout, HoldsMachineAndPort) {
   const auto form = form_of<sockaddr_vm>(VsockAddress(VMADDR::CID_ANY, 1234));
   EXPECT_EQ(form.svm_family, AF_VSOCK);
   EXPECT_EQ(form.svm_reserved1, 0);
@@ -226,7 +226,7 @@ TEST(VsockForm, HoldsMachineAndPort) {
   EXPECT_EQ(VsockAddress(address_of(form)).port, 1234u);
 }
 
-TEST(TipcForm, HoldsTheFieldsOfItsType) {
+TEST(TipcLayout, HoldsTheFieldsOfItsType) {
   auto form = form_of<sockaddr_tipc>(TipcAddress(TIPC::ADDR_NAMESEQ, 1, 2, 3, TIPC::ZONE_SCOPE));
   EXPECT_EQ(form.family, AF_TIPC);
   EXPECT_EQ(form.addrtype, TIPC_ADDR_NAMESEQ);
@@ -251,7 +251,7 @@ TEST(TipcForm, HoldsTheFieldsOfItsType) {
   EXPECT_EQ(to_string(address_of(form)), "(3, 1, 2, 0, 3)");
 }
 
-TEST(AlgForm, HoldsNamesThatEndInNul) {
+TEST(AlgLayout, HoldsNamesThatEndInNul) {
   const std::string type(13, 't');
   const std::string name(63, 'n');
   const auto form = form_of<sockaddr_alg>(AlgAddress(type, name, 5, 6));
@@ -266,7 +266,7 @@ TEST(AlgForm, HoldsNamesThatEndInNul) {
   EXPECT_EQ(to_string(AlgAddress("hash", "md5")), "('hash', 'md5', 0, 0)");
 }
 
-TEST(QrtrForm, HoldsNodeAndPort) {
+TEST(QrtrLayout, HoldsNodeAndPort) {
   const auto form = form_of<sockaddr_qrtr>(QrtrAddress(1, QRTR::PORT_CTRL));
   EXPECT_EQ(form.sq_family, AF_QIPCRTR);
   EXPECT_EQ(form.sq_node, 1u);
@@ -274,7 +274,7 @@ TEST(QrtrForm, HoldsNodeAndPort) {
   EXPECT_EQ(to_string(address_of(form)), "(1, 4294967294)");
 }
 
-TEST(BluetoothForm, HoldsTheDeviceInReverse) {
+TEST(BluetoothLayout, HoldsTheDeviceInReverse) {
   const unsigned char device[6] = {0xab, 0x89, 0x67, 0x45, 0x23, 0x01};
   const auto l2 = form_of<::sockaddr_l2>(L2capAddress("01:23:45:67:89:ab", 0x1001, 4, 1));
   EXPECT_EQ(l2.l2_family, AF_BLUETOOTH);
@@ -302,14 +302,14 @@ TEST(BluetoothForm, HoldsTheDeviceInReverse) {
   EXPECT_EQ(to_string(address_of(sco, BTPROTO_SCO)), "01:23:45:67:89:AB");
 }
 
-TEST(BluetoothForm, IsAsLargeAsTheSystems) {
+TEST(BluetoothLayout, IsAsLargeAsTheSystems) {
   EXPECT_EQ(Address(L2capAddress(BDADDR::ANY, 1)).bytes().size(), sizeof(::sockaddr_l2));
   EXPECT_EQ(Address(RfcommAddress(BDADDR::ANY, 1)).bytes().size(), sizeof(::sockaddr_rc));
   EXPECT_EQ(Address(HciAddress(0)).bytes().size(), sizeof(::sockaddr_hci));
   EXPECT_EQ(Address(ScoAddress(BDADDR::ANY)).bytes().size(), sizeof(::sockaddr_sco));
 }
 
-TEST(BluetoothForm, OfAProtocolWithoutATypeIsItsBytes) {
+TEST(BluetoothLayout, OfAProtocolWithoutATypeIsItsBytes) {
   ::sockaddr_rc form{};
   form.rc_family = AF_BLUETOOTH;
   form.rc_channel = 1;
@@ -503,7 +503,7 @@ TEST(FamilyAddresses, CompareAndHashByTheirBytes) {
   EXPECT_EQ(Address(VsockAddress(1, 2)), Address::from_bytes(Address(VsockAddress(1, 2)).bytes()));
 }
 
-TEST(FamilyText, IsReadAndWrittenInOneForm) {
+TEST(FamilyText, IsReadAndWrittenInOneLayout) {
   const std::pair<std::string, std::string> same[] = {
       {"can:lo", "('lo',)"},
       {"can:", "('',)"},

@@ -20,8 +20,8 @@
 namespace plug {
 namespace {
 
-template <class Form>
-Bytes bytes_of(const Form& form) {
+template <class Layout>
+Bytes bytes_of(const Layout& form) {
   return Bytes(reinterpret_cast<const char*>(&form), sizeof form);
 }
 

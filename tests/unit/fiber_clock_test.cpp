@@ -46,11 +46,11 @@ TEST(AFakeClock, JumpsToTheNextDeadlineWhenAllFibersWait) {
 TEST(AFakeClock, StandsStillWhileAFiberCanRun) {
   const FakeClock clock;
   fiber::run([&] {
-    auto sleeper = fiber::spawn([] { fiber::sleep(nanoseconds(1)); });
+    auto node = fiber::spawn([] { fiber::sleep(nanoseconds(1)); });
     for (int i = 0; i < 100; ++i) fiber::yield();
-    EXPECT_FALSE(sleeper.done());
+    EXPECT_FALSE(node.done());
     EXPECT_EQ(clock.elapsed(), nanoseconds(0));
-    sleeper.join();
+    node.join();
   });
   EXPECT_EQ(clock.elapsed(), nanoseconds(1));
 }

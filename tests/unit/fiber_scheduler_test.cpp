@@ -97,14 +97,15 @@ TEST(Cancelling, AtTheEndHeedsThatSomeBeginThen) {
 }
 
 TEST(Waking, IsNotTakenForATimeoutThatCameBefore) {
-  using detail::Scheduler;
+  using detail::FiberScheduler;
   fiber::run([] {
-    Scheduler& scheduler = *Scheduler::here();
+    FiberScheduler& scheduler = *FiberScheduler::here();
     auto task = fiber::spawn([&] {
       // Both happen before the fiber continues.
-      EXPECT_EQ(scheduler.park(detail::deadline_after(1), "test"), Scheduler::WakeReason::cancel);
+      EXPECT_EQ(scheduler.park(detail::deadline_after(1), "test"),
+                FiberScheduler::WakeReason::cancel);
       scheduler.wake(scheduler.current());
-      EXPECT_EQ(scheduler.park(Deadline::none(), "test"), Scheduler::WakeReason::event);
+      EXPECT_EQ(scheduler.park(Deadline::none(), "test"), FiberScheduler::WakeReason::event);
     });
     fiber::yield();
     for (const auto start = Clock::now(); Clock::now() < start + milliseconds(1);) continue;
@@ -116,9 +117,9 @@ TEST(Waking, IsNotTakenForATimeoutThatCameBefore) {
 
 TEST(Waking, KeepsTheOrderInWhichAnotherThreadDidIt) {
   using detail::FiberCore;
-  using detail::Scheduler;
+  using detail::FiberScheduler;
   fiber::run([] {
-    Scheduler& scheduler = *Scheduler::here();
+    FiberScheduler& scheduler = *FiberScheduler::here();
     std::string order;
     std::vector<FiberCore*> cores;
     std::vector<fiber::Task<void>> tasks;

@@ -138,7 +138,7 @@ TEST(AtTheFirstByte, EachClientHasATimeoutOfItsOwn) {
     auto serving = fiber::spawn([&] { server.serve_forever(std::nullopt); });
     Socket patient = client_of(server.server_address);
     // The server waits for its first byte, without a timeout.
-    while (!is_parked("silent connections")) fiber::yield();
+    while (!is_parked("deferred connections")) fiber::yield();
     Socket hasty = client_of(server.server_address);
     EXPECT_EQ(hasty.recv(1), "");
     patient.sendall("x");
@@ -292,7 +292,7 @@ TEST(AtTheFirstByte, AnArrivalIsForgottenWhenItsDescriptorHasBeenClosed) {
     int times = 0;
   };
   in_fiber([] {
-    detail::Engine& engine = detail::Scheduler::here()->engine();
+    detail::IoEngine& engine = detail::FiberScheduler::here()->engine();
     if (!engine.supports_read_events()) return;
     auto [client, server] = tcp_pair();
     detail::Descriptor descriptor(server.detach());

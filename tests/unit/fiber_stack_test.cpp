@@ -35,7 +35,7 @@
 namespace plug {
 namespace {
 
-using detail::Scheduler;
+using detail::FiberScheduler;
 using detail::Stack;
 using detail::StackGuard;
 using detail::StackPool;
@@ -157,8 +157,8 @@ void overflow() {
 
 /// fiber::run() with another kind of guard.
 void run_with(StackGuard guard, const std::function<void()>& body) {
-  const auto scheduler =
-      std::make_shared<Scheduler>(Scheduler::Options{.stack_size = 64 * 1024, .guard = guard});
+  const auto scheduler = std::make_shared<FiberScheduler>(
+      FiberScheduler::Options{.stack_size = 64 * 1024, .guard = guard});
   struct Main final : detail::FiberMain {
     explicit Main(const std::function<void()>& function) : body(function) {}
     void run(std::exception_ptr) noexcept override { body(); }

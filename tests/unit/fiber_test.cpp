@@ -237,12 +237,12 @@ TEST(List, NamesFibersAndWhereTheyWait) {
   fiber::run([] {
     auto [one, other] = socketpair();
     auto reader = fiber::spawn("reader", [&one = one] { one.recv(1); });
-    auto sleeper = fiber::spawn("sleeper", [] { fiber::sleep(std::nullopt); });
+    auto node = fiber::spawn("node", [] { fiber::sleep(std::nullopt); });
     fiber::yield();
     std::vector<std::string> all;
     for (const fiber::Info& info : fiber::list())
       all.push_back(info.name + ":" + std::string(info.waits_in));
-    EXPECT_THAT(all, ElementsAre("main:", "reader:recv", "sleeper:sleep"));
+    EXPECT_THAT(all, ElementsAre("main:", "reader:recv", "node:sleep"));
     other.sendall("x");
     reader.join();
   });

@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::string_literals;
 
-TEST(NetlinkMessages, AreTheKernelsForm) {
+TEST(NetlinkMessages, AreTheKernelsLayout) {
   const NetlinkMessage message{.type = 20,
                                .flags = NLM::F_REQUEST | NLM::F_ACK,
                                .sequence = 7,

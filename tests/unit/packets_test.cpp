@@ -94,7 +94,7 @@ TEST(Ipv4Headers, ThatCannotBeAreRefusedAndNamed) {
     EXPECT_THROW(Ipv4Header::from_bytes(raw), ValueError);
 }
 
-TEST(PacketMemberships, AreTheKernelsForm) {
+TEST(PacketMemberships, AreTheKernelsLayout) {
   const Bytes raw = packet_membership("lo", PACKET::MR_MULTICAST, "\1\0\x5e\0\0\1"s);
   packet_mreq form;
   ASSERT_EQ(raw.size(), sizeof form);

@@ -44,7 +44,7 @@ TEST(Timeout, OfNulloptIsNone) {
   }
 }
 
-TEST(Timeout, OfZeroIsZeroInEveryForm) {
+TEST(Timeout, OfZeroIsZeroInEveryLayout) {
   for (const Timeout zero : {Timeout(0), Timeout(0u), Timeout(0.0), Timeout(-0.0), Timeout(0.0f),
                              Timeout(0s), Timeout(0ns), Timeout(duration<double>(0))}) {
     EXPECT_TRUE(zero.is_zero());

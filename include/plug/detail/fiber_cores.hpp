@@ -20,7 +20,7 @@ class Scheduler;
 
 namespace plug::detail {
 
-void hand_over_fiber(Scheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
+void hand_over_fiber(FiberScheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
                      FiberName&& name);
 
 using AllCores = const std::vector<fiber::Scheduler>&;

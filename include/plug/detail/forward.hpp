@@ -13,7 +13,7 @@ class Descriptor;
 class FiberGroup;
 struct FiberLimit;
 struct FileAccess;
-class Scheduler;
+class FiberScheduler;
 class SelectorImpl;
 struct ServerAccess;
 class ServerLoop;

@@ -26,27 +26,28 @@ concept ConvertsToAddress =
     std::convertible_to<const T&, Address> && !std::derived_from<T, Address>;
 
 /// Functions that convert and print a typed address.
-struct TypedForm {
+struct TypedFunctions {
   Address (*address)(const void* typed, std::error_code& error);
   std::string (*text)(const void* typed);
 };
 
 /// The functions of T. `Result` is Address, which is not complete here.
 template <ConvertsToAddress T, class Result = Address>
-inline constexpr TypedForm kTypedForm{[](const void* typed, std::error_code& error) -> Result {
-                                        const T& address = *static_cast<const T*>(typed);
-                                        if constexpr (requires { address.to_address(error); })
-                                          return address.to_address(error);
-                                        else
-                                          return address;
-                                      },
-                                      [](const void* typed) {
-                                        const T& address = *static_cast<const T*>(typed);
-                                        if constexpr (std::derived_from<T, TypedAddress>)
-                                          return to_string(address);
-                                        else
-                                          return to_string(static_cast<Result>(address));
-                                      }};
+inline constexpr TypedFunctions kTypedFunctions{
+    [](const void* typed, std::error_code& error) -> Result {
+      const T& address = *static_cast<const T*>(typed);
+      if constexpr (requires { address.to_address(error); })
+        return address.to_address(error);
+      else
+        return address;
+    },
+    [](const void* typed) {
+      const T& address = *static_cast<const T*>(typed);
+      if constexpr (std::derived_from<T, TypedAddress>)
+        return to_string(address);
+      else
+        return to_string(static_cast<Result>(address));
+    }};
 
 }  // namespace plug::detail
 

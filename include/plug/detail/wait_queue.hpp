@@ -12,9 +12,9 @@ namespace plug::detail {
 /// A queue of waiters, in order of arrival. Guarded by its owner's mutex.
 class WaitQueue {
  public:
-  void add(WaitNode& sleeper) noexcept;
+  void add(WaitNode& node) noexcept;
   /// Removes the waiter. Returns whether it was in the queue.
-  bool remove(WaitNode& sleeper) noexcept;
+  bool remove(WaitNode& node) noexcept;
   /// Removes and returns the first waiter, for the caller to wake; null if there is none.
   WaitNode* take() noexcept;
   /// Removes and wakes the first waiter. Returns whether there was one.

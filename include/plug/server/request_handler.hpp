@@ -65,12 +65,12 @@ class Request {
       : connection_(std::move(other.connection_)),
         data_(std::move(other.data_)),
         shared_(std::exchange(other.shared_, nullptr)),
-        place_(std::move(other.place_)) {}
+        entry_(std::move(other.entry_)) {}
   Request& operator=(Request&& other) noexcept {
     connection_ = std::move(other.connection_);
     data_ = std::move(other.data_);
     shared_ = std::exchange(other.shared_, nullptr);
-    place_ = std::move(other.place_);
+    entry_ = std::move(other.entry_);
     return *this;
   }
   ~Request() = default;
@@ -101,7 +101,7 @@ class Request {
   Socket connection_;
   Bytes data_;
   Socket* shared_ = nullptr;
-  std::shared_ptr<const void> place_;  // its entry in the server's counts
+  std::shared_ptr<const void> entry_;  // its entry in the server's counts
 };
 
 /// Handles one request, and returns once it has been handled. Any callable with this signature

@@ -36,7 +36,7 @@ void throw_engine_error(long failed) {
   std::abort();
 }
 
-std::unique_ptr<Engine> make_engine(Scheduler& scheduler, fiber::Engine asked) {
+std::unique_ptr<IoEngine> make_engine(FiberScheduler& scheduler, fiber::Engine asked) {
   if (asked == fiber::Engine::auto_) asked = of_environment();
   if (asked == fiber::Engine::uring)
     if (auto engine = make_uring_engine(scheduler)) return engine;

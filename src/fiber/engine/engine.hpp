@@ -21,7 +21,7 @@
 
 namespace plug::detail {
 
-class Scheduler;
+class FiberScheduler;
 
 /// A callback for the arrival of data.
 class Arrival {
@@ -34,12 +34,12 @@ class Arrival {
 };
 
 /// The driver of a thread while the thread runs the scheduler's fibers.
-class Engine : public IoDriver {
+class IoEngine : public IoDriver {
  public:
-  Engine() = default;
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
-  virtual ~Engine() = default;
+  IoEngine() = default;
+  IoEngine(const IoEngine&) = delete;
+  IoEngine& operator=(const IoEngine&) = delete;
+  virtual ~IoEngine() = default;
 
   virtual const char* name() const noexcept = 0;
 
@@ -66,15 +66,15 @@ class Engine : public IoDriver {
 /// names. Makes an epoll engine if io_uring is not available. Must be called on the thread whose
 /// fibers it is for. Throws OSError if the system has no descriptors or memory left, ValueError if
 /// PLUG_ENGINE has an unknown value.
-std::unique_ptr<Engine> make_engine(Scheduler& scheduler, fiber::Engine asked);
+std::unique_ptr<IoEngine> make_engine(FiberScheduler& scheduler, fiber::Engine asked);
 
-std::unique_ptr<Engine> make_epoll_engine(Scheduler& scheduler);
+std::unique_ptr<IoEngine> make_epoll_engine(FiberScheduler& scheduler);
 
 /// Throws OSError for a step of an engine's setup that failed with `failed` (-errno).
 [[noreturn]] void throw_engine_error(long failed);
 
 /// Returns null if the kernel is too old, if io_uring is not allowed (by the system, a sandbox, or
 /// the limit on locked memory), or if plug was built without it. Throws OSError on other failures.
-std::unique_ptr<Engine> make_uring_engine(Scheduler& scheduler);
+std::unique_ptr<IoEngine> make_uring_engine(FiberScheduler& scheduler);
 
 }  // namespace plug::detail

@@ -75,7 +75,7 @@ struct Number {
   bool own;
 };
 
-class EngineBase : public Engine {
+class EngineBase : public IoEngine {
  public:
   long perform(Descriptor& descriptor, Op& op, Deadline deadline) final;
   long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) final;
@@ -85,7 +85,7 @@ class EngineBase : public Engine {
   }
 
  protected:
-  explicit EngineBase(Scheduler& scheduler) noexcept : scheduler_(scheduler) {}
+  explicit EngineBase(FiberScheduler& scheduler) noexcept : scheduler_(scheduler) {}
 
   // The parts that each engine implements. Only wait_for_any() may get an immediate deadline.
   // Results are those of a driver's perform() and wait_any().
@@ -111,21 +111,21 @@ class EngineBase : public Engine {
   /// or the answer by which the interrupt hook ends the call. The cancellation stays pending until
   /// the whole operation ends with kCancelled.
   long park(Descriptor& descriptor, Deadline deadline, Op::Kind kind) {
-    Scheduler::WakeReason woken{};
+    FiberScheduler::WakeReason woken{};
     {
       const CloseListener closing(descriptor, scheduler_.current());
       if (descriptor.closed()) return -EBADF;
       scheduler_.uses(&descriptor);
       woken = scheduler_.park(deadline, name_of(kind), OnCancel::keep);
     }
-    if (woken == Scheduler::WakeReason::cancel) return kCancelled;
+    if (woken == FiberScheduler::WakeReason::cancel) return kCancelled;
     if (descriptor.closed()) {
       scheduler_.leave_interrupt();
       return -EBADF;
     }
     if (scheduler_.take_interrupt())
       if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
-    return woken == Scheduler::WakeReason::deadline ? kTimedOut : 0;
+    return woken == FiberScheduler::WakeReason::deadline ? kTimedOut : 0;
   }
 
   /// Returns true if a receive or a send needs transfer() or move_whole() alone of all that
@@ -156,7 +156,7 @@ class EngineBase : public Engine {
   long wait_again(Descriptor& descriptor, int fd, Attempts& attempts, Deadline deadline,
                   Op::Kind kind);
 
-  Scheduler& scheduler_;
+  FiberScheduler& scheduler_;
 
  private:
   long perform_timed_by_system(Descriptor& descriptor, Op& op);

@@ -52,7 +52,7 @@ struct Slot {
   // Known from the last event and the last call.
   bool readable = true;
   bool stopped = false;  // even if it drains, a short read may have left data behind
-  struct Waiting* waiting = nullptr;
+  struct PendingWait* waiting = nullptr;
   Arrival* arrival = nullptr;
 };
 
@@ -119,11 +119,11 @@ class Slots {
 
 /// A fiber that waits for some of the `wanted` events of a number, from list() until this is
 /// destroyed.
-struct Waiting {
-  Waiting() noexcept = default;
-  Waiting(const Waiting&) = delete;
-  Waiting& operator=(const Waiting&) = delete;
-  ~Waiting() {
+struct PendingWait {
+  PendingWait() noexcept = default;
+  PendingWait(const PendingWait&) = delete;
+  PendingWait& operator=(const PendingWait&) = delete;
+  ~PendingWait() {
     if (slot == nullptr) return;
     (previous != nullptr ? previous->next : slot->waiting) = next;
     if (next != nullptr) next->previous = previous;
@@ -143,14 +143,14 @@ struct Waiting {
   bool checked = false;
   std::uint32_t wanted = 0;
   std::uint32_t happened = 0;
-  Waiting* next = nullptr;
-  Waiting* previous = nullptr;
+  PendingWait* next = nullptr;
+  PendingWait* previous = nullptr;
 };
 
 /// The registration of a bare number: for one event that `wanted` or a waiting fiber still lacks.
 /// 0: none does.
 std::uint32_t once(const Slot& slot, std::uint32_t wanted) noexcept {
-  for (const Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
+  for (const PendingWait* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
     if (waiting->happened == 0) wanted |= waiting->wanted;
   return wanted == 0 ? 0 : wanted | kEdge | kOneShot;
 }
@@ -179,7 +179,7 @@ bool is_short(const Op& op, long result) noexcept {
 
 class EpollEngine final : public EngineBase {
  public:
-  explicit EpollEngine(Scheduler& scheduler) : EngineBase(scheduler), events_(kEventsOfTurn) {}
+  explicit EpollEngine(FiberScheduler& scheduler) : EngineBase(scheduler), events_(kEventsOfTurn) {}
 
   /// Makes the descriptors that the engine needs. Returns 0 or -errno.
   long open() noexcept;
@@ -230,7 +230,7 @@ class EpollEngine final : public EngineBase {
   sys::OwnFd timer_;
   bool checks_ = false;  // the timer is set
   Slots slots_;
-  std::vector<sys::EpollEvent> events_;
+  std::vector<sys::RawEpollEvent> events_;
 };
 
 long EpollEngine::open() noexcept {
@@ -288,12 +288,12 @@ void EpollEngine::check_numbers() noexcept {
   slots_.for_each([this](int fd, Slot& slot) {
     if (!slot.registered || slot.owner == 0) return;
     bool unchecked = false;
-    for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
+    for (PendingWait* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
       unchecked = !std::exchange(waiting->checked, true) || unchecked;
     if (!unchecked || sys::epoll_modify(epoll_.get(), fd, kWatched, data_of(slot, fd)) >= 0) return;
     // The waiting fibers try again and register the new file.
     slot.registered = false;
-    for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
+    for (PendingWait* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next)
       scheduler_.wake(*waiting->fiber);
   });
 }
@@ -319,14 +319,14 @@ long EpollEngine::turn(Deadline deadline) {
   const long count = sys::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
                                      remaining(deadline));
   if (count < 0) return count;
-  // The Waiting objects are on stacks that have not been touched for long: prefetch them.
+  // The PendingWait objects are on stacks that have not been touched for long: prefetch them.
   for (long i = 0; i < count; ++i) {
     const std::uint64_t data = events_[static_cast<std::size_t>(i)].data;
     const Slot* const slot = slots_.find(static_cast<int>(static_cast<std::uint32_t>(data)));
     if (slot != nullptr) __builtin_prefetch(slot->waiting);
   }
   for (long i = 0; i < count; ++i) {
-    const sys::EpollEvent event = events_[static_cast<std::size_t>(i)];
+    const sys::RawEpollEvent event = events_[static_cast<std::size_t>(i)];
     if (event.data == kWakeEvent) {
       sys::eventfd_drain(wake_event_);
       continue;
@@ -342,7 +342,7 @@ long EpollEngine::turn(Deadline deadline) {
     if ((event.events & kStops) != 0) slot.stopped = true;
     if (slot.arrival != nullptr && (event.events & kReadable) != 0)
       std::exchange(slot.arrival, nullptr)->arrived();
-    for (Waiting* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next) {
+    for (PendingWait* waiting = slot.waiting; waiting != nullptr; waiting = waiting->next) {
       const std::uint32_t happened = event.events & waiting->wanted;
       if (happened == 0) continue;
       waiting->happened = happened;
@@ -372,7 +372,7 @@ long EpollEngine::wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t want
                           Deadline deadline, Op::Kind kind) {
   if (!checks_) [[unlikely]]
     check_soon();
-  Waiting waiting;
+  PendingWait waiting;
   waiting.list(slot, scheduler_.current(), wanted);
   const long waited = park(descriptor, deadline, kind);
   return waited < 0 ? waited : waiting.happened;
@@ -490,10 +490,10 @@ long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
     if (ready != 0 && ready != -EINTR) return ready;
     if (remaining(deadline) == 0) return 0;
 
-    std::array<Waiting, 8> few;
-    std::vector<Waiting> many(entries.size() > few.size() ? entries.size() : 0);
-    const std::span<Waiting> waiting =
-        many.empty() ? std::span<Waiting>(few) : std::span<Waiting>(many);
+    std::array<PendingWait, 8> few;
+    std::vector<PendingWait> many(entries.size() > few.size() ? entries.size() : 0);
+    const std::span<PendingWait> waiting =
+        many.empty() ? std::span<PendingWait>(few) : std::span<PendingWait>(many);
     for (std::size_t i = 0; i < entries.size(); ++i) {
       const int fd = entries[i].fd;
       if (fd < 0) continue;
@@ -505,8 +505,8 @@ long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
       if (watched < 0) return watched;
       waiting[i].list(slot, fiber, wanted);
     }
-    const Scheduler::WakeReason woken = scheduler_.park(deadline, "select");
-    if (woken == Scheduler::WakeReason::cancel) return kCancelled;
+    const FiberScheduler::WakeReason woken = scheduler_.park(deadline, "select");
+    if (woken == FiberScheduler::WakeReason::cancel) return kCancelled;
     if (scheduler_.take_interrupt())
       if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
     long count = 0;
@@ -520,7 +520,7 @@ long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
 
 }  // namespace
 
-std::unique_ptr<Engine> make_epoll_engine(Scheduler& scheduler) {
+std::unique_ptr<IoEngine> make_epoll_engine(FiberScheduler& scheduler) {
   auto engine = std::make_unique<EpollEngine>(scheduler);
   if (const long opened = engine->open(); opened < 0) throw_engine_error(opened);
   return engine;

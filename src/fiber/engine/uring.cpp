@@ -139,7 +139,7 @@ class Ring {
 
 class UringEngine final : public EngineBase {
  public:
-  explicit UringEngine(Scheduler& scheduler) : EngineBase(scheduler) {}
+  explicit UringEngine(FiberScheduler& scheduler) : EngineBase(scheduler) {}
 
   /// Makes the descriptors that the engine needs. Returns 0 or -errno.
   long open() noexcept;
@@ -327,14 +327,14 @@ long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, D
     }
     const Deadline until = asked ? deadline_after(kAskAgain) : deadline;
     switch (scheduler_.park(until, where, asked ? OnCancel::ignore : OnCancel::keep)) {
-      case Scheduler::WakeReason::cancel:
+      case FiberScheduler::WakeReason::cancel:
         reason = kCancelled;
         break;
-      case Scheduler::WakeReason::deadline:
+      case FiberScheduler::WakeReason::deadline:
         if (!asked) reason = kTimedOut;
         asked = false;
         break;
-      case Scheduler::WakeReason::event:
+      case FiberScheduler::WakeReason::event:
         break;
     }
   }
@@ -540,7 +540,7 @@ long UringEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
 
 }  // namespace
 
-std::unique_ptr<Engine> make_uring_engine(Scheduler& scheduler) {
+std::unique_ptr<IoEngine> make_uring_engine(FiberScheduler& scheduler) {
   auto engine = std::make_unique<UringEngine>(scheduler);
   const long opened = engine->open();
   // ENOMEM: a ring needs locked memory, of which most users may have only a few rings' worth.
@@ -557,7 +557,7 @@ std::unique_ptr<Engine> make_uring_engine(Scheduler& scheduler) {
 
 namespace plug::detail {
 
-std::unique_ptr<Engine> make_uring_engine(Scheduler& /*scheduler*/) { return nullptr; }
+std::unique_ptr<IoEngine> make_uring_engine(FiberScheduler& /*scheduler*/) { return nullptr; }
 
 }  // namespace plug::detail
 

@@ -105,7 +105,7 @@ class Address {
   }
 
  private:
-  friend struct detail::AddressAccess;
+  friend struct detail::address::AddressAccess;
 
   std::uint16_t size_ = 0;
   std::uint16_t protocol_ = 0;
@@ -186,7 +186,7 @@ class AddressLike {
               std::uint32_t scope_id = 0);
 
  private:
-  friend struct detail::AddressAccess;
+  friend struct detail::address::AddressAccess;
 
   const Address* address_ = nullptr;  // otherwise typed_ if not null, otherwise the fields below
   const void* typed_ = nullptr;

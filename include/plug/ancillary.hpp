@@ -215,7 +215,7 @@ class AncillaryData {
   std::vector<ControlMessage> release() noexcept;
 
  private:
-  friend struct detail::AncillaryAccess;
+  friend struct detail::socket::AncillaryAccess;
 
   std::vector<ControlMessage> items_;
   bool owns_ = true;

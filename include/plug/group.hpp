@@ -106,7 +106,7 @@ class TaskGroup {
   /// Calls body(argument), and waits for the children.
   void run(void (*body)(void*), void* argument);
 
-  const std::unique_ptr<detail::FiberGroup> group_;
+  const std::unique_ptr<detail::fiber::FiberGroup> group_;
   const int exceptions_;  // uncaught exceptions when it was created
 };
 

@@ -255,7 +255,7 @@ class Epoll {
  private:
   Epoll(std::nullopt_t, int fd);
 
-  std::shared_ptr<detail::Descriptor> descriptor_;
+  std::shared_ptr<detail::wait::Descriptor> descriptor_;
 };
 
 }  // namespace plug

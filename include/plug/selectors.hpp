@@ -152,12 +152,12 @@ class BaseSelector {
   [[nodiscard]] const SelectorMap* get_map() const noexcept;
 
  protected:
-  explicit BaseSelector(std::shared_ptr<detail::SelectorImpl> impl) noexcept;
+  explicit BaseSelector(std::shared_ptr<detail::select::SelectorImpl> impl) noexcept;
   BaseSelector(BaseSelector&& other) noexcept;
   BaseSelector& operator=(BaseSelector&& other) noexcept;
 
   /// Null if moved-from.
-  detail::SelectorImpl* impl() const noexcept { return impl_.get(); }
+  detail::select::SelectorImpl* impl() const noexcept { return impl_.get(); }
 
  private:
   bool is_moved_from(std::error_code& error) const noexcept {
@@ -170,7 +170,7 @@ class BaseSelector {
   /// Makes the key the owner of its object, which has been moved to a Room.
   static void own(const SelectorKey& key, const FileObject& object) noexcept;
 
-  std::shared_ptr<detail::SelectorImpl> impl_;
+  std::shared_ptr<detail::select::SelectorImpl> impl_;
 };
 
 /// A selector with the semantics of select(2): a hang-up alone is not WRITE. select() throws

@@ -298,15 +298,15 @@ class Socket {
   File makefile(std::string_view mode = "r", const FileOptions& options = {});
 
  private:
-  friend struct detail::SocketAccess;
+  friend struct detail::socket::SocketAccess;
 
-  Socket(std::shared_ptr<detail::SocketState> state) noexcept;
+  Socket(std::shared_ptr<detail::socket::SocketState> state) noexcept;
   void set_integer_option(OptionLevel level, OptionName name, long long value);
   void set_integer_option(OptionLevel level, OptionName name, unsigned long long value);
 
   void close_quietly() noexcept;
 
-  std::shared_ptr<detail::SocketState> state_;
+  std::shared_ptr<detail::socket::SocketState> state_;
 };
 
 /// Another name for Socket, as in Python.

@@ -157,7 +157,7 @@ class File {
   const std::string& encoding() const noexcept;
 
  private:
-  friend struct detail::StreamAccess;
+  friend struct detail::stream::StreamAccess;
   class Impl;
   explicit File(std::unique_ptr<Impl> impl) noexcept;
   std::unique_ptr<Impl> impl_;

@@ -63,7 +63,7 @@ class Mutex {
   void unlock();
 
  private:
-  friend struct detail::SyncAccess;
+  friend struct detail::sync::SyncAccess;
 
   std::mutex guard_;
   detail::WaitQueue waiting_;
@@ -99,7 +99,7 @@ class Condition {
   void notify_all() noexcept;
 
  private:
-  friend struct detail::SyncAccess;
+  friend struct detail::sync::SyncAccess;
 
   bool wait_until(std::unique_lock<Mutex>& lock, bool (*predicate)(void*), void* argument,
                   const Timeout& timeout);
@@ -141,7 +141,7 @@ class Semaphore {
   Semaphore(std::ptrdiff_t value, std::ptrdiff_t bound);
 
  private:
-  friend struct detail::SyncAccess;
+  friend struct detail::sync::SyncAccess;
 
   std::mutex guard_;
   detail::WaitQueue waiting_;

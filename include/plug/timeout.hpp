@@ -116,7 +116,7 @@ class Timeout {
   friend constexpr bool operator==(const Timeout&, const Timeout&) noexcept = default;
 
  private:
-  friend struct detail::TimeoutAccess;
+  friend struct detail::base::TimeoutAccess;
 
   static constexpr std::int64_t kNone = -1;
 

@@ -15,14 +15,14 @@
 #include "layout/sockaddr.hpp"
 #include "sys/for_fiber.hpp"
 
-namespace plug::detail {
+namespace plug::detail::address {
 
 struct AddressAccess {
   /// Returns the memory of an address, kCapacity bytes, for the kernel to write to. set_size() then
   /// sets the address's size and the protocol of its socket.
   static char* storage(Address& address) noexcept { return address.storage_; }
   static void set_size(Address& address, std::size_t size, int protocol = 0) noexcept {
-    if (size > sys::kLargestUnix) [[unlikely]]
+    if (size > layout::kLargestUnix) [[unlikely]]
       size = fitting(address, size);
     address.size_ = static_cast<std::uint16_t>(size);
     address.protocol_ = static_cast<std::uint16_t>(protocol);
@@ -57,7 +57,7 @@ struct AddressAccess {
 std::string family_text(int family);
 
 /// Makes an IPv4 or IPv6 address from its fields.
-Address inet_address(const sys::InetFields& fields);
+Address inet_address(const layout::InetFields& fields);
 
 /// Writes to_string() of an IPv4 or IPv6 address to `room`, of kInetText bytes, and returns it;
 /// empty for other families. May be called in a signal handler.
@@ -73,4 +73,4 @@ std::optional<std::string> typed_text(const Address& address);
 std::string bytes_repr(std::string_view bytes);
 std::string str_repr(std::string_view text);
 
-}  // namespace plug::detail
+}  // namespace plug::detail::address

@@ -13,13 +13,13 @@ namespace plug {
 
 namespace {
 
-using detail::sys::InetFields;
+using detail::layout::InetFields;
 
 constexpr int kInet6 = static_cast<int>(AF::INET6);
 
 InetFields inet_fields(const Address& address) {
   InetFields fields;
-  if (!detail::sys::read_inet(address.bytes(), fields))
+  if (!detail::layout::read_inet(address.bytes(), fields))
     throw ValueError("not an IPv4 or IPv6 address: " + to_string(address));
   return fields;
 }
@@ -40,17 +40,19 @@ void check_host_port(std::string_view host, int port, std::uint32_t flowinfo) {
   if (flowinfo > 0xfffff)
     throw OverflowError("flowinfo must be 0-1048575, not " + std::to_string(flowinfo));
   if (host.find('\0') != std::string_view::npos)
-    throw ValueError("host name must not contain null character: " + detail::bytes_repr(host));
+    throw ValueError("host name must not contain null character: " +
+                     detail::address::bytes_repr(host));
 }
 
 void check_unix_path(std::string_view path) {
   const bool abstract = !path.empty() && path.front() == '\0';
   // A path needs room for its NUL, an abstract name does not.
-  if (path.size() > detail::sys::kUnixPathCapacity - (abstract ? 0 : 1))
+  if (path.size() > detail::layout::kUnixPathCapacity - (abstract ? 0 : 1))
     throw OSError(Errc::address_too_long,
-                  std::to_string(path.size()) + " bytes, " + detail::bytes_repr(path));
+                  std::to_string(path.size()) + " bytes, " + detail::address::bytes_repr(path));
   if (!abstract && path.find('\0') != std::string_view::npos)
-    throw ValueError("a Unix path must not contain null character: " + detail::bytes_repr(path));
+    throw ValueError("a Unix path must not contain null character: " +
+                     detail::address::bytes_repr(path));
 }
 
 std::string quoted(std::string_view text, bool (*escape)(unsigned char)) {
@@ -77,7 +79,7 @@ std::string quoted(std::string_view text, bool (*escape)(unsigned char)) {
 /// Includes the flow information and the scope of an IPv6 address if there are any.
 std::string host_port_text(std::string_view host, int port, std::uint32_t flowinfo,
                            std::uint32_t scope_id) {
-  std::string text = "(" + detail::str_repr(host) + ", " + std::to_string(port);
+  std::string text = "(" + detail::address::str_repr(host) + ", " + std::to_string(port);
   if (flowinfo != 0 || scope_id != 0)
     text += ", " + std::to_string(flowinfo) + ", " + std::to_string(scope_id);
   return text + ")";
@@ -85,7 +87,7 @@ std::string host_port_text(std::string_view host, int port, std::uint32_t flowin
 
 }  // namespace
 
-namespace detail {
+namespace detail::address {
 
 std::string bytes_repr(std::string_view bytes) {
   return "b" + quoted(bytes, [](unsigned char c) { return c >= 0x7f; });
@@ -97,9 +99,9 @@ std::string str_repr(std::string_view text) {
 
 std::string_view print_inet(const Address& address, std::span<char> room) noexcept {
   InetFields fields;
-  if (!sys::read_inet(address.bytes(), fields)) return {};
-  sys::HostText host;
-  sys::print_host(fields.family, fields.host, host);
+  if (!layout::read_inet(address.bytes(), fields)) return {};
+  layout::HostText host;
+  layout::print_host(fields.family, fields.host, host);
   char* out = room.data();
   const auto put = [&out](std::string_view text) { out = std::ranges::copy(text, out).out; };
   const auto put_number = [&](std::uint32_t number) {
@@ -119,16 +121,16 @@ std::string_view print_inet(const Address& address, std::span<char> room) noexce
   return {room.data(), out};
 }
 
-Address inet_address(const sys::InetFields& fields) {
+Address inet_address(const layout::InetFields& fields) {
   Address address;
-  AddressAccess::set_size(address, sys::write_inet(fields, AddressAccess::storage(address)));
+  AddressAccess::set_size(address, layout::write_inet(fields, AddressAccess::storage(address)));
   return address;
 }
 
 std::size_t AddressAccess::fitting(const Address& address, std::size_t size) noexcept {
-  const int family = sys::family_of({address.storage_, sizeof(std::uint16_t)});
+  const int family = layout::family_of({address.storage_, sizeof(std::uint16_t)});
   return std::min(size,
-                  family == static_cast<int>(AF::UNIX) ? sys::kLargestUnix : Address::kCapacity);
+                  family == static_cast<int>(AF::UNIX) ? layout::kLargestUnix : Address::kCapacity);
 }
 
 const Address* AddressAccess::typed(const AddressLike& like, Address& found,
@@ -139,7 +141,7 @@ const Address* AddressAccess::typed(const AddressLike& like, Address& found,
 
 void AddressAccess::complete(const AddressLike& like, Address& found) {
   InetFields fields;
-  if (!sys::read_inet(found.bytes(), fields)) return;
+  if (!layout::read_inet(found.bytes(), fields)) return;
   fields.port = static_cast<std::uint16_t>(like.port_);
   fields.flowinfo = like.flowinfo_;
   if (like.scope_id_ != 0) fields.scope_id = like.scope_id_;
@@ -178,7 +180,7 @@ std::string family_text(int family) {
   return "family " + std::to_string(family);
 }
 
-}  // namespace detail
+}  // namespace detail::address
 
 Address Address::from_bytes(BytesView raw) {
   if (raw.size() < sizeof(std::uint16_t) || raw.size() > kCapacity)
@@ -189,11 +191,11 @@ Address Address::from_bytes(BytesView raw) {
   return address;
 }
 
-AF Address::family() const noexcept { return static_cast<AF>(detail::sys::family_of(bytes())); }
+AF Address::family() const noexcept { return static_cast<AF>(detail::layout::family_of(bytes())); }
 
 std::string Address::host() const {
   const InetFields fields = inet_fields(*this);
-  return detail::sys::format_host(fields.family, fields.host);
+  return detail::layout::format_host(fields.family, fields.host);
 }
 
 int Address::port() const { return inet_fields(*this).port; }
@@ -202,22 +204,23 @@ std::uint32_t Address::scope_id() const { return inet6_fields(*this).scope_id; }
 
 std::string Address::path() const {
   if (family() != AF::UNIX) throw ValueError("not a Unix address: " + to_string(*this));
-  const std::string_view path = detail::sys::unix_path(bytes());
+  const std::string_view path = detail::layout::unix_path(bytes());
   if (path.empty() || path.front() == '\0') return std::string(path);
   return std::string(path.substr(0, path.find('\0')));
 }
 
 std::string to_string(const Address& address) {
   if (!address) return "None";
-  std::array<char, detail::kInetText> room;
-  if (const auto inet = detail::print_inet(address, room); !inet.empty()) return std::string(inet);
+  std::array<char, detail::address::kInetText> room;
+  if (const auto inet = detail::address::print_inet(address, room); !inet.empty())
+    return std::string(inet);
   if (address.family() == AF::UNIX) {
     std::string path = address.path();
-    return !path.empty() && path.front() == '\0' ? detail::bytes_repr(path) : path;
+    return !path.empty() && path.front() == '\0' ? detail::address::bytes_repr(path) : path;
   }
-  if (const auto typed = detail::typed_text(address)) return *typed;
+  if (const auto typed = detail::address::typed_text(address)) return *typed;
   return "(" + std::to_string(static_cast<int>(address.family())) + ", " +
-         detail::bytes_repr(address.bytes().subspan(sizeof(std::uint16_t))) + ")";
+         detail::address::bytes_repr(address.bytes().subspan(sizeof(std::uint16_t))) + ")";
 }
 
 std::ostream& operator<<(std::ostream& out, const Address& address) {
@@ -243,8 +246,8 @@ UnixAddress::UnixAddress(std::string_view path_) : path(path_) { check_unix_path
 UnixAddress::operator Address() const {
   check_unix_path(path);
   Address address;
-  detail::AddressAccess::set_size(
-      address, detail::sys::write_unix(path, detail::AddressAccess::storage(address)));
+  detail::address::AddressAccess::set_size(
+      address, detail::layout::write_unix(path, detail::address::AddressAccess::storage(address)));
   return address;
 }
 
@@ -254,6 +257,8 @@ AddressLike::AddressLike(std::string_view host, int port, std::uint32_t flowinfo
   check_host_port(host, port, flowinfo);
 }
 
-std::string to_string(const AddressLike& address) { return detail::AddressAccess::text(address); }
+std::string to_string(const AddressLike& address) {
+  return detail::address::AddressAccess::text(address);
+}
 
 }  // namespace plug

@@ -16,9 +16,11 @@ namespace plug {
 namespace {
 
 namespace sys = detail::sys;
-using detail::AddressAccess;
-using detail::str_repr;
-using detail::throwing;
+namespace layout = detail::layout;
+namespace address = detail::address;
+using detail::address::AddressAccess;
+using detail::address::str_repr;
+using detail::base::throwing;
 
 // --- checks ---
 
@@ -35,19 +37,19 @@ Field checked(Number number, std::string_view name) {
 
 void check_no_nul(std::string_view text) {
   if (text.find('\0') != std::string_view::npos)
-    throw ValueError("embedded null character: " + detail::bytes_repr(text));
+    throw ValueError("embedded null character: " + detail::address::bytes_repr(text));
 }
 
 void check_can_interface(std::string_view name) {
   if (name.find('\0') != std::string_view::npos)
-    throw ValueError("embedded null byte: " + detail::bytes_repr(name));
-  if (name.size() >= sys::kInterfaceCapacity)
+    throw ValueError("embedded null byte: " + detail::address::bytes_repr(name));
+  if (name.size() >= layout::kInterfaceCapacity)
     throw OSError(Errc::interface_too_long, str_repr(name));
 }
 
 void check_device(std::string_view text) {
-  sys::BluetoothDevice device;
-  if (!sys::parse_device(text, device)) throw OSError(Errc::bad_bluetooth, str_repr(text));
+  layout::BluetoothDevice device;
+  if (!address::parse_device(text, device)) throw OSError(Errc::bad_bluetooth, str_repr(text));
 }
 
 void check(const CanAddress& address) { check_can_interface(address.interface); }
@@ -56,9 +58,9 @@ void check(const J1939Address& address) { check_can_interface(address.interface)
 
 void check(const PacketAddress& address) {
   check_no_nul(address.interface);
-  if (address.addr.size() > sys::kHardwareAddressCapacity)
+  if (address.addr.size() > layout::kHardwareAddressCapacity)
     throw ValueError("Hardware address must be 32 bytes or less: " +
-                     detail::bytes_repr(address.addr));
+                     detail::address::bytes_repr(address.addr));
 }
 
 void check(const TipcAddress& address) {
@@ -70,9 +72,9 @@ void check(const TipcAddress& address) {
 void check(const AlgAddress& address) {
   check_no_nul(address.type);
   check_no_nul(address.name);
-  if (address.type.size() >= sys::kAlgTypeCapacity)
+  if (address.type.size() >= layout::kAlgTypeCapacity)
     throw ValueError("AF_ALG type too long.: " + str_repr(address.type));
-  if (address.name.size() >= sys::kAlgNameCapacity)
+  if (address.name.size() >= layout::kAlgNameCapacity)
     throw ValueError("AF_ALG name too long.: " + str_repr(address.name));
 }
 
@@ -90,7 +92,7 @@ template <class T>
 Address made(const T& fields, BTPROTO protocol = {}) {
   check(fields);
   Address address;
-  const std::size_t size = sys::write(fields, AddressAccess::storage(address));
+  const std::size_t size = address::write(fields, AddressAccess::storage(address));
   AddressAccess::set_size(address, size, static_cast<int>(protocol));
   return address;
 }
@@ -105,7 +107,7 @@ Address made_with_interface(const T& fields, Protocol protocol, std::error_code&
     return {};
   }
   Address address;
-  const std::size_t size = sys::write(fields, index, AddressAccess::storage(address));
+  const std::size_t size = address::write(fields, index, AddressAccess::storage(address));
   AddressAccess::set_size(address, size, protocol);
   return address;
 }
@@ -119,7 +121,7 @@ Address or_throw(const T& fields) {
 
 template <class T>
 T fields_of(const Address& address, std::string_view kind) {
-  if (auto fields = sys::read<T>(address)) return *std::move(fields);
+  if (auto fields = address::read<T>(address)) return *std::move(fields);
   throw ValueError("not " + std::string(kind) + ": " + to_string(address));
 }
 
@@ -141,7 +143,7 @@ std::string text_of(const J1939Address& a) { return tuple(a.interface, a.name, a
 std::string text_of(const PacketAddress& a) {
   std::string text = tuple(a.interface, a.proto, a.pkttype, a.hatype);
   text.back() = ',';
-  return text + " " + detail::bytes_repr(a.addr) + ")";
+  return text + " " + detail::address::bytes_repr(a.addr) + ")";
 }
 std::string text_of(const NetlinkAddress& a) { return tuple(a.pid, a.groups); }
 std::string text_of(const VsockAddress& a) { return tuple(a.cid, a.port); }
@@ -165,9 +167,9 @@ std::string text_of(const ScoAddress& a) { return a.bdaddr; }
 
 }  // namespace
 
-std::optional<std::string> detail::typed_text(const Address& address) {
+std::optional<std::string> detail::address::typed_text(const Address& address) {
   std::optional<std::string> text;
-  sys::visit(address, [&text](const auto& typed) { text = text_of(typed); });
+  address::visit(address, [&text](const auto& typed) { text = text_of(typed); });
   return text;
 }
 
@@ -224,7 +226,8 @@ PacketAddress::PacketAddress(std::string_view interface_, detail::NumberOr<ETH, 
       hatype(checked<std::uint16_t>(hatype_, "hatype")),
       addr(std::string_view(addr_)) {
   if (addr.size() > 8)
-    throw ValueError("Hardware address must be 8 bytes or less: " + detail::bytes_repr(addr));
+    throw ValueError("Hardware address must be 8 bytes or less: " +
+                     detail::address::bytes_repr(addr));
   check(*this);
 }
 PacketAddress::PacketAddress(const Address& address)

@@ -11,7 +11,7 @@
 
 #include "sys/netdb.hpp"
 
-namespace plug::detail::sys {
+namespace plug::detail::address {
 
 namespace {
 
@@ -57,7 +57,7 @@ std::size_t store(const Layout& layout, char* out, std::size_t size = sizeof(Lay
 /// Python.
 std::string interface_name(int index) {
   std::string name;
-  if (index > 0 && if_indextoname(static_cast<unsigned>(index), name) < 0) name.clear();
+  if (index > 0 && sys::if_indextoname(static_cast<unsigned>(index), name) < 0) name.clear();
   return name;
 }
 
@@ -66,7 +66,7 @@ std::string_view until_nul(const unsigned char (&text)[N]) noexcept {
   return {reinterpret_cast<const char*>(text), ::strnlen(reinterpret_cast<const char*>(text), N)};
 }
 
-std::string device_text(const BluetoothDevice& device) {
+std::string device_text(const layout::BluetoothDevice& device) {
   char text[18];
   std::snprintf(text, sizeof text, "%02X:%02X:%02X:%02X:%02X:%02X", device.bytes[5],
                 device.bytes[4], device.bytes[3], device.bytes[2], device.bytes[1],
@@ -74,19 +74,19 @@ std::string device_text(const BluetoothDevice& device) {
   return text;
 }
 
-BluetoothDevice device_of(std::string_view text) noexcept {
-  BluetoothDevice device;
+layout::BluetoothDevice device_of(std::string_view text) noexcept {
+  layout::BluetoothDevice device;
   parse_device(text, device);
   return device;
 }
 
-constexpr std::size_t kCanSize = offsetof(CanSockaddr, isotp);
-constexpr std::size_t kIsotpSize = kCanSize + sizeof(CanSockaddr::isotp);
+constexpr std::size_t kCanSize = offsetof(layout::CanSockaddr, isotp);
+constexpr std::size_t kIsotpSize = kCanSize + sizeof(layout::CanSockaddr::isotp);
 constexpr std::size_t kJ1939Least =
-    offsetof(CanSockaddr, j1939.addr) + sizeof(CanSockaddr::j1939.addr);
+    offsetof(layout::CanSockaddr, j1939.addr) + sizeof(layout::CanSockaddr::j1939.addr);
 
-CanSockaddr can_form(long index) noexcept {
-  CanSockaddr layout;
+layout::CanSockaddr can_form(long index) noexcept {
+  layout::CanSockaddr layout;
   clear(layout);
   layout.family = number(AF::CAN);
   layout.interface_index = static_cast<int>(index);
@@ -99,7 +99,7 @@ bool is_protocol(const Address& address, CAN protocol) noexcept {
 
 }  // namespace
 
-bool parse_device(std::string_view text, BluetoothDevice& device) noexcept {
+bool parse_device(std::string_view text, layout::BluetoothDevice& device) noexcept {
   for (int i = 5; i >= 0; --i) {
     const std::string_view part = text.substr(0, text.find(':'));
     const char* const end = part.data() + part.size();
@@ -113,10 +113,10 @@ bool parse_device(std::string_view text, BluetoothDevice& device) noexcept {
 }
 
 int interface_of(const Address& address) noexcept {
-  CanSockaddr can;
+  layout::CanSockaddr can;
   if (load(address, AF::CAN, kCanSize, can)) return can.interface_index;
-  PacketSockaddr packet;
-  if (load(address, AF::PACKET, offsetof(PacketSockaddr, hardware), packet))
+  layout::PacketSockaddr packet;
+  if (load(address, AF::PACKET, offsetof(layout::PacketSockaddr, hardware), packet))
     return packet.interface_index;
   return 0;
 }
@@ -125,7 +125,7 @@ int interface_of(const Address& address) noexcept {
 
 template <>
 std::optional<CanAddress> read(const Address& address) {
-  CanSockaddr layout;
+  layout::CanSockaddr layout;
   if (is_protocol(address, CAN::ISOTP) || is_protocol(address, CAN::J1939) ||
       !load(address, AF::CAN, kCanSize, layout))
     return {};
@@ -134,7 +134,7 @@ std::optional<CanAddress> read(const Address& address) {
 
 template <>
 std::optional<IsotpAddress> read(const Address& address) {
-  CanSockaddr layout;
+  layout::CanSockaddr layout;
   if ((address.protocol() != 0 && !is_protocol(address, CAN::ISOTP)) ||
       !load(address, AF::CAN, kIsotpSize, layout))
     return {};
@@ -144,7 +144,7 @@ std::optional<IsotpAddress> read(const Address& address) {
 
 template <>
 std::optional<J1939Address> read(const Address& address) {
-  CanSockaddr layout;
+  layout::CanSockaddr layout;
   if ((address.protocol() != 0 && !is_protocol(address, CAN::J1939)) ||
       !load(address, AF::CAN, kJ1939Least, layout))
     return {};
@@ -159,14 +159,14 @@ std::size_t write(const CanAddress&, long index, char* out) noexcept {
 }
 
 std::size_t write(const IsotpAddress& address, long index, char* out) noexcept {
-  CanSockaddr layout = can_form(index);
+  layout::CanSockaddr layout = can_form(index);
   layout.isotp.rx_id = address.rx_id;
   layout.isotp.tx_id = address.tx_id;
   return store(layout, out, kIsotpSize);
 }
 
 std::size_t write(const J1939Address& address, long index, char* out) noexcept {
-  CanSockaddr layout = can_form(index);
+  layout::CanSockaddr layout = can_form(index);
   layout.j1939.name = address.name;
   layout.j1939.pgn = address.pgn;
   layout.j1939.addr = address.addr;
@@ -177,9 +177,10 @@ std::size_t write(const J1939Address& address, long index, char* out) noexcept {
 
 template <>
 std::optional<PacketAddress> read(const Address& address) {
-  constexpr std::size_t kLeast = offsetof(PacketSockaddr, hardware);
-  PacketSockaddr layout;
-  if (!load(address, AF::PACKET, kLeast, layout) || layout.hardware_size > kHardwareAddressCapacity)
+  constexpr std::size_t kLeast = offsetof(layout::PacketSockaddr, hardware);
+  layout::PacketSockaddr layout;
+  if (!load(address, AF::PACKET, kLeast, layout) ||
+      layout.hardware_size > layout::kHardwareAddressCapacity)
     return {};
   PacketAddress fields(interface_name(layout.interface_index), ntoh(layout.protocol),
                        layout.packet_type, layout.hardware_type);
@@ -190,7 +191,7 @@ std::optional<PacketAddress> read(const Address& address) {
 }
 
 std::size_t write(const PacketAddress& address, long index, char* out) noexcept {
-  PacketSockaddr layout;
+  layout::PacketSockaddr layout;
   clear(layout);
   layout.family = number(AF::PACKET);
   layout.protocol = hton(address.proto);
@@ -199,20 +200,20 @@ std::size_t write(const PacketAddress& address, long index, char* out) noexcept 
   layout.packet_type = address.pkttype;
   layout.hardware_size = static_cast<unsigned char>(address.addr.size());
   const std::size_t size = store(layout, out);
-  constexpr std::size_t kHardware = offsetof(PacketSockaddr, hardware);
+  constexpr std::size_t kHardware = offsetof(layout::PacketSockaddr, hardware);
   std::copy(address.addr.begin(), address.addr.end(), out + kHardware);
   return std::max(size, kHardware + address.addr.size());
 }
 
 template <>
 std::optional<NetlinkAddress> read(const Address& address) {
-  NetlinkSockaddr layout;
+  layout::NetlinkSockaddr layout;
   if (!load(address, AF::NETLINK, sizeof layout, layout)) return {};
   return NetlinkAddress(layout.pid, layout.groups);
 }
 
 std::size_t write(const NetlinkAddress& address, char* out) noexcept {
-  NetlinkSockaddr layout;
+  layout::NetlinkSockaddr layout;
   clear(layout);
   layout.family = number(AF::NETLINK);
   layout.pid = address.pid;
@@ -222,14 +223,14 @@ std::size_t write(const NetlinkAddress& address, char* out) noexcept {
 
 template <>
 std::optional<VsockAddress> read(const Address& address) {
-  VsockSockaddr layout;
-  constexpr std::size_t kLeast = offsetof(VsockSockaddr, cid) + sizeof(layout.cid);
+  layout::VsockSockaddr layout;
+  constexpr std::size_t kLeast = offsetof(layout::VsockSockaddr, cid) + sizeof(layout.cid);
   if (!load(address, AF::VSOCK, kLeast, layout)) return {};
   return VsockAddress(layout.cid, layout.port);
 }
 
 std::size_t write(const VsockAddress& address, char* out) noexcept {
-  VsockSockaddr layout;
+  layout::VsockSockaddr layout;
   clear(layout);
   layout.family = number(AF::VSOCK);
   layout.cid = address.cid;
@@ -239,7 +240,7 @@ std::size_t write(const VsockAddress& address, char* out) noexcept {
 
 template <>
 std::optional<TipcAddress> read(const Address& address) {
-  TipcSockaddr layout;
+  layout::TipcSockaddr layout;
   if (!load(address, AF::TIPC, sizeof layout, layout)) return {};
   const auto fields = [&](std::uint32_t v1, std::uint32_t v2, std::uint32_t v3) {
     return TipcAddress(layout.type, v1, v2, v3, static_cast<std::uint8_t>(layout.scope));
@@ -257,7 +258,7 @@ std::optional<TipcAddress> read(const Address& address) {
 }
 
 std::size_t write(const TipcAddress& address, char* out) noexcept {
-  TipcSockaddr layout;
+  layout::TipcSockaddr layout;
   clear(layout);
   layout.family = number(AF::TIPC);
   layout.type = address.addr_type;
@@ -281,16 +282,16 @@ std::size_t write(const TipcAddress& address, char* out) noexcept {
 
 template <>
 std::optional<AlgAddress> read(const Address& address) {
-  AlgSockaddr layout;
+  layout::AlgSockaddr layout;
   if (!load(address, AF::ALG, sizeof layout, layout)) return {};
   const std::string_view type = until_nul(layout.type);
   const std::string_view name = until_nul(layout.name);
-  if (type.size() == kAlgTypeCapacity || name.size() == kAlgNameCapacity) return {};
+  if (type.size() == layout::kAlgTypeCapacity || name.size() == layout::kAlgNameCapacity) return {};
   return AlgAddress(type, name, layout.features, layout.mask);
 }
 
 std::size_t write(const AlgAddress& address, char* out) noexcept {
-  AlgSockaddr layout;
+  layout::AlgSockaddr layout;
   clear(layout);
   layout.family = number(AF::ALG);
   layout.features = address.feat;
@@ -302,13 +303,13 @@ std::size_t write(const AlgAddress& address, char* out) noexcept {
 
 template <>
 std::optional<QrtrAddress> read(const Address& address) {
-  QrtrSockaddr layout;
+  layout::QrtrSockaddr layout;
   if (!load(address, AF::QIPCRTR, sizeof layout, layout)) return {};
   return QrtrAddress(layout.node, layout.port);
 }
 
 std::size_t write(const QrtrAddress& address, char* out) noexcept {
-  QrtrSockaddr layout;
+  layout::QrtrSockaddr layout;
   clear(layout);
   layout.family = number(AF::QIPCRTR);
   layout.node = address.node;
@@ -320,14 +321,14 @@ std::size_t write(const QrtrAddress& address, char* out) noexcept {
 
 template <>
 std::optional<L2capAddress> read(const Address& address) {
-  L2capSockaddr layout;
+  layout::L2capSockaddr layout;
   if (!load_bluetooth(address, layout)) return {};
   return L2capAddress(device_text(layout.device), little_endian(layout.psm),
                       little_endian(layout.cid), layout.device_type);
 }
 
 std::size_t write(const L2capAddress& address, char* out) noexcept {
-  L2capSockaddr layout;
+  layout::L2capSockaddr layout;
   clear(layout);
   layout.family = number(AF::BLUETOOTH);
   layout.psm = little_endian(address.psm);
@@ -339,13 +340,13 @@ std::size_t write(const L2capAddress& address, char* out) noexcept {
 
 template <>
 std::optional<RfcommAddress> read(const Address& address) {
-  RfcommSockaddr layout;
+  layout::RfcommSockaddr layout;
   if (!load_bluetooth(address, layout)) return {};
   return RfcommAddress(device_text(layout.device), layout.channel);
 }
 
 std::size_t write(const RfcommAddress& address, char* out) noexcept {
-  RfcommSockaddr layout;
+  layout::RfcommSockaddr layout;
   clear(layout);
   layout.family = number(AF::BLUETOOTH);
   layout.device = device_of(address.bdaddr);
@@ -355,13 +356,13 @@ std::size_t write(const RfcommAddress& address, char* out) noexcept {
 
 template <>
 std::optional<HciAddress> read(const Address& address) {
-  HciSockaddr layout;
+  layout::HciSockaddr layout;
   if (!load_bluetooth(address, layout)) return {};
   return HciAddress(layout.device, layout.channel);
 }
 
 std::size_t write(const HciAddress& address, char* out) noexcept {
-  HciSockaddr layout;
+  layout::HciSockaddr layout;
   clear(layout);
   layout.family = number(AF::BLUETOOTH);
   layout.device = address.dev;
@@ -371,17 +372,17 @@ std::size_t write(const HciAddress& address, char* out) noexcept {
 
 template <>
 std::optional<ScoAddress> read(const Address& address) {
-  ScoSockaddr layout;
+  layout::ScoSockaddr layout;
   if (!load_bluetooth(address, layout)) return {};
   return ScoAddress(device_text(layout.device));
 }
 
 std::size_t write(const ScoAddress& address, char* out) noexcept {
-  ScoSockaddr layout;
+  layout::ScoSockaddr layout;
   clear(layout);
   layout.family = number(AF::BLUETOOTH);
   layout.device = device_of(address.bdaddr);
   return store(layout, out);
 }
 
-}  // namespace plug::detail::sys
+}  // namespace plug::detail::address

@@ -11,7 +11,7 @@
 
 #include "layout/sockaddrs.hpp"
 
-namespace plug::detail::sys {
+namespace plug::detail::address {
 
 /// Returns the fields of an address, or nothing if it has another family or protocol or is too
 /// short. For AF::CAN the Address knows the protocol; for AF::BLUETOOTH its size tells it.
@@ -70,7 +70,7 @@ std::size_t write(const ScoAddress& address, char* out) noexcept;
 
 /// Returns false if the text is not a Bluetooth address: six numbers of one or two hexadecimal
 /// digits.
-bool parse_device(std::string_view text, BluetoothDevice& device) noexcept;
+bool parse_device(std::string_view text, layout::BluetoothDevice& device) noexcept;
 
 template <class Use>
 void visit(const Address& address, Use use) {
@@ -111,4 +111,4 @@ void visit(const Address& address, Use use) {
   }
 }
 
-}  // namespace plug::detail::sys
+}  // namespace plug::detail::address

@@ -47,8 +47,8 @@ std::uint32_t ntohl_(std::int64_t value) { return ntoh(checked<std::uint32_t>("n
 
 Bytes inet_aton(std::string_view text) {
   unsigned char host[4] = {};
-  if (has_nul(text) || !detail::sys::parse_host_loosely(std::string(text), host))
-    throw_if(Errc::bad_inet_aton, detail::str_repr(text));
+  if (has_nul(text) || !detail::layout::parse_host_loosely(std::string(text), host))
+    throw_if(Errc::bad_inet_aton, detail::address::str_repr(text));
   return {reinterpret_cast<const char*>(host), sizeof host};
 }
 
@@ -64,8 +64,9 @@ Bytes inet_pton(AF family, std::string_view text) {
     throw_if({EAFNOSUPPORT, std::system_category()},
              "family " + std::to_string(static_cast<int>(family)));
   unsigned char host[16] = {};
-  if (has_nul(text) || !detail::sys::parse_host(static_cast<int>(family), std::string(text), host))
-    throw_if(Errc::bad_inet_pton, detail::str_repr(text));
+  if (has_nul(text) ||
+      !detail::layout::parse_host(static_cast<int>(family), std::string(text), host))
+    throw_if(Errc::bad_inet_pton, detail::address::str_repr(text));
   return {reinterpret_cast<const char*>(host), size};
 }
 
@@ -76,8 +77,8 @@ std::string inet_ntop(AF family, BytesView packed) {
   if (packed.size() != size)
     throw ValueError("invalid length of packed IP address string: " +
                      std::to_string(packed.size()) + " bytes, not " + std::to_string(size));
-  return detail::sys::format_host(static_cast<int>(family),
-                                  reinterpret_cast<const unsigned char*>(packed.data()));
+  return detail::layout::format_host(static_cast<int>(family),
+                                     reinterpret_cast<const unsigned char*>(packed.data()));
 }
 
 }  // namespace plug

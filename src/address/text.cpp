@@ -17,7 +17,7 @@ namespace plug {
 
 namespace {
 
-using detail::sys::InetFields;
+using detail::layout::InetFields;
 
 struct NoAddress {};  // thrown if a text is not an address
 
@@ -199,10 +199,10 @@ Address parse_inet(std::string_view text) {
       host = host.substr(0, percent);
     }
   }
-  if (!detail::sys::parse_host(fields.family, std::string(host), fields.host)) throw NoAddress();
+  if (!detail::layout::parse_host(fields.family, std::string(host), fields.host)) throw NoAddress();
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), fields.port);
   if (error != std::errc{}) throw OverflowError("port must be 0-65535, not " + std::string(port));
-  return detail::inet_address(fields);
+  return detail::address::inet_address(fields);
 }
 
 bool is_path(std::string_view text) {
@@ -275,7 +275,7 @@ std::string text_of(const ScoAddress& a) { return joined("sco", a.bdaddr); }
 
 std::string inet_text(const InetFields& fields) {
   if (fields.flowinfo != 0) return {};
-  std::string host = detail::sys::format_host(fields.family, fields.host);
+  std::string host = detail::layout::format_host(fields.family, fields.host);
   if (fields.scope_id != 0) host += "%" + std::to_string(fields.scope_id);
   if (fields.family == static_cast<int>(AF::INET6)) host = "[" + host + "]";
   return joined(host, fields.port);
@@ -284,7 +284,7 @@ std::string inet_text(const InetFields& fields) {
 std::string unix_text(const std::string& path) {
   const bool abstract = !path.empty() && path.front() == '\0';
   // The kernel allows paths without room for the NUL. plug, like Python, does not make them.
-  if (path.size() + (abstract ? 0 : 1) > detail::sys::kUnixPathCapacity) return {};
+  if (path.size() + (abstract ? 0 : 1) > detail::layout::kUnixPathCapacity) return {};
   if (abstract) return "@" + path.substr(1);
   return is_path(path) ? path : "unix:" + path;
 }
@@ -296,7 +296,7 @@ Address Address::parse(std::string_view text) {
     return parse_any(text);
   } catch (const NoAddress&) {
     throw ValueError("not an address (127.0.0.1:80, [::1]:80, /path, @name, can:can0 ...): " +
-                     detail::str_repr(text));
+                     detail::address::str_repr(text));
   }
 }
 
@@ -304,15 +304,15 @@ std::string Address::text() const {
   if (!*this) return {};
   InetFields fields;
   std::string text;
-  if (detail::sys::read_inet(bytes(), fields)) {
+  if (detail::layout::read_inet(bytes(), fields)) {
     text = inet_text(fields);
   } else if (family() == AF::UNIX) {
     text = unix_text(path());
   } else {
-    detail::sys::visit(*this, [&](const auto& typed) {
+    detail::address::visit(*this, [&](const auto& typed) {
       // An interface that is gone must not be read back as every interface.
       if constexpr (requires { typed.interface; })
-        if (typed.interface.empty() && detail::sys::interface_of(*this) != 0) return;
+        if (typed.interface.empty() && detail::address::interface_of(*this) != 0) return;
       text = text_of(typed);
     });
   }

@@ -10,7 +10,7 @@
 #include "base/timeout_access.hpp"
 #include "sys/clock.hpp"
 
-namespace plug::detail {
+namespace plug::detail::base {
 
 constexpr Deadline deadline_at(std::int64_t nanoseconds) noexcept {
   return Deadline::at(Deadline::Clock::time_point(std::chrono::nanoseconds(nanoseconds)));
@@ -44,4 +44,4 @@ inline std::int64_t remaining(Deadline deadline) noexcept {
   return time > now ? time - now : 0;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::base

@@ -7,7 +7,7 @@
 
 #include "sys/syscalls.hpp"
 
-namespace plug::detail {
+namespace plug::detail::base {
 
 /// Remembers the process that has made it, as a member of an object whose threads, waiters or locks
 /// do not exist in a forked child.
@@ -33,4 +33,4 @@ inline bool renew(std::uint32_t& generation) noexcept {
   return std::exchange(generation, mine) != mine;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::base

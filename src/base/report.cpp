@@ -6,7 +6,7 @@
 
 #include "sys/process.hpp"
 
-namespace plug::detail {
+namespace plug::detail::base {
 
 void report_exception(std::string_view what) noexcept {
   try {
@@ -28,4 +28,4 @@ void report_exception(std::string_view what) noexcept {
   }
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::base

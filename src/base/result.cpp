@@ -1,6 +1,6 @@
 #include "base/result.hpp"
 
-namespace plug::detail {
+namespace plug::detail::base {
 
 std::error_code error_from(long result) noexcept {
   if (result >= 0) return {};
@@ -10,4 +10,4 @@ std::error_code error_from(long result) noexcept {
   return {static_cast<int>(-result), std::system_category()};
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::base

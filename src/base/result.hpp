@@ -9,7 +9,7 @@
 
 #include "sys/for_fiber.hpp"
 
-namespace plug::detail {
+namespace plug::detail::base {
 
 inline constexpr long kTimedOut = -4096;   // below every -errno
 inline constexpr long kCancelled = -4097;  // in a fiber that has been cancelled
@@ -36,4 +36,4 @@ inline std::size_t count_of(long result, std::error_code& error) noexcept {
   return 0;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::base

@@ -2,7 +2,7 @@
 
 #include "sys/thread_end.hpp"
 
-namespace plug::detail {
+namespace plug::detail::base {
 
 bool Scratch::give_back_at_end() noexcept {
   static const sys::ThreadEnd end([](void* memory) {
@@ -14,4 +14,4 @@ bool Scratch::give_back_at_end() noexcept {
   return kept.given_back;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::base

@@ -5,7 +5,7 @@
 
 #include "sys/for_fiber.hpp"
 
-namespace plug::detail {
+namespace plug::detail::base {
 
 /// A buffer to receive into, which is neither zeroed nor, usually, allocated: each thread keeps one
 /// for the next user. A user takes it away from the thread, so that the next one allocates another
@@ -75,4 +75,4 @@ class Scratch {
 
 inline constinit thread_local Scratch::Kept Scratch::kept{nullptr, 0, false};
 
-}  // namespace plug::detail
+}  // namespace plug::detail::base

@@ -8,7 +8,7 @@
 #include <system_error>
 #include <type_traits>
 
-namespace plug::detail {
+namespace plug::detail::base {
 
 /// Throws the error. `about` is the text of the exception, or a function that returns the text or
 /// throws another exception: about() or about(error).
@@ -40,4 +40,4 @@ auto throwing(Call call, About about) {
   }
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::base

@@ -65,12 +65,12 @@ std::ostream& operator<<(std::ostream& out, const Timeout& timeout) {
   return out << to_string(timeout);
 }
 
-Deadline Deadline::after(Timeout timeout) noexcept { return detail::deadline_after(timeout); }
+Deadline Deadline::after(Timeout timeout) noexcept { return detail::base::deadline_after(timeout); }
 
-bool Deadline::passed() const noexcept { return detail::remaining(*this) == 0; }
+bool Deadline::passed() const noexcept { return detail::base::remaining(*this) == 0; }
 
 Timeout Deadline::remaining() const noexcept {
-  return detail::TimeoutAccess::timeout(detail::remaining(*this));
+  return detail::base::TimeoutAccess::timeout(detail::base::remaining(*this));
 }
 
 Timeout::Timeout(Deadline deadline) noexcept {
@@ -80,13 +80,15 @@ Timeout::Timeout(Deadline deadline) noexcept {
 }
 
 std::int64_t Timeout::left() const noexcept {
-  return detail::remaining(detail::deadline_after(nanoseconds_));
+  return detail::base::remaining(detail::base::deadline_after(nanoseconds_));
 }
 
-Timeout getdefaulttimeout() noexcept { return detail::TimeoutAccess::timeout(default_timeout); }
+Timeout getdefaulttimeout() noexcept {
+  return detail::base::TimeoutAccess::timeout(default_timeout);
+}
 
 void setdefaulttimeout(Timeout timeout) noexcept {
-  default_timeout = detail::TimeoutAccess::number(timeout);
+  default_timeout = detail::base::TimeoutAccess::number(timeout);
 }
 
 }  // namespace plug

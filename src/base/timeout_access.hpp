@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace plug::detail {
+namespace plug::detail::base {
 
 /// A timeout as one number: nanoseconds; -1 without a limit; below -1, a deadline.
 struct TimeoutAccess {
@@ -22,4 +22,4 @@ struct TimeoutAccess {
   }
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::base

@@ -11,10 +11,10 @@ namespace plug {
 
 namespace {
 
-using detail::bytes_repr;
-using detail::sys::bytes_of;
-using detail::sys::layout_in;
-namespace sys = detail::sys;
+using detail::address::bytes_repr;
+using detail::layout::bytes_of;
+using detail::layout::layout_in;
+namespace layout = detail::layout;
 
 constexpr auto kExtended = static_cast<std::uint32_t>(CAN::EFF_FLAG);
 constexpr auto kRemote = static_cast<std::uint32_t>(CAN::RTR_FLAG);
@@ -71,7 +71,7 @@ Bytes packed(const detail::ListOf<Filter>& filters, std::size_t most, Convert co
 // --- text ---
 
 [[noreturn]] void refuse(std::string_view text) {
-  throw ValueError("no CAN frame: " + detail::str_repr(text));
+  throw ValueError("no CAN frame: " + detail::address::str_repr(text));
 }
 
 int digit(char c) noexcept {
@@ -104,31 +104,31 @@ Bytes read_data(std::string_view digits, std::string_view text) {
 Bytes CanFrame::to_bytes() const {
   check(*this);
   const bool remote = (id & kRemote) != 0;
-  sys::CanFrameLayout layout{};
+  layout::CanFrameLayout layout{};
   layout.id = id;
   layout.length = remote ? remote_size : static_cast<std::uint8_t>(data.size());
   layout.flags = fd ? flags : std::uint8_t{0};
   std::memcpy(layout.data, data.data(), data.size());
   Bytes raw = bytes_of(layout);
-  if (!fd) raw.resize(sys::kCanSize);
+  if (!fd) raw.resize(layout::kCanSize);
   return raw;
 }
 
 CanFrame CanFrame::from_bytes(BytesView raw) {
-  if (raw.size() != sys::kCanSize && raw.size() != sys::kCanFdSize)
+  if (raw.size() != layout::kCanSize && raw.size() != layout::kCanFdSize)
     throw ValueError("a CAN frame has 16 or 72 bytes, not " + std::to_string(raw.size()) + ": " +
                      bytes_repr(raw));
-  sys::CanFrameLayout layout{};
+  layout::CanFrameLayout layout{};
   std::memcpy(&layout, raw.data(), raw.size());
-  CanFrame frame{.id = layout.id, .fd = raw.size() == sys::kCanFdSize};
-  if (layout.length > raw.size() - sys::kCanHeader)
+  CanFrame frame{.id = layout.id, .fd = raw.size() == layout::kCanFdSize};
+  if (layout.length > raw.size() - layout::kCanHeader)
     throw ValueError("a CAN frame of " + std::to_string(raw.size()) + " bytes cannot hold " +
                      std::to_string(layout.length) + ": " + bytes_repr(raw));
   if (frame.fd) frame.flags = layout.flags;
   if (!frame.fd && (frame.id & kRemote) != 0)
     frame.remote_size = layout.length;
   else
-    frame.data = raw.subspan(sys::kCanHeader, layout.length);
+    frame.data = raw.subspan(layout::kCanHeader, layout.length);
   return frame;
 }
 
@@ -181,24 +181,24 @@ std::string to_string(const CanFrame& frame) {
 }
 
 Bytes can_filters(const detail::ListOf<CanFilter>& filters) {
-  return packed<sys::CanFilterLayout>(filters, static_cast<std::size_t>(CAN::RAW_FILTER_MAX),
-                                      [](const CanFilter& filter) {
-                                        return sys::CanFilterLayout{filter.id, filter.mask};
-                                      });
+  return packed<layout::CanFilterLayout>(filters, static_cast<std::size_t>(CAN::RAW_FILTER_MAX),
+                                         [](const CanFilter& filter) {
+                                           return layout::CanFilterLayout{filter.id, filter.mask};
+                                         });
 }
 
 // --- the broadcast manager ---
 
 namespace {
 
-sys::BcmTime bcm_time(std::chrono::microseconds time) {
+layout::BcmTime bcm_time(std::chrono::microseconds time) {
   if (time.count() < 0)
     throw ValueError("an interval below zero: " + std::to_string(time.count()) + " us");
   return {static_cast<long>(time.count() / 1'000'000), static_cast<long>(time.count() % 1'000'000)};
 }
 
 /// Returns a negative value if the time is not a valid interval.
-std::chrono::microseconds time_of(const sys::BcmTime& time) {
+std::chrono::microseconds time_of(const layout::BcmTime& time) {
   constexpr long kMost =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::microseconds::max()).count() -
       1;
@@ -217,7 +217,7 @@ Bytes BcmMessage::to_bytes() const {
   if (frames.size() > kMostFrames)
     throw ValueError("a message of CAN_BCM has up to 256 frames, not " +
                      std::to_string(frames.size()));
-  sys::BcmLayout layout{};
+  layout::BcmLayout layout{};
   layout.opcode = static_cast<std::uint32_t>(opcode);
   layout.flags = flags;
   layout.count = count;
@@ -239,8 +239,8 @@ BcmMessage BcmMessage::from_bytes(BytesView raw) {
   const auto refuse_bytes = [&raw] {
     throw ValueError("no message of CAN_BCM: " + bytes_repr(raw));
   };
-  if (raw.size() < sizeof(sys::BcmLayout)) refuse_bytes();
-  const auto layout = layout_in<sys::BcmLayout>(raw);
+  if (raw.size() < sizeof(layout::BcmLayout)) refuse_bytes();
+  const auto layout = layout_in<layout::BcmLayout>(raw);
   BcmMessage message{.opcode = CAN{layout.opcode},
                      .flags = layout.flags,
                      .count = layout.count,
@@ -248,7 +248,7 @@ BcmMessage BcmMessage::from_bytes(BytesView raw) {
                      .interval2 = time_of(layout.interval2),
                      .can_id = layout.can_id};
   if (message.interval1.count() < 0 || message.interval2.count() < 0) refuse_bytes();
-  const std::size_t size = has_fd_frames(layout.flags) ? sys::kCanFdSize : sys::kCanSize;
+  const std::size_t size = has_fd_frames(layout.flags) ? layout::kCanFdSize : layout::kCanSize;
   BytesView rest = raw.subspan(sizeof layout);
   if (rest.size() % size != 0 || rest.size() / size != layout.frames) refuse_bytes();
   for (; !rest.empty(); rest = rest.subspan(size))
@@ -259,36 +259,36 @@ BcmMessage BcmMessage::from_bytes(BytesView raw) {
 // --- options ---
 
 Bytes IsotpOptions::to_bytes() const {
-  return bytes_of(sys::IsotpLayout{flags, frame_txtime, ext_address, txpad_content, rxpad_content,
-                                   rx_ext_address});
+  return bytes_of(layout::IsotpLayout{flags, frame_txtime, ext_address, txpad_content,
+                                      rxpad_content, rx_ext_address});
 }
 IsotpOptions IsotpOptions::from_bytes(BytesView raw) {
-  const auto layout = whole<sys::IsotpLayout>(raw, "the value of CAN_ISOTP_OPTS");
+  const auto layout = whole<layout::IsotpLayout>(raw, "the value of CAN_ISOTP_OPTS");
   return {layout.flags,         layout.frame_txtime,  layout.ext_address,
           layout.txpad_content, layout.rxpad_content, layout.rx_ext_address};
 }
 
 Bytes IsotpFlowControl::to_bytes() const {
-  return bytes_of(sys::IsotpFlowLayout{block_size, stmin, wftmax});
+  return bytes_of(layout::IsotpFlowLayout{block_size, stmin, wftmax});
 }
 IsotpFlowControl IsotpFlowControl::from_bytes(BytesView raw) {
-  const auto layout = whole<sys::IsotpFlowLayout>(raw, "the value of CAN_ISOTP_RECV_FC");
+  const auto layout = whole<layout::IsotpFlowLayout>(raw, "the value of CAN_ISOTP_RECV_FC");
   return {layout.block_size, layout.stmin, layout.wftmax};
 }
 
 Bytes IsotpLinkLayer::to_bytes() const {
-  return bytes_of(sys::IsotpLinkLayout{mtu, tx_dl, tx_flags});
+  return bytes_of(layout::IsotpLinkLayout{mtu, tx_dl, tx_flags});
 }
 IsotpLinkLayer IsotpLinkLayer::from_bytes(BytesView raw) {
-  const auto layout = whole<sys::IsotpLinkLayout>(raw, "the value of CAN_ISOTP_LL_OPTS");
+  const auto layout = whole<layout::IsotpLinkLayout>(raw, "the value of CAN_ISOTP_LL_OPTS");
   return {layout.mtu, layout.tx_dl, layout.tx_flags};
 }
 
 Bytes j1939_filters(const detail::ListOf<J1939Filter>& filters) {
-  return packed<sys::J1939FilterLayout>(
+  return packed<layout::J1939FilterLayout>(
       filters, static_cast<std::size_t>(J1939::FILTER_MAX), [](const J1939Filter& filter) {
-        return sys::J1939FilterLayout{filter.name, filter.name_mask, filter.pgn, filter.pgn_mask,
-                                      filter.addr, filter.addr_mask, {}};
+        return layout::J1939FilterLayout{filter.name, filter.name_mask, filter.pgn, filter.pgn_mask,
+                                         filter.addr, filter.addr_mask, {}};
       });
 }
 

@@ -14,9 +14,10 @@ namespace plug {
 namespace {
 
 namespace sys = detail::sys;
-using detail::str_repr;
-using detail::throwing;
-using sys::bytes_of;
+namespace layout = detail::layout;
+using detail::address::str_repr;
+using detail::base::throwing;
+using layout::bytes_of;
 
 /// The differences between the two families.
 struct Ip {
@@ -37,18 +38,18 @@ Ip ip_of(const Socket& sock) {
 }
 
 Address address_of(Ip ip, std::string_view text) {
-  sys::InetFields fields;
+  layout::InetFields fields;
   fields.family = static_cast<int>(ip.six ? AF::INET6 : AF::INET);
   if (text.find('\0') != std::string_view::npos ||
-      !sys::parse_host(fields.family, std::string(text), fields.host))
+      !layout::parse_host(fields.family, std::string(text), fields.host))
     throw ValueError(std::string("no IPv") + (ip.six ? "6" : "4") + " address: " + str_repr(text));
-  return detail::inet_address(fields);
+  return detail::address::inet_address(fields);
 }
 
 Address group_of(Ip ip, std::string_view text) {
   const Address address = address_of(ip, text);
-  sys::InetFields fields;
-  sys::read_inet(address.bytes(), fields);
+  layout::InetFields fields;
+  layout::read_inet(address.bytes(), fields);
   if (ip.six ? fields.host[0] != 0xff : (fields.host[0] & 0xf0) != 0xe0)
     throw ValueError("no multicast group: " + str_repr(text));
   return address;
@@ -60,7 +61,7 @@ int index_of(std::string_view interface, std::error_code& error) {
   error.clear();
   if (interface.empty()) return 0;
   if (interface.find('\0') != std::string_view::npos)
-    throw ValueError("embedded null character: " + detail::bytes_repr(interface));
+    throw ValueError("embedded null character: " + detail::address::bytes_repr(interface));
   const long index = sys::interface_index(std::string(interface));
   if (index < 0) error.assign(static_cast<int>(-index), std::system_category());
   return index < 0 ? 0 : static_cast<int>(index);
@@ -74,7 +75,7 @@ void copy(char (&out)[128], const Address& address) {
 void change(Socket& sock, MCAST of_group, MCAST of_source, std::string_view group,
             std::string_view interface, std::string_view source, std::error_code& error) {
   const Ip ip = ip_of(sock);
-  sys::SourceLayout layout{};
+  layout::SourceLayout layout{};
   copy(layout.group.group, group_of(ip, group));
   if (!source.empty()) copy(layout.source, address_of(ip, source));
   const int index = index_of(interface, error);
@@ -151,7 +152,8 @@ void set_multicast_interface(Socket& sock, std::string_view interface, std::erro
   else
     sock.setsockopt(
         ip.level(), IP_::MULTICAST_IF,
-        bytes_of(sys::InterfaceLayout{.group = 0, .address = 0, .interface_index = index}), error);
+        bytes_of(layout::InterfaceLayout{.group = 0, .address = 0, .interface_index = index}),
+        error);
 }
 
 void set_multicast_ttl(Socket& sock, int hops) {

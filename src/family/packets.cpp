@@ -14,6 +14,7 @@ namespace plug {
 namespace {
 
 namespace sys = detail::sys;
+namespace layout = detail::layout;
 
 std::uint8_t byte_at(BytesView data, std::size_t at) noexcept {
   return static_cast<std::uint8_t>(data.data()[at]);
@@ -39,15 +40,15 @@ std::pair<std::uint8_t, std::uint8_t> echo_types(AF family) {
 void add_host(Bytes& out, const std::string& host) {
   unsigned char bytes[4];
   if (host.find('\0') != std::string::npos ||
-      !sys::parse_host(static_cast<int>(AF::INET), host, bytes))
-    throw ValueError("no IPv4 address: " + detail::str_repr(host));
+      !layout::parse_host(static_cast<int>(AF::INET), host, bytes))
+    throw ValueError("no IPv4 address: " + detail::address::str_repr(host));
   out.append(reinterpret_cast<const char*>(bytes), sizeof bytes);
 }
 
 std::string host_at(BytesView data, std::size_t at) {
   unsigned char bytes[4];
   std::memcpy(bytes, data.data() + at, sizeof bytes);
-  return sys::format_host(static_cast<int>(AF::INET), bytes);
+  return layout::format_host(static_cast<int>(AF::INET), bytes);
 }
 
 constexpr std::size_t kChecksumOfIcmp = 2;
@@ -118,26 +119,28 @@ Ipv4Header Ipv4Header::from_bytes(BytesView raw) {
   const std::size_t size = raw.empty() ? 0 : std::size_t{byte_at(raw, 0) & 15u} * 4;
   if (size < kIpHeader || raw.size() < size || byte_at(raw, 0) >> 4 != 4)
     throw ValueError("no IPv4 packet: " +
-                     detail::bytes_repr(std::string_view(raw).substr(0, kIpHeader)));
+                     detail::address::bytes_repr(std::string_view(raw).substr(0, kIpHeader)));
   return {byte_at(raw, 1),  word_at(raw, 2),  word_at(raw, 4),
           word_at(raw, 6),  byte_at(raw, 8),  byte_at(raw, 9),
           host_at(raw, 12), host_at(raw, 16), Bytes(raw.data() + kIpHeader, size - kIpHeader)};
 }
 
 Bytes packet_membership(std::string_view interface, PACKET type, BytesView address) {
-  sys::PacketMembershipLayout layout{};
+  layout::PacketMembershipLayout layout{};
   if (address.size() > sizeof layout.address)
-    throw ValueError("Hardware address must be 8 bytes or less: " + detail::bytes_repr(address));
+    throw ValueError("Hardware address must be 8 bytes or less: " +
+                     detail::address::bytes_repr(address));
   if (interface.find('\0') != std::string_view::npos)
-    throw ValueError("embedded null character: " + detail::bytes_repr(interface));
+    throw ValueError("embedded null character: " + detail::address::bytes_repr(interface));
   const long index = sys::interface_index(std::string(interface));
   if (index < 0)
-    throw_if({static_cast<int>(-index), std::system_category()}, detail::str_repr(interface));
+    throw_if({static_cast<int>(-index), std::system_category()},
+             detail::address::str_repr(interface));
   layout.interface_index = static_cast<std::int32_t>(index);
   layout.type = static_cast<std::uint16_t>(type);
   layout.length = static_cast<std::uint16_t>(address.size());
   std::copy(address.begin(), address.end(), layout.address);
-  return sys::bytes_of(layout);
+  return layout::bytes_of(layout);
 }
 
 std::string link_protocol_name(std::uint16_t protocol) {

@@ -8,22 +8,22 @@
 
 namespace plug {
 
-namespace sys = detail::sys;
+namespace layout = detail::layout;
 
 namespace {
 
-sys::TipcSubscriptionLayout form_of(const TipcSubscription& subscription) {
-  sys::TipcSubscriptionLayout layout{subscription.type,
-                                     subscription.lower,
-                                     subscription.upper,
-                                     subscription.timeout,
-                                     static_cast<std::uint32_t>(subscription.filter),
-                                     {}};
+layout::TipcSubscriptionLayout form_of(const TipcSubscription& subscription) {
+  layout::TipcSubscriptionLayout layout{subscription.type,
+                                        subscription.lower,
+                                        subscription.upper,
+                                        subscription.timeout,
+                                        static_cast<std::uint32_t>(subscription.filter),
+                                        {}};
   std::copy(subscription.handle.begin(), subscription.handle.end(), layout.handle);
   return layout;
 }
 
-TipcSubscription subscription_of(const sys::TipcSubscriptionLayout& layout) {
+TipcSubscription subscription_of(const layout::TipcSubscriptionLayout& layout) {
   TipcSubscription subscription{.type = layout.type,
                                 .lower = layout.lower,
                                 .upper = layout.upper,
@@ -35,14 +35,14 @@ TipcSubscription subscription_of(const sys::TipcSubscriptionLayout& layout) {
 
 }  // namespace
 
-static_assert(sizeof(sys::TipcEventLayout) == kTipcEventSize);
+static_assert(sizeof(layout::TipcEventLayout) == kTipcEventSize);
 
-Bytes TipcSubscription::to_bytes() const { return sys::bytes_of(form_of(*this)); }
+Bytes TipcSubscription::to_bytes() const { return layout::bytes_of(form_of(*this)); }
 
 TipcEvent TipcEvent::from_bytes(BytesView raw) {
-  if (raw.size() != sizeof(sys::TipcEventLayout))
-    throw ValueError("no event of TIPC: " + detail::bytes_repr(raw));
-  const auto layout = sys::layout_in<sys::TipcEventLayout>(raw);
+  if (raw.size() != sizeof(layout::TipcEventLayout))
+    throw ValueError("no event of TIPC: " + detail::address::bytes_repr(raw));
+  const auto layout = layout::layout_in<layout::TipcEventLayout>(raw);
   return {TIPC{static_cast<int>(layout.event)},
           layout.found_lower,
           layout.found_upper,
@@ -52,8 +52,8 @@ TipcEvent TipcEvent::from_bytes(BytesView raw) {
 }
 
 Bytes TipcGroup::to_bytes() const {
-  return sys::bytes_of(
-      sys::TipcGroupLayout{type, instance, static_cast<std::uint32_t>(scope), flags});
+  return layout::bytes_of(
+      layout::TipcGroupLayout{type, instance, static_cast<std::uint32_t>(scope), flags});
 }
 
 }  // namespace plug

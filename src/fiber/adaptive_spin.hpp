@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 /// Decides how long an idle thread polls for events before it sleeps. It polls for as long as that
 /// has paid off, that is, while the sleeps would have been short. If it does not pay off, polling
@@ -53,4 +53,4 @@ class AdaptiveSpin {
   int slept_ = 0;  // sleeps since the limit became zero
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -22,7 +22,7 @@ namespace plug {
 namespace detail {
 
 void HelperCall::run() {
-  class CallJob final : public Job {
+  class CallJob final : public wait::Job {
    public:
     explicit CallJob(HelperCall& made) noexcept : made_(made) {}
     void run() noexcept override {
@@ -37,14 +37,15 @@ void HelperCall::run() {
    private:
     HelperCall& made_;
   };
-  if (FiberScheduler::here()->take_cancel()) throw_if(error_from(kCancelled), "offload");
+  if (fiber::FiberScheduler::here()->take_cancel())
+    throw_if(base::error_from(base::kCancelled), "offload");
   const auto job = std::make_shared<CallJob>(*this);
-  WaitNode node;
-  const auto tell = [](void* it) noexcept { static_cast<WaitNode*>(it)->wake(); };
-  const Offloaded offloaded(job, tell, &node);
-  if (offloaded.error() < 0) throw_if(error_from(offloaded.error()), "offload");
+  wait::WaitNode node;
+  const auto tell = [](void* it) noexcept { static_cast<wait::WaitNode*>(it)->wake(); };
+  const wait::Offloaded offloaded(job, tell, &node);
+  if (offloaded.error() < 0) throw_if(base::error_from(offloaded.error()), "offload");
   {
-    const Shield shield(OnCancel::ignore);
+    const wait::Shield shield(wait::OnCancel::ignore);
     while (!offloaded.done()) node.sleep(Deadline::none(), "offload");
   }
   if (job->thrown) std::rethrow_exception(job->thrown);
@@ -57,7 +58,7 @@ namespace sys = detail::sys;
 
 int wait_process(int pid, const Timeout& timeout, std::error_code& error) {
   constexpr std::int64_t kLookAgain = 5'000'000;  // nanoseconds
-  const Deadline deadline = detail::deadline_after(timeout);
+  const Deadline deadline = detail::base::deadline_after(timeout);
   long result = pid > 0 ? 0 : -EINVAL;
   long made = -1;
   sys::OwnFd process;
@@ -69,8 +70,8 @@ int wait_process(int pid, const Timeout& timeout, std::error_code& error) {
       return code;
     }
     if (result < 0) break;
-    if (detail::remaining(deadline) == 0) {
-      result = detail::kTimedOut;
+    if (detail::base::remaining(deadline) == 0) {
+      result = detail::base::kTimedOut;
       break;
     }
     if (made < 0) {
@@ -79,19 +80,21 @@ int wait_process(int pid, const Timeout& timeout, std::error_code& error) {
     }
     // Without a pidfd, check now and then.
     std::array entries{sys::PollEntry{process.get(), sys::kIn, 0}};
-    const long ready =
-        made < 0 ? detail::wait_any({}, std::min(deadline, detail::deadline_after(kLookAgain)))
-                 : detail::wait_any(entries, deadline);
+    const long ready = made < 0
+                           ? detail::wait::wait_any(
+                                 {}, std::min(deadline, detail::base::deadline_after(kLookAgain)))
+                           : detail::wait::wait_any(entries, deadline);
     if (ready < 0) result = ready;
   }
-  error = detail::error_from(result);
+  error = detail::base::error_from(result);
   return 0;
 }
 
 int wait_process(int pid, const Timeout& timeout) {
   if (pid <= 0) throw ValueError("wait_process: pid " + std::to_string(pid) + " is not above zero");
-  return detail::throwing([&](std::error_code& error) { return wait_process(pid, timeout, error); },
-                          [&] { return "pid " + std::to_string(pid); });
+  return detail::base::throwing(
+      [&](std::error_code& error) { return wait_process(pid, timeout, error); },
+      [&] { return "pid " + std::to_string(pid); });
 }
 
 }  // namespace fiber

@@ -2,7 +2,7 @@
 
 #include <new>
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 Context::Context(Announced& of_thread) noexcept {
   if (!announces_) return;
@@ -61,4 +61,4 @@ void Context::forget_announced() noexcept {
   if (__tsan_destroy_fiber != nullptr) __tsan_destroy_fiber(announced_->fiber);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -17,7 +17,7 @@
 // variables of these functions must not lie on its fake stack.
 #define PLUG_UNSANITIZED __attribute__((no_sanitize("address")))
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 /// A call stack that can be suspended and resumed later, only by the thread that suspended it.
 /// Exceptions belong to their stack: on each side of a switch one may be in flight or being
@@ -121,4 +121,4 @@ inline void Context::change_to(Context& other) noexcept {
   static_cast<Switch*>(transfer.data)->from.stack_pointer_ = transfer.fctx;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -16,15 +16,18 @@
 
 namespace plug {
 
-namespace detail {
+namespace detail::fiber {
 
 namespace {
 
 /// The threads of one run_on_threads(), and its outcome.
 class Cores {
  public:
-  Cores(std::size_t count, const CoreMain& main, const fiber::RunOptions& options)
-      : main_(main), options_(options), all_(count, fiber::Scheduler(nullptr)), mains_(count) {}
+  Cores(std::size_t count, const CoreMain& main, const plug::fiber::RunOptions& options)
+      : main_(main),
+        options_(options),
+        all_(count, plug::fiber::Scheduler(nullptr)),
+        mains_(count) {}
 
   void run() {
     std::vector<std::thread> threads;
@@ -78,7 +81,7 @@ class Cores {
 
   bool arrive(std::size_t core, const std::shared_ptr<FiberScheduler>& scheduler) {
     std::unique_lock lock(mutex_);
-    all_[core] = fiber::Scheduler(scheduler);
+    all_[core] = plug::fiber::Scheduler(scheduler);
     ++arrived_;
     changed_.notify_all();
     changed_.wait(lock, [this] { return stopping_ || arrived_ == all_.size(); });
@@ -106,7 +109,7 @@ class Cores {
     } catch (const CancelledError&) {
       // The fiber has been cancelled.
     } catch (...) {
-      report_exception("Exception in fiber::run_on_threads");
+      base::report_exception("Exception in fiber::run_on_threads");
     }
   }
 
@@ -124,10 +127,10 @@ class Cores {
   }
 
   const CoreMain& main_;
-  const fiber::RunOptions& options_;
+  const plug::fiber::RunOptions& options_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<fiber::Scheduler> all_;
+  std::vector<plug::fiber::Scheduler> all_;
   std::vector<std::shared_ptr<FiberCore>> mains_;
   std::size_t arrived_ = 0;
   bool stopping_ = false;
@@ -136,11 +139,16 @@ class Cores {
 
 }  // namespace
 
-void run_on_threads(std::size_t threads, const CoreMain& main, const fiber::RunOptions& options) {
-  if (FiberScheduler::here() != nullptr)
+}  // namespace detail::fiber
+
+namespace detail {
+
+void run_on_threads(std::size_t threads, const CoreMain& main,
+                    const plug::fiber::RunOptions& options) {
+  if (fiber::FiberScheduler::here() != nullptr)
     throw RuntimeError("fiber::run_on_threads: called in a fiber");
   if (threads == 0) throw ValueError("fiber::run_on_threads: 0 threads");
-  Cores(threads, main, options).run();
+  fiber::Cores(threads, main, options).run();
 }
 
 std::size_t usable_cores() { return sys::usable_processors(); }
@@ -149,7 +157,9 @@ std::size_t usable_cores() { return sys::usable_processors(); }
 
 namespace fiber {
 
-Scheduler here() { return Scheduler(detail::scheduler_here("fiber::here").shared_from_this()); }
+Scheduler here() {
+  return Scheduler(detail::fiber::scheduler_here("fiber::here").shared_from_this());
+}
 
 }  // namespace fiber
 }  // namespace plug

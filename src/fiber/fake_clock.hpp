@@ -5,7 +5,7 @@
 
 #include "base/deadline.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 /// Moves the fake clock forward to a deadline. A scheduler calls it instead of sleeping, when none
 /// of its fibers can run and a poll has found no event.
@@ -14,4 +14,4 @@ using AdvanceClock = void (*)(Deadline deadline) noexcept;
 /// Null except in tests, which set it while no fibers run.
 inline constinit AdvanceClock advance_clock = nullptr;
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -23,14 +23,14 @@ namespace plug {
 
 namespace detail {
 
-struct FiberOutcome::Impl final : FiberMain {
+struct FiberOutcome::Impl final : fiber::FiberMain {
   void run(std::exception_ptr refused) noexcept override;
   void let_go() noexcept override;
   std::string_view name(std::span<char> room) const noexcept override;
 
   FiberName own_name{nullptr};
   std::uint32_t number = 0;  // for the name, unless one is given
-  std::shared_ptr<FiberCore> fiber;
+  std::shared_ptr<fiber::FiberCore> fiber;
   std::shared_ptr<FiberOutcome> self;  // until the fiber lets go
   std::mutex mutex;
   WaitQueue waiting;
@@ -38,8 +38,8 @@ struct FiberOutcome::Impl final : FiberMain {
   std::exception_ptr thrown;
   bool asked = false;   // the exception has been rethrown
   bool joined = false;  // join() has returned the result or thrown the exception
-  FiberGroup* group = nullptr;
-  FiberGroup::ChildRef child;  // in the group
+  fiber::FiberGroup* group = nullptr;
+  fiber::FiberGroup::ChildRef child;  // in the group
 
   bool is_of_parent() const noexcept { return fiber->owner->is_of_parent(); }
   /// Locks the mutex, unless a thread of the parent process may hold it.
@@ -47,6 +47,10 @@ struct FiberOutcome::Impl final : FiberMain {
     return is_of_parent() ? std::unique_lock<std::mutex>() : std::unique_lock(mutex);
   }
 };
+
+}  // namespace detail
+
+namespace detail::fiber {
 
 struct FiberAccess {
   static void run(const std::shared_ptr<FiberOutcome>& outcome,
@@ -102,8 +106,12 @@ struct FiberAccess {
   }
 };
 
+}  // namespace detail::fiber
+
+namespace detail {
+
 void FiberOutcome::Impl::run(std::exception_ptr refused) noexcept {
-  FiberAccess::run(self, std::move(refused));
+  fiber::FiberAccess::run(self, std::move(refused));
 }
 
 void FiberOutcome::Impl::let_go() noexcept { const auto held = std::move(self); }
@@ -117,7 +125,7 @@ FiberOutcome::~FiberOutcome() {
   } catch (const CancelledError&) {
     // The fiber has been cancelled.
   } catch (...) {
-    report_exception("Exception in the fiber " + name());
+    base::report_exception("Exception in the fiber " + name());
   }
 }
 
@@ -133,7 +141,7 @@ std::string_view FiberOutcome::Impl::name(std::span<char> room) const noexcept {
 }
 
 std::string FiberOutcome::name() const {
-  FiberCore::Room room;
+  fiber::FiberCore::Room room;
   return std::string(impl_->name(room));
 }
 
@@ -159,11 +167,11 @@ void FiberOutcome::rethrow() {
 long FiberOutcome::wait(const Timeout& timeout) {
   if (impl_->is_of_parent() && !done())
     throw RuntimeError("joining the fiber " + name() + ", which runs in the parent process");
-  const FiberScheduler* const here = FiberScheduler::here();
+  const fiber::FiberScheduler* const here = fiber::FiberScheduler::here();
   if (here != nullptr && here->current_or_null() == impl_->fiber.get() && !done())
     throw RuntimeError("joining the fiber " + name() + " in itself");
-  const Deadline deadline = deadline_after(timeout);
-  WaitNode node;
+  const Deadline deadline = base::deadline_after(timeout);
+  wait::WaitNode node;
   for (long waited = 0;;) {
     {
       const auto lock = impl_->lock();
@@ -177,14 +185,14 @@ long FiberOutcome::wait(const Timeout& timeout) {
       impl_->waiting.remove(node);
     }
     // Checked first, because a fiber is told of a cancellation only once.
-    if (waited == kCancelled) return waited;
+    if (waited == base::kCancelled) return waited;
     if (waited == 0) waited = node.ask_interrupt_hook();
   }
 }
 
 void FiberOutcome::join(const Timeout& timeout) {
   if (const long waited = wait(timeout); waited < 0)
-    throw_if(error_from(waited), "joining the fiber " + name());
+    throw_if(base::error_from(waited), "joining the fiber " + name());
   std::exception_ptr thrown;
   {
     const auto lock = impl_->lock();
@@ -196,6 +204,10 @@ void FiberOutcome::join(const Timeout& timeout) {
   if (thrown) std::rethrow_exception(thrown);
 }
 
+}  // namespace detail
+
+namespace detail::fiber {
+
 FiberScheduler& scheduler_here(std::string_view call) {
   if (FiberScheduler* const scheduler = FiberScheduler::here()) return *scheduler;
   throw RuntimeError(std::string(call) + (FiberScheduler::forked() != nullptr
@@ -203,21 +215,26 @@ FiberScheduler& scheduler_here(std::string_view call) {
                                               : ": not in a fiber"));
 }
 
+}  // namespace detail::fiber
+
+namespace detail {
+
 void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, FiberName&& name,
-                 FiberGroup* group) {
-  FiberScheduler& scheduler = scheduler_here(name.call);
+                 fiber::FiberGroup* group) {
+  fiber::FiberScheduler& scheduler = fiber::scheduler_here(name.call);
   if (group == nullptr)
-    scheduler.start(FiberAccess::make(scheduler, outcome, std::move(name)));
+    scheduler.start(fiber::FiberAccess::make(scheduler, outcome, std::move(name)));
   else
-    FiberAccess::start_in(*group, scheduler, outcome, std::move(name));
+    fiber::FiberAccess::start_in(*group, scheduler, outcome, std::move(name));
 }
 
-void hand_over_fiber(FiberScheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
+void hand_over_fiber(fiber::FiberScheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
                      FiberName&& name) {
-  const std::shared_ptr<FiberCore>& fiber = FiberAccess::make(scheduler, outcome, std::move(name));
-  if (&scheduler == FiberScheduler::here()) return scheduler.start(fiber);
+  const std::shared_ptr<fiber::FiberCore>& fiber =
+      fiber::FiberAccess::make(scheduler, outcome, std::move(name));
+  if (&scheduler == fiber::FiberScheduler::here()) return scheduler.start(fiber);
   if (scheduler.is_of_parent()) {
-    FiberScheduler::drop(*fiber);
+    fiber::FiberScheduler::drop(*fiber);
     throw RuntimeError("fiber::Scheduler::spawn: its fibers run in the parent process");
   }
   if (!scheduler.hand_over(fiber))
@@ -225,7 +242,11 @@ void hand_over_fiber(FiberScheduler& scheduler, const std::shared_ptr<FiberOutco
                        " was to join have ended");
 }
 
-std::shared_ptr<FiberScheduler> make_scheduler(const fiber::RunOptions& options) {
+}  // namespace detail
+
+namespace detail::fiber {
+
+std::shared_ptr<FiberScheduler> make_scheduler(const plug::fiber::RunOptions& options) {
   constexpr std::size_t kLargestStack = std::size_t{1} << 36;
   if (FiberScheduler::here() != nullptr) throw RuntimeError("fiber::run: called in a fiber");
   if (options.stack_size > kLargestStack)
@@ -249,61 +270,66 @@ std::shared_ptr<FiberCore> start_main(FiberScheduler& scheduler,
   return fiber;
 }
 
-void run_main(FiberScheduler& scheduler, FiberCore& main, const fiber::RunOptions& options) {
+void run_main(FiberScheduler& scheduler, FiberCore& main, const plug::fiber::RunOptions& options) {
   const std::stop_callback stopping(options.stop, [&]() noexcept { scheduler.cancel(main); });
   const long failed = scheduler.run(main);
-  if (failed < 0) throw_if(error_from(failed), "waiting for events of fibers");
+  if (failed < 0) throw_if(base::error_from(failed), "waiting for events of fibers");
   if (scheduler.is_of_parent() && !main.ended())
     throw RuntimeError(
         "fiber::run: a fiber has forked and ended, and the main fiber runs in the "
         "parent process");
 }
 
-void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options) {
-  const std::shared_ptr<FiberScheduler> scheduler = make_scheduler(options);
-  const std::shared_ptr<FiberCore> fiber = start_main(*scheduler, main);
-  run_main(*scheduler, *fiber, options);
+}  // namespace detail::fiber
+
+namespace detail {
+
+void run_fibers(const std::shared_ptr<FiberOutcome>& main, const plug::fiber::RunOptions& options) {
+  const std::shared_ptr<fiber::FiberScheduler> scheduler = fiber::make_scheduler(options);
+  const std::shared_ptr<fiber::FiberCore> fiber = fiber::start_main(*scheduler, main);
+  fiber::run_main(*scheduler, *fiber, options);
 }
 
 }  // namespace detail
 
 namespace fiber {
 
-bool inside() noexcept { return detail::FiberScheduler::here() != nullptr; }
+bool inside() noexcept { return detail::fiber::FiberScheduler::here() != nullptr; }
 
 std::stop_token get_stop_token() {
-  return detail::scheduler_here("fiber::get_stop_token").stop_token();
+  return detail::fiber::scheduler_here("fiber::get_stop_token").stop_token();
 }
 
 void yield() {
-  detail::FiberScheduler* const scheduler = detail::FiberScheduler::here();
+  detail::fiber::FiberScheduler* const scheduler = detail::fiber::FiberScheduler::here();
   if (scheduler == nullptr)
     std::this_thread::yield();
   else if (!scheduler->yield())
-    throw_if(detail::error_from(detail::kCancelled), "yield");
+    throw_if(detail::base::error_from(detail::base::kCancelled), "yield");
 }
 
 void sleep(const Timeout& time) {
-  const Deadline deadline = detail::deadline_after(time);
-  detail::WaitNode node;
+  const Deadline deadline = detail::base::deadline_after(time);
+  detail::wait::WaitNode node;
   for (;;) {
     long slept = node.sleep(deadline, "sleep");
     if (slept == 0) slept = node.ask_interrupt_hook();
-    if (slept == detail::kTimedOut || (slept == 0 && detail::remaining(deadline) == 0)) return;
-    if (slept < 0) throw_if(detail::error_from(slept), "sleep");
+    if (slept == detail::base::kTimedOut || (slept == 0 && detail::base::remaining(deadline) == 0))
+      return;
+    if (slept < 0) throw_if(detail::base::error_from(slept), "sleep");
   }
 }
 
 std::vector<Info> list() {
   std::vector<Info> all;
-  detail::FiberCore::Room room;
-  for (const auto& fiber : detail::scheduler_here("fiber::list").fibers())
+  detail::fiber::FiberCore::Room room;
+  for (const auto& fiber : detail::fiber::scheduler_here("fiber::list").fibers())
     all.push_back({std::string(fiber->name(room)), fiber->where() == nullptr ? "" : fiber->where(),
                    fiber->stack().most_used()});
   return all;
 }
 
-std::string_view engine() { return detail::scheduler_here("fiber::engine").engine_name(); }
+std::string_view engine() { return detail::fiber::scheduler_here("fiber::engine").engine_name(); }
 
 }  // namespace fiber
 }  // namespace plug

@@ -11,7 +11,7 @@
 
 namespace plug {
 
-namespace detail {
+namespace detail::fiber {
 
 // --- groups ---
 
@@ -91,19 +91,19 @@ void FiberGroup::check_wait() {
     throw RuntimeError("TaskGroup::wait: called by one of the group's own fibers");
 }
 
-Waited FiberGroup::wait(WaitNode& node, OnCancel on_cancel) noexcept {
-  if (is_of_parent()) return Waited::handed;
-  Waited waited = Waited::handed;
+wait::Waited FiberGroup::wait(wait::WaitNode& node, wait::OnCancel on_cancel) noexcept {
+  if (is_of_parent()) return wait::Waited::handed;
+  wait::Waited waited = wait::Waited::handed;
   std::unique_lock lock(mutex_);
-  while (!empty() && waited == Waited::handed)
-    waited = wait_in(waiting_, node, lock, Deadline::none(), "TaskGroup::wait", on_cancel);
+  while (!empty() && waited == wait::Waited::handed)
+    waited = wait::wait_in(waiting_, node, lock, Deadline::none(), "TaskGroup::wait", on_cancel);
   return waited;
 }
 
 void FiberGroup::end() noexcept {
   cancel();
-  WaitNode node;
-  wait(node, OnCancel::ignore);
+  wait::WaitNode node;
+  wait(node, wait::OnCancel::ignore);
 }
 
 bool FiberGroup::has_failed() noexcept {
@@ -141,11 +141,15 @@ bool FiberGroup::Body::has_ended() noexcept {
   return scheduler != nullptr && scheduler->ended_by(limit_);
 }
 
+}  // namespace detail::fiber
+
+namespace detail {
+
 // --- time limits ---
 
 TimeLimit::TimeLimit(const Timeout& time)
-    : time_(time), limit_(std::make_unique<FiberLimit>(deadline_after(time))) {
-  FiberScheduler* const scheduler = FiberScheduler::here();
+    : time_(time), limit_(std::make_unique<fiber::FiberLimit>(base::deadline_after(time))) {
+  fiber::FiberScheduler* const scheduler = fiber::FiberScheduler::here();
   if (scheduler == nullptr) throw RuntimeError("timeout: not in a fiber");
   scheduler->enter(*limit_);
 }
@@ -153,11 +157,12 @@ TimeLimit::TimeLimit(const Timeout& time)
 // In the child, a fiber that has forked continues without limits.
 
 TimeLimit::~TimeLimit() {
-  if (FiberScheduler* const scheduler = FiberScheduler::here()) scheduler->leave(*limit_);
+  if (fiber::FiberScheduler* const scheduler = fiber::FiberScheduler::here())
+    scheduler->leave(*limit_);
 }
 
 void TimeLimit::throw_if_reached() {
-  FiberScheduler* const scheduler = FiberScheduler::here();
+  fiber::FiberScheduler* const scheduler = fiber::FiberScheduler::here();
   if (scheduler != nullptr && scheduler->ended_by(*limit_))
     throw_if(timed_out(), "timeout of " + to_string(time_) + " seconds");
 }
@@ -170,27 +175,28 @@ void report(const std::exception_ptr& thrown) noexcept {
   try {
     std::rethrow_exception(thrown);
   } catch (...) {
-    detail::report_exception("Exception in the body of a task group");
+    detail::base::report_exception("Exception in the body of a task group");
   }
 }
 
 }  // namespace
 
 TaskGroup::TaskGroup()
-    : group_(std::make_unique<detail::FiberGroup>()), exceptions_(std::uncaught_exceptions()) {}
+    : group_(std::make_unique<detail::fiber::FiberGroup>()),
+      exceptions_(std::uncaught_exceptions()) {}
 
 TaskGroup::~TaskGroup() {
-  detail::WaitNode node;
+  detail::wait::WaitNode node;
   if (std::uncaught_exceptions() > exceptions_ ||
-      group_->wait(node, detail::OnCancel::keep) != detail::Waited::handed)
+      group_->wait(node, detail::wait::OnCancel::keep) != detail::wait::Waited::handed)
     group_->end();
 }
 
 void TaskGroup::wait() {
   group_->check_wait();
-  detail::WaitNode node;
-  const detail::Waited waited = group_->wait(node, detail::OnCancel::tell);
-  if (waited != detail::Waited::handed) group_->end();
+  detail::wait::WaitNode node;
+  const detail::wait::Waited waited = group_->wait(node, detail::wait::OnCancel::tell);
+  if (waited != detail::wait::Waited::handed) group_->end();
   const std::shared_ptr<detail::FiberOutcome> failed = group_->finish();
   if (handed_or_thrown(waited, node) && failed) failed->rethrow();
 }
@@ -201,11 +207,11 @@ void TaskGroup::run(void (*body)(void*), void* argument) {
   bool late = false;      // thrown after a child had failed
   bool cancelled = false;
   {
-    detail::FiberGroup::Body scope(*group_);
+    detail::fiber::FiberGroup::Body scope(*group_);
     try {
       body(argument);
-      detail::WaitNode node;
-      handed_or_thrown(group_->wait(node, detail::OnCancel::tell), node);
+      detail::wait::WaitNode node;
+      handed_or_thrown(group_->wait(node, detail::wait::OnCancel::tell), node);
     } catch (const CancelledError&) {
       if (!scope.has_ended()) thrown = std::current_exception();
     } catch (...) {
@@ -220,7 +226,7 @@ void TaskGroup::run(void (*body)(void*), void* argument) {
   if (failed && (late || !is_error)) {
     if (is_error) report(thrown);
     // The caller catches the child's error, and its next wait delivers the cancellation.
-    if (cancelled) detail::scheduler_here("task_group").tell_again();
+    if (cancelled) detail::fiber::scheduler_here("task_group").tell_again();
     failed->rethrow();
   }
   if (thrown) std::rethrow_exception(thrown);

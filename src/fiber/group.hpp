@@ -13,7 +13,7 @@
 #include "fiber/scheduler.hpp"
 #include "wait/wait_queue.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 class FiberGroup {
  public:
@@ -53,7 +53,7 @@ class FiberGroup {
   /// Throws RuntimeError if the caller is a child.
   void check_wait();
   /// Waits until there are no children, or until the wait is stopped.
-  Waited wait(WaitNode& node, OnCancel on_cancel) noexcept;
+  wait::Waited wait(wait::WaitNode& node, wait::OnCancel on_cancel) noexcept;
   /// Cancels the children and waits for all of them; nothing ends this wait earlier.
   void end() noexcept;
   bool has_failed() noexcept;
@@ -68,7 +68,7 @@ class FiberGroup {
   bool empty() const noexcept { return running_.empty() && ending_.empty(); }
   void mark_ending(ChildRef child) noexcept;
 
-  const ForkGuard fork_guard_;
+  const base::ForkGuard fork_guard_;
   std::mutex mutex_;
   // The children that cancel() still has to cancel, and the other ones.
   std::list<Child> running_;
@@ -80,4 +80,4 @@ class FiberGroup {
   FiberLimit* limit_of_body_ = nullptr;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -12,7 +12,7 @@
 
 #include "fiber/scheduler.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 void FiberScheduler::post(FiberCore& fiber, bool cancel) noexcept {
   if (is_of_parent()) return;
@@ -68,13 +68,13 @@ std::exception_ptr FiberScheduler::refusal(const FiberCore& fiber) noexcept {
 
 /// Refuses a fiber as on a plain thread, if no scheduler runs or there is no memory for a fiber.
 void FiberScheduler::refuse(FiberCore& fiber, std::exception_ptr why) noexcept {
-  IoDriver* const waiter_before = current_driver();
-  Parker* const parker_before = std::exchange(thread_fibers.parker, nullptr);
-  set_current_driver(nullptr);
+  wait::IoDriver* const waiter_before = wait::current_driver();
+  wait::Parker* const parker_before = std::exchange(wait::thread_fibers.parker, nullptr);
+  wait::set_current_driver(nullptr);
   fiber.main_->run(std::move(why));
   drop(fiber);
-  set_current_driver(waiter_before);
-  thread_fibers.parker = parker_before;
+  wait::set_current_driver(waiter_before);
+  wait::thread_fibers.parker = parker_before;
 }
 
 void FiberScheduler::take_posted() noexcept {
@@ -108,4 +108,4 @@ void FiberScheduler::take_posted() noexcept {
   }
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -16,7 +16,7 @@
 #include "sys/process.hpp"
 #include "sys/segv_handler.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 [[maybe_unused]] const int FiberScheduler::registered_ =
     sys::call_in_forked_child(&FiberScheduler::leave_in_child);
@@ -63,9 +63,9 @@ bool FiberScheduler::explain_fault(const void* address) noexcept {
 long FiberScheduler::run(FiberCore& main) {
   const sys::ExplainedFaults faults(&explain_fault);
   main_ = &main;
-  IoDriver* const waiter_before = current_driver();
-  Parker* const parker_before = std::exchange(thread_fibers.parker, this);
-  set_current_driver(engine_.get());
+  wait::IoDriver* const waiter_before = wait::current_driver();
+  wait::Parker* const parker_before = std::exchange(wait::thread_fibers.parker, this);
+  wait::set_current_driver(engine_.get());
   long failed = 0;
   while (!fibers_.empty()) {
     take_posted();
@@ -91,8 +91,8 @@ long FiberScheduler::run(FiberCore& main) {
       break;
     }
   }
-  set_current_driver(waiter_before);
-  thread_fibers.parker = parker_before;
+  wait::set_current_driver(waiter_before);
+  wait::thread_fibers.parker = parker_before;
   {
     const std::lock_guard lock(mutex_);
     over_ = true;
@@ -111,12 +111,12 @@ void FiberScheduler::interrupt() noexcept {
 }
 
 long FiberScheduler::ask_hook() {
-  const bool keeps = current_->shield_ == OnCancel::keep;
+  const bool keeps = current_->shield_ == wait::OnCancel::keep;
   try {
     if (const std::exception_ptr thrown = std::exchange(kept_thrown_, nullptr))
       std::rethrow_exception(thrown);
     const long kept = std::exchange(kept_stop_, 0);
-    const long stop = kept != 0 ? kept : plug::detail::interrupted();
+    const long stop = kept != 0 ? kept : plug::detail::wait::interrupted();
     if (keeps && stop != 0) keep_answer(stop, nullptr);
     return stop;
   } catch (...) {
@@ -139,7 +139,7 @@ Deadline FiberScheduler::next_moment() noexcept {
       return next_moment_of_fake_clock();
     if (patience_.lasts(sys::monotonic_nanoseconds())) return Deadline::immediate();
     // A signal interrupts only a sleeping engine: one may have come while it polled.
-    if (has_interrupt_function() && patience_.has_ended()) {
+    if (wait::has_interrupt_function() && patience_.has_ended()) {
       interrupt();
       return Deadline::immediate();
     }
@@ -162,8 +162,8 @@ Deadline FiberScheduler::next_moment_of_fake_clock() noexcept {
 /// do not continue. The engine belongs to the parent and stays as it is.
 void FiberScheduler::leave_in_child() noexcept {
   if (here() == nullptr) return;
-  thread_fibers = {.parker = nullptr, .forked = here()->current_};
-  set_current_driver(nullptr);
+  wait::thread_fibers = {.parker = nullptr, .forked = here()->current_};
+  wait::set_current_driver(nullptr);
 }
 
 /// Leaks the scheduler in a forked child, because suspended stacks cannot be unwound.
@@ -371,12 +371,12 @@ bool FiberScheduler::ended_by(FiberLimit& limit) noexcept {
 
 /// Handles the cases of park() other than a plain wait until the fiber is woken.
 FiberScheduler::WakeReason FiberScheduler::park_until(Deadline deadline, const char* where,
-                                                      OnCancel on_cancel) noexcept {
+                                                      wait::OnCancel on_cancel) noexcept {
   FiberCore& fiber = *current_;
   on_cancel = std::max(on_cancel, fiber.shield_);
-  const bool heeds = on_cancel != OnCancel::ignore;
+  const bool heeds = on_cancel != wait::OnCancel::ignore;
   const Deadline limit = heeds && fiber.limit_ != nullptr ? nearest_limit(fiber) : Deadline::none();
-  bool over = remaining(limit) == 0;
+  bool over = base::remaining(limit) == 0;
   fiber.timed_out_ = false;  // may be stale: a fiber may be cancelled after its timeout
   if (!fiber.permit_ && !over && !(heeds && fiber.cancelled_)) {
     fiber.where_ = where;
@@ -394,22 +394,23 @@ FiberScheduler::WakeReason FiberScheduler::park_until(Deadline deadline, const c
   return WakeReason::deadline;
 }
 
-long FiberScheduler::suspend(Deadline deadline, const char* where, OnCancel on_cancel) noexcept {
+long FiberScheduler::suspend(Deadline deadline, const char* where,
+                             wait::OnCancel on_cancel) noexcept {
   switch (park(deadline, where, on_cancel)) {
     case WakeReason::cancel:
-      return kCancelled;
+      return base::kCancelled;
     case WakeReason::deadline:
-      return kTimedOut;
+      return base::kTimedOut;
     case WakeReason::event:
       break;
   }
   return 0;
 }
 
-FiberScheduler::WakeReason FiberScheduler::end_park(OnCancel on_cancel) noexcept {
+FiberScheduler::WakeReason FiberScheduler::end_park(wait::OnCancel on_cancel) noexcept {
   on_cancel = std::max(on_cancel, current_->shield_);
-  if (on_cancel == OnCancel::ignore) return WakeReason::event;
-  if (on_cancel == OnCancel::tell) take_cancel();
+  if (on_cancel == wait::OnCancel::ignore) return WakeReason::event;
+  if (on_cancel == wait::OnCancel::tell) take_cancel();
   leave_interrupt();
   return WakeReason::cancel;
 }
@@ -421,10 +422,10 @@ bool FiberScheduler::yield() noexcept {
 
 bool FiberScheduler::take_cancel() noexcept {
   FiberCore& fiber = *current_;
-  if (fiber.shield_ == OnCancel::ignore) return false;
-  const bool late = fiber.limit_ != nullptr && remaining(nearest_limit(fiber)) == 0;
+  if (fiber.shield_ == wait::OnCancel::ignore) return false;
+  const bool late = fiber.limit_ != nullptr && base::remaining(nearest_limit(fiber)) == 0;
   if (!fiber.cancelled_ && !late) return false;
-  if (fiber.shield_ == OnCancel::keep) return true;
+  if (fiber.shield_ == wait::OnCancel::keep) return true;
   if (fiber.cancelled_)
     tell_of_cancel(fiber);
   else
@@ -536,10 +537,10 @@ void FiberScheduler::remove_timer(FiberCore& fiber) noexcept {
 void FiberScheduler::fire_timers() noexcept {
   while (!timers_.empty()) {
     FiberCore& fiber = *timers_.front();
-    if (remaining(fiber.deadline_) != 0) return;
+    if (base::remaining(fiber.deadline_) != 0) return;
     fiber.timed_out_ = true;
     wake_here(fiber);
   }
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

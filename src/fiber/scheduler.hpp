@@ -36,6 +36,10 @@ struct RunOptions;
 namespace plug::detail {
 
 class FiberOutcome;
+
+}  // namespace plug::detail
+
+namespace plug::detail::fiber {
 class FiberScheduler;
 
 /// The function that a fiber runs.
@@ -64,7 +68,7 @@ struct FiberLimit {
 
   /// Returns the time until which the fiber may wait.
   Deadline moment() const noexcept { return failed.load() ? Deadline::immediate() : until; }
-  bool is_over() const noexcept { return remaining(moment()) == 0; }
+  bool is_over() const noexcept { return base::remaining(moment()) == 0; }
 
   const Deadline until;
   std::atomic<bool> failed{false};  // the limit ends now; set by any thread
@@ -112,7 +116,7 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
   bool timed_out_ = false;
   bool refused_ = false;      // ends without having begun
   bool ending_told_ = false;  // told that the main fiber has ended
-  OnCancel shield_ = OnCancel::tell;
+  wait::OnCancel shield_ = wait::OnCancel::tell;
   // Guarded by the scheduler's mutex.
   bool remote_listed_ = false;
   bool remote_cancel_ = false;
@@ -133,11 +137,12 @@ class FiberCore : public std::enable_shared_from_this<FiberCore> {
 };
 
 /// Lives as long as any of its fibers is referred to, by any thread.
-class FiberScheduler final : public Parker, public std::enable_shared_from_this<FiberScheduler> {
+class FiberScheduler final : public wait::Parker,
+                             public std::enable_shared_from_this<FiberScheduler> {
  public:
   struct Options {
     std::size_t stack_size;
-    fiber::Engine engine = fiber::Engine::auto_;
+    plug::fiber::Engine engine = plug::fiber::Engine::auto_;
     /// For tests: runs runnable fibers in a pseudo-random order.
     std::optional<std::uint64_t> seed = std::nullopt;
     StackGuard guard = StackGuard::mark;
@@ -154,10 +159,10 @@ class FiberScheduler final : public Parker, public std::enable_shared_from_this<
 
   /// Returns the scheduler whose fibers the calling thread runs, or null if it runs none.
   static FiberScheduler* here() noexcept {
-    return static_cast<FiberScheduler*>(thread_fibers.parker);
+    return static_cast<FiberScheduler*>(wait::thread_fibers.parker);
   }
   /// Returns, in a forked child, the fiber that has forked, or null if none has.
-  static const FiberCore* forked() noexcept { return thread_fibers.forked; }
+  static const FiberCore* forked() noexcept { return wait::thread_fibers.forked; }
 
   /// Returns true if this belongs to the process that this one was forked from.
   bool is_of_parent() const noexcept { return fork_guard_.is_of_parent(); }
@@ -196,7 +201,7 @@ class FiberScheduler final : public Parker, public std::enable_shared_from_this<
   /// Suspends the fiber until it is woken. Spurious wakeups occur: the caller checks its condition.
   /// `where` is the name that lists show.
   WakeReason park(Deadline deadline, const char* where,
-                  OnCancel on_cancel = OnCancel::tell) noexcept {
+                  wait::OnCancel on_cancel = wait::OnCancel::tell) noexcept {
     FiberCore& fiber = *current_;
     if (!deadline.is_none() || fiber.limit_ != nullptr || fiber.permit_ || fiber.cancelled_)
         [[unlikely]]
@@ -205,25 +210,25 @@ class FiberScheduler final : public Parker, public std::enable_shared_from_this<
     fiber.state_ = FiberCore::State::parked;
     fiber.context_.switch_to(context_);
     fiber.permit_ = false;
-    if (fiber.cancelled_ && on_cancel != OnCancel::ignore) [[unlikely]]
+    if (fiber.cancelled_ && on_cancel != wait::OnCancel::ignore) [[unlikely]]
       return end_park(on_cancel);
     return WakeReason::event;
   }
-  long suspend(Deadline deadline, const char* where, OnCancel on_cancel) noexcept override;
+  long suspend(Deadline deadline, const char* where, wait::OnCancel on_cancel) noexcept override;
   /// Lets the other runnable fibers run. Returns false if the fiber is cancelled.
   bool yield() noexcept;
   /// Returns true if a cancellation or a limit that has passed is pending. This delivers it, unless
   /// a Shield keeps it pending. Returns false behind OnCancel::ignore.
   bool take_cancel() noexcept;
   /// See Shield.
-  OnCancel exchange_shield(OnCancel shield) noexcept {
-    const OnCancel before = std::exchange(current_->shield_, shield);
+  wait::OnCancel exchange_shield(wait::OnCancel shield) noexcept {
+    const wait::OnCancel before = std::exchange(current_->shield_, shield);
     leave_interrupt();
     return before;
   }
   /// Returns true in the main fiber if a signal has come and the interrupt hook is to be asked.
   bool is_interrupted() const noexcept {
-    return interrupted_ && current_ == main_ && current_->shield_ != OnCancel::ignore;
+    return interrupted_ && current_ == main_ && current_->shield_ != wait::OnCancel::ignore;
   }
   /// Returns the same, and true only once.
   bool take_interrupt() noexcept { return is_interrupted() && std::exchange(interrupted_, false); }
@@ -272,8 +277,8 @@ class FiberScheduler final : public Parker, public std::enable_shared_from_this<
  private:
   static constexpr std::size_t kFirstRoom = 16;  // fibers
 
-  WakeReason park_until(Deadline deadline, const char* where, OnCancel on_cancel) noexcept;
-  WakeReason end_park(OnCancel on_cancel) noexcept;
+  WakeReason park_until(Deadline deadline, const char* where, wait::OnCancel on_cancel) noexcept;
+  WakeReason end_park(wait::OnCancel on_cancel) noexcept;
   static void main_of_current() noexcept;
   void end_others() noexcept;
   void let_go_of_main(FiberCore& fiber) noexcept;
@@ -314,7 +319,7 @@ class FiberScheduler final : public Parker, public std::enable_shared_from_this<
 
   static const int registered_;
 
-  const ForkGuard fork_guard_;
+  const base::ForkGuard fork_guard_;
   StackPool stacks_;
   std::unique_ptr<IoEngine> engine_;
   std::unique_ptr<StallDetector> watch_;
@@ -343,13 +348,13 @@ class FiberScheduler final : public Parker, public std::enable_shared_from_this<
 
 /// Throws RuntimeError in a fiber, ValueError for an excessive stack size, and as FiberScheduler
 /// does.
-std::shared_ptr<FiberScheduler> make_scheduler(const fiber::RunOptions& options);
+std::shared_ptr<FiberScheduler> make_scheduler(const plug::fiber::RunOptions& options);
 std::shared_ptr<FiberCore> start_main(FiberScheduler& scheduler,
                                       const std::shared_ptr<FiberOutcome>& main);
 /// Runs the scheduler until no fiber is left, and throws its errors. A stop request cancels `main`.
-void run_main(FiberScheduler& scheduler, FiberCore& main, const fiber::RunOptions& options);
+void run_main(FiberScheduler& scheduler, FiberCore& main, const plug::fiber::RunOptions& options);
 
 /// Returns the calling fiber's scheduler. Throws RuntimeError, naming the call, outside a fiber.
 FiberScheduler& scheduler_here(std::string_view call);
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

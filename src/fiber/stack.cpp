@@ -10,7 +10,7 @@
 #include "sys/sanitizers.hpp"
 #include "sys/valgrind.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 namespace {
 
@@ -180,4 +180,4 @@ std::size_t StackPool::reserved() const noexcept {
   return slabs_.size() * (size_ + guard_size_) * kStacksOfSlab;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

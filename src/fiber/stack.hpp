@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 /// Protects the memory below a stack from an overflow of the stack.
 enum class StackGuard : std::uint8_t {
@@ -87,4 +87,4 @@ class StackPool {
   std::vector<Slab*> open_;  // slabs with a free stack
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -12,7 +12,7 @@
 #include "sys/process.hpp"
 #include "sys/signals.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 namespace {
 
@@ -75,4 +75,4 @@ void StallDetector::watch() {
   }
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

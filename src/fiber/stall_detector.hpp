@@ -10,7 +10,7 @@
 #include <string_view>
 #include <thread>
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 class FiberCore;
 
@@ -49,4 +49,4 @@ class StallDetector {
   std::thread thread_;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

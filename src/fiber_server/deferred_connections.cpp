@@ -9,7 +9,7 @@
 #include "fiber/scheduler.hpp"
 #include "server/pause.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber_server {
 
 namespace {
 
@@ -28,11 +28,12 @@ bool DeferredConnections::open() noexcept {
   return set_.has_value();
 }
 
-bool DeferredConnections::add(Connection& connection, Descriptor& descriptor, Deadline deadline) {
+bool DeferredConnections::add(Connection& connection, wait::Descriptor& descriptor,
+                              Deadline deadline) {
   if (over_) return false;
   try {
     if (!watched_)
-      fiber::spawn("deferred connections", [self = shared_from_this()] { self->watch(); });
+      plug::fiber::spawn("deferred connections", [self = shared_from_this()] { self->watch(); });
     watched_ = true;
     if (!deadline.is_none()) connection.timer_ = timers_.emplace(deadline, &connection);
   } catch (const std::bad_alloc&) {
@@ -54,7 +55,7 @@ bool DeferredConnections::add(Connection& connection, Descriptor& descriptor, De
 bool DeferredConnections::await(Connection& connection) {
   const int fd = connection.in_flight_->fd();
   if (fd < 0) return false;
-  IoEngine& engine = FiberScheduler::here()->engine();
+  fiber::IoEngine& engine = fiber::FiberScheduler::here()->engine();
   if (engine.supports_read_events()) {
     try {
       return engine.await_arrival(*connection.in_flight_, connection) >= 0;
@@ -81,7 +82,7 @@ void DeferredConnections::withdraw(Connection& connection) noexcept {
   if (set_)
     set_->remove(connection.in_flight_->fd());
   else
-    FiberScheduler::here()->engine().forget_arrival(*connection.in_flight_);
+    fiber::FiberScheduler::here()->engine().forget_arrival(*connection.in_flight_);
   forget(connection);
 }
 
@@ -101,7 +102,8 @@ void DeferredConnections::call_readable() noexcept {
 }
 
 void DeferredConnections::drop_late() noexcept {
-  while (!timers_.empty() && remaining(timers_.begin()->first) == 0) drop(*timers_.begin()->second);
+  while (!timers_.empty() && base::remaining(timers_.begin()->first) == 0)
+    drop(*timers_.begin()->second);
 }
 
 void DeferredConnections::close_all() noexcept {
@@ -133,8 +135,9 @@ void DeferredConnections::look_at(const Events& events, long count) noexcept {
 /// error.
 long DeferredConnections::wait() {
   if (!set_) {
-    const FiberScheduler::WakeReason woken = fiber_->owner->park(waits_, "deferred connections");
-    return woken == FiberScheduler::WakeReason::cancel ? kCancelled : 0;
+    const fiber::FiberScheduler::WakeReason woken =
+        fiber_->owner->park(waits_, "deferred connections");
+    return woken == fiber::FiberScheduler::WakeReason::cancel ? base::kCancelled : 0;
   }
   Events events;
   const long count = set_->wait(events, waits_);
@@ -143,14 +146,15 @@ long DeferredConnections::wait() {
 }
 
 void DeferredConnections::watch() {
-  fiber_ = &FiberScheduler::here()->current();
+  fiber_ = &fiber::FiberScheduler::here()->current();
   while (!connections_.empty() || !readable_.empty()) {
     waits_ = timers_.empty() ? Deadline::none() : timers_.begin()->first;
     long waited = readable_.empty() ? wait() : 0;
     waits_ = Deadline::immediate();
     // There may have been no memory for the wait.
-    if (waited < 0 && waited != kTimedOut && waited != kCancelled) waited = AcceptPause::rest();
-    if (waited == kCancelled) {
+    if (waited < 0 && waited != base::kTimedOut && waited != base::kCancelled)
+      waited = server::AcceptPause::rest();
+    if (waited == base::kCancelled) {
       over_ = true;
       close_all();
     }
@@ -162,4 +166,4 @@ void DeferredConnections::watch() {
   watched_ = false;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber_server

@@ -16,15 +16,19 @@
 #include "wait/descriptor.hpp"
 #include "wait/event_set.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 class FiberCore;
+
+}  // namespace plug::detail::fiber
+
+namespace plug::detail::fiber_server {
 
 /// The deferred connections of one scheduler. A single fiber waits for all of them, as long as
 /// there are any. Only the scheduler's thread uses this.
 class DeferredConnections : public std::enable_shared_from_this<DeferredConnections> {
  public:
-  class Connection : private Arrival, public ListNode<Connection> {
+  class Connection : private fiber::Arrival, public ListNode<Connection> {
    public:
     Connection() = default;
     Connection(const Connection&) = delete;
@@ -43,14 +47,14 @@ class DeferredConnections : public std::enable_shared_from_this<DeferredConnecti
 
     void arrived() noexcept override { silent_->has_come(*this); }
 
-    std::optional<Descriptor::InFlight> in_flight_;  // keeps the number taken
+    std::optional<wait::Descriptor::InFlight> in_flight_;  // keeps the number taken
     std::multimap<Deadline, Connection*>::iterator timer_;
     bool timed_ = false;
     DeferredConnections* silent_ = nullptr;
   };
 
   /// Watches a connection. Returns false if that is not possible, as without descriptors or memory.
-  bool add(Connection& connection, Descriptor& descriptor, Deadline deadline);
+  bool add(Connection& connection, wait::Descriptor& descriptor, Deadline deadline);
   void close_all() noexcept;
   void set_all_aside() noexcept;
 
@@ -70,15 +74,15 @@ class DeferredConnections : public std::enable_shared_from_this<DeferredConnecti
   void withdraw(Connection& connection) noexcept;
   void drop(Connection& connection) noexcept;
 
-  std::optional<EventSet> set_;
+  std::optional<wait::EventSet> set_;
   sys::OwnFd look_again_;
   IntrusiveList<Connection> connections_;
   IntrusiveList<Connection> readable_;  // their on_readable() is still to be called
-  FiberCore* fiber_ = nullptr;          // the one that watches
+  fiber::FiberCore* fiber_ = nullptr;   // the one that watches
   std::multimap<Deadline, Connection*> timers_;
   bool watched_ = false;                    // the watching fiber exists
   bool over_ = false;                       // the watching fiber has been cancelled
   Deadline waits_ = Deadline::immediate();  // until when the fiber waits
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber_server

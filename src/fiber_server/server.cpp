@@ -26,7 +26,7 @@
 #include "sys/process.hpp"
 #include "wait/wait_queue.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber_server {
 
 namespace {
 
@@ -45,8 +45,8 @@ class KeptAddress {
   Address get() const noexcept {
     if (long_) return *long_;
     Address address;
-    std::copy_n(short_, size_, AddressAccess::storage(address));
-    AddressAccess::set_size(address, size_, protocol_);
+    std::copy_n(short_, size_, address::AddressAccess::storage(address));
+    address::AddressAccess::set_size(address, size_, protocol_);
     return address;
   }
 
@@ -59,19 +59,24 @@ class KeptAddress {
 
 }  // namespace
 
+}  // namespace plug::detail::fiber_server
+
+namespace plug::detail {
+
 struct HandlerFibers::Impl {
   class Handler;
   class Deferred;
 
   /// One scheduler's part of the server.
   struct Home {
-    explicit Home(FiberScheduler& scheduler)
+    explicit Home(fiber::FiberScheduler& scheduler)
         : here(&scheduler), alive(scheduler.weak_from_this()) {}
 
     // No other scheduler can get this address while `alive` exists.
-    const FiberScheduler* const here;
-    const std::weak_ptr<FiberScheduler> alive;
-    const std::shared_ptr<DeferredConnections> deferred = std::make_shared<DeferredConnections>();
+    const fiber::FiberScheduler* const here;
+    const std::weak_ptr<fiber::FiberScheduler> alive;
+    const std::shared_ptr<fiber_server::DeferredConnections> deferred =
+        std::make_shared<fiber_server::DeferredConnections>();
     IntrusiveList<Handler> handlers;  // for the scheduler's thread only
     std::size_t all = 0;
     std::size_t waited = 0;  // of them: those that join() waits for
@@ -95,9 +100,9 @@ struct HandlerFibers::Impl {
     Address client_address;
   };
 
-  Home& home_of(FiberScheduler& scheduler);
+  Home& home_of(fiber::FiberScheduler& scheduler);
   Home& home_here();
-  Home& enter(FiberScheduler& scheduler, bool is_waited);
+  Home& enter(fiber::FiberScheduler& scheduler, bool is_waited);
   static void leave(const Call& call) noexcept;
   static void begin(const Call& call, Request& request, const Address& client_address);
   static void begin_or_fail(const Call& call, Request& request,
@@ -123,22 +128,22 @@ struct HandlerFibers::Impl {
   WaitQueue waiting;
   std::vector<Aside> aside;
   bool closed = false;  // the server is closed: deferred requests are not kept any more
-  const ForkGuard fork_guard;
+  const base::ForkGuard fork_guard;
 };
 
 // --- one request ---
 
 /// A request that a fiber handles. Lives on top of the fiber's stack, which exists until let_go()
 /// has returned; let_go() destroys it, and uses nothing but a copy afterwards.
-class HandlerFibers::Impl::Handler final : public FiberMain, public ListNode<Handler> {
+class HandlerFibers::Impl::Handler final : public fiber::FiberMain, public ListNode<Handler> {
  public:
-  Handler(FiberCore& fiber, const Call& call, Request& request, const Address& from) noexcept
+  Handler(fiber::FiberCore& fiber, const Call& call, Request& request, const Address& from) noexcept
       : call_(call),
-        entry_(ServerAccess::entry(request)),
+        entry_(server::ServerAccess::entry(request)),
         request_(std::move(request)),
         client_address_(from) {
     call.home.handlers.push_front(*this);
-    RequestRegistry::set_handler(entry_, {&tell_to_end, fiber.shared_from_this()});
+    server::RequestRegistry::set_handler(entry_, {&tell_to_end, fiber.shared_from_this()});
   }
 
   void run(std::exception_ptr refused) noexcept override;
@@ -150,7 +155,7 @@ class HandlerFibers::Impl::Handler final : public FiberMain, public ListNode<Han
   std::shared_ptr<const void> unlist() noexcept;
 
  private:
-  static void tell_to_end(void* fiber, SocketState* connection) noexcept;
+  static void tell_to_end(void* fiber, socket::SocketState* connection) noexcept;
 
   const Call call_;
   const std::shared_ptr<const void> entry_;  // before request_, whose move takes it
@@ -159,9 +164,10 @@ class HandlerFibers::Impl::Handler final : public FiberMain, public ListNode<Han
   bool listed_ = true;
 };
 
-void HandlerFibers::Impl::Handler::tell_to_end(void* fiber, SocketState* connection) noexcept {
-  if (connection != nullptr) connection->end_at(deadline_after(kLastSecond));
-  auto& its = *static_cast<FiberCore*>(fiber);
+void HandlerFibers::Impl::Handler::tell_to_end(void* fiber,
+                                               socket::SocketState* connection) noexcept {
+  if (connection != nullptr) connection->end_at(base::deadline_after(fiber_server::kLastSecond));
+  auto& its = *static_cast<fiber::FiberCore*>(fiber);
   its.owner->cancel(its);
 }
 
@@ -176,7 +182,7 @@ void HandlerFibers::Impl::Handler::run(std::exception_ptr /*refused*/) noexcept 
   } catch (const BaseException&) {
     // The exception was to end this fiber, which has ended.
   } catch (...) {
-    report_request_exception("Exception in the fiber of the request from", client_address_);
+    server::report_request_exception("Exception in the fiber of the request from", client_address_);
   }
 }
 
@@ -184,7 +190,7 @@ void HandlerFibers::Impl::Handler::let_go() noexcept {
   unlist();
   request_ = Request();
   // The entry ends here, unless another owner keeps the request or is about to tell the handler.
-  if (entry_.use_count() > 1) RequestRegistry::set_handler(entry_, {});
+  if (entry_.use_count() > 1) server::RequestRegistry::set_handler(entry_, {});
   const Call call = call_;
   this->~Handler();
   leave(call);
@@ -193,20 +199,20 @@ void HandlerFibers::Impl::Handler::let_go() noexcept {
 std::string_view HandlerFibers::Impl::Handler::name(std::span<char> room) const noexcept {
   constexpr std::string_view kPrefix = "request from ";
   char* const end = std::copy(kPrefix.begin(), kPrefix.end(), room.data());
-  const std::string_view from = print_inet(client_address_, room.subspan(kPrefix.size()));
+  const std::string_view from = address::print_inet(client_address_, room.subspan(kPrefix.size()));
   return {room.data(), static_cast<std::size_t>(end - room.data()) + from.size()};
 }
 
 /// A request whose connection has had no data yet, in as little memory as possible. It owns itself
 /// from watch() on: each of the callbacks, of which exactly one is called, deletes it, and uses
 /// nothing but copies afterwards.
-class HandlerFibers::Impl::Deferred final : public DeferredConnections::Connection {
+class HandlerFibers::Impl::Deferred final : public fiber_server::DeferredConnections::Connection {
  public:
   Deferred(const Call& call, Request& request, const Address& from)
       : call_(call),
         client_address_(from),
         connection_(std::move(request.socket())),
-        entry_(std::move(ServerAccess::entry(request))) {}
+        entry_(std::move(server::ServerAccess::entry(request))) {}
 
   void on_readable() noexcept override;
   void on_timeout() noexcept override;
@@ -214,13 +220,13 @@ class HandlerFibers::Impl::Deferred final : public DeferredConnections::Connecti
 
   Request take_request() noexcept {
     Request request(std::move(connection_));
-    ServerAccess::entry(request) = std::move(entry_);
+    server::ServerAccess::entry(request) = std::move(entry_);
     return request;
   }
 
  private:
   const Call call_;
-  const KeptAddress client_address_;
+  const fiber_server::KeptAddress client_address_;
   Socket connection_;
   std::shared_ptr<const void> entry_;
 };
@@ -231,7 +237,7 @@ void HandlerFibers::Impl::Deferred::on_readable() noexcept {
   Request request = take_request();
   delete this;
   begin_or_fail(call, request, client_address);
-  ServerLoop& loop = ServerAccess::loop(call.server);
+  server::ServerLoop& loop = server::ServerAccess::loop(call.server);
   loop.deferral().begin(loop.requests());
 }
 
@@ -276,14 +282,14 @@ void HandlerFibers::Impl::shut_down(const Call& call, Request& request,
   } catch (const BaseException&) {
     // The exception was to end this request, which has ended.
   } catch (...) {
-    report_request_exception("Exception in closing the request from", client_address);
+    server::report_request_exception("Exception in closing the request from", client_address);
   }
   request = Request();
   leave(call);
 }
 
 void HandlerFibers::Impl::begin(const Call& call, Request& request, const Address& client_address) {
-  FiberScheduler::here()->start<Handler>(call, request, client_address);
+  fiber::FiberScheduler::here()->start<Handler>(call, request, client_address);
 }
 
 void HandlerFibers::Impl::begin_or_fail(const Call& call, Request& request,
@@ -294,7 +300,7 @@ void HandlerFibers::Impl::begin_or_fail(const Call& call, Request& request,
     try {
       call.server.handle_error(request, client_address);
     } catch (...) {
-      report_request_exception("Exception in the request from", client_address);
+      server::report_request_exception("Exception in the request from", client_address);
     }
     shut_down(call, request, client_address);
   }
@@ -303,12 +309,13 @@ void HandlerFibers::Impl::begin_or_fail(const Call& call, Request& request,
 /// Starts to wait for the first byte. Returns false if that is not possible, as for a request
 /// without a connection.
 bool HandlerFibers::Impl::watch(const Call& call, Request& request, const Address& client_address) {
-  const std::shared_ptr<SocketState>& connection = SocketAccess::state(request.socket());
+  const std::shared_ptr<socket::SocketState>& connection =
+      socket::SocketAccess::state(request.socket());
   if (request.is_datagram() || !connection) return false;
   // The deadline that the first call of the handler would have.
   const Deadline deadline = connection->deadline();
   if (deadline.is_immediate()) return false;
-  Descriptor& descriptor = connection->descriptor;
+  wait::Descriptor& descriptor = connection->descriptor;
   auto pending = std::make_unique<Deferred>(call, request, client_address);
   if (!call.home.deferred->add(*pending, descriptor, deadline)) {
     request = pending->take_request();
@@ -326,7 +333,7 @@ std::vector<HandlerFibers::Impl::Aside> HandlerFibers::Impl::take_aside() {
 /// Watches the requests that have been set aside, on this scheduler.
 void HandlerFibers::Impl::take_up_again() {
   for (Aside& it : take_aside()) {
-    Home& home = enter(*FiberScheduler::here(), it.waited);
+    Home& home = enter(*fiber::FiberScheduler::here(), it.waited);
     const Call call{*this, home, it.server, it.main, it.waited};
     bool watched = false;
     try {
@@ -343,7 +350,7 @@ void HandlerFibers::Impl::close_aside() noexcept {
     try {
       it.server.shutdown_request(it.request);
     } catch (...) {
-      report_request_exception("Exception in closing the request from", it.client_address);
+      server::report_request_exception("Exception in closing the request from", it.client_address);
     }
   }
 }
@@ -351,7 +358,7 @@ void HandlerFibers::Impl::close_aside() noexcept {
 // --- all of them ---
 
 /// The mutex must be held.
-HandlerFibers::Impl::Home& HandlerFibers::Impl::home_of(FiberScheduler& scheduler) {
+HandlerFibers::Impl::Home& HandlerFibers::Impl::home_of(fiber::FiberScheduler& scheduler) {
   for (const auto& home : homes)
     if (home->here == &scheduler) return *home;
   std::erase_if(homes, [](const auto& home) { return home->alive.expired(); });
@@ -360,10 +367,11 @@ HandlerFibers::Impl::Home& HandlerFibers::Impl::home_of(FiberScheduler& schedule
 
 HandlerFibers::Impl::Home& HandlerFibers::Impl::home_here() {
   const std::lock_guard lock(mutex);
-  return home_of(*FiberScheduler::here());
+  return home_of(*fiber::FiberScheduler::here());
 }
 
-HandlerFibers::Impl::Home& HandlerFibers::Impl::enter(FiberScheduler& scheduler, bool is_waited) {
+HandlerFibers::Impl::Home& HandlerFibers::Impl::enter(fiber::FiberScheduler& scheduler,
+                                                      bool is_waited) {
   const std::lock_guard lock(mutex);
   Home& home = home_of(scheduler);
   for (std::size_t* const count : {&all, &home.all}) ++*count;
@@ -383,7 +391,7 @@ void HandlerFibers::Impl::leave(const Call& call) noexcept {
 }
 
 bool HandlerFibers::Impl::handles_here() const noexcept {
-  const FiberScheduler* const here = FiberScheduler::here();
+  const fiber::FiberScheduler* const here = fiber::FiberScheduler::here();
   const auto* const handler =
       here == nullptr ? nullptr : dynamic_cast<const Handler*>(here->current().main());
   return handler != nullptr && &handler->fibers() == this;
@@ -393,7 +401,7 @@ bool HandlerFibers::Impl::handles_here() const noexcept {
 /// the answer of the interrupt hook, which may throw.
 template <class Done>
 long HandlerFibers::Impl::wait(Done done) {
-  WaitNode node;
+  wait::WaitNode node;
   for (long slept = 0;;) {
     {
       const std::lock_guard lock(mutex);
@@ -414,8 +422,8 @@ long HandlerFibers::Impl::wait(Done done) {
 /// Waits in the same way, but nothing else ends the wait: a cancellation stays pending.
 template <class Done>
 void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
-  const Shield shield(OnCancel::ignore);
-  WaitNode node;
+  const wait::Shield shield(wait::OnCancel::ignore);
+  wait::WaitNode node;
   for (;;) {
     {
       const std::lock_guard lock(mutex);
@@ -430,7 +438,8 @@ void HandlerFibers::Impl::wait_whatever_happens(Done done) noexcept {
 void HandlerFibers::Impl::end_handlers(Home& home) noexcept {
   home.deferred->close_all();
   // While one handler is told, any of them may end and others may begin.
-  while (!home.handlers.empty()) RequestRegistry::end_handler(home.handlers.first()->unlist());
+  while (!home.handlers.empty())
+    server::RequestRegistry::end_handler(home.handlers.first()->unlist());
   wait_whatever_happens([&] { return home.all == 0; });
 }
 
@@ -438,7 +447,8 @@ void HandlerFibers::Impl::end_handlers(Home& home) noexcept {
 void HandlerFibers::Impl::drain(Home& home) {
   try {
     const long waited_for = wait([&] { return home.waited == 0; });
-    if (waited_for < 0) throw_if(error_from(waited_for), "waiting for the handlers of a server");
+    if (waited_for < 0)
+      throw_if(base::error_from(waited_for), "waiting for the handlers of a server");
   } catch (...) {
     end_handlers(home);
     throw;
@@ -450,16 +460,16 @@ HandlerFibers::HandlerFibers() : impl_(std::make_unique<Impl>()) {}
 HandlerFibers::~HandlerFibers() { end(); }
 
 void HandlerFibers::leave_to_parent() {
-  if (left_to_parent(impl_)) impl_ = std::make_unique<Impl>();
+  if (server::left_to_parent(impl_)) impl_ = std::make_unique<Impl>();
 }
 
 void HandlerFibers::start(BaseServer& server, Main main, Request& request,
                           const Address& client_address, How how) {
-  FiberScheduler* const scheduler = FiberScheduler::here();
+  fiber::FiberScheduler* const scheduler = fiber::FiberScheduler::here();
   if (scheduler == nullptr) throw RuntimeError("process_request: not in a fiber");
   leave_to_parent();
-  ServerLoop& loop = ServerAccess::loop(server);
-  count_if_new(loop.requests(), request);
+  server::ServerLoop& loop = server::ServerAccess::loop(server);
+  server::count_if_new(loop.requests(), request);
   const Impl::Call call{*impl_, impl_->enter(*scheduler, how.waited), server, main, how.waited};
   try {
     if (how.deferred && Impl::watch(call, request, client_address))
@@ -472,13 +482,14 @@ void HandlerFibers::start(BaseServer& server, Main main, Request& request,
   }
 }
 
-void HandlerFibers::run(const std::function<void()>& serving, const fiber::RunOptions& options) {
+void HandlerFibers::run(const std::function<void()>& serving,
+                        const plug::fiber::RunOptions& options) {
   leave_to_parent();
-  if (fiber::inside()) {
+  if (plug::fiber::inside()) {
     impl_->take_up_again();
     return serving();
   }
-  fiber::run(
+  plug::fiber::run(
       [&] {
         Impl::Home& home = impl_->home_here();
         impl_->take_up_again();
@@ -502,7 +513,7 @@ std::shared_ptr<void> HandlerFibers::run_in_background(std::function<void()> fun
   class Beside {
    public:
     explicit Beside(std::function<void()> function)
-        : task_(fiber::spawn("beside a server", [this, function = std::move(function)] {
+        : task_(plug::fiber::spawn("beside a server", [this, function = std::move(function)] {
             function();
             over_ = true;
             waiting_.wake_all();
@@ -511,8 +522,8 @@ std::shared_ptr<void> HandlerFibers::run_in_background(std::function<void()> fun
     Beside& operator=(const Beside&) = delete;
     // A cancellation of the caller does not end this wait.
     ~Beside() {
-      const Shield shield(OnCancel::ignore);
-      WaitNode node;
+      const wait::Shield shield(wait::OnCancel::ignore);
+      wait::WaitNode node;
       while (!over_) {
         waiting_.add(node);
         node.sleep(Deadline::none(), "join");
@@ -523,17 +534,17 @@ std::shared_ptr<void> HandlerFibers::run_in_background(std::function<void()> fun
    private:
     bool over_ = false;
     WaitQueue waiting_;
-    fiber::Task<void> task_;
+    plug::fiber::Task<void> task_;
   };
   return std::make_shared<Beside>(std::move(function));
 }
 
 void HandlerFibers::close_deferred() noexcept {
-  std::shared_ptr<DeferredConnections> deferred;
+  std::shared_ptr<fiber_server::DeferredConnections> deferred;
   {
     const std::lock_guard lock(impl_->mutex);
     for (const auto& home : impl_->homes)
-      if (home->here == FiberScheduler::here()) deferred = home->deferred;
+      if (home->here == fiber::FiberScheduler::here()) deferred = home->deferred;
   }
   if (deferred) deferred->close_all();
 }
@@ -549,11 +560,11 @@ void HandlerFibers::join() {
   close_deferred();
   impl_->close_aside();
   const long waited = impl_->wait([this] { return impl_->waited == 0; });
-  if (waited < 0) throw_if(error_from(waited), "waiting for the handlers of a server");
+  if (waited < 0) throw_if(base::error_from(waited), "waiting for the handlers of a server");
 }
 
 void HandlerFibers::end() noexcept {
-  if (impl_ == nullptr || left_to_parent(impl_)) return;
+  if (impl_ == nullptr || server::left_to_parent(impl_)) return;
   impl_->wait_whatever_happens([this] { return impl_->all == 0; });
   impl_.reset();
 }

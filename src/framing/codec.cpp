@@ -8,7 +8,7 @@
 
 #include "address/access.hpp"
 
-namespace plug::detail {
+namespace plug::detail::framing {
 
 std::string bytes_text(std::uint64_t count) {
   return std::to_string(count) + (count == 1 ? " byte" : " bytes");
@@ -106,9 +106,10 @@ std::optional<Match> find_any_delimiter(std::string_view bytes, std::size_t from
 
 void check_delimited(std::string_view message, const std::vector<std::string>& delimiters) {
   if (const auto inside = find_delimiter(message, 0, delimiters)) {
-    throw ValueError("message of " + bytes_text(message.size()) + " holds the delimiter " +
-                     bytes_repr(message.substr(inside->begin, inside->end - inside->begin)) +
-                     " at " + std::to_string(inside->begin));
+    throw ValueError(
+        "message of " + bytes_text(message.size()) + " holds the delimiter " +
+        address::bytes_repr(message.substr(inside->begin, inside->end - inside->begin)) + " at " +
+        std::to_string(inside->begin));
   }
   // The end of the message may form a delimiter with the beginning of the appended one.
   const std::string& mark = delimiters.front();
@@ -118,8 +119,8 @@ void check_delimited(std::string_view message, const std::vector<std::string>& d
   const auto match = find_delimiter(seam, overlap, delimiters);
   if (!match || match->begin != overlap || match->end != seam.size()) {
     throw ValueError("message of " + bytes_text(message.size()) + " and its delimiter " +
-                     bytes_repr(mark) + " hold a delimiter where they meet");
+                     address::bytes_repr(mark) + " hold a delimiter where they meet");
   }
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::framing

@@ -13,7 +13,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace plug::detail {
+namespace plug::detail::framing {
 
 inline constexpr std::size_t kMaxVarint = 10;
 
@@ -90,4 +90,4 @@ inline std::optional<Match> find_delimiter(std::string_view bytes, std::size_t f
 /// that message.
 void check_delimited(std::string_view message, const std::vector<std::string>& delimiters);
 
-}  // namespace plug::detail
+}  // namespace plug::detail::framing

@@ -12,8 +12,8 @@
 
 namespace plug {
 
-using detail::bytes_text;
-using detail::SocketState;
+using detail::framing::bytes_text;
+using detail::socket::SocketState;
 
 // --- errors ---
 
@@ -54,25 +54,26 @@ void Framer::Impl::fail_too_long(std::error_code& error, std::uint64_t size) noe
 
 void Framer::Impl::raise(const std::error_code& error, std::string_view call,
                          std::string_view preposition) const {
-  std::string about = detail::call_text(*state, call, preposition);
+  std::string about = detail::socket::call_text(*state, call, preposition);
   if (error == Errc::end_in_message) {
     throw IncompleteReadError(Bytes(buffered().subspan(failure_.partial_from)), failure_.expected,
                               about);
   }
   if (error == Errc::message_too_long) throw LimitOverrunError(failure_.size, limit, about);
   if (error == Errc::malformed_length)
-    about = detail::bytes_repr(view().substr(0, detail::kMaxVarint)) + ", " + about;
+    about =
+        detail::address::bytes_repr(view().substr(0, detail::framing::kMaxVarint)) + ", " + about;
   throw_if(error, about);
 }
 
 // --- construction ---
 
 Framer::Framer(Socket& sock, Framing framing, std::size_t limit) {
-  detail::check_framing(framing);
+  detail::framing::check_framing(framing);
   if (const auto* fixed = std::get_if<FixedSize>(&framing); fixed && fixed->size > limit)
     throw ValueError("a fixed size of " + bytes_text(fixed->size) + " is above the limit of " +
                      bytes_text(limit));
-  const auto& state = detail::SocketAccess::state(sock);
+  const auto& state = detail::socket::SocketAccess::state(sock);
   if (!state) throw_if({EBADF, std::system_category()}, "Framer");
   impl_ = std::make_unique<Impl>(state, std::move(framing), limit);
 }
@@ -97,12 +98,12 @@ BytesView Framer::buffered() const noexcept { return impl_ ? impl_->buffered() :
 // --- sending ---
 
 void Framer::Impl::send(BytesView message, const Framing& in, std::error_code& error) const {
-  detail::Head head;
+  detail::framing::Head head;
   BytesView tail;
   if (const auto* prefix = std::get_if<LengthPrefix>(&in)) {
-    head = detail::encode_length(message.size(), *prefix);
+    head = detail::framing::encode_length(message.size(), *prefix);
   } else if (const auto* delimiter = std::get_if<Delimiter>(&in)) {
-    detail::check_delimited(message, delimiter->delimiters);
+    detail::framing::check_delimited(message, delimiter->delimiters);
     tail = delimiter->delimiters.front();
   } else if (const auto* fixed = std::get_if<FixedSize>(&in)) {
     if (message.size() != fixed->size) {
@@ -110,7 +111,7 @@ void Framer::Impl::send(BytesView message, const Framing& in, std::error_code& e
                        bytes_text(fixed->size));
     }
   } else {
-    head = detail::encode_varint(message.size());
+    head = detail::framing::encode_varint(message.size());
   }
   send_all(*state, {head.bytes.data(), head.size}, message, tail, state->deadline(), error);
 }
@@ -136,7 +137,7 @@ void Framer::send(BytesView message, const Framing& framing) {
 }
 
 void Framer::send(BytesView message, const Framing& framing, std::error_code& error) {
-  detail::check_framing(framing);
+  detail::framing::check_framing(framing);
   live().send(message, framing, error);
 }
 

@@ -38,7 +38,7 @@ class Framer::Impl {
    public:
     enum class Span { call, piece };
 
-    Clock(detail::SocketState& state, Span span) noexcept : state_(state), span_(span) {}
+    Clock(detail::socket::SocketState& state, Span span) noexcept : state_(state), span_(span) {}
 
     Deadline deadline() noexcept {
       if (!made_ || span_ == Span::piece) made_ = state_.deadline();
@@ -46,7 +46,7 @@ class Framer::Impl {
     }
 
    private:
-    detail::SocketState& state_;
+    detail::socket::SocketState& state_;
     Span span_;
     std::optional<Deadline> made_;
   };
@@ -57,11 +57,11 @@ class Framer::Impl {
     std::uint64_t size;
   };
 
-  Impl(std::shared_ptr<detail::SocketState> socket_state, Framing own_framing,
+  Impl(std::shared_ptr<detail::socket::SocketState> socket_state, Framing own_framing,
        std::size_t own_limit)
       : state(std::move(socket_state)), framing(std::move(own_framing)), limit(own_limit) {}
 
-  const std::shared_ptr<detail::SocketState> state;
+  const std::shared_ptr<detail::socket::SocketState> state;
   const Framing framing;
   std::size_t limit;
 

@@ -27,11 +27,12 @@ inline auto Framer::Impl::buffered_prefix(const Framing& in) const noexcept
     -> std::optional<AnnouncedMessage> {
   if (const auto* prefix = std::get_if<LengthPrefix>(&in)) {
     const auto width = static_cast<std::size_t>(prefix->width);
-    if (used() >= width) return AnnouncedMessage{width, detail::decode_length(data(), *prefix)};
+    if (used() >= width)
+      return AnnouncedMessage{width, detail::framing::decode_length(data(), *prefix)};
   } else if (const auto* fixed = std::get_if<FixedSize>(&in)) {
     if (used() > 0) return AnnouncedMessage{0, fixed->size};
   } else if (std::holds_alternative<VarintPrefix>(in)) {
-    const detail::Varint varint = detail::decode_varint(view());
+    const detail::framing::Varint varint = detail::framing::decode_varint(view());
     if (varint.size > 0) return AnnouncedMessage{varint.size, varint.value};
   }
   return std::nullopt;
@@ -41,7 +42,7 @@ inline auto Framer::Impl::buffered_prefix(const Framing& in) const noexcept
 /// cleanly.
 auto Framer::Impl::announced(const Framing& in, Clock& clock, std::error_code& error)
     -> std::optional<AnnouncedMessage> {
-  std::size_t most = detail::kMaxVarint;
+  std::size_t most = detail::framing::kMaxVarint;
   if (const auto* prefix = std::get_if<LengthPrefix>(&in))
     most = static_cast<std::size_t>(prefix->width);
   else if (std::holds_alternative<FixedSize>(in))
@@ -113,13 +114,13 @@ inline std::optional<Bytes> Framer::Impl::take_delimited(const std::vector<std::
                                                          Clock& clock, std::error_code& error) {
   if (scanned_ > 0 && scanned_for_ != delimiters) scanned_ = 0;
   for (;;) {
-    const auto match = detail::find_delimiter(view(), scanned_, delimiters);
+    const auto match = detail::framing::find_delimiter(view(), scanned_, delimiters);
     if (match && match->begin <= limit) {
       std::optional<Bytes> result(std::in_place, data(), match->begin);
       consume(match->end);
       return result;
     }
-    const std::size_t longest = detail::longest(delimiters);
+    const std::size_t longest = detail::framing::longest(delimiters);
     if (scanned_for_ != delimiters) scanned_for_ = delimiters;
     scanned_ = match ? match->end - 1 : used();
     // Without a match the last bytes may begin a delimiter.
@@ -187,7 +188,7 @@ bool Framer::Impl::drop_counted(Clock& clock, std::error_code& error) {
   consume(there);
   drop_left_ -= there;
   if (drop_left_ == 0) return true;
-  detail::Scratch scratch(kPiece);
+  detail::base::Scratch scratch(kPiece);
   while (drop_left_ > 0) {
     const std::size_t count = receive({scratch.data(), at_most(kPiece)}, clock, error);
     if (count == 0) {
@@ -200,9 +201,9 @@ bool Framer::Impl::drop_counted(Clock& clock, std::error_code& error) {
 }
 
 bool Framer::Impl::drop_delimited(Clock& clock, std::error_code& error) {
-  const std::size_t tail = detail::longest(drop_until_) - 1;
+  const std::size_t tail = detail::framing::longest(drop_until_) - 1;
   for (;;) {
-    if (const auto match = detail::find_delimiter(view(), scanned_, drop_until_)) {
+    if (const auto match = detail::framing::find_delimiter(view(), scanned_, drop_until_)) {
       consume(match->end);
       drop_until_.clear();
       return true;
@@ -243,7 +244,7 @@ std::optional<Bytes> Framer::recv(const Framing& framing) {
 }
 
 std::optional<Bytes> Framer::recv(const Framing& framing, std::error_code& error) {
-  detail::check_framing(framing);
+  detail::framing::check_framing(framing);
   return live().recv(framing, error);
 }
 
@@ -269,7 +270,7 @@ bool Framer::skip(const Framing& framing) {
 }
 
 bool Framer::skip(const Framing& framing, std::error_code& error) {
-  detail::check_framing(framing);
+  detail::framing::check_framing(framing);
   return live().skip(framing, error);
 }
 

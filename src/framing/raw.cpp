@@ -54,7 +54,7 @@ Bytes Framer::Impl::read(std::size_t size, std::error_code& error) {
   if (!finish_drop(clock, error)) return {};
   if (used() == 0 && size >= kBuffer) {
     const std::size_t most = std::min(size, kPiece);
-    detail::Scratch scratch(most);
+    detail::base::Scratch scratch(most);
     return Bytes(scratch.data(), receive({scratch.data(), most}, clock, error));
   }
   if (used() == 0 && receive_more(1, clock, error) == 0) return {};
@@ -81,7 +81,7 @@ std::uint64_t Framer::Impl::copy(std::uint64_t size, const std::function<void(By
     sink(piece);
   }
   if (copied == size) return copied;
-  detail::Scratch scratch(kPiece);
+  detail::base::Scratch scratch(kPiece);
   while (copied < size) {
     const std::size_t count = receive({scratch.data(), piece_size(kPiece)}, clock, error);
     if (count == 0) {

@@ -11,7 +11,7 @@
 #include <charconv>
 #include <cstring>
 
-namespace plug::detail::sys {
+namespace plug::detail::layout {
 
 static_assert(sizeof(sockaddr_storage) == Address::kCapacity);
 static_assert(sizeof(sockaddr_un::sun_path) == kUnixPathCapacity);
@@ -111,4 +111,4 @@ std::string format_host(int family, const unsigned char* host) {
   return text.data();
 }
 
-}  // namespace plug::detail::sys
+}  // namespace plug::detail::layout

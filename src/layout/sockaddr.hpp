@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <string>
 
-namespace plug::detail::sys {
+namespace plug::detail::layout {
 
 inline constexpr std::size_t kUnixPathCapacity = 108;
 inline constexpr std::size_t kLargestUnix = sizeof(std::uint16_t) + kUnixPathCapacity;
@@ -48,4 +48,4 @@ using HostText = std::array<char, 46>;
 void print_host(int family, const unsigned char* host, HostText& text) noexcept;
 std::string format_host(int family, const unsigned char* host);
 
-}  // namespace plug::detail::sys
+}  // namespace plug::detail::layout

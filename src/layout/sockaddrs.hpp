@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace plug::detail::sys {
+namespace plug::detail::layout {
 
 inline constexpr std::size_t kInterfaceCapacity = 16;        // with the NUL
 inline constexpr std::size_t kAlgTypeCapacity = 14;          // with the NUL
@@ -144,4 +144,4 @@ struct HciSockaddr {
   std::uint16_t channel;
 };
 
-}  // namespace plug::detail::sys
+}  // namespace plug::detail::layout

@@ -15,7 +15,7 @@
 #include "layout/compare.hpp"
 #include "layout/sockaddrs.hpp"
 
-namespace plug::detail::sys {
+namespace plug::detail::layout {
 namespace {
 
 static_assert(kInterfaceCapacity == IFNAMSIZ);
@@ -76,4 +76,4 @@ PLUG_FIELD(QrtrSockaddr, node, sockaddr_qrtr, sq_node);
 PLUG_FIELD(QrtrSockaddr, port, sockaddr_qrtr, sq_port);
 
 }  // namespace
-}  // namespace plug::detail::sys
+}  // namespace plug::detail::layout

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <type_traits>
 
-namespace plug::detail::sys {
+namespace plug::detail::layout {
 
 template <class Layout>
 Bytes bytes_of(const Layout& layout) {
@@ -209,4 +209,4 @@ struct InterfaceLayout {
   std::int32_t interface_index;
 };
 
-}  // namespace plug::detail::sys
+}  // namespace plug::detail::layout

@@ -20,7 +20,7 @@
 #include "layout/compare.hpp"
 #include "layout/structs.hpp"
 
-namespace plug::detail::sys {
+namespace plug::detail::layout {
 namespace {
 
 PLUG_SIZE(CanFrameLayout, canfd_frame);
@@ -123,4 +123,4 @@ PLUG_FIELD(InterfaceLayout, address, ip_mreqn, imr_address);
 PLUG_FIELD(InterfaceLayout, interface_index, ip_mreqn, imr_ifindex);
 
 }  // namespace
-}  // namespace plug::detail::sys
+}  // namespace plug::detail::layout

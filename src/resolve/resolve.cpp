@@ -17,11 +17,12 @@
 namespace plug {
 
 namespace {
-using detail::str_repr;
-using detail::throwing;
+using detail::address::str_repr;
+using detail::base::throwing;
+using detail::layout::InetFields;
 using detail::sys::AddressQuery;
-using detail::sys::InetFields;
 namespace sys = detail::sys;
+namespace layout = detail::layout;
 
 bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
@@ -89,7 +90,8 @@ std::vector<AddrInfo> answers_of(std::vector<sys::FoundAddress>&& found) {
 
 /// Returns the only address that a name has, in any family.
 Address only_address(std::string_view host, std::error_code& error) {
-  if (is_broadcast(host)) return detail::resolve_host(host, AF::INET, Deadline::none(), error);
+  if (is_broadcast(host))
+    return detail::resolve::resolve_host(host, AF::INET, Deadline::none(), error);
   const bool wildcard = host.empty();
   const auto answers =
       getaddrinfo(wildcard ? std::nullopt : std::optional(host),
@@ -109,14 +111,14 @@ HostEntry entry_of(sys::FoundHost&& host) {
   HostEntry entry{std::move(host.name), std::move(host.aliases), {}};
   for (const std::string& address : host.addresses)
     entry.ipaddrlist.push_back(
-        sys::format_host(static_cast<int>(address.size() == 4 ? AF::INET : AF::INET6),
-                         reinterpret_cast<const unsigned char*>(address.data())));
+        layout::format_host(static_cast<int>(address.size() == 4 ? AF::INET : AF::INET6),
+                            reinterpret_cast<const unsigned char*>(address.data())));
   return entry;
 }
 
 template <class Call>
 HostEntry host_entry(Call call, std::error_code& error) {
-  auto answer = detail::off_thread(std::move(call), Deadline::none(), error);
+  auto answer = detail::resolve::off_thread(std::move(call), Deadline::none(), error);
   if (error) return {};
   error = code_of(answer->error);
   return error ? HostEntry{} : entry_of(std::move(answer->host));
@@ -135,7 +137,7 @@ template <class Call>
 auto from_database(Call call) {
   auto found = throwing(
       [&](std::error_code& error) {
-        return detail::off_thread(std::move(call), Deadline::none(), error);
+        return detail::resolve::off_thread(std::move(call), Deadline::none(), error);
       },
       "name lookup");
   return std::move(*found);
@@ -143,12 +145,12 @@ auto from_database(Call call) {
 
 }  // namespace
 
-namespace detail {
+namespace detail::resolve {
 
 std::vector<AddrInfo> look_up(const AddressQuery& query, Deadline deadline,
                               std::error_code& error) {
-  const bool direct = deadline.is_none() && may_block_thread();
-  if (direct || may_block_thread() || is_numeric(query)) {
+  const bool direct = deadline.is_none() && wait::may_block_thread();
+  if (direct || wait::may_block_thread() || is_numeric(query)) {
     std::vector<sys::FoundAddress> found;
     error = code_of(sys::getaddrinfo(direct ? query : sys::numeric(query), found));
     if (direct || error != std::error_code(sys::kEaiNoName, gai_category()))
@@ -178,19 +180,20 @@ Address resolve_host(std::string_view host, AF family, Deadline deadline, std::e
   error.clear();
   InetFields fields;
   fields.family = static_cast<int>(family);
-  if (host.empty()) return inet_address(fields);
+  if (host.empty()) return address::inet_address(fields);
   if (is_broadcast(host)) {
     if (family != AF::INET) {
       error = Errc::address_family;
       return {};
     }
     for (int i = 0; i < 4; ++i) fields.host[i] = 0xff;
-    return inet_address(fields);
+    return address::inet_address(fields);
   }
   AddressQuery query;
   query.host = host;
   query.family = fields.family;
-  if (sys::parse_host(fields.family, *query.host, fields.host)) return inet_address(fields);
+  if (layout::parse_host(fields.family, *query.host, fields.host))
+    return address::inet_address(fields);
   const auto answers = look_up(query, deadline, error);
   if (!error && answers.empty()) error = Errc::no_addresses;
   return error ? Address{} : answers.front().sockaddr;
@@ -198,18 +201,18 @@ Address resolve_host(std::string_view host, AF family, Deadline deadline, std::e
 
 const Address* resolve(const AddressLike& like, AF family, Deadline deadline, Address& found,
                        std::error_code& error) {
-  if (const Address* const known = AddressAccess::known(like, found, error)) return known;
+  if (const Address* const known = address::AddressAccess::known(like, found, error)) return known;
   if (family != AF::INET && family != AF::INET6 && family != AF::RDS) {
     error = Errc::address_family;
     return &found;
   }
-  found = resolve_host(AddressAccess::host(like), family == AF::RDS ? AF::INET : family, deadline,
-                       error);
-  if (!error) AddressAccess::complete(like, found);
+  found = resolve_host(address::AddressAccess::host(like), family == AF::RDS ? AF::INET : family,
+                       deadline, error);
+  if (!error) address::AddressAccess::complete(like, found);
   return &found;
 }
 
-}  // namespace detail
+}  // namespace detail::resolve
 
 std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,
                                   AF family, SOCK type, Protocol proto, AI flags, Timeout timeout,
@@ -225,7 +228,7 @@ std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Se
                      proto,
                      static_cast<int>(flags)};
   if (host) query.host = *host;
-  return detail::look_up(query, detail::deadline_after(timeout), error);
+  return detail::resolve::look_up(query, detail::base::deadline_after(timeout), error);
 }
 
 std::vector<AddrInfo> getaddrinfo(std::optional<std::string_view> host, const Service& port,
@@ -254,7 +257,7 @@ std::pair<std::string, std::string> getnameinfo(const Address& address, NI flags
     detail::sys::LookupError error;
     std::pair<std::string, std::string> names;
   };
-  auto answer = detail::off_thread(
+  auto answer = detail::resolve::off_thread(
       [address, flags = static_cast<int>(flags)] {
         Answer found;
         found.error =
@@ -288,10 +291,10 @@ std::pair<std::string, std::string> getnameinfo(const HostPort& given, NI flags,
     error = Errc::address_family;
     return {};
   }
-  detail::sys::read_inet(address.bytes(), fields);
+  detail::layout::read_inet(address.bytes(), fields);
   fields.flowinfo = given.flowinfo;
   fields.scope_id = given.scope_id;
-  return getnameinfo(detail::inet_address(fields), flags, error);
+  return getnameinfo(detail::address::inet_address(fields), flags, error);
 }
 
 std::pair<std::string, std::string> getnameinfo(const HostPort& address, NI flags) {
@@ -304,7 +307,8 @@ std::string gethostbyname(std::string_view hostname, std::error_code& error) {
     error = Errc::embedded_nul;
     return {};
   }
-  const Address address = detail::resolve_host(hostname, AF::INET, Deadline::none(), error);
+  const Address address =
+      detail::resolve::resolve_host(hostname, AF::INET, Deadline::none(), error);
   return error ? std::string() : address.host();
 }
 
@@ -339,8 +343,8 @@ HostEntry gethostbyaddr(std::string_view ip_address, std::error_code& error) {
   const Address address = only_address(ip_address, error);
   if (error) return {};
   InetFields fields;
-  if (!sys::read_inet(address.bytes(), fields)) {
-    error = detail::error_from(-EAFNOSUPPORT);
+  if (!layout::read_inet(address.bytes(), fields)) {
+    error = detail::base::error_from(-EAFNOSUPPORT);
     return {};
   }
   return host_entry(
@@ -366,7 +370,7 @@ std::string getfqdn(std::string_view name) {
       name.empty() || name == "0.0.0.0" || name == "::" ? gethostname() : std::string(name);
   std::error_code error;
   const HostEntry entry = gethostbyaddr(asked, error);
-  if (detail::ends_call(error)) throw_if(error, str_repr(asked));
+  if (detail::base::ends_call(error)) throw_if(error, str_repr(asked));
   if (error) return asked;
   const auto qualified = [](const std::string& text) {
     return text.find('.') != std::string::npos;

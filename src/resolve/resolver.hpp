@@ -19,7 +19,7 @@
 #include "wait/io_driver.hpp"
 #include "wait/offload.hpp"
 
-namespace plug::detail {
+namespace plug::detail::resolve {
 
 /// Returns the result of `call`, or nothing if the deadline passes first or the wait fails. `call`
 /// must own copies of everything that it uses.
@@ -27,10 +27,10 @@ template <class Call>
 std::optional<std::invoke_result_t<Call&>> off_thread(Call call, Deadline deadline,
                                                       std::error_code& error) {
   error.clear();
-  if (deadline.is_none() && may_block_thread()) return call();
+  if (deadline.is_none() && wait::may_block_thread()) return call();
   long ended = 0;
-  auto result = call_offloaded(std::move(call), deadline, ended);
-  error = error_from(ended);
+  auto result = wait::call_offloaded(std::move(call), deadline, ended);
+  error = base::error_from(ended);
   return result;
 }
 
@@ -48,4 +48,4 @@ Address resolve_host(std::string_view host, AF family, Deadline deadline, std::e
 const Address* resolve(const AddressLike& like, AF family, Deadline deadline, Address& found,
                        std::error_code& error);
 
-}  // namespace plug::detail
+}  // namespace plug::detail::resolve

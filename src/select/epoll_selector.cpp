@@ -11,7 +11,7 @@
 
 namespace plug {
 
-namespace detail {
+namespace detail::select {
 
 namespace {
 
@@ -19,7 +19,7 @@ class EpollImpl final : public SelectorImpl {
  public:
   explicit EpollImpl(std::error_code& error) {
     const long made = sys::epoll_create();
-    error = error_from(made);
+    error = base::error_from(made);
     if (made >= 0) epoll_.emplace(static_cast<int>(made));
   }
 
@@ -93,26 +93,27 @@ class EpollImpl final : public SelectorImpl {
     room_ = room;
   }
 
-  std::optional<Descriptor> epoll_;
+  std::optional<wait::Descriptor> epoll_;
   std::unique_ptr<sys::RawEpollEvent[]> events_;
   std::size_t room_ = 0;
 };
 
 }  // namespace
 
-}  // namespace detail
+}  // namespace detail::select
 
 EpollSelector::EpollSelector(std::error_code& error)
-    : BaseSelector(std::make_shared<detail::EpollImpl>(error)) {
+    : BaseSelector(std::make_shared<detail::select::EpollImpl>(error)) {
   if (error) close();
 }
 
 EpollSelector::EpollSelector() : BaseSelector(nullptr) {
-  detail::throwing([&](std::error_code& error) { *this = EpollSelector(error); }, "EpollSelector");
+  detail::base::throwing([&](std::error_code& error) { *this = EpollSelector(error); },
+                         "EpollSelector");
 }
 
 int EpollSelector::fileno() const {
-  const auto* const epoll = static_cast<const detail::EpollImpl*>(impl());
+  const auto* const epoll = static_cast<const detail::select::EpollImpl*>(impl());
   const int fd = epoll == nullptr ? -1 : epoll->fileno();
   if (fd < 0) throw_if(Errc::closed_poller);
   return fd;

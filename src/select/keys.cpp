@@ -7,7 +7,7 @@
 
 namespace plug {
 
-using detail::SelectorImpl;
+using detail::select::SelectorImpl;
 
 void detail::throw_other_type(std::string_view is, std::string_view wanted) {
   std::string text = "the data are ";
@@ -34,8 +34,8 @@ SelectorMap::iterator SelectorMap::end() const noexcept { return {&impl_, impl_.
 
 const SelectorKey* SelectorMap::find(const FileObject& object) const {
   const SelectorImpl::Node* const node =
-      detail::throwing([&](std::error_code& error) { return impl_.find(object, error); },
-                       [&] { return to_string(object); });
+      detail::base::throwing([&](std::error_code& error) { return impl_.find(object, error); },
+                             [&] { return to_string(object); });
   return node == nullptr ? nullptr : &node->key;
 }
 

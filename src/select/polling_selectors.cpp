@@ -7,7 +7,7 @@
 
 namespace plug {
 
-namespace detail {
+namespace detail::select {
 
 namespace {
 
@@ -76,10 +76,10 @@ class PollImpl final : public PollingImpl {
 
 }  // namespace
 
-}  // namespace detail
+}  // namespace detail::select
 
-SelectSelector::SelectSelector() : BaseSelector(std::make_shared<detail::SelectImpl>()) {}
+SelectSelector::SelectSelector() : BaseSelector(std::make_shared<detail::select::SelectImpl>()) {}
 
-PollSelector::PollSelector() : BaseSelector(std::make_shared<detail::PollImpl>()) {}
+PollSelector::PollSelector() : BaseSelector(std::make_shared<detail::select::PollImpl>()) {}
 
 }  // namespace plug

@@ -13,11 +13,11 @@
 namespace plug {
 
 namespace {
-using detail::descriptor_of;
-using detail::error_from;
-using detail::FileAccess;
-using detail::selected;
-using detail::throwing;
+using detail::base::error_from;
+using detail::base::throwing;
+using detail::select::descriptor_of;
+using detail::select::FileAccess;
+using detail::select::selected;
 namespace sys = detail::sys;
 
 /// Returns the function that makes the text of an error about an object (throwing()). Uses the
@@ -38,8 +38,8 @@ struct Want {
 using Wants = std::array<Want, 3>;
 
 Wants wants_of(const FileObjects& rlist, const FileObjects& wlist, const FileObjects& xlist) {
-  return {{{rlist, &Selected::readable, detail::kSelectRead, "rlist"},
-           {wlist, &Selected::writable, detail::kSelectWrite, "wlist"},
+  return {{{rlist, &Selected::readable, detail::select::kSelectRead, "rlist"},
+           {wlist, &Selected::writable, detail::select::kSelectWrite, "wlist"},
            {xlist, &Selected::exceptional, sys::kPriority, "xlist"}}};
 }
 
@@ -75,15 +75,15 @@ long wait_merged(std::vector<sys::PollEntry>& entries, Deadline deadline) {
       merged[count - 1].events = static_cast<short>(merged[count - 1].events | entry.events);
   }
   merged.resize(count);
-  const long ready = detail::wait_selected(merged, deadline);
+  const long ready = detail::select::wait_selected(merged, deadline);
   for (sys::PollEntry& entry : entries)
     entry.revents = std::ranges::lower_bound(merged, entry.fd, {}, &sys::PollEntry::fd)->revents;
   return ready;
 }
 
 bool holds_bytes(const Wanted& wanted) {
-  return wanted.want->events == detail::kSelectRead &&
-         detail::holds_bytes(FileAccess::socket_state(wanted.object).get());
+  return wanted.want->events == detail::select::kSelectRead &&
+         detail::select::holds_bytes(FileAccess::socket_state(wanted.object).get());
 }
 
 std::vector<Wanted> all_of(const Wants& wants) {
@@ -111,8 +111,8 @@ Selected select_from(const std::vector<Wanted>& all, const Timeout& timeout,
     held = held || holds_bytes(wanted);
   }
 
-  const Deadline deadline = held ? Deadline::immediate() : detail::deadline_after(timeout);
-  long ready = detail::wait_selected(entries, deadline);
+  const Deadline deadline = held ? Deadline::immediate() : detail::base::deadline_after(timeout);
+  long ready = detail::select::wait_selected(entries, deadline);
   if (ready == -EINVAL) ready = wait_merged(entries, deadline);
   error = error_from(ready);
   if (ready < 0 || (ready == 0 && !held)) return result;
@@ -162,7 +162,7 @@ Selected select(const FileObjects& rlist, const FileObjects& wlist, const FileOb
 // --- poll ---
 
 struct Poll::Impl {
-  detail::PollSet set;
+  detail::select::PollSet set;
   std::atomic<bool> polling{false};
 };
 
@@ -224,12 +224,13 @@ std::vector<PollEvent> Poll::poll(Milliseconds timeout, std::error_code& error) 
     error = Errc::closed_poller;
     return result;
   }
-  const detail::OneWait once(impl->polling);
+  const detail::select::OneWait once(impl->polling);
   if (!once.first()) {
     error = Errc::concurrent_poll;
     return result;
   }
-  const long ready = impl->set.wait(detail::wait_poll, detail::deadline_of(timeout));
+  const long ready =
+      impl->set.wait(detail::select::wait_poll, detail::select::deadline_of(timeout));
   error = error_from(ready);
   if (ready <= 0) return result;
   result.reserve(static_cast<std::size_t>(ready));
@@ -244,11 +245,11 @@ namespace {
 
 /// Makes a call with both descriptors.
 template <class Call>
-void control(detail::Descriptor* epoll, const FileObject& object, std::error_code& error,
+void control(detail::wait::Descriptor* epoll, const FileObject& object, std::error_code& error,
              Call call) {
   const int fd = descriptor_in(epoll, object, error);
   if (error) return;
-  const detail::Descriptor::InFlight in_flight(*epoll, false);
+  const detail::wait::Descriptor::InFlight in_flight(*epoll, false);
   if (in_flight.fd() < 0)
     error = Errc::closed_poller;
   else
@@ -281,7 +282,7 @@ Epoll::Epoll(int sizehint, EPOLL flags, std::error_code& error) {
 
 Epoll::Epoll(std::nullopt_t, int fd) {
   sys::OwnFd own(fd);
-  descriptor_ = std::make_shared<detail::Descriptor>(fd);
+  descriptor_ = std::make_shared<detail::wait::Descriptor>(fd);
   own.release();
 }
 
@@ -293,7 +294,7 @@ Epoll Epoll::fromfd(int fileno) {
 Epoll::Epoll(Epoll&& other) noexcept = default;
 
 Epoll& Epoll::operator=(Epoll&& other) noexcept {
-  std::shared_ptr<detail::Descriptor> taken = std::move(other.descriptor_);
+  std::shared_ptr<detail::wait::Descriptor> taken = std::move(other.descriptor_);
   if (descriptor_) descriptor_->close();
   descriptor_ = std::move(taken);
   return *this;
@@ -309,7 +310,7 @@ void Epoll::close() {
 }
 
 void Epoll::close(std::error_code& error) {
-  const std::shared_ptr<detail::Descriptor> closing = std::move(descriptor_);
+  const std::shared_ptr<detail::wait::Descriptor> closing = std::move(descriptor_);
   error = error_from(closing ? closing->close() : 0);
 }
 
@@ -362,7 +363,7 @@ std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents) {
 std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents, std::error_code& error) {
   constexpr int kMostByDefault = 1023;
   std::vector<EpollEvent> result;
-  const std::shared_ptr<detail::Descriptor> epoll = descriptor_;
+  const std::shared_ptr<detail::wait::Descriptor> epoll = descriptor_;
   if (!epoll) {
     error = Errc::closed_poller;
     return result;
@@ -377,7 +378,8 @@ std::vector<EpollEvent> Epoll::poll(Seconds timeout, int maxevents, std::error_c
   const std::unique_ptr<sys::RawEpollEvent[]> many(
       room > kMostByDefault ? new sys::RawEpollEvent[room] : nullptr);
   sys::RawEpollEvent* const events = many ? many.get() : few;
-  const long ready = detail::wait_epoll(*epoll, events, maxevents, detail::deadline_of(timeout));
+  const long ready =
+      detail::select::wait_epoll(*epoll, events, maxevents, detail::select::deadline_of(timeout));
   error = epoll->closed() ? make_error_code(Errc::closed_poller) : error_from(ready);
   if (error || ready == 0) return result;
   result.reserve(static_cast<std::size_t>(ready));

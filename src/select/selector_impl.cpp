@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace plug::detail {
+namespace plug::detail::select {
 
 namespace {
 
@@ -51,7 +51,7 @@ const SelectorKey* SelectorImpl::add(const FileObject& object, EVENT events, Use
   }
   try {
     slot_of_.emplace(fd, slot);
-    error = error_from(watch(*node));
+    error = base::error_from(watch(*node));
   } catch (...) {
     slot_of_.erase(fd);
     std::erase(layered_, node.get());
@@ -105,7 +105,7 @@ const SelectorKey* SelectorImpl::modify(const FileObject& object, EVENT events, 
     return nullptr;
   }
   if (events != node->key.events) {
-    error = error_from(rewatch(*node, events));
+    error = base::error_from(rewatch(*node, events));
     if (error) {
       // The caller may name `object`, which the key may own, in a message.
       take(*node, true);
@@ -150,10 +150,10 @@ ReadyKeys SelectorImpl::select(const Seconds& timeout, std::error_code& error) {
     return {};
   }
   const bool held = !layered_.empty() && any_holds_bytes();
-  const long waited = wait(held ? Deadline::immediate() : deadline_after(timeout.limit()));
+  const long waited = wait(held ? Deadline::immediate() : base::deadline_after(timeout.limit()));
   if (closed_ || waited < 0) {
     ready_.clear();
-    error = closed_ ? make_error_code(Errc::closed_poller) : error_from(waited);
+    error = closed_ ? make_error_code(Errc::closed_poller) : base::error_from(waited);
     return {};
   }
   if (held) add_those_that_hold_bytes();
@@ -174,4 +174,4 @@ void SelectorImpl::close() {
   slots_.clear();
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::select

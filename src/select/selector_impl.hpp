@@ -14,7 +14,7 @@
 
 #include "select/wait.hpp"
 
-namespace plug::detail {
+namespace plug::detail::select {
 
 /// The table of keys, which all selectors share, and the operations that each implements.
 class SelectorImpl {
@@ -27,7 +27,7 @@ class SelectorImpl {
     std::uint64_t generation;  // the number of the registration
     std::uint64_t turn = 0;    // the last turn in which it was ready,
     std::size_t place = 0;     // and its place in that turn's result
-    std::weak_ptr<SocketState> layered{};
+    std::weak_ptr<socket::SocketState> layered{};
   };
 
   SelectorImpl() noexcept : map_(*this) {}
@@ -115,4 +115,4 @@ constexpr EVENT events_of_poll(unsigned ready) noexcept {
   return events;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::select

@@ -7,8 +7,8 @@
 
 namespace plug {
 
-using detail::SelectorImpl;
-using detail::throwing;
+using detail::base::throwing;
+using detail::select::SelectorImpl;
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <span>
 
-namespace plug::detail {
+namespace plug::detail::select {
 
 namespace {
 
@@ -49,7 +49,7 @@ int descriptor_of(const FileObject& object, std::error_code& error) {
 long wait_selected(std::vector<sys::PollEntry>& entries, Deadline deadline) {
   Muted muted(entries);
   for (;;) {
-    const long fired = wait_any(entries, deadline);
+    const long fired = wait::wait_any(entries, deadline);
     if (fired <= 0) return fired;
     long ready = 0;
     for (sys::PollEntry& entry : entries) {
@@ -65,30 +65,30 @@ long wait_selected(std::vector<sys::PollEntry>& entries, Deadline deadline) {
   }
 }
 
-long wait_epoll(Descriptor& epoll, sys::RawEpollEvent* events, int most, Deadline deadline) {
-  const Descriptor::InFlight in_flight(epoll, false);
+long wait_epoll(wait::Descriptor& epoll, sys::RawEpollEvent* events, int most, Deadline deadline) {
+  const wait::Descriptor::InFlight in_flight(epoll, false);
   for (;;) {
     if (in_flight.fd() < 0 || epoll.closed()) return -EBADF;
-    const bool alone = may_block_thread();
-    const std::int64_t left = remaining(deadline);
+    const bool alone = wait::may_block_thread();
+    const std::int64_t left = base::remaining(deadline);
     const long ready = sys::epoll_wait(in_flight.fd(), events, most, alone ? left : 0);
     if (ready > 0) return ready;
     if (ready == -EINTR) {
-      if (const long stop = interrupted(); stop != 0) return stop;
+      if (const long stop = wait::interrupted(); stop != 0) return stop;
     } else if (ready < 0 || left == 0) {
       return ready;
     } else if (!alone) {
       // As `file`, which the epoll does not own: another epoll may get its number.
-      Op op{.kind = Op::Kind::ready, .flags = sys::kIn, .file = in_flight.fd()};
-      const long woken = perform(epoll, op, deadline);
-      if (woken < 0) return woken == kTimedOut ? 0 : woken;
+      wait::Op op{.kind = wait::Op::Kind::ready, .flags = sys::kIn, .file = in_flight.fd()};
+      const long woken = wait::perform(epoll, op, deadline);
+      if (woken < 0) return woken == base::kTimedOut ? 0 : woken;
     }
   }
 }
 
 long PollSet::wait(Wait wait_for, Deadline deadline) {
   waited_ = entries_;
-  const bool alone = may_block_thread();
+  const bool alone = wait::may_block_thread();
   if (!alone) {
     if (closing_.get() < 0) {
       // Report closed descriptors before the eventfd can get one of their numbers.
@@ -110,4 +110,4 @@ void PollSet::close() noexcept {
   if (closing_.get() >= 0) sys::eventfd_add(closing_);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::select

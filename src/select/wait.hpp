@@ -17,14 +17,14 @@
 #include "sys/polling.hpp"
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::select {
 
 struct FileAccess {
   /// Returns the state of a Socket; null for any other object.
-  static std::shared_ptr<SocketState> socket_state(const FileObject& object) {
+  static std::shared_ptr<socket::SocketState> socket_state(const FileObject& object) {
     if (object.kind_ == nullptr) return nullptr;
     const Socket* const sock = object.kind_->socket(object.object_);
-    return sock == nullptr ? nullptr : SocketAccess::state(*sock);
+    return sock == nullptr ? nullptr : socket::SocketAccess::state(*sock);
   }
   static std::string_view type(const FileObject& object) noexcept {
     return object.kind_ == nullptr ? std::string_view() : object.kind_->name;
@@ -35,14 +35,14 @@ struct FileAccess {
 int descriptor_of(const FileObject& object, std::error_code& error);
 
 /// Returns true if bytes can be received although the descriptor is not ready.
-inline bool holds_bytes(const SocketState* state) noexcept {
+inline bool holds_bytes(const socket::SocketState* state) noexcept {
   return state != nullptr && state->layer() && state->layer()->pending() > 0;
 }
 
 /// Returns the deadline of a call for which a negative time means no limit.
 template <class Period>
 Deadline deadline_of(const WaitTime<Period>& time) noexcept {
-  return time.is_negative() ? Deadline::none() : deadline_after(time.limit());
+  return time.is_negative() ? Deadline::none() : base::deadline_after(time.limit());
 }
 
 // The events that select(2) counts as readable and as writable.
@@ -64,12 +64,12 @@ long wait_selected(std::vector<sys::PollEntry>& entries, Deadline deadline);
 
 /// Waits for the entries of a PollSet as wait_any() does.
 inline long wait_poll(std::vector<sys::PollEntry>& entries, Deadline deadline) {
-  return wait_any(entries, deadline);
+  return wait::wait_any(entries, deadline);
 }
 
 /// Waits for events of an epoll. Returns the number of events written, 0 if the deadline has
 /// passed, or a negative error: -EBADF if the epoll is closed, which ends the wait of a fiber.
-long wait_epoll(Descriptor& epoll, sys::RawEpollEvent* events, int most, Deadline deadline);
+long wait_epoll(wait::Descriptor& epoll, sys::RawEpollEvent* events, int most, Deadline deadline);
 
 /// Entries to poll, one for each descriptor, found by its number. They may change during a wait,
 /// which is for the entries at its beginning.
@@ -139,4 +139,4 @@ class OneWait {
   const bool first_;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::select

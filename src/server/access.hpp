@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 struct ServerAccess {
   /// Returns the socket that the address holds, or null.
@@ -33,4 +33,4 @@ struct ServerAccess {
   }
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

@@ -9,7 +9,7 @@
 #include "server/access.hpp"
 #include "socket/state.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 namespace {
 
@@ -17,8 +17,8 @@ namespace {
 /// whole, with its interface, because it may exist on each interface. Empty if nothing is counted.
 std::string host_of(const Address& address, const HostLimit& limit) {
   constexpr std::size_t kOfIpv4 = 4, kOfIpv6 = 16, kMapped = 12;
-  sys::InetFields fields;
-  if (!sys::read_inet(address.bytes(), fields)) return {};
+  layout::InetFields fields;
+  if (!layout::read_inet(address.bytes(), fields)) return {};
   const bool ipv6 = static_cast<AF>(fields.family) == AF::INET6;
   std::string host(reinterpret_cast<const char*>(fields.host), ipv6 ? kOfIpv6 : kOfIpv4);
   const std::string_view mapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", kMapped);
@@ -38,8 +38,8 @@ std::string host_of(const Address& address, const HostLimit& limit) {
 }
 
 /// Returns null for a datagram.
-std::shared_ptr<SocketState> connection_of(Request& request) noexcept {
-  return request.is_datagram() ? nullptr : SocketAccess::state(request.socket());
+std::shared_ptr<socket::SocketState> connection_of(Request& request) noexcept {
+  return request.is_datagram() ? nullptr : socket::SocketAccess::state(request.socket());
 }
 
 }  // namespace
@@ -60,4 +60,4 @@ void count_if_new(RequestRegistry& requests, Request& request) {
   if (!entry) entry = requests.enter(connection_of(request), {}, 0);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

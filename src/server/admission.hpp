@@ -8,7 +8,7 @@
 #include "server/requests.hpp"
 #include "sys/for_fiber.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// The number of connections that one host may have, and the prefixes that tell hosts apart.
 struct HostLimit {
@@ -26,4 +26,4 @@ bool admit(RequestRegistry& requests, Request& request, const Address& client_ad
 /// process_request() itself.
 PLUG_FOR_FIBER void count_if_new(RequestRegistry& requests, Request& request);
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

@@ -20,12 +20,12 @@
 
 namespace plug {
 
-using detail::deadline_after;
-using detail::HostLimit;
-using detail::RequestWatch;
-using detail::ServerLoop;
-using detail::ServingState;
-using detail::SocketAccess;
+using detail::base::deadline_after;
+using detail::server::HostLimit;
+using detail::server::RequestWatch;
+using detail::server::ServerLoop;
+using detail::server::ServingState;
+using detail::socket::SocketAccess;
 namespace sys = detail::sys;
 
 namespace {
@@ -61,9 +61,9 @@ bool wait_for_request(BaseServer& server, RequestWatch& watch, Deadline deadline
   } catch (const OSError& error) {
     // ENOSPC: the user's limit of epoll(7) watches, which fibers use.
     if (error.number() != ENOMEM && error.number() != ENOSPC) throw;
-    if (detail::ServerAccess::loop(server).pause().begin()) server.handle_exhaustion(error);
-    if (const long rested = detail::AcceptPause::rest(); rested < 0)
-      throw_if(detail::error_from(rested), "waiting for a request");
+    if (detail::server::ServerAccess::loop(server).pause().begin()) server.handle_exhaustion(error);
+    if (const long rested = detail::server::AcceptPause::rest(); rested < 0)
+      throw_if(detail::base::error_from(rested), "waiting for a request");
     return false;
   }
 }
@@ -78,7 +78,8 @@ void shut_down_left(BaseServer& server, Request& request, const Address& client_
   } catch (const BaseException&) {
     // The earlier exception is rethrown.
   } catch (...) {
-    detail::report_request_exception("Exception in closing the request from", client_address);
+    detail::server::report_request_exception("Exception in closing the request from",
+                                             client_address);
   }
 }
 
@@ -125,7 +126,7 @@ void BaseServer::end() noexcept {
   if (ended_) return;
   ended_ = true;
   // A cancellation that ends a wait in here is delivered to a later one.
-  const detail::Shield shield(detail::OnCancel::keep);
+  const detail::wait::Shield shield(detail::wait::OnCancel::keep);
   try {
     server_close();
   } catch (...) {
@@ -179,7 +180,7 @@ void BaseServer::serve(const Timeout& poll_interval) {
       if (loop_->serving().stopping()) break;
     }
     const bool handled = more && handle_ready();
-    more = handled && !detail::may_block_thread() && loop_->has_room(count(max_connections));
+    more = handled && !detail::wait::may_block_thread() && loop_->has_room(count(max_connections));
     if (waited || handled) service_actions();
   }
 }
@@ -201,7 +202,7 @@ void BaseServer::handle_one() {
       if (!loop_->deferral().take()) return;
     }
     if (loop_->deferral().has_begun()) return;
-    if (!deadline.is_none() && detail::remaining(deadline) == 0) return handle_timeout();
+    if (!deadline.is_none() && detail::base::remaining(deadline) == 0) return handle_timeout();
   }
 }
 
@@ -248,7 +249,7 @@ bool BaseServer::admit(Request& request, const Address& client_address) {
   const HostLimit limit = limit_of_host(*this);
   // Children that have handled their requests count no more.
   if (limit.most > 0 && !request.is_datagram()) loop_->children().look();
-  if (!detail::admit(loop_->requests(), request, client_address, limit)) return false;
+  if (!detail::server::admit(loop_->requests(), request, client_address, limit)) return false;
   if (loop_->requests().are_shut_down()) return false;
   if (request.is_datagram()) return true;
   if (!connection_timeout.is_none()) request->settimeout(connection_timeout);
@@ -286,15 +287,15 @@ void BaseServer::process_apart(Request& request, const Address& client_address) 
       handle_error(request, client_address);
     }
   };
-  const auto& entry = detail::ServerAccess::entry(request);
+  const auto& entry = detail::server::ServerAccess::entry(request);
   try {
     finish();
   } catch (...) {
-    detail::RequestRegistry::stop_counting(entry);
+    detail::server::RequestRegistry::stop_counting(entry);
     shut_down_left(*this, request, client_address);
     throw;
   }
-  detail::RequestRegistry::stop_counting(entry);
+  detail::server::RequestRegistry::stop_counting(entry);
   shutdown_request(request);
 }
 
@@ -302,7 +303,7 @@ void BaseServer::process_apart(Request& request, const Address& client_address) 
 
 std::pair<Request, Address> BaseServer::get_request() {
   if (auto request = try_get_request()) return *std::move(request);
-  throw BlockingIOError(detail::error_from(-EAGAIN), "get_request");
+  throw BlockingIOError(detail::base::error_from(-EAGAIN), "get_request");
 }
 
 bool BaseServer::verify_request(Request&, const Address&) { return true; }
@@ -320,8 +321,8 @@ void BaseServer::shutdown_request(Request& request) { close_request(request); }
 void BaseServer::close_request(Request&) {}
 
 void BaseServer::handle_error(Request&, const Address& client_address) {
-  detail::report_request_exception("Exception occurred during processing of request from",
-                                   client_address);
+  detail::server::report_request_exception("Exception occurred during processing of request from",
+                                           client_address);
 }
 
 void BaseServer::handle_exhaustion(const OSError& error) {
@@ -348,7 +349,8 @@ TCPServer::TCPServer(ServerAddress address, HandlerFactory handler,
 TCPServer::TCPServer(AF family, SOCK type, ServerAddress address, HandlerFactory handler)
     : BaseServer(std::move(address), std::move(handler)) {
   const bool is_inet = has_ports(family);
-  address_family = is_inet ? detail::ServerAccess::inet_family(requested_address()) : family;
+  address_family =
+      is_inet ? detail::server::ServerAccess::inet_family(requested_address()) : family;
   socket_type = type;
   allow_reuse_address = type == SOCK::STREAM && is_inet;
 }
@@ -356,7 +358,7 @@ TCPServer::TCPServer(AF family, SOCK type, ServerAddress address, HandlerFactory
 TCPServer::~TCPServer() { end(); }
 
 void TCPServer::make_socket() {
-  Socket* const listener = detail::ServerAccess::listener(requested_address());
+  Socket* const listener = detail::server::ServerAccess::listener(requested_address());
   if (listener == nullptr || given_) {
     given_ = false;
     socket = Socket(address_family, socket_type);
@@ -399,7 +401,8 @@ void TCPServer::server_close() { socket.close(); }
 
 std::optional<std::pair<Request, Address>> TCPServer::try_get_request() {
   std::error_code error;
-  auto accepted = detail::accept_now(detail::state_or_closed(SocketAccess::state(socket)), error);
+  auto accepted = detail::socket::accept_now(
+      detail::socket::state_or_closed(SocketAccess::state(socket)), error);
   if (error) return no_request(error, "accept");
   return accepted;
 }
@@ -433,12 +436,13 @@ UDPServer::UDPServer(AF family, ServerAddress address, HandlerFactory handler)
 
 std::optional<std::pair<Request, Address>> UDPServer::try_get_request() {
   std::error_code error;
-  const std::size_t size = detail::checked_size(max_packet_size, error);
-  detail::Scratch scratch(size);
+  const std::size_t size = detail::socket::checked_size(max_packet_size, error);
+  detail::base::Scratch scratch(size);
   std::pair<std::size_t, Address> received;
   if (!error)
-    received = detail::receive_from(detail::state_or_closed(SocketAccess::state(socket)),
-                                    {scratch.data(), size}, MSG{}, Deadline::immediate(), error);
+    received =
+        detail::socket::receive_from(detail::socket::state_or_closed(SocketAccess::state(socket)),
+                                     {scratch.data(), size}, MSG{}, Deadline::immediate(), error);
   if (error) return no_request(error, "recvfrom");
   return std::pair(Request(Bytes(scratch.data(), std::min(received.first, size)), socket),
                    received.second);

@@ -14,7 +14,7 @@
 #include "sys/process.hpp"
 #include "sys/signals.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 namespace {
 
@@ -81,7 +81,7 @@ void ServerChildren::read_handled() noexcept {
 }
 
 Deadline ServerChildren::next_look() const noexcept {
-  return unwatched_ > 0 ? deadline_after(kLookAgain) : Deadline::none();
+  return unwatched_ > 0 ? base::deadline_after(kLookAgain) : Deadline::none();
 }
 
 void ServerChildren::look() noexcept {
@@ -105,4 +105,4 @@ void ServerChildren::terminate() noexcept {
   for (const Child& child : children_) sys::terminate_child(child.number);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

@@ -11,7 +11,7 @@
 #include "base/process_local.hpp"
 #include "sys/syscalls.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// The children and their requests. A descriptor of the process (pidfd_open(2)) reports the end of
 /// a child. The child itself reports earlier that it has handled its request, because a client that
@@ -53,7 +53,7 @@ class ServerChildren {
   void drop(std::vector<Child>::iterator child) noexcept;
   void read_handled() noexcept;
 
-  ForkGuard fork_guard_;
+  base::ForkGuard fork_guard_;
   std::vector<Child> children_;
   std::size_t unwatched_ = 0;  // number of children without a descriptor
   sys::OwnFd set_;             // epoll(7)
@@ -61,4 +61,4 @@ class ServerChildren {
   sys::OwnFd tell_handled_;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

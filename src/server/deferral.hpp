@@ -4,7 +4,7 @@
 
 #include "server/requests.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// Tells handle_request() of requests whose handlers begin later, as with
 /// FiberMixIn::defer_until_readable. May be used from any thread.
@@ -31,4 +31,4 @@ class Deferral {
   std::atomic<bool> begun_{true};
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

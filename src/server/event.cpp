@@ -4,12 +4,12 @@
 
 #include "base/result.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 sys::OwnFd make_event() {
   const long made = sys::eventfd();
-  if (made < 0) throw_if(error_from(made), "the events of a server");
+  if (made < 0) throw_if(base::error_from(made), "the events of a server");
   return sys::OwnFd(static_cast<int>(made));
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

@@ -2,9 +2,9 @@
 
 #include "sys/syscalls.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// Makes an eventfd. Throws OSError if the system has no descriptor left.
 sys::OwnFd make_event();
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

@@ -4,7 +4,7 @@
 
 #include "base/process_local.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// Returns true in a forked child, where the handlers' threads or fibers, and the objects that they
 /// use, belong to the parent. The child then leaks `handlers`.
@@ -15,4 +15,4 @@ bool left_to_parent(std::unique_ptr<Impl>& handlers) noexcept {
   return true;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

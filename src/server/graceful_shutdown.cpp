@@ -24,7 +24,7 @@
 
 namespace plug {
 
-namespace detail {
+namespace detail::server {
 namespace {
 
 /// A thread that blocks all signals and is joined.
@@ -61,7 +61,8 @@ class GracefulShutdown {
                    const std::vector<int>& signals)
       : loop_(ServerAccess::loop(server)), drain_timeout_(drain_timeout) {
     const long taken = signals_.take(signals);
-    if (taken < 0) throw_if(error_from(taken), "the signals that end a server:" + text_of(signals));
+    if (taken < 0)
+      throw_if(base::error_from(taken), "the signals that end a server:" + text_of(signals));
     beside_ = ServerAccess::run_in_background(server, [this] { watch(); });
   }
   GracefulShutdown(const GracefulShutdown&) = delete;
@@ -84,13 +85,14 @@ class GracefulShutdown {
 
   /// Waits as wait_any() does, and tries again if that fails.
   static long wait(std::span<sys::PollEntry> entries, Deadline deadline) noexcept {
-    long ready = wait_any(entries, deadline);
-    for (; ready < 0; ready = wait_any(entries, deadline)) static_cast<void>(AcceptPause::rest());
+    long ready = wait::wait_any(entries, deadline);
+    for (; ready < 0; ready = wait::wait_any(entries, deadline))
+      static_cast<void>(AcceptPause::rest());
     return ready;
   }
 
   void watch() noexcept {
-    const Shield shield(OnCancel::ignore);
+    const wait::Shield shield(wait::OnCancel::ignore);
     std::array entries{sys::PollEntry{over_.get(), sys::kIn, 0},
                        sys::PollEntry{signals_.event(), sys::kIn, 0},
                        sys::PollEntry{loop_.serving().stop_event(), sys::kIn, 0}};
@@ -98,7 +100,7 @@ class GracefulShutdown {
     if (entries[0].revents != 0) return;
     if (entries[1].revents != 0) loop_.serving().stop();
     entries[2].fd = -1;
-    const Deadline deadline = deadline_after(drain_timeout_);
+    const Deadline deadline = base::deadline_after(drain_timeout_);
     while (signals_.count() < 2) {
       signals_.drain();
       if (signals_.count() >= 2 || wait(entries, deadline) == 0) break;
@@ -118,10 +120,10 @@ class GracefulShutdown {
 };
 
 }  // namespace
-}  // namespace detail
+}  // namespace detail::server
 
 std::shared_ptr<void> BaseServer::run_in_background(std::function<void()> function) {
-  return std::make_shared<detail::BackgroundThread>(std::move(function));
+  return std::make_shared<detail::server::BackgroundThread>(std::move(function));
 }
 
 int BaseServer::serve_until_signal(const UntilSignalOptions& options) {
@@ -133,13 +135,14 @@ int BaseServer::serve_until_signal(const UntilSignalOptions& options) {
 }
 
 int BaseServer::serve_and_drain(const UntilSignalOptions& options) {
-  const detail::ServingState::Running running(loop_->serving(), loop_->requests());
-  const detail::GracefulShutdown ending(*this, options.drain, options.signals);
+  const detail::server::ServingState::Running running(loop_->serving(), loop_->requests());
+  const detail::server::GracefulShutdown ending(*this, options.drain, options.signals);
   const detail::sys::SignalMask let_through(options.signals);
   serve(options.poll_interval);
   const auto listens = [](int fd) -> long { return detail::sys::is_listening(fd) ? 1 : 0; };
   std::error_code ignored;
-  if (detail::on_descriptor(detail::state_or_closed(detail::SocketAccess::state(socket)), listens) >
+  if (detail::socket::on_descriptor(
+          detail::socket::state_or_closed(detail::socket::SocketAccess::state(socket)), listens) >
       0)
     socket.close(ignored);
   if (!loop_->wait_until_idle(ending.cut_event())) loop_->children().terminate();

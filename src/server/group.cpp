@@ -105,7 +105,7 @@ void BaseServerGroup::server_close() {
 template <class Serve>
 int BaseServerGroup::serve(Serve serve_one) {
   for (const auto& worker : workers_) {
-    auto& loop = detail::ServerAccess::loop(*worker);
+    auto& loop = detail::server::ServerAccess::loop(*worker);
     loop.adopt();
     loop.set_group(workers_);
     // A stop may be left from the previous serving, if the worker ended before it was told to.
@@ -136,7 +136,7 @@ int BaseServerGroup::serve(Serve serve_one) {
     ~Threads() {
       group_.stop_workers();
       // In a fiber, wait first: join() would block other fibers, which those threads may wait for.
-      if (!detail::may_block_thread()) wait();
+      if (!detail::wait::may_block_thread()) wait();
       for (std::thread& thread : threads_) thread.join();
       group_.stop_.store(false);
     }
@@ -150,16 +150,16 @@ int BaseServerGroup::serve(Serve serve_one) {
 
    private:
     void wait() noexcept {
-      const detail::Shield shield(detail::OnCancel::ignore);
+      const detail::wait::Shield shield(detail::wait::OnCancel::ignore);
       while (ended_ < threads_.size()) {
         std::array entries{detail::sys::PollEntry{event_.get(), detail::sys::kIn, 0}};
-        detail::wait_any(entries, Deadline::none());
+        detail::wait::wait_any(entries, Deadline::none());
         detail::sys::eventfd_drain(event_);
       }
     }
 
     BaseServerGroup& group_;
-    const detail::sys::OwnFd event_ = detail::make_event();
+    const detail::sys::OwnFd event_ = detail::server::make_event();
     std::atomic<std::size_t> ended_{0};
     std::vector<std::thread> threads_;
   };
@@ -188,10 +188,10 @@ int BaseServerGroup::serve_until_signal(const UntilSignalOptions& options) {
 }
 
 void BaseServerGroup::shutdown() {
-  for (const auto& worker : workers_) detail::ServerAccess::check_shutdown(*worker);
+  for (const auto& worker : workers_) detail::server::ServerAccess::check_shutdown(*worker);
   stop_serving();
   for (const auto& worker : workers_)
-    detail::ServerAccess::loop(*worker).serving().wait_until_ended();
+    detail::server::ServerAccess::loop(*worker).serving().wait_until_ended();
 }
 
 void BaseServerGroup::stop_serving() noexcept {

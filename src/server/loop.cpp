@@ -8,7 +8,7 @@
 
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 ServerLoop::ServerLoop() : requests_(std::make_shared<RequestRegistry>()) {}
 
@@ -18,7 +18,7 @@ void ServerLoop::adopt() {
   serving_.adopt();
   requests_ = std::move(requests);
   children_ = ServerChildren();
-  fork_guard_.store(ForkGuard());
+  fork_guard_.store(base::ForkGuard());
 }
 
 void ServerLoop::close_sockets_of_others(BaseServer& server) noexcept {
@@ -39,10 +39,10 @@ bool ServerLoop::wait_until_idle(int give_up) {
     std::array entries{sys::PollEntry{give_up, sys::kIn, 0},
                        sys::PollEntry{requests_->event(), sys::kIn, 0},
                        sys::PollEntry{children_.event(), sys::kIn, 0}};
-    const long ready = wait_any(entries, children_.next_look());
-    if (ready < 0) throw_if(error_from(ready), "waiting for the requests of a server");
+    const long ready = wait::wait_any(entries, children_.next_look());
+    if (ready < 0) throw_if(base::error_from(ready), "waiting for the requests of a server");
     if (entries[0].revents != 0) return false;
   }
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

@@ -16,7 +16,7 @@
 #include "server/serving.hpp"
 #include "sys/syscalls.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// The state of a server's loop, which its handlers and the threads that end it use too.
 class ServerLoop {
@@ -50,7 +50,7 @@ class ServerLoop {
   bool wait_until_idle(int give_up);
 
  private:
-  std::atomic<ForkGuard> fork_guard_{ForkGuard()};
+  std::atomic<base::ForkGuard> fork_guard_{base::ForkGuard()};
   ServingState serving_;
   std::shared_ptr<RequestRegistry> requests_;
   ServerChildren children_;
@@ -59,4 +59,4 @@ class ServerLoop {
   const std::vector<std::unique_ptr<BaseServer>>* group_ = nullptr;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

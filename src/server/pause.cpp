@@ -3,7 +3,7 @@
 #include "base/deadline.hpp"
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 namespace {
 
@@ -20,6 +20,6 @@ std::int64_t AcceptPause::left() const noexcept {
   return paused_.load() ? until_.load() - sys::monotonic_nanoseconds() : 0;
 }
 
-long AcceptPause::rest() { return wait_any({}, deadline_after(kLength)); }
+long AcceptPause::rest() { return wait::wait_any({}, base::deadline_after(kLength)); }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

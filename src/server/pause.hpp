@@ -5,7 +5,7 @@
 
 #include "sys/for_fiber.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// The pause of a server that lacks descriptors or memory. May be used from any thread.
 class AcceptPause {
@@ -27,4 +27,4 @@ class AcceptPause {
   std::atomic<std::int64_t> until_{0};  // on the monotonic clock
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

@@ -34,7 +34,7 @@ struct HandlerPool::Impl {
     Address client_address;
   };
 
-  class Worker final : public ThreadList::Thread {
+  class Worker final : public server::ThreadList::Thread {
    public:
     Worker(Impl& pool, BaseServer& server, Main function) noexcept
         : pool_(pool), server_(server), main_(function) {}
@@ -57,14 +57,14 @@ struct HandlerPool::Impl {
   void leave(Worker& worker) noexcept;
   void close();
 
-  ThreadList threads;               // its changes also tell that the queue has room
+  server::ThreadList threads;       // its changes also tell that the queue has room
   std::condition_variable changed;  // there is a request, or the pool is closing
   std::deque<Job> queue;
   std::deque<Job> dropped;               // made early: a deque allocates when it is constructed
   std::size_t workers = 0;               // workers that take requests
   std::size_t idle = 0;                  // of them: those without a request
   int closing = 0;                       // number of callers that close the pool
-  const ForkGuard fork_guard;            // of the workers' process
+  const base::ForkGuard fork_guard;      // of the workers' process
   static thread_local const Impl* here;  // the pool that this thread works for
 };
 
@@ -114,7 +114,8 @@ void HandlerPool::Impl::handle(Worker& worker, BaseServer& server, Main main, Jo
   } catch (const BaseException&) {
     // The exception was to end the request, which has ended.
   } catch (...) {
-    report_request_exception("Exception in the thread of the request from", job.client_address);
+    server::report_request_exception("Exception in the thread of the request from",
+                                     job.client_address);
   }
 }
 
@@ -133,7 +134,8 @@ void HandlerPool::Impl::Worker::run() {
 
 /// Starts a worker. Returns 0 or -errno. The mutex must be held.
 long HandlerPool::Impl::start_worker(BaseServer& server, Main main) noexcept {
-  std::unique_ptr<ThreadList::Thread> worker(new (std::nothrow) Worker(*this, server, main));
+  std::unique_ptr<server::ThreadList::Thread> worker(new (std::nothrow)
+                                                         Worker(*this, server, main));
   if (!worker) return -ENOMEM;
   const long begun = threads.start(worker);
   if (begun < 0) return begun;
@@ -153,17 +155,17 @@ HandlerPool::HandlerPool() : impl_(std::make_unique<Impl>()) {}
 HandlerPool::~HandlerPool() { end(); }
 
 void HandlerPool::leave_to_parent() {
-  if (left_to_parent(impl_)) impl_ = std::make_unique<Impl>();
+  if (server::left_to_parent(impl_)) impl_ = std::make_unique<Impl>();
 }
 
 void HandlerPool::submit(BaseServer& server, Main main, Request& request,
                          const Address& client_address, const PoolLimits& limits) {
   leave_to_parent();
   Impl& pool = *impl_;
-  ServerLoop& loop = ServerAccess::loop(server);
+  server::ServerLoop& loop = server::ServerAccess::loop(server);
   const auto most = static_cast<std::size_t>(limits.max_workers > 1 ? limits.max_workers : 1);
   const auto room = static_cast<std::size_t>(limits.max_queue > 0 ? limits.max_queue : 0);
-  count_if_new(loop.requests(), request);
+  server::count_if_new(loop.requests(), request);
   pool.threads.collect(false);
   std::unique_lock lock(pool.threads.mutex);
   // Idle workers take requests from the queue at once, so these do not count.
@@ -172,7 +174,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
     return pool.queue.size() >= room + free;
   };
   if (full() && limits.when_full == FullQueue::wait) {
-    Changes::Watcher waiting(pool.threads.changes, lock);
+    server::Changes::Watcher waiting(pool.threads.changes, lock);
     while (full() && !loop.serving().stopping())
       waiting.wait("waiting for a worker", loop.serving().stop_event());
   }
@@ -188,7 +190,8 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
     try {
       server.shutdown_request(oldest.request);
     } catch (const std::exception&) {
-      report_request_exception("Exception in closing the request from", oldest.client_address);
+      server::report_request_exception("Exception in closing the request from",
+                                       oldest.client_address);
     }
     oldest.request = Request();
     lock.lock();
@@ -196,7 +199,7 @@ void HandlerPool::submit(BaseServer& server, Main main, Request& request,
   if (pool.queue.size() >= pool.idle && pool.workers < most) {
     const long begun = pool.start_worker(server, main);
     if (begun < 0 && pool.workers == 0)
-      throw RuntimeError("can't start new thread: " + error_from(begun).message());
+      throw RuntimeError("can't start new thread: " + base::error_from(begun).message());
   }
   pool.queue.push_back({std::move(request), client_address});
   pool.changed.notify_one();
@@ -220,7 +223,7 @@ void HandlerPool::Impl::close() {
   {
     std::unique_lock lock(threads.mutex);
     const Closing closing_now(*this);
-    Changes::Watcher waiting(threads.changes, lock);
+    server::Changes::Watcher waiting(threads.changes, lock);
     while (threads.any_runs()) waiting.wait("waiting for the workers of a server");
   }
   threads.collect(true);
@@ -233,7 +236,7 @@ void HandlerPool::join() {
 }
 
 void HandlerPool::end() noexcept {
-  if (impl_ == nullptr || left_to_parent(impl_)) return;
+  if (impl_ == nullptr || server::left_to_parent(impl_)) return;
   if (Impl::here == impl_.get()) {
     // A worker that destroys its own server has to leak the pool.
     static_cast<void>(impl_.release());

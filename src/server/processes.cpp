@@ -17,7 +17,7 @@
 #include "sys/signals.hpp"
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 namespace {
 
@@ -48,11 +48,11 @@ void wait_for_child(const std::vector<int>& children, int descriptor) {
       entries.push_back({owned.back().get(), sys::kIn, 0});
     } else {
       // An old kernel, or no descriptor left: check this child now and then.
-      deadline = deadline_after(kLookAgain);
+      deadline = base::deadline_after(kLookAgain);
     }
   }
-  const long ready = wait_any(entries, deadline);
-  if (ready < 0) throw_if(error_from(ready), "waiting for the children of a server");
+  const long ready = wait::wait_any(entries, deadline);
+  if (ready < 0) throw_if(base::error_from(ready), "waiting for the children of a server");
 }
 
 [[noreturn]] void be_child(BaseServer& server, Request& request, const Address& client_address) {
@@ -87,32 +87,36 @@ void wait_for_child(const std::vector<int>& children, int descriptor) {
 
 }  // namespace
 
+}  // namespace plug::detail::server
+
+namespace plug::detail {
+
 int fork_request(BaseServer& server, Request& request, const Address& client_address) {
-  ServerChildren& children = ServerAccess::loop(server).children();
+  server::ServerChildren& children = server::ServerAccess::loop(server).children();
   children.prepare();
   sys::SignalMask held;
   const long child = sys::fork();
   if (child == 0) {
     sys::leave_signals_to_parent();
     held.undo();
-    be_child(server, request, client_address);
+    server::be_child(server, request, client_address);
   }
-  if (child < 0) throw_if(error_from(child), "fork");
-  children.add(static_cast<int>(child), ServerAccess::entry(request));
+  if (child < 0) throw_if(base::error_from(child), "fork");
+  children.add(static_cast<int>(child), server::ServerAccess::entry(request));
   return static_cast<int>(child);
 }
 
 void collect_children(BaseServer& server, std::vector<int>& children, std::size_t most,
                       bool blocking) {
-  ServerLoop& loop = ServerAccess::loop(server);
-  reap(loop, children);
+  server::ServerLoop& loop = server::ServerAccess::loop(server);
+  server::reap(loop, children);
   while (children.size() >= most && !loop.serving().stopping()) {
-    wait_for_child(children, loop.serving().stop_event());
-    reap(loop, children);
+    server::wait_for_child(children, loop.serving().stop_event());
+    server::reap(loop, children);
   }
   while (blocking && !children.empty()) {
-    wait_for_child(children, -1);
-    reap(loop, children);
+    server::wait_for_child(children, -1);
+    server::reap(loop, children);
   }
 }
 

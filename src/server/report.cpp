@@ -3,16 +3,16 @@
 #include <new>
 #include <string>
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 void report_request_exception(std::string_view what, const Address& client_address) noexcept {
   std::string text;
   try {
     text = std::string(what) + " " + to_string(client_address);
   } catch (const std::bad_alloc&) {
-    return report_exception(what);
+    return base::report_exception(what);
   }
-  report_exception(text);
+  base::report_exception(text);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

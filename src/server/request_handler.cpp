@@ -9,7 +9,7 @@
 
 namespace plug {
 
-using detail::StreamAccess;
+using detail::stream::StreamAccess;
 
 Request::Request() : connection_(Socket::closed()) {}
 Request::Request(Socket connection) : connection_(std::move(connection)) {}
@@ -95,7 +95,7 @@ void StreamRequestHandler::finish() {
     std::error_code error;
     wfile.flush(error);
     // Any other error: the client may be gone.
-    if (detail::ends_call(error)) throw_if(error);
+    if (detail::base::ends_call(error)) throw_if(error);
   }
   wfile.close();
   rfile.close();

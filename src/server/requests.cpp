@@ -7,20 +7,20 @@
 #include "server/event.hpp"
 #include "socket/calls.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 namespace {
 
 constexpr int kShutBoth = 2;
 
-void end_connection(SocketState& connection) noexcept {
-  on_descriptor(connection, [](int fd) { return sys::shutdown(fd, kShutBoth); });
+void end_connection(socket::SocketState& connection) noexcept {
+  socket::on_descriptor(connection, [](int fd) { return sys::shutdown(fd, kShutBoth); });
 }
 
 }  // namespace
 
 struct RequestRegistry::Entry : std::enable_shared_from_this<Entry>, ListNode<Entry> {
-  Entry(std::shared_ptr<RequestRegistry> all, std::shared_ptr<SocketState> handled)
+  Entry(std::shared_ptr<RequestRegistry> all, std::shared_ptr<socket::SocketState> handled)
       : requests(std::move(all)), connection(std::move(handled)) {}
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
@@ -29,7 +29,7 @@ struct RequestRegistry::Entry : std::enable_shared_from_this<Entry>, ListNode<En
   }
 
   const std::shared_ptr<RequestRegistry> requests;
-  const std::shared_ptr<SocketState> connection;
+  const std::shared_ptr<socket::SocketState> connection;
   mutable Host* host = nullptr;  // the entry that counts its connection
   bool listed = false;
   mutable RequestEnding ending;
@@ -38,7 +38,7 @@ struct RequestRegistry::Entry : std::enable_shared_from_this<Entry>, ListNode<En
 
 RequestRegistry::RequestRegistry() : changed_(make_event()) {}
 
-std::shared_ptr<const void> RequestRegistry::enter(std::shared_ptr<SocketState> connection,
+std::shared_ptr<const void> RequestRegistry::enter(std::shared_ptr<socket::SocketState> connection,
                                                    const std::string& host, std::size_t most) {
   auto entry = std::make_shared<Entry>(shared_from_this(), std::move(connection));
   if (fork_guard_.is_of_parent()) return entry;
@@ -142,4 +142,4 @@ void RequestRegistry::shut_down_all() noexcept {
   }
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

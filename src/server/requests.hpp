@@ -17,12 +17,12 @@
 #include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// The way to tell the handler of a request to end. tell() is called with no lock held and may do
 /// anything. `connection` is null for a datagram.
 struct RequestEnding {
-  void (*tell)(void* handler, SocketState* connection) noexcept = nullptr;
+  void (*tell)(void* handler, socket::SocketState* connection) noexcept = nullptr;
   std::shared_ptr<void> handler;
 };
 
@@ -37,7 +37,7 @@ class RequestRegistry : public std::enable_shared_from_this<RequestRegistry> {
 
   /// Adds a request for as long as the result lives. `connection` is null for a datagram; `host` is
   /// empty unless connections are counted per host. Returns null if `host` has `most` already.
-  std::shared_ptr<const void> enter(std::shared_ptr<SocketState> connection,
+  std::shared_ptr<const void> enter(std::shared_ptr<socket::SocketState> connection,
                                     const std::string& host, std::size_t most);
 
   /// Stops counting the request for its host before the request leaves: its client may be about to
@@ -76,7 +76,7 @@ class RequestRegistry : public std::enable_shared_from_this<RequestRegistry> {
   void leave_host(const Entry& entry) noexcept;
   static std::shared_ptr<Entry> hold(Entry* entry) noexcept;
 
-  const ForkGuard fork_guard_;
+  const base::ForkGuard fork_guard_;
   sys::OwnFd changed_;
   std::atomic<bool> shut_down_{false};
   std::mutex mutex_;
@@ -86,4 +86,4 @@ class RequestRegistry : public std::enable_shared_from_this<RequestRegistry> {
   std::unordered_map<std::string, std::size_t> by_host_;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

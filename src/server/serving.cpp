@@ -10,13 +10,13 @@
 #include "server/event.hpp"
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 ServingState::ServingState() : stop_wanted_(make_event()), ended_(make_event()) {}
 
 ServingState::Running::Running(ServingState& state, RequestRegistry& requests) : state_(state) {
   const std::lock_guard lock(state_.mutex_);
-  state_.callers_.push_back(caller());
+  state_.callers_.push_back(wait::caller());
   if (!state_.serving_.exchange(true)) requests.accept_again();
   sys::eventfd_drain(state_.ended_);
 }
@@ -24,7 +24,7 @@ ServingState::Running::Running(ServingState& state, RequestRegistry& requests) :
 ServingState::Running::~Running() {
   const std::lock_guard lock(state_.mutex_);
   auto& callers = state_.callers_;
-  callers.erase(std::find(callers.begin(), callers.end(), caller()));
+  callers.erase(std::find(callers.begin(), callers.end(), wait::caller()));
   if (!callers.empty()) return;
   state_.forget_stop();
   state_.serving_.store(false);
@@ -46,14 +46,14 @@ void ServingState::forget_stop() noexcept {
 void ServingState::wait_until_ended() {
   while (serving_.load()) {
     std::array entries{sys::PollEntry{ended_.get(), sys::kIn, 0}};
-    const long ready = wait_any(entries, Deadline::none());
-    if (ready < 0) throw_if(error_from(ready), "shutdown");
+    const long ready = wait::wait_any(entries, Deadline::none());
+    if (ready < 0) throw_if(base::error_from(ready), "shutdown");
   }
 }
 
 bool ServingState::runs_here() {
   const std::lock_guard lock(mutex_);
-  return std::find(callers_.begin(), callers_.end(), caller()) != callers_.end();
+  return std::find(callers_.begin(), callers_.end(), wait::caller()) != callers_.end();
 }
 
 void ServingState::let_one_in(RequestRegistry& requests) {
@@ -71,4 +71,4 @@ void ServingState::adopt() {
   callers_.clear();
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

@@ -7,7 +7,7 @@
 #include "server/requests.hpp"
 #include "sys/syscalls.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// The threads and fibers in serve_forever(), and the request to stop. Thread-safe.
 class ServingState {
@@ -57,4 +57,4 @@ class ServingState {
   std::vector<const void*> callers_;  // those in serve_forever()
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

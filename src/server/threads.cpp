@@ -19,7 +19,7 @@
 #include "sys/process.hpp"
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 namespace {
 
@@ -48,9 +48,9 @@ void Changes::Watcher::wait(const char* what, int also) {
   lock_.unlock();
   std::array entries{sys::PollEntry{event_.get(), sys::kIn, 0}, sys::PollEntry{also, sys::kIn, 0}};
   // Without a descriptor, check now and then.
-  const long ready =
-      wait_any(entries, event_.get() < 0 ? deadline_after(kLookAgain) : Deadline::none());
-  if (ready < 0) throw_if(error_from(ready), what);
+  const long ready = wait::wait_any(
+      entries, event_.get() < 0 ? base::deadline_after(kLookAgain) : Deadline::none());
+  if (ready < 0) throw_if(base::error_from(ready), what);
   if (entries[0].revents != 0) sys::eventfd_drain(event_);
   lock_.lock();
 }
@@ -120,7 +120,7 @@ void ThreadList::collect(bool wait_for_exit) noexcept {
 }
 
 void ThreadList::end() noexcept {
-  const Shield shield(OnCancel::ignore);
+  const wait::Shield shield(wait::OnCancel::ignore);
   for (;;) {
     try {
       std::unique_lock lock(mutex);
@@ -135,11 +135,15 @@ void ThreadList::end() noexcept {
   collect(true);
 }
 
+}  // namespace plug::detail::server
+
+namespace plug::detail {
+
 // --- those of ThreadingMixIn ---
 
 struct HandlerThreads::Impl {
   /// A thread and its request.
-  class Handler final : public ThreadList::Thread {
+  class Handler final : public server::ThreadList::Thread {
    public:
     Handler(Impl& owner, BaseServer& server, Main function, const Address& from, bool waited)
         : owner_(owner), server_(server), main_(function), client_address_(from), waited_(waited) {}
@@ -160,9 +164,9 @@ struct HandlerThreads::Impl {
     const bool waited_;
   };
 
-  ThreadList threads;
+  server::ThreadList threads;
   std::size_t waited = 0;  // running threads that join() waits for
-  const ForkGuard fork_guard;
+  const base::ForkGuard fork_guard;
   static thread_local const Impl* here;  // the threads that this one belongs to
 };
 
@@ -177,7 +181,8 @@ void HandlerThreads::Impl::Handler::run() {
   } catch (const BaseException&) {
     // The exception was to end this thread, which has ended.
   } catch (...) {
-    report_request_exception("Exception in the thread of the request from", client_address_);
+    server::report_request_exception("Exception in the thread of the request from",
+                                     client_address_);
   }
 }
 
@@ -185,18 +190,18 @@ HandlerThreads::HandlerThreads() : impl_(std::make_unique<Impl>()) {}
 HandlerThreads::~HandlerThreads() { end(); }
 
 void HandlerThreads::leave_to_parent() {
-  if (left_to_parent(impl_)) impl_ = std::make_unique<Impl>();
+  if (server::left_to_parent(impl_)) impl_ = std::make_unique<Impl>();
 }
 
 void HandlerThreads::start(BaseServer& server, Main main, Request& request,
                            const Address& client_address, bool waited) {
   leave_to_parent();
   collect();
-  count_if_new(ServerAccess::loop(server).requests(), request);
+  server::count_if_new(server::ServerAccess::loop(server).requests(), request);
   auto handler = std::make_unique<Impl::Handler>(*impl_, server, main, client_address, waited);
   Request& its = handler->request;
   its = std::move(request);
-  std::unique_ptr<ThreadList::Thread> thread = std::move(handler);
+  std::unique_ptr<server::ThreadList::Thread> thread = std::move(handler);
   std::unique_lock lock(impl_->threads.mutex);
   if (waited) ++impl_->waited;
   const long begun = impl_->threads.start(thread);
@@ -204,7 +209,7 @@ void HandlerThreads::start(BaseServer& server, Main main, Request& request,
   if (waited) --impl_->waited;
   lock.unlock();
   request = std::move(its);
-  throw RuntimeError("can't start new thread: " + error_from(begun).message());
+  throw RuntimeError("can't start new thread: " + base::error_from(begun).message());
 }
 
 void HandlerThreads::collect() noexcept {
@@ -217,14 +222,14 @@ void HandlerThreads::join() {
   if (Impl::here == impl_.get()) throw RuntimeError("cannot join current thread");
   {
     std::unique_lock lock(impl_->threads.mutex);
-    Changes::Watcher waiting(impl_->threads.changes, lock);
+    server::Changes::Watcher waiting(impl_->threads.changes, lock);
     while (impl_->waited > 0) waiting.wait("waiting for the threads of a server");
   }
   impl_->threads.collect(true);
 }
 
 void HandlerThreads::end() noexcept {
-  if (impl_ == nullptr || left_to_parent(impl_)) return;
+  if (impl_ == nullptr || server::left_to_parent(impl_)) return;
   impl_->threads.end();
   impl_.reset();
 }

@@ -9,7 +9,7 @@
 
 #include "sys/syscalls.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// Wakes those who wait for a change of a server. The owner's mutex guards it.
 class Changes {
@@ -88,4 +88,4 @@ class ThreadList {
   IntrusiveList<Thread> done_;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

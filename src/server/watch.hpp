@@ -12,7 +12,7 @@
 #include "wait/descriptor.hpp"
 #include "wait/event_set.hpp"
 
-namespace plug::detail {
+namespace plug::detail::server {
 
 /// Waits for requests. Keeps the number of the server's descriptor taken, and is woken when the
 /// descriptor closes. For one thread, or one fiber.
@@ -43,13 +43,13 @@ class RequestWatch {
 
   ServerLoop& loop_;
   const int fd_;
-  const std::shared_ptr<SocketState> state_;
-  std::optional<Descriptor::InFlight> in_flight_;  // if the descriptor is the socket's
-  Waker waker_;
+  const std::shared_ptr<socket::SocketState> state_;
+  std::optional<wait::Descriptor::InFlight> in_flight_;  // if the descriptor is the socket's
+  wait::Waker waker_;
   bool listed_ = false;
-  std::optional<EventSet> set_;
+  std::optional<wait::EventSet> set_;
   bool in_set_ = false;           // the descriptor is in the set
   bool children_in_set_ = false;  // the children's event is in the set
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::server

@@ -13,12 +13,13 @@ namespace plug {
 
 namespace {
 
-using detail::close_descriptors;
-using detail::each_descriptor;
-using detail::error_from;
-using detail::is_rights;
-using detail::item_of;
+using detail::base::error_from;
+using detail::socket::close_descriptors;
+using detail::socket::each_descriptor;
+using detail::socket::is_rights;
+using detail::socket::item_of;
 namespace sys = detail::sys;
+namespace layout = detail::layout;
 
 }  // namespace
 
@@ -34,8 +35,8 @@ OwnedFd::~OwnedFd() {
 
 void OwnedFd::close() {
   const int number = fileno_;
-  detail::throwing([&](std::error_code& error) { close(error); },
-                   [&] { return "close of fileno " + std::to_string(number); });
+  detail::base::throwing([&](std::error_code& error) { close(error); },
+                         [&] { return "close of fileno " + std::to_string(number); });
 }
 
 void OwnedFd::close(std::error_code& error) {
@@ -65,10 +66,10 @@ bool holds(const ControlMessage& item, OptionLevel level, ControlType type, T& v
 }
 
 Address host_address(AF family, const unsigned char* host) {
-  sys::InetFields fields;
+  layout::InetFields fields;
   fields.family = static_cast<int>(family);
   std::memcpy(fields.host, host, family == AF::INET ? 4 : 16);
-  return detail::inet_address(fields);
+  return detail::address::inet_address(fields);
 }
 
 /// Converts `time`, in seconds and parts of seconds, to a time point. Returns nothing if no clock
@@ -111,8 +112,8 @@ Credentials ControlMessage::credentials() const {
 }
 
 ControlMessage ControlMessage::packet_info(const PacketInfo& info) {
-  sys::InetFields local;
-  if (!sys::read_inet(info.local.bytes(), local))
+  layout::InetFields local;
+  if (!layout::read_inet(info.local.bytes(), local))
     throw ValueError("packet information needs an IPv4 or IPv6 address: " + to_string(info.local));
   if (info.local.family() == AF::INET) {
     sys::PacketInfo4 value{};
@@ -193,7 +194,7 @@ Timestamps ControlMessage::timestamps() const {
 
 std::string to_string(const ControlMessage& item) {
   return "(" + std::to_string(item.level) + ", " + std::to_string(item.type) + ", " +
-         detail::bytes_repr(item.data) + ")";
+         detail::address::bytes_repr(item.data) + ")";
 }
 
 // --- AncillaryData ---

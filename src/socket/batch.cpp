@@ -140,7 +140,7 @@ Datagram& DatagramBatch::add(BytesView data, const Address& to) {
 
 // --- the calls ---
 
-namespace detail {
+namespace detail::socket {
 
 struct BatchAccess {
   using Memory = DatagramBatch::Memory;
@@ -158,7 +158,7 @@ struct BatchAccess {
       Datagram& datagram = memory.datagrams[i];
       sys::Message& message = memory.messages[i].message;
       memory.pieces[i].size = memory.size;
-      message.address = AddressAccess::storage(datagram.address);
+      message.address = address::AddressAccess::storage(datagram.address);
       message.address_size = Address::kCapacity;
       message.control = control ? datagram.control_.data() : nullptr;
       message.control_size = control ? kControlSize : 0;
@@ -166,18 +166,19 @@ struct BatchAccess {
     // With MSG_TRUNC, some sockets report data and write nothing.
     if ((flags & static_cast<int>(MSG::TRUNC)) != 0)
       std::memset(memory.bytes.get(), 0, memory.count * memory.size);
-    Op op{.kind = Op::Kind::receive_batch,
-          .flags = flags,
-          .data = memory.messages.data(),
-          .size = memory.count};
-    const std::size_t count = count_of(perform(state.descriptor, op, state.deadline()), error);
+    wait::Op op{.kind = wait::Op::Kind::receive_batch,
+                .flags = flags,
+                .data = memory.messages.data(),
+                .size = memory.count};
+    const std::size_t count =
+        base::count_of(wait::perform(state.descriptor, op, state.deadline()), error);
     // The call may have begun to fill the message after the last one.
     memory.used = std::min(count + 1, memory.count);
     for (std::size_t i = 0; i < count; ++i) {
       Datagram& datagram = memory.datagrams[i];
       const sys::MMsgHdr& got = memory.messages[i];
       datagram.size_ = std::min<std::size_t>(got.size, memory.size);
-      AddressAccess::set_size(datagram.address, got.message.address_size, state.proto);
+      address::AddressAccess::set_size(datagram.address, got.message.address_size, state.proto);
       datagram.control_size_ = control ? got.message.control_size : 0;
       datagram.has_source_ = false;
       datagram.flags_ = static_cast<MSG>(got.message.flags);
@@ -203,11 +204,11 @@ struct BatchAccess {
     const Deadline deadline = state.deadline();
     std::size_t sent = 0;
     while (sent < batch.size_) {
-      Op op{.kind = Op::Kind::send_batch,
-            .flags = flags,
-            .data = memory.messages.data() + sent,
-            .size = batch.size_ - sent};
-      sent += count_of(perform(state.descriptor, op, deadline), error);
+      wait::Op op{.kind = wait::Op::Kind::send_batch,
+                  .flags = flags,
+                  .data = memory.messages.data() + sent,
+                  .size = batch.size_ - sent};
+      sent += base::count_of(wait::perform(state.descriptor, op, deadline), error);
       if (error || (sent < batch.size_ && !may_send_on(error))) break;
     }
     if (error && error.category() == std::system_category())
@@ -224,31 +225,34 @@ struct BatchAccess {
   }
 };
 
-}  // namespace detail
+}  // namespace detail::socket
 
 std::size_t recv_batch(Socket& sock, DatagramBatch& batch, MSG flags) {
-  return detail::throwing(
+  return detail::base::throwing(
       [&](std::error_code& error) { return recv_batch(sock, batch, error, flags); }, "recv_batch");
 }
 
 std::size_t recv_batch(Socket& sock, DatagramBatch& batch, std::error_code& error, MSG flags) {
-  return detail::BatchAccess::receive(detail::state_or_closed(detail::SocketAccess::state(sock)),
-                                      batch, static_cast<int>(flags), error);
+  return detail::socket::BatchAccess::receive(
+      detail::socket::state_or_closed(detail::socket::SocketAccess::state(sock)), batch,
+      static_cast<int>(flags), error);
 }
 
 std::size_t send_batch(Socket& sock, DatagramBatch& batch, MSG flags) {
   std::size_t count = 0;
-  detail::throwing([&](std::error_code& error) { count = send_batch(sock, batch, error, flags); },
-                   [&] {
-                     return "send_batch: " + std::to_string(count) + " of " +
-                            std::to_string(batch.size()) + " datagrams sent";
-                   });
+  detail::base::throwing(
+      [&](std::error_code& error) { count = send_batch(sock, batch, error, flags); },
+      [&] {
+        return "send_batch: " + std::to_string(count) + " of " + std::to_string(batch.size()) +
+               " datagrams sent";
+      });
   return count;
 }
 
 std::size_t send_batch(Socket& sock, DatagramBatch& batch, std::error_code& error, MSG flags) {
-  return detail::BatchAccess::send(detail::state_or_closed(detail::SocketAccess::state(sock)),
-                                   batch, static_cast<int>(flags), error);
+  return detail::socket::BatchAccess::send(
+      detail::socket::state_or_closed(detail::socket::SocketAccess::state(sock)), batch,
+      static_cast<int>(flags), error);
 }
 
 }  // namespace plug

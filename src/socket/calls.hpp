@@ -16,7 +16,7 @@
 #include "resolve/resolver.hpp"
 #include "socket/state.hpp"
 
-namespace plug::detail {
+namespace plug::detail::socket {
 
 /// Returns the state of a moved-from Socket, which acts as a closed one.
 inline SocketState& moved_from() {
@@ -32,7 +32,7 @@ inline SocketState& state_or_closed(const std::shared_ptr<SocketState>& state) {
 /// Makes a system call that does not wait, on the descriptor's number.
 template <class Call>
 long on_descriptor(SocketState& state, Call call) {
-  const Descriptor::InFlight in_flight(state.descriptor, false);
+  const wait::Descriptor::InFlight in_flight(state.descriptor, false);
   return in_flight.fd() < 0 ? -EBADF : call(in_flight.fd());
 }
 
@@ -61,7 +61,7 @@ inline std::size_t checked_size(ByteCount size, std::error_code& error) noexcept
 /// the arguments themselves.
 inline auto about(const AddressLike& address, const std::shared_ptr<SocketState>& state) noexcept {
   return [&](const std::error_code& error) {
-    return AddressAccess::text(address, state_or_closed(state).family, error);
+    return address::AddressAccess::text(address, state_or_closed(state).family, error);
   };
 }
 
@@ -75,7 +75,7 @@ inline std::error_code error_with(long result, const SocketState& state,
   const AF family = address.family();
   if (refused && address && family != AF::UNSPEC && family != static_cast<AF>(state.family))
     return Errc::address_family;
-  return error_from(result);
+  return base::error_from(result);
 }
 
 /// Returns the address that `like` means for this socket, looked up until the deadline. Looks up
@@ -83,11 +83,11 @@ inline std::error_code error_with(long result, const SocketState& state,
 inline const Address* target_of(SocketState& state, const AddressLike& like, Deadline deadline,
                                 Address& found, std::error_code& error) {
   if (state.descriptor.fd() < 0) {
-    error = error_from(-EBADF);
+    error = base::error_from(-EBADF);
     return &found;
   }
-  return resolve(like, static_cast<AF>(state.family),
-                 deadline.is_immediate() ? Deadline::none() : deadline, found, error);
+  return resolve::resolve(like, static_cast<AF>(state.family),
+                          deadline.is_immediate() ? Deadline::none() : deadline, found, error);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::socket

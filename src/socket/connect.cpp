@@ -18,7 +18,7 @@ namespace plug {
 
 namespace {
 
-using detail::ConnectFailure;
+using detail::socket::ConnectFailure;
 
 /// Orders the addresses in turns by family, after `first` addresses of the first family.
 std::vector<AddrInfo> interleaved(const std::vector<AddrInfo>& targets, std::size_t first) {
@@ -50,12 +50,12 @@ std::vector<AddrInfo> interleaved(const std::vector<AddrInfo>& targets, std::siz
 void complete(std::vector<AddrInfo>& targets, const HostPort& given) {
   if (given.flowinfo == 0 && given.scope_id == 0) return;
   for (AddrInfo& target : targets) {
-    detail::sys::InetFields fields;
-    if (target.family != AF::INET6 || !detail::sys::read_inet(target.sockaddr.bytes(), fields))
+    detail::layout::InetFields fields;
+    if (target.family != AF::INET6 || !detail::layout::read_inet(target.sockaddr.bytes(), fields))
       continue;
     fields.flowinfo = given.flowinfo;
     if (given.scope_id != 0) fields.scope_id = given.scope_id;
-    target.sockaddr = detail::inet_address(fields);
+    target.sockaddr = detail::address::inet_address(fields);
   }
 }
 
@@ -90,13 +90,13 @@ ConnectOutcome connect_any(const HostPort& address, const ConnectOptions& option
   outcome.tried = true;
   const HostPort* source = options.source ? &*options.source : nullptr;
   if (eyeballs && !options.timeout.is_zero()) {
-    outcome.sock = detail::race(targets, options.timeout, options.happy_eyeballs_delay, source,
-                                outcome.failures);
+    outcome.sock = detail::socket::race(targets, options.timeout, options.happy_eyeballs_delay,
+                                        source, outcome.failures);
     return outcome;
   }
   for (const AddrInfo& target : targets) {
     ConnectFailure failure;
-    Socket sock = detail::connecting_socket(target, options.timeout, source, failure);
+    Socket sock = detail::socket::connecting_socket(target, options.timeout, source, failure);
     if (!failure.error) {
       sock.connect(target.sockaddr, failure.error);
       if (!failure.error) {
@@ -106,7 +106,7 @@ ConnectOutcome connect_any(const HostPort& address, const ConnectOptions& option
       failure.about = to_string(target.sockaddr);
     }
     outcome.failures.push_back(std::move(failure));
-    if (detail::ends_call(outcome.failures.back().error)) break;
+    if (detail::base::ends_call(outcome.failures.back().error)) break;
   }
   return outcome;
 }
@@ -127,7 +127,7 @@ Socket create_connection(const HostPort& address, const ConnectOptions& options)
   ConnectOutcome outcome = connect_any(address, options);
   if (connected(outcome)) return std::move(outcome.sock);
   const ConnectFailure& last = outcome.failures.back();
-  if (!outcome.tried || !options.all_errors || detail::ends_call(last.error))
+  if (!outcome.tried || !options.all_errors || detail::base::ends_call(last.error))
     throw_if(last.error, last.about);
   std::vector<OSError> errors;
   for (const ConnectFailure& failure : outcome.failures)
@@ -151,10 +151,11 @@ bool has_dualstack_ipv6() {
 }
 
 Socket create_server(const AddressLike& address, const ServerOptions& options) {
-  return detail::throwing(
+  return detail::base::throwing(
       [&](std::error_code& error) { return create_server(address, options, error); },
       [&](const std::error_code& error) {
-        return detail::AddressAccess::text(address, static_cast<int>(options.family), error);
+        return detail::address::AddressAccess::text(address, static_cast<int>(options.family),
+                                                    error);
       });
 }
 

@@ -10,7 +10,7 @@
 #include "sys/syscalls.hpp"
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::socket {
 
 namespace {
 
@@ -23,10 +23,10 @@ class Race {
   Socket run(const std::vector<AddrInfo>& targets) {
     auto next = targets.begin();
     while (winner_.fileno() < 0 && (next != targets.end() || !runners_.empty())) {
-      if (next != targets.end() && (runners_.empty() || remaining(turn_) == 0)) {
-        turn_ = deadline_after(delay_);
+      if (next != targets.end() && (runners_.empty() || base::remaining(turn_) == 0)) {
+        turn_ = base::deadline_after(delay_);
         start(*next++);
-        if (!failures_.empty() && ends_call(failures_.back().error)) return Socket::closed();
+        if (!failures_.empty() && base::ends_call(failures_.back().error)) return Socket::closed();
       } else if (!wait(next != targets.end() ? turn_ : Deadline::none())) {
         return Socket::closed();
       }
@@ -62,7 +62,7 @@ class Race {
     if (!error) {
       winner_ = std::move(sock);
     } else if (error == std::errc::operation_in_progress || error == std::errc::interrupted) {
-      runners_.push_back({std::move(sock), target.sockaddr, deadline_after(timeout_)});
+      runners_.push_back({std::move(sock), target.sockaddr, base::deadline_after(timeout_)});
     } else {
       fail({error, to_string(target.sockaddr)});
     }
@@ -76,9 +76,9 @@ class Race {
       entries.push_back({runner.sock.fileno(), sys::kOut, 0});
       deadline = std::min(deadline, runner.deadline);
     }
-    const long ready = wait_any(entries, deadline);
+    const long ready = wait::wait_any(entries, deadline);
     if (ready < 0) {
-      fail({error_from(ready), ""});
+      fail({base::error_from(ready), ""});
       return false;
     }
     std::size_t i = 0;
@@ -87,7 +87,7 @@ class Race {
       const std::size_t before = runners_.size();
       if (entry.revents != 0)
         finish(i);
-      else if (remaining(runners_[i].deadline) == 0)
+      else if (base::remaining(runners_[i].deadline) == 0)
         end(i, timed_out());
       if (runners_.size() == before) ++i;
     }
@@ -97,7 +97,7 @@ class Race {
   void finish(std::size_t i) {
     int number = 0;
     const long got = sys::socket_error(runners_[i].sock.fileno(), number);
-    const std::error_code error = error_from(got < 0 ? got : -number);
+    const std::error_code error = base::error_from(got < 0 ? got : -number);
     if (error) return end(i, error);
     winner_ = std::move(runners_[i].sock);
   }
@@ -136,4 +136,4 @@ Socket race(const std::vector<AddrInfo>& targets, Timeout timeout, Timeout delay
   return Race(timeout, delay, source, failures).run(targets);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::socket

@@ -13,7 +13,7 @@
 
 #include "socket/state.hpp"
 
-namespace plug::detail {
+namespace plug::detail::socket {
 
 /// The error of an attempt, and the address that it is about.
 struct ConnectFailure {
@@ -33,4 +33,4 @@ Socket connecting_socket(const AddrInfo& target, Timeout timeout, const HostPort
 Socket race(const std::vector<AddrInfo>& targets, Timeout timeout, Timeout delay,
             const HostPort* source, std::vector<ConnectFailure>& failures);
 
-}  // namespace plug::detail
+}  // namespace plug::detail::socket

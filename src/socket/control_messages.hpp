@@ -12,7 +12,7 @@
 
 #include "sys/control.hpp"
 
-namespace plug::detail {
+namespace plug::detail::socket {
 
 struct AncillaryAccess {
   static AncillaryData make(std::vector<ControlMessage> items) noexcept {
@@ -45,4 +45,4 @@ inline void close_descriptors(const char* data, std::size_t size) noexcept {
   each_descriptor(data, size, [](int number) { sys::close(number); });
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::socket

@@ -15,13 +15,13 @@ namespace plug {
 
 namespace {
 
-using detail::Descriptor;
-using detail::error_from;
-using detail::on_descriptor;
-using detail::SocketAccess;
-using detail::SocketState;
-using detail::state_or_closed;
-using detail::throwing;
+using detail::base::error_from;
+using detail::base::throwing;
+using detail::socket::on_descriptor;
+using detail::socket::SocketAccess;
+using detail::socket::SocketState;
+using detail::socket::state_or_closed;
+using detail::wait::Descriptor;
 namespace sys = detail::sys;
 
 constexpr int kTypeFlags = static_cast<int>(SOCK::NONBLOCK | SOCK::CLOEXEC);
@@ -89,8 +89,8 @@ std::string fileno_text(int fileno) { return "fileno " + std::to_string(fileno);
 
 }  // namespace
 
-std::shared_ptr<SocketState> detail::adopt(long made, int family, int type, int proto,
-                                           std::error_code& error) {
+std::shared_ptr<SocketState> detail::socket::adopt(long made, int family, int type, int proto,
+                                                   std::error_code& error) {
   sys::OwnFd owner(static_cast<int>(made));
   auto state = make_state(owner.get(), family, type, proto, error);
   if (state) owner.release();
@@ -103,7 +103,7 @@ Socket::Socket(AF family, SOCK type, Protocol proto) {
   throwing([&](std::error_code& error) { *this = Socket(family, type, proto, error); },
            [&](const std::error_code& error) {
              return kind_text("socket", family, type, proto) +
-                    detail::missing_family(static_cast<int>(family), proto, error);
+                    detail::socket::missing_family(static_cast<int>(family), proto, error);
            });
 }
 
@@ -111,7 +111,8 @@ Socket::Socket(AF family, SOCK type, Protocol proto, std::error_code& error) {
   const long made = sys::socket(static_cast<int>(family), static_cast<int>(type), proto);
   error = error_from(made);
   if (made < 0) return;
-  state_ = detail::adopt(made, static_cast<int>(family), static_cast<int>(type), proto, error);
+  state_ =
+      detail::socket::adopt(made, static_cast<int>(family), static_cast<int>(type), proto, error);
   if (state_ && state_->is_tcp()) state_->descriptor.set_short_read_drains();
 }
 
@@ -161,7 +162,7 @@ std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto) {
   return throwing([&](std::error_code& error) { return socketpair(family, type, proto, error); },
                   [&](const std::error_code& error) {
                     return kind_text("socketpair", family, type, proto) +
-                           detail::missing_family(static_cast<int>(family), proto, error);
+                           detail::socket::missing_family(static_cast<int>(family), proto, error);
                   });
 }
 
@@ -173,9 +174,10 @@ std::pair<Socket, Socket> socketpair(AF family, SOCK type, Protocol proto, std::
   std::pair<Socket, Socket> pair{Socket::closed(), Socket::closed()};
   if (error) return pair;
   sys::OwnFd second_owner(made[1]);
-  auto first = detail::adopt(made[0], family_number, type_number, proto, error);
+  auto first = detail::socket::adopt(made[0], family_number, type_number, proto, error);
   if (error) return pair;
-  auto second = detail::adopt(second_owner.release(), family_number, type_number, proto, error);
+  auto second =
+      detail::socket::adopt(second_owner.release(), family_number, type_number, proto, error);
   if (error) return pair;
   pair.first = SocketAccess::make(std::move(first));
   pair.second = SocketAccess::make(std::move(second));
@@ -196,8 +198,8 @@ Socket fromfd(int fileno, AF family, SOCK type, Protocol proto, std::error_code&
   SocketTraits kind;
   error = error_from(describe(owner.get(), kind));
   if (error) return Socket::closed();
-  auto state = detail::adopt(owner.release(), static_cast<int>(family), static_cast<int>(type),
-                             proto, error);
+  auto state = detail::socket::adopt(owner.release(), static_cast<int>(family),
+                                     static_cast<int>(type), proto, error);
   if (state) ask_for_options(state->descriptor);
   return SocketAccess::make(std::move(state));
 }

@@ -21,15 +21,15 @@ namespace plug {
 
 namespace {
 
-using detail::AddressAccess;
-using detail::checked_size;
-using detail::error_from;
-using detail::item_of;
-using detail::Op;
-using detail::Scratch;
-using detail::SocketState;
-using detail::state_or_closed;
-using detail::throwing;
+using detail::address::AddressAccess;
+using detail::base::error_from;
+using detail::base::Scratch;
+using detail::base::throwing;
+using detail::socket::checked_size;
+using detail::socket::item_of;
+using detail::socket::SocketState;
+using detail::socket::state_or_closed;
+using detail::wait::Op;
 namespace sys = detail::sys;
 
 static_assert(detail::kControlHeader == sizeof(sys::ControlHeader));
@@ -51,7 +51,8 @@ class Arrived {
     if (handed_over_) return;
     sys::read_control(control_, message_.control_size,
                       [](int level, int type, const char* data, std::size_t size) {
-                        if (detail::is_rights(level, type)) detail::close_descriptors(data, size);
+                        if (detail::socket::is_rights(level, type))
+                          detail::socket::close_descriptors(data, size);
                       });
   }
 
@@ -116,8 +117,8 @@ std::size_t send_message(SocketState& state, const Buffers& buffers, const Contr
                        .control = control ? control->data() : nullptr,
                        .control_size = control_size};
   Op op{.kind = Op::Kind::send_message, .flags = static_cast<int>(flags), .data = &message};
-  const long sent = detail::perform(state.descriptor, op, deadline);
-  error = detail::error_with(sent, state, to);
+  const long sent = detail::wait::perform(state.descriptor, op, deadline);
+  error = detail::socket::error_with(sent, state, to);
   return sent < 0 ? 0 : static_cast<std::size_t>(sent);
 }
 
@@ -137,7 +138,7 @@ ReceivedInto receive_message(SocketState& state, Pieces& pieces, char* control,
                        .control_size = control_size};
   Arrived arrived(control, message);
   Op op{.kind = Op::Kind::receive_message, .flags = static_cast<int>(flags), .data = &message};
-  const long result = detail::perform(state.descriptor, op, state.deadline());
+  const long result = detail::wait::perform(state.descriptor, op, state.deadline());
   error = error_from(result);
   if (result < 0) return received;
   std::vector<ControlMessage> items;
@@ -146,7 +147,7 @@ ReceivedInto receive_message(SocketState& state, Pieces& pieces, char* control,
                       items.emplace_back(level, type, BytesView(data, size));
                     });
   arrived.hand_over();
-  received.ancdata = detail::AncillaryAccess::make(std::move(items));
+  received.ancdata = detail::socket::AncillaryAccess::make(std::move(items));
   received.count = static_cast<std::size_t>(result);
   received.flags = static_cast<MSG>(message.flags);
   AddressAccess::set_size(received.address, message.address_size, state.proto);
@@ -189,9 +190,9 @@ std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancda
 
 std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancdata,
                             const AddressLike& address, MSG flags) {
-  return detail::throwing(
+  return detail::base::throwing(
       [&](std::error_code& error) { return sendmsg(buffers, ancdata, address, error, flags); },
-      detail::about(address, state_));
+      detail::socket::about(address, state_));
 }
 
 std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancdata,
@@ -200,7 +201,7 @@ std::size_t Socket::sendmsg(const Buffers& buffers, const ControlMessages& ancda
   const Deadline deadline = state.deadline();
   Address found;
   error.clear();
-  const Address* target = detail::target_of(state, address, deadline, found, error);
+  const Address* target = detail::socket::target_of(state, address, deadline, found, error);
   if (error) return 0;
   return send_message(state, buffers, ancdata, flags, *target, deadline, error);
 }

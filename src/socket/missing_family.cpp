@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <string_view>
 
-namespace plug::detail {
+namespace plug::detail::socket {
 
 namespace {
 
@@ -82,4 +82,4 @@ std::string missing_family(int family, int protocol, const std::error_code& erro
   return {};
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::socket

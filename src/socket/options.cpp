@@ -13,11 +13,11 @@ namespace plug {
 
 namespace {
 
-using detail::Descriptor;
-using detail::error_from;
-using detail::on_descriptor;
-using detail::state_or_closed;
-using detail::throwing;
+using detail::base::error_from;
+using detail::base::throwing;
+using detail::socket::on_descriptor;
+using detail::socket::state_or_closed;
+using detail::wait::Descriptor;
 namespace sys = detail::sys;
 
 std::string option_text(OptionLevel level, OptionName name) {

@@ -7,7 +7,7 @@
 #include "socket/calls.hpp"
 #include "sys/syscalls.hpp"
 
-namespace plug::detail {
+namespace plug::detail::socket {
 
 std::string call_text(SocketState& state, std::string_view call, std::string_view preposition) {
   std::string text(call);
@@ -18,4 +18,4 @@ std::string call_text(SocketState& state, std::string_view call, std::string_vie
   return text;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::socket

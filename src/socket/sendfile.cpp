@@ -14,9 +14,9 @@
 namespace plug {
 
 namespace {
-using detail::error_from;
-using detail::Op;
-using detail::SocketState;
+using detail::base::error_from;
+using detail::socket::SocketState;
+using detail::wait::Op;
 namespace sys = detail::sys;
 
 /// Returns true if the kernel's error says that it cannot move this file's bytes by itself.
@@ -75,22 +75,23 @@ class Transfer {
   /// has made the descriptor non-blocking.
   long perform_waiting(Op& op) {
     const Deadline deadline = state_.deadline();
-    return detail::perform(state_.descriptor, op, deadline.is_none() ? detail::kNever : deadline);
+    return detail::wait::perform(state_.descriptor, op,
+                                 deadline.is_none() ? detail::base::kNever : deadline);
   }
   long perform(Op& op) {
-    const long result = detail::perform(state_.descriptor, op, state_.deadline());
-    const bool timed = state_.descriptor.heeds(detail::Descriptor::kTimed);
+    const long result = detail::wait::perform(state_.descriptor, op, state_.deadline());
+    const bool timed = state_.descriptor.heeds(detail::wait::Descriptor::kTimed);
     return result == -EAGAIN && !timed ? perform_waiting(op) : result;
   }
   long wait_readable() {
     Op op{.kind = Op::Kind::ready, .flags = sys::kIn, .file = file_};
-    return detail::perform(state_.descriptor, op, state_.deadline());
+    return detail::wait::perform(state_.descriptor, op, state_.deadline());
   }
 
   /// In a fiber, keeps the thread from waiting for a disk: a helper reads up to `size` bytes into
   /// memory, unless they are there. May reduce `size`.
   long load(std::int64_t offset, std::size_t& size) {
-    if (detail::may_block_thread()) return 0;
+    if (detail::wait::may_block_thread()) return 0;
     // Beyond the largest offset of a file the system reports the error.
     const std::int64_t most = std::numeric_limits<std::int64_t>::max() - offset;
     if (most == 0) return 0;
@@ -105,9 +106,9 @@ class Transfer {
     if (own < 0) return 0;
     const auto file = std::make_shared<sys::OwnFd>(static_cast<int>(own));
     long ended = 0;
-    detail::call_offloaded(
+    detail::wait::call_offloaded(
         [file, offset, size] {
-          detail::Scratch scratch(size);
+          detail::base::Scratch scratch(size);
           return sys::pread(file->get(), scratch.data(), size, offset);
         },
         Deadline::none(), ended);
@@ -122,7 +123,7 @@ class Transfer {
   /// `result` is the number of bytes sent, 0 at the end of the file, or -errno.
   bool send_little(std::int64_t offset, std::size_t size, long& result) {
     if (!is_little_ || (count_ && size > kCopied)) return is_little_ = false;
-    detail::Scratch scratch(std::min(size, kCopied));
+    detail::base::Scratch scratch(std::min(size, kCopied));
     const long got = sys::pread_now(file_, scratch.data(), std::min(size, kCopied), offset);
     is_little_ = got >= 0 && (count_ || static_cast<std::size_t>(got) < kCopied);
     if (!is_little_) return false;
@@ -145,7 +146,7 @@ class Transfer {
       const long result = perform(op);
       if (result <= 0) return result;
       sent_ += result;
-      if (const long stop = detail::interrupted(); stop != 0) return stop;
+      if (const long stop = detail::wait::interrupted(); stop != 0) return stop;
     }
     return 0;
   }
@@ -155,8 +156,8 @@ class Transfer {
       // EAGAIN may come from either side, so the wait is made here.
       const bool blocking = state_.deadline().is_none();
       Op op{.kind = Op::Kind::send_pipe, .size = size, .file = file_};
-      long result = detail::perform(state_.descriptor, op,
-                                    blocking ? Deadline::none() : Deadline::immediate());
+      long result = detail::wait::perform(state_.descriptor, op,
+                                          blocking ? Deadline::none() : Deadline::immediate());
       if (result == -EAGAIN) {
         result = wait_readable();
         // The pipe has data now, so the socket is the side that may have no room.
@@ -164,13 +165,13 @@ class Transfer {
       }
       if (result <= 0) return result;
       sent_ += result;
-      if (const long stop = detail::interrupted(); stop != 0) return stop;
+      if (const long stop = detail::wait::interrupted(); stop != 0) return stop;
     }
     return 0;
   }
 
   long run_copy() {
-    detail::Scratch scratch(kCopied);
+    detail::base::Scratch scratch(kCopied);
     while (const std::size_t size = next()) {
       const long got = read_some(scratch.data(), std::min(size, kCopied));
       if (got <= 0) return got;
@@ -191,7 +192,7 @@ class Transfer {
         result = sys::read(file_, data, size);
       }
       if (result == -EINTR) {
-        if (const long stop = detail::interrupted(); stop != 0) return stop;
+        if (const long stop = detail::wait::interrupted(); stop != 0) return stop;
       } else if (result != -EAGAIN || positioned_) {
         return result;
       }
@@ -204,7 +205,7 @@ class Transfer {
       if (result < 0) return result;
       data = data.subspan(static_cast<std::size_t>(result));
       sent_ += result;
-      if (const long stop = detail::interrupted(); stop != 0) return stop;
+      if (const long stop = detail::wait::interrupted(); stop != 0) return stop;
     }
     return 0;
   }
@@ -228,19 +229,20 @@ class Transfer {
 
 std::int64_t Socket::sendfile(int fileno, std::int64_t offset, std::optional<std::int64_t> count) {
   std::int64_t sent = 0;
-  detail::throwing([&](std::error_code& error) { sent = sendfile(fileno, offset, count, error); },
-                   [&] {
-                     return "sendfile of fileno " + std::to_string(fileno) + ", offset " +
-                            std::to_string(offset) +
-                            (count ? ", count " + std::to_string(*count) : std::string()) +
-                            ", sent " + std::to_string(sent);
-                   });
+  detail::base::throwing(
+      [&](std::error_code& error) { sent = sendfile(fileno, offset, count, error); },
+      [&] {
+        return "sendfile of fileno " + std::to_string(fileno) + ", offset " +
+               std::to_string(offset) +
+               (count ? ", count " + std::to_string(*count) : std::string()) + ", sent " +
+               std::to_string(sent);
+      });
   return sent;
 }
 
 std::int64_t Socket::sendfile(int fileno, std::int64_t offset, std::optional<std::int64_t> count,
                               std::error_code& error) {
-  SocketState& state = detail::state_or_closed(state_);
+  SocketState& state = detail::socket::state_or_closed(state_);
   error.clear();
   if (state.descriptor.fd() < 0)
     error = error_from(-EBADF);

@@ -16,17 +16,17 @@ namespace plug {
 
 namespace {
 
-using detail::about;
-using detail::AddressAccess;
-using detail::error_from;
-using detail::error_with;
-using detail::on_descriptor;
-using detail::Op;
-using detail::SocketAccess;
-using detail::SocketState;
-using detail::state_or_closed;
-using detail::target_of;
-using detail::throwing;
+using detail::address::AddressAccess;
+using detail::base::error_from;
+using detail::base::throwing;
+using detail::socket::about;
+using detail::socket::error_with;
+using detail::socket::on_descriptor;
+using detail::socket::SocketAccess;
+using detail::socket::SocketState;
+using detail::socket::state_or_closed;
+using detail::socket::target_of;
+using detail::wait::Op;
 namespace sys = detail::sys;
 
 std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline deadline,
@@ -38,11 +38,11 @@ std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline de
         .flags = flags,
         .address = named ? AddressAccess::storage(result.second) : nullptr,
         .address_size = named ? Address::kCapacity : 0};
-  const long accepted = detail::perform(state.descriptor, op, deadline);
+  const long accepted = detail::wait::perform(state.descriptor, op, deadline);
   error = error_from(accepted);
   if (accepted < 0) return result;
   AddressAccess::set_size(result.second, op.address_size, state.proto);
-  auto made = detail::adopt(accepted, state.family, state.type, state.proto, error);
+  auto made = detail::socket::adopt(accepted, state.family, state.type, state.proto, error);
   if (made) made->descriptor.heed_as(state.descriptor);
   result.first = SocketAccess::make(std::move(made));
   return result;
@@ -50,8 +50,9 @@ std::pair<Socket, Address> accept_one(SocketState& state, int flags, Deadline de
 
 }  // namespace
 
-Address detail::socket_name(SocketState& state, long (*call)(int, void*, std::size_t&) noexcept,
-                            std::error_code& error) {
+Address detail::socket::socket_name(SocketState& state,
+                                    long (*call)(int, void*, std::size_t&) noexcept,
+                                    std::error_code& error) {
   Address address;
   std::size_t size = Address::kCapacity;
   const long result =
@@ -61,14 +62,15 @@ Address detail::socket_name(SocketState& state, long (*call)(int, void*, std::si
   return address;
 }
 
-std::pair<Socket, Address> detail::accept_until(SocketState& state, Deadline deadline,
-                                                std::error_code& error) {
+std::pair<Socket, Address> detail::socket::accept_until(SocketState& state, Deadline deadline,
+                                                        std::error_code& error) {
   return accept_one(state, 0, deadline, error);
 }
 
-std::pair<Socket, Address> detail::accept_now(SocketState& state, std::error_code& error) {
+std::pair<Socket, Address> detail::socket::accept_now(SocketState& state, std::error_code& error) {
   // On a plain thread, a non-blocking descriptor makes it one system call.
-  const Deadline deadline = detail::may_block_thread() ? Deadline::none() : Deadline::immediate();
+  const Deadline deadline =
+      detail::wait::may_block_thread() ? Deadline::none() : Deadline::immediate();
   return accept_one(state, sys::kDontWait, deadline, error);
 }
 
@@ -111,7 +113,7 @@ std::pair<Socket, Address> Socket::accept() {
 
 std::pair<Socket, Address> Socket::accept(std::error_code& error) {
   SocketState& state = state_or_closed(state_);
-  return detail::accept_until(state, state.deadline(), error);
+  return detail::socket::accept_until(state, state.deadline(), error);
 }
 
 void Socket::connect(const AddressLike& address) {
@@ -127,7 +129,7 @@ void Socket::connect(const AddressLike& address, std::error_code& error) {
   Op op{.kind = Op::Kind::connect,
         .address = const_cast<char*>(target->bytes().data()),
         .address_size = target->bytes().size()};
-  error = error_with(detail::perform(state.descriptor, op, deadline), state, *target);
+  error = error_with(detail::wait::perform(state.descriptor, op, deadline), state, *target);
 }
 
 int Socket::connect_ex(const AddressLike& address) {
@@ -136,7 +138,7 @@ int Socket::connect_ex(const AddressLike& address) {
   if (error == timed_out()) return EAGAIN;
   if (error && error.category() != std::system_category() &&
       error.category() != std::generic_category())
-    detail::throw_with(error, about(address, state_));
+    detail::base::throw_with(error, about(address, state_));
   return error.value();
 }
 
@@ -174,7 +176,7 @@ Address Socket::getsockname() const {
 }
 
 Address Socket::getsockname(std::error_code& error) const {
-  return detail::socket_name(state_or_closed(state_), sys::getsockname, error);
+  return detail::socket::socket_name(state_or_closed(state_), sys::getsockname, error);
 }
 
 Address Socket::getpeername() const {
@@ -182,7 +184,7 @@ Address Socket::getpeername() const {
 }
 
 Address Socket::getpeername(std::error_code& error) const {
-  return detail::socket_name(state_or_closed(state_), sys::getpeername, error);
+  return detail::socket::socket_name(state_or_closed(state_), sys::getpeername, error);
 }
 
 // --- waiting ---
@@ -227,7 +229,7 @@ SOCK Socket::type() const noexcept { return static_cast<SOCK>(state_or_closed(st
 int Socket::proto() const noexcept { return state_or_closed(state_).proto; }
 
 std::string to_string(const Socket& sock) {
-  const auto& state = detail::SocketAccess::state(sock);
+  const auto& state = detail::socket::SocketAccess::state(sock);
   const bool closed = !state || state->socket_closed.load();
   std::string text = std::string("<plug.Socket") + (closed ? " [closed]" : "") +
                      " fd=" + std::to_string(sock.fileno()) +
@@ -247,7 +249,7 @@ std::string to_string(const Socket& sock) {
 std::ostream& operator<<(std::ostream& out, const Socket& sock) { return out << to_string(sock); }
 
 InterruptHook set_interrupt_hook(InterruptHook hook) noexcept {
-  return detail::exchange_interrupt_function(hook);
+  return detail::wait::exchange_interrupt_function(hook);
 }
 
 }  // namespace plug

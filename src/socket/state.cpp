@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace plug::detail {
+namespace plug::detail::socket {
 
 Timeout SocketState::timeout() const noexcept {
-  return TimeoutAccess::timeout(timeout_.load(std::memory_order_relaxed));
+  return base::TimeoutAccess::timeout(timeout_.load(std::memory_order_relaxed));
 }
 
 void SocketState::end_at(Deadline limit) noexcept {
@@ -15,12 +15,12 @@ void SocketState::end_at(Deadline limit) noexcept {
 }
 
 Deadline SocketState::within(Deadline limit, Deadline deadline) noexcept {
-  if (remaining(limit) == 0) descriptor.close();
+  if (base::remaining(limit) == 0) descriptor.close();
   return std::min(deadline, limit);
 }
 
 void SocketState::set_timeout(Timeout timeout) noexcept {
-  timeout_.store(TimeoutAccess::number(timeout), std::memory_order_relaxed);
+  timeout_.store(base::TimeoutAccess::number(timeout), std::memory_order_relaxed);
 }
 
 long SocketState::release_holder() noexcept {
@@ -30,22 +30,25 @@ long SocketState::release_holder() noexcept {
 std::size_t receive_through(SocketState& state, MutableBytes buffer, int flags, Deadline deadline,
                             std::error_code& error) {
   if (!state.layer()) {
-    Op op{.kind = Op::Kind::receive, .flags = flags, .data = buffer.data(), .size = buffer.size()};
-    return count_of(perform(state.descriptor, op, deadline), error);
+    wait::Op op{.kind = wait::Op::Kind::receive,
+                .flags = flags,
+                .data = buffer.data(),
+                .size = buffer.size()};
+    return base::count_of(wait::perform(state.descriptor, op, deadline), error);
   }
-  return count_of(state.layer()->receive(state.descriptor, buffer, flags, deadline), error);
+  return base::count_of(state.layer()->receive(state.descriptor, buffer, flags, deadline), error);
 }
 
 std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline deadline,
                          std::error_code& error) {
   if (!state.layer()) {
-    Op op{.kind = Op::Kind::send,
-          .flags = flags,
-          .data = const_cast<char*>(data.data()),
-          .size = data.size()};
-    return count_of(perform(state.descriptor, op, deadline), error);
+    wait::Op op{.kind = wait::Op::Kind::send,
+                .flags = flags,
+                .data = const_cast<char*>(data.data()),
+                .size = data.size()};
+    return base::count_of(wait::perform(state.descriptor, op, deadline), error);
   }
-  return count_of(state.layer()->send(state.descriptor, data, flags, deadline), error);
+  return base::count_of(state.layer()->send(state.descriptor, data, flags, deadline), error);
 }
 
 std::size_t send_rest(SocketState& state, BytesView data, std::size_t sent, int flags,
@@ -78,10 +81,10 @@ std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesVi
       if (!rest.empty()) pieces[count++] = {const_cast<char*>(rest.data()), rest.size()};
     }
     sys::Message message{.pieces = pieces, .count = count};
-    Op op{.kind = Op::Kind::send_message, .data = &message};
-    sent += count_of(perform(state.descriptor, op, deadline), error);
+    wait::Op op{.kind = wait::Op::Kind::send_message, .data = &message};
+    sent += base::count_of(wait::perform(state.descriptor, op, deadline), error);
   } while (!error && sent < total && may_send_on(error));
   return sent;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::socket

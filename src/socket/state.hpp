@@ -20,16 +20,16 @@
 
 #include "sys/for_fiber.hpp"
 
-namespace plug::detail {
+namespace plug::detail::socket {
 
 /// A transformation between a socket's calls and its descriptor, such as TLS. Results are those of
 /// perform() (wait/io_driver.hpp). A layer performs its own operations on the descriptor.
 class Layer {
  public:
   virtual ~Layer() = default;
-  virtual long receive(Descriptor& descriptor, MutableBytes buffer, int flags,
+  virtual long receive(wait::Descriptor& descriptor, MutableBytes buffer, int flags,
                        Deadline deadline) = 0;
-  virtual long send(Descriptor& descriptor, BytesView data, int flags, Deadline deadline) = 0;
+  virtual long send(wait::Descriptor& descriptor, BytesView data, int flags, Deadline deadline) = 0;
   /// Returns the number of bytes that can be received although the descriptor is not ready.
   virtual std::size_t pending() const noexcept = 0;
 };
@@ -54,7 +54,7 @@ class SocketState {
   void set_timeout(Timeout timeout) noexcept;
   /// Returns the deadline of a call that begins now.
   [[gnu::always_inline]] Deadline deadline() noexcept {
-    const Deadline deadline = deadline_after(timeout_.load(std::memory_order_relaxed));
+    const Deadline deadline = base::deadline_after(timeout_.load(std::memory_order_relaxed));
     const Deadline limit = limit_.load(std::memory_order_relaxed);
     return limit.is_none() ? deadline : within(limit, deadline);
   }
@@ -69,7 +69,7 @@ class SocketState {
   void add_holder() noexcept { holders_.fetch_add(1); }
   long release_holder() noexcept;
 
-  Descriptor descriptor;
+  wait::Descriptor descriptor;
   const int family;
   const int type;
   const int proto;
@@ -79,7 +79,7 @@ class SocketState {
   Layer* layer() const noexcept { return layer_.get(); }
   void set_layer(std::unique_ptr<Layer> layer) noexcept {
     layer_ = std::move(layer);
-    descriptor.heed(Descriptor::kLayer);
+    descriptor.heed(wait::Descriptor::kLayer);
   }
 
  private:
@@ -112,9 +112,9 @@ std::size_t send_through(SocketState& state, BytesView data, int flags, Deadline
                                                        std::error_code& error) {
   if (state.descriptor.heeds_any()) [[unlikely]]
     return receive_through(state, buffer, flags, deadline, error);
-  return count_of(
-      transfer(state.descriptor, Op::Kind::receive, buffer.data(), buffer.size(), flags, deadline),
-      error);
+  return base::count_of(wait::transfer(state.descriptor, wait::Op::Kind::receive, buffer.data(),
+                                       buffer.size(), flags, deadline),
+                        error);
 }
 
 /// Sends once. Returns the count.
@@ -122,16 +122,17 @@ inline std::size_t send_some(SocketState& state, BytesView data, int flags, Dead
                              std::error_code& error) {
   if (state.descriptor.heeds_any()) [[unlikely]]
     return send_through(state, data, flags, deadline, error);
-  return count_of(transfer(state.descriptor, Op::Kind::send, const_cast<char*>(data.data()),
-                           data.size(), flags, deadline),
-                  error);
+  return base::count_of(
+      wait::transfer(state.descriptor, wait::Op::Kind::send, const_cast<char*>(data.data()),
+                     data.size(), flags, deadline),
+      error);
 }
 
 /// Must be called between two sends of one call: a signal may be why the system took no more, and
 /// the system does not report that. Returns false, with an error, if the interrupt hook ends the
 /// call.
 inline bool may_send_on(std::error_code& error) {
-  if (const long stop = interrupted(); stop != 0) error = error_from(stop);
+  if (const long stop = wait::interrupted(); stop != 0) error = base::error_from(stop);
   return !error;
 }
 
@@ -153,4 +154,4 @@ inline std::size_t send_all(SocketState& state, BytesView data, int flags, Deadl
 std::size_t send_all(SocketState& state, BytesView head, BytesView body, BytesView tail,
                      Deadline deadline, std::error_code& error);
 
-}  // namespace plug::detail
+}  // namespace plug::detail::socket

@@ -15,17 +15,17 @@ namespace plug {
 
 namespace {
 
-using detail::about;
-using detail::AddressAccess;
-using detail::checked_size;
-using detail::error_from;
-using detail::error_with;
-using detail::Op;
-using detail::Scratch;
-using detail::SocketState;
-using detail::state_or_closed;
-using detail::target_of;
-using detail::throwing;
+using detail::address::AddressAccess;
+using detail::base::error_from;
+using detail::base::Scratch;
+using detail::base::throwing;
+using detail::socket::about;
+using detail::socket::checked_size;
+using detail::socket::error_with;
+using detail::socket::SocketState;
+using detail::socket::state_or_closed;
+using detail::socket::target_of;
+using detail::wait::Op;
 
 /// The initial error of the most frequent calls: a new std::error_code would get its category from
 /// the standard library, in another page of code. Their throwing forms are written out, because in
@@ -67,9 +67,10 @@ std::string size_text(std::string_view call, MutableBytes buffer) {
 
 }  // namespace
 
-std::pair<std::size_t, Address> detail::receive_from(SocketState& state, MutableBytes buffer,
-                                                     MSG flags, Deadline deadline,
-                                                     std::error_code& error) {
+std::pair<std::size_t, Address> detail::socket::receive_from(SocketState& state,
+                                                             MutableBytes buffer, MSG flags,
+                                                             Deadline deadline,
+                                                             std::error_code& error) {
   std::pair<std::size_t, Address> result{0, {}};
   Op op{.kind = Op::Kind::receive_from,
         .flags = static_cast<int>(flags),
@@ -77,7 +78,7 @@ std::pair<std::size_t, Address> detail::receive_from(SocketState& state, Mutable
         .size = buffer.size(),
         .address = AddressAccess::storage(result.second),
         .address_size = Address::kCapacity};
-  const long received = detail::perform(state.descriptor, op, deadline);
+  const long received = detail::wait::perform(state.descriptor, op, deadline);
   error = error_from(received);
   if (received < 0) return result;
   result.first = static_cast<std::size_t>(received);
@@ -104,7 +105,8 @@ Bytes Socket::recv(ByteCount size, std::error_code& error, MSG flags) {
   const std::size_t count =
       flags != MSG{} || state.descriptor.heeds_any()
           ? receive_into_scratch(state, scratch, wanted, flags, deadline, error)
-          : detail::count_of(transfer_late(state.descriptor, scratch, wanted, deadline), error);
+          : detail::base::count_of(transfer_late(state.descriptor, scratch, wanted, deadline),
+                                   error);
   return error ? Bytes() : Bytes(scratch.data(), std::min(count, wanted));
 }
 
@@ -194,7 +196,7 @@ std::size_t Socket::sendto(BytesView data, const AddressLike& address, std::erro
         .size = data.size(),
         .address = const_cast<char*>(target->bytes().data()),
         .address_size = target->bytes().size()};
-  const long sent = detail::perform(state.descriptor, op, deadline);
+  const long sent = detail::wait::perform(state.descriptor, op, deadline);
   error = error_with(sent, state, *target);
   return sent < 0 ? 0 : static_cast<std::size_t>(sent);
 }

@@ -8,11 +8,11 @@
 
 #include "socket/state.hpp"
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 /// Makes and ends files in ways that the public interface does not offer.
 struct StreamAccess {
-  static File make_file(std::shared_ptr<SocketState> state, std::string_view mode,
+  static File make_file(std::shared_ptr<socket::SocketState> state, std::string_view mode,
                         const FileOptions& options);
   /// Makes a binary file without a buffer, each of whose writes sends all of its data.
   static File make_whole_writer(Socket& sock);
@@ -21,4 +21,4 @@ struct StreamAccess {
   static void drop(File& file) noexcept;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::stream

@@ -9,7 +9,7 @@
 
 #include "stream/encoding.hpp"
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 inline constexpr const char* kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
@@ -37,9 +37,13 @@ inline const Deviation* find_row(std::span<const Deviation> rows, std::uint32_t 
   return row != rows.end() && row->first <= value ? &*row : nullptr;
 }
 
+}  // namespace plug::detail::stream
+
+namespace plug::detail {
+
 /// Returns the row's result for the value.
-inline std::uint32_t result_of(const Deviation& row, std::uint32_t value) noexcept {
-  return row.result == Deviation::kRefused ? row.result : row.result + (value - row.first);
+inline std::uint32_t result_of(const stream::Deviation& row, std::uint32_t value) noexcept {
+  return row.result == stream::Deviation::kRefused ? row.result : row.result + (value - row.first);
 }
 
 }  // namespace plug::detail

@@ -6,7 +6,7 @@
 
 #include "stream/characters.hpp"
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 namespace {
 
@@ -292,4 +292,4 @@ sys::Converter::Step Decoder::convert(std::string_view bytes, std::string& text)
   return {read, 0, Stop::done};
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::stream

@@ -4,7 +4,7 @@
 
 #include "stream/encoding.hpp"
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 namespace {
 
@@ -367,4 +367,4 @@ std::span<const Deviation> encoding_deviations(std::string_view encoding) {
   return rows_of(kEncoded, encoding);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::stream

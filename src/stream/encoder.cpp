@@ -7,7 +7,7 @@
 
 #include "stream/characters.hpp"
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 namespace {
 
@@ -244,4 +244,4 @@ std::string Encoder::describe(std::string_view text, std::size_t at, std::size_t
   return message + ": " + reason;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::stream

@@ -6,7 +6,7 @@
 
 #include "sys/iconv.hpp"
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 namespace {
 
@@ -285,4 +285,4 @@ std::size_t Encoding::least(std::string_view bytes) const noexcept {
   return four ? 4 : 2;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::stream

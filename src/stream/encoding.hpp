@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 /// The way to convert an encoding: by code of this library, by a table of 256 characters, or, piece
 /// by piece, by iconv(3).
@@ -69,4 +69,4 @@ struct Encoding {
   std::span<const Deviation> decoded, encoded;     // for Codec::other
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::stream

@@ -9,7 +9,7 @@
 
 #include "base/scratch.hpp"
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 namespace {
 
@@ -30,7 +30,7 @@ std::size_t at_most(std::ptrdiff_t size) noexcept {
 
 }  // namespace
 
-ByteReader::ByteReader(SocketState& state, std::size_t capacity)
+ByteReader::ByteReader(socket::SocketState& state, std::size_t capacity)
     : state_(state),
       capacity_(capacity),
       size_(std::max<std::size_t>(capacity, 1)),
@@ -49,7 +49,7 @@ std::string ByteReader::read(std::ptrdiff_t size, CallDeadline& deadline, std::e
       if (!receive(deadline, error)) break;
       gather(std::min(missing, buffered().size()));
     } else {
-      Scratch scratch(kPiece);
+      base::Scratch scratch(kPiece);
       const std::size_t received =
           receive_into({scratch.data(), std::min(missing, kPiece)}, deadline, error);
       if (received == 0) break;
@@ -64,7 +64,7 @@ std::string ByteReader::read1(std::ptrdiff_t size, CallDeadline& deadline, std::
   if (size == 0) return {};
   if (buffered().empty() && capacity_ == 0) {
     const std::size_t most = size < 0 ? kPiece : static_cast<std::size_t>(size);
-    Scratch scratch(most);
+    base::Scratch scratch(most);
     return {scratch.data(), receive_into({scratch.data(), most}, deadline, error)};
   }
   if (buffered().empty() && !receive(deadline, error)) return {};
@@ -148,7 +148,7 @@ bool ByteReader::receive(CallDeadline& deadline, std::error_code& error) {
 
 std::size_t ByteReader::receive_into(MutableBytes buffer, CallDeadline& deadline,
                                      std::error_code& error) {
-  const std::size_t received = receive_some(state_, buffer, 0, deadline.get(), error);
+  const std::size_t received = socket::receive_some(state_, buffer, 0, deadline.get(), error);
   // Includes the system's own ETIMEDOUT: after it the socket reads as if the stream had ended.
   if (error == std::errc::timed_out) poisoned_ = true;
   return received;
@@ -308,4 +308,4 @@ std::string TextReader::take(std::size_t size) {
   return text;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::stream

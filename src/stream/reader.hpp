@@ -19,12 +19,12 @@
 #include "socket/state.hpp"
 #include "stream/text.hpp"
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 /// The single deadline of a call, however often it waits; made at its first wait.
 class CallDeadline {
  public:
-  explicit CallDeadline(SocketState& state) noexcept : state_(state) {}
+  explicit CallDeadline(socket::SocketState& state) noexcept : state_(state) {}
 
   Deadline get() noexcept {
     if (!deadline_) deadline_ = state_.deadline();
@@ -32,14 +32,14 @@ class CallDeadline {
   }
 
  private:
-  SocketState& state_;
+  socket::SocketState& state_;
   std::optional<Deadline> deadline_;
 };
 
 class ByteReader {
  public:
   /// With a capacity of 0 there is no buffer: each call makes a single receive if possible.
-  ByteReader(SocketState& state, std::size_t capacity);
+  ByteReader(socket::SocketState& state, std::size_t capacity);
 
   std::string read(std::ptrdiff_t size, CallDeadline& deadline, std::error_code& error);
   std::string read1(std::ptrdiff_t size, CallDeadline& deadline, std::error_code& error);
@@ -83,7 +83,7 @@ class ByteReader {
   void restore();
   void prepend(std::string_view data);
 
-  SocketState& state_;
+  socket::SocketState& state_;
   const std::size_t capacity_;
   std::size_t size_;  // of room_: the capacity, or more if more was put back
   std::unique_ptr<char[]> room_;
@@ -144,4 +144,4 @@ class TextReader {
   DecodeProblem problem_;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::stream

@@ -16,7 +16,7 @@ namespace plug {
 
 namespace {
 
-using detail::CallDeadline;
+using detail::stream::CallDeadline;
 
 constexpr std::size_t kDefaultCapacity = 8192;
 
@@ -29,7 +29,7 @@ class ByteWriter {
  public:
   /// With a capacity of 0 there is no buffer: each call makes one send, or, if `whole`, as many as
   /// the data needs.
-  ByteWriter(detail::SocketState& state, std::size_t capacity, bool whole = false)
+  ByteWriter(detail::socket::SocketState& state, std::size_t capacity, bool whole = false)
       : state_(state), capacity_(capacity), whole_(whole) {
     buffer_.reserve(capacity);
   }
@@ -42,7 +42,7 @@ class ByteWriter {
  private:
   void keep(BytesView data) { buffer_.append(data.data(), data.size()); }
 
-  detail::SocketState& state_;
+  detail::socket::SocketState& state_;
   const std::size_t capacity_;
   const bool whole_;
   std::string buffer_;
@@ -63,7 +63,7 @@ std::size_t ByteWriter::write(BytesView data, std::error_code& error) {
   try {
     do {
       sent += send_some(state_, data.subspan(sent), 0, deadline.get(), error);
-    } while (!error && sent < data.size() && detail::may_send_on(error));
+    } while (!error && sent < data.size() && detail::socket::may_send_on(error));
   } catch (...) {
     if (sent > 0) keep(data.subspan(sent));
     throw;
@@ -76,7 +76,7 @@ std::size_t ByteWriter::write(BytesView data, std::error_code& error) {
 void ByteWriter::flush(CallDeadline& deadline, std::error_code& error) {
   while (!error && sent_ < buffer_.size()) {
     sent_ += send_some(state_, BytesView(buffer_).subspan(sent_), 0, deadline.get(), error);
-    if (!error && sent_ < buffer_.size()) detail::may_send_on(error);
+    if (!error && sent_ < buffer_.size()) detail::socket::may_send_on(error);
   }
   buffer_.erase(0, std::exchange(sent_, 0));
   // The rest of a large write has enlarged it.
@@ -116,7 +116,7 @@ void check_newline(const std::optional<std::string>& newline) {
 
 class File::Impl {
  public:
-  Impl(std::shared_ptr<detail::SocketState> state, std::string_view mode,
+  Impl(std::shared_ptr<detail::socket::SocketState> state, std::string_view mode,
        const FileOptions& options);
 
   /// Returns true if a call may begin; otherwise sets the error.
@@ -173,19 +173,19 @@ class File::Impl {
   std::size_t write(BytesView data, std::error_code& error);
   void close(std::error_code& error);
 
-  const std::shared_ptr<detail::SocketState> state;
+  const std::shared_ptr<detail::socket::SocketState> state;
   const std::string mode;
   std::string encoding;  // as requested
-  std::optional<detail::ByteReader> bytes;
-  std::optional<detail::TextReader> text;
+  std::optional<detail::stream::ByteReader> bytes;
+  std::optional<detail::stream::TextReader> text;
   std::optional<ByteWriter> writer;
-  std::optional<detail::Encoder> encoder;
+  std::optional<detail::stream::Encoder> encoder;
   std::string encode_problem;
   bool closed = false;
 };
 
-File::Impl::Impl(std::shared_ptr<detail::SocketState> socket_state, std::string_view letters,
-                 const FileOptions& options)
+File::Impl::Impl(std::shared_ptr<detail::socket::SocketState> socket_state,
+                 std::string_view letters, const FileOptions& options)
     : state(std::move(socket_state)), mode([letters] {
         const Mode asked(letters);
         if (!asked.binary) return std::string(letters);
@@ -199,8 +199,8 @@ File::Impl::Impl(std::shared_ptr<detail::SocketState> socket_state, std::string_
   if (asked.binary) return;
 
   check_newline(options.newline_);
-  const detail::Encoding spoken(options.encoding);
-  const detail::OnError on_error = detail::error_handler(options.errors);
+  const detail::stream::Encoding spoken(options.encoding);
+  const detail::stream::OnError on_error = detail::stream::error_handler(options.errors);
   encoding = options.encoding;
   if (asked.reading) text.emplace(*bytes, spoken, on_error, options.newline_);
   if (asked.writing) {
@@ -212,12 +212,13 @@ File::Impl::Impl(std::shared_ptr<detail::SocketState> socket_state, std::string_
 void File::Impl::raise(const Impl* impl, const std::error_code& error, std::string_view name,
                        std::string_view preposition) {
   if (error == Errc::bad_encoding) {
-    const detail::DecodeProblem& problem = impl->text->problem();
+    const detail::stream::DecodeProblem& problem = impl->text->problem();
     throw UnicodeDecodeError(problem.encoding, problem.start, problem.reason, problem.bytes);
   }
   const bool misused =
       error == Errc::closed_file || error == Errc::not_readable || error == Errc::not_writable;
-  throw_if(error, misused ? std::string() : detail::call_text(*impl->state, name, preposition));
+  throw_if(error,
+           misused ? std::string() : detail::socket::call_text(*impl->state, name, preposition));
 }
 
 void File::Impl::put_back(const std::vector<std::string>& lines) {
@@ -231,7 +232,7 @@ void File::Impl::put_back(const std::vector<std::string>& lines) {
 
 std::size_t File::Impl::write(BytesView data, std::error_code& error) {
   if (!encoder) return writer->write(data, error);
-  const detail::Encoder::Encoded encoded = encoder->encode(data, encode_problem);
+  const detail::stream::Encoder::Encoded encoded = encoder->encode(data, encode_problem);
   if (!encode_problem.empty()) {
     error = Errc::bad_encoding;
     return 0;
@@ -256,11 +257,11 @@ void File::Impl::close(std::error_code& error) {
   const long released = state->release_holder();
   if (thrown) std::rethrow_exception(thrown);
   // As in Socket::close(): the connection is gone in any case.
-  if (!error && released != -ECONNRESET) error = detail::error_from(released);
+  if (!error && released != -ECONNRESET) error = detail::base::error_from(released);
 }
 
-File detail::StreamAccess::make_file(std::shared_ptr<SocketState> state, std::string_view mode,
-                                     const FileOptions& options) {
+File detail::stream::StreamAccess::make_file(std::shared_ptr<detail::socket::SocketState> state,
+                                             std::string_view mode, const FileOptions& options) {
   auto impl = std::make_unique<File::Impl>(std::move(state), mode, options);
   impl->state->add_holder();
   return File(std::move(impl));
@@ -269,22 +270,23 @@ File detail::StreamAccess::make_file(std::shared_ptr<SocketState> state, std::st
 namespace {
 
 /// Returns the state of a closed socket for a moved-from Socket, which has none.
-std::shared_ptr<detail::SocketState> state_for_file(
-    const std::shared_ptr<detail::SocketState>& state) {
-  return state ? state : std::make_shared<detail::SocketState>(-1, 0, 0, 0, std::nullopt);
+std::shared_ptr<detail::socket::SocketState> state_for_file(
+    const std::shared_ptr<detail::socket::SocketState>& state) {
+  return state ? state : std::make_shared<detail::socket::SocketState>(-1, 0, 0, 0, std::nullopt);
 }
 
 }  // namespace
 
-File detail::StreamAccess::make_whole_writer(Socket& sock) {
-  File file = make_file(state_for_file(detail::SocketAccess::state(sock)), "wb", {.buffering = 0});
+File detail::stream::StreamAccess::make_whole_writer(Socket& sock) {
+  File file =
+      make_file(state_for_file(detail::socket::SocketAccess::state(sock)), "wb", {.buffering = 0});
   file.impl_->writer.emplace(*file.impl_->state, 0, true);
   return file;
 }
 
-File detail::StreamAccess::closed_file() noexcept { return File(nullptr); }
+File detail::stream::StreamAccess::closed_file() noexcept { return File(nullptr); }
 
-void detail::StreamAccess::drop(File& file) noexcept {
+void detail::stream::StreamAccess::drop(File& file) noexcept {
   if (file.closed()) return;
   file.impl_->closed = true;
   file.impl_->state->release_holder();
@@ -292,7 +294,7 @@ void detail::StreamAccess::drop(File& file) noexcept {
 
 File Socket::makefile(std::string_view mode, const FileOptions& options) {
   auto state = state_for_file(state_);
-  return detail::StreamAccess::make_file(std::move(state), mode, options);
+  return detail::stream::StreamAccess::make_file(std::move(state), mode, options);
 }
 
 File::File(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
@@ -305,7 +307,7 @@ File& File::operator=(File&& other) noexcept {
 
 File::~File() {
   if (closed()) return;
-  const detail::Shield shield(detail::OnCancel::keep);
+  const detail::wait::Shield shield(detail::wait::OnCancel::keep);
   try {
     std::error_code error;
     impl_->close(error);
@@ -378,8 +380,8 @@ std::vector<std::string> File::readlines(std::ptrdiff_t hint, std::error_code& e
     while (hint <= 0 || total <= hint) {
       std::string line = impl_->readline(-1, deadline, error);
       if (line.empty()) break;
-      total +=
-          static_cast<std::ptrdiff_t>(impl_->text ? detail::count_characters(line) : line.size());
+      total += static_cast<std::ptrdiff_t>(impl_->text ? detail::stream::count_characters(line)
+                                                       : line.size());
       lines.push_back(std::move(line));
     }
   } catch (...) {

@@ -6,7 +6,7 @@
 
 #include "stream/characters.hpp"
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 OnError error_handler(const std::string& name) {
   if (name == "strict") return OnError::strict;
@@ -74,4 +74,4 @@ Utf8Scan scan_utf8(std::string_view bytes) noexcept {
   }
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::stream

@@ -11,7 +11,7 @@
 #include "stream/encoding.hpp"
 #include "sys/iconv.hpp"
 
-namespace plug::detail {
+namespace plug::detail::stream {
 
 /// The treatment of text that an encoding does not have.
 enum class OnError : std::uint8_t { strict, replace, ignore };
@@ -115,4 +115,4 @@ class Encoder {
   std::string repaired_, translated_, encoded_;  // kept for their memory
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::stream

@@ -4,11 +4,11 @@
 
 namespace plug::detail {
 
-struct QueueCore::Putter : WaitNode {
+struct QueueCore::Putter : wait::WaitNode {
   bool has_place = false;
 };
 
-struct QueueCore::Taker : WaitNode {
+struct QueueCore::Taker : wait::WaitNode {
   QueueNode* node = nullptr;
 };
 
@@ -52,8 +52,8 @@ void QueueCore::settle() noexcept {
 }
 
 void QueueCore::reserve(const Timeout& timeout) {
-  const Deadline deadline = deadline_after(timeout);
-  if (!timeout.is_zero()) maybe_yield();
+  const Deadline deadline = base::deadline_after(timeout);
+  if (!timeout.is_zero()) wait::maybe_yield();
   std::unique_lock guard(guard_);
   if (shut_) throw ShutDown();
   if (has_room()) {
@@ -61,13 +61,13 @@ void QueueCore::reserve(const Timeout& timeout) {
     return;
   }
   Putter putter;
-  const Waited waited = wait_in(putters_, putter, guard, deadline, "Queue::put");
-  if (waited == Waited::handed && putter.has_place) return;
+  const wait::Waited waited = wait::wait_in(putters_, putter, guard, deadline, "Queue::put");
+  if (waited == wait::Waited::handed && putter.has_place) return;
   if (putter.has_place) {
     --reserved_;
     settle();
   }
-  if (handed_or_thrown(waited, putter)) throw ShutDown();
+  if (wait::handed_or_thrown(waited, putter)) throw ShutDown();
   throw Full();
 }
 
@@ -90,8 +90,8 @@ void QueueCore::release() noexcept {
 }
 
 QueueNode* QueueCore::take(const Timeout& timeout) {
-  const Deadline deadline = deadline_after(timeout);
-  if (!timeout.is_zero()) maybe_yield();
+  const Deadline deadline = base::deadline_after(timeout);
+  if (!timeout.is_zero()) wait::maybe_yield();
   std::unique_lock guard(guard_);
   if (first_ != nullptr) {
     QueueNode* const node = first_;
@@ -103,10 +103,10 @@ QueueNode* QueueCore::take(const Timeout& timeout) {
   }
   if (over()) throw ShutDown();
   Taker taker;
-  const Waited waited = wait_in(takers_, taker, guard, deadline, "Queue::get");
+  const wait::Waited waited = wait::wait_in(takers_, taker, guard, deadline, "Queue::get");
   if (taker.node != nullptr) {
     --handed_;
-    if (waited == Waited::handed) {
+    if (waited == wait::Waited::handed) {
       settle();
       return taker.node;
     }
@@ -117,7 +117,7 @@ QueueNode* QueueCore::take(const Timeout& timeout) {
       destroy_(taker.node);
     }
   }
-  if (handed_or_thrown(waited, taker)) throw ShutDown();
+  if (wait::handed_or_thrown(waited, taker)) throw ShutDown();
   throw Empty();
 }
 

@@ -7,11 +7,11 @@
 
 namespace plug {
 
-namespace detail {
+namespace detail::sync {
 
 namespace {
 
-struct ConditionSleeper : WaitNode {
+struct ConditionSleeper : wait::WaitNode {
   bool alone = false;  // woken by notify_one(): passes it on if it cannot use it
 };
 
@@ -26,33 +26,34 @@ void notify_one_of(WaitQueue& waiting) noexcept {
 
 struct SyncAccess {
   /// Returns true if the caller owns the mutex now, false if the deadline has passed.
-  static bool lock(Mutex& mutex, Deadline deadline, OnCancel on_cancel);
+  static bool lock(Mutex& mutex, Deadline deadline, wait::OnCancel on_cancel);
   static bool holds(Mutex& mutex) noexcept {
     const std::lock_guard guard(mutex.guard_);
-    return mutex.owner_ == WaitNode::caller();
+    return mutex.owner_ == wait::WaitNode::caller();
   }
   static bool wait(Condition& condition, Mutex& mutex, Deadline deadline);
   static bool acquire(Semaphore& semaphore, Deadline deadline);
   /// The mutex's guard must be held.
   static void hand_over(Mutex& mutex) noexcept {
-    WaitNode* const next = mutex.waiting_.take();
+    wait::WaitNode* const next = mutex.waiting_.take();
     mutex.owner_ = next == nullptr ? nullptr : next->made_by();
     if (next != nullptr) next->wake();
   }
 };
 
-bool SyncAccess::lock(Mutex& mutex, Deadline deadline, OnCancel on_cancel) {
-  const void* const caller = WaitNode::caller();
+bool SyncAccess::lock(Mutex& mutex, Deadline deadline, wait::OnCancel on_cancel) {
+  const void* const caller = wait::WaitNode::caller();
   std::unique_lock guard(mutex.guard_);
   if (mutex.owner_ == caller) throw RuntimeError("Mutex: the caller has locked it already");
   if (mutex.owner_ == nullptr) {
     mutex.owner_ = caller;
     return true;
   }
-  WaitNode node;
-  const Waited waited = wait_in(mutex.waiting_, node, guard, deadline, "Mutex::lock", on_cancel);
-  if (waited == Waited::handed_but_stopped) hand_over(mutex);
-  return handed_or_thrown(waited, node);
+  wait::WaitNode node;
+  const wait::Waited waited =
+      wait::wait_in(mutex.waiting_, node, guard, deadline, "Mutex::lock", on_cancel);
+  if (waited == wait::Waited::handed_but_stopped) hand_over(mutex);
+  return wait::handed_or_thrown(waited, node);
 }
 
 bool SyncAccess::wait(Condition& condition, Mutex& mutex, Deadline deadline) {
@@ -60,32 +61,35 @@ bool SyncAccess::wait(Condition& condition, Mutex& mutex, Deadline deadline) {
   std::unique_lock guard(condition.guard_);
   // The guard is held, so nobody can notify between the unlock and the wait.
   mutex.unlock();
-  const Waited waited = wait_in(condition.waiting_, node, guard, deadline, "Condition::wait");
-  if (waited == Waited::handed_but_stopped && node.alone) notify_one_of(condition.waiting_);
+  const wait::Waited waited =
+      wait::wait_in(condition.waiting_, node, guard, deadline, "Condition::wait");
+  if (waited == wait::Waited::handed_but_stopped && node.alone) notify_one_of(condition.waiting_);
   guard.unlock();
-  lock(mutex, Deadline::none(), OnCancel::ignore);
-  return handed_or_thrown(waited, node);
+  lock(mutex, Deadline::none(), wait::OnCancel::ignore);
+  return wait::handed_or_thrown(waited, node);
 }
 
 bool SyncAccess::acquire(Semaphore& semaphore, Deadline deadline) {
-  maybe_yield();
+  wait::maybe_yield();
   std::unique_lock guard(semaphore.guard_);
   if (semaphore.value_ > 0) {
     --semaphore.value_;
     return true;
   }
-  WaitNode node;
-  const Waited waited = wait_in(semaphore.waiting_, node, guard, deadline, "Semaphore::acquire");
-  if (waited == Waited::handed_but_stopped && !semaphore.waiting_.wake_one()) ++semaphore.value_;
-  return handed_or_thrown(waited, node);
+  wait::WaitNode node;
+  const wait::Waited waited =
+      wait::wait_in(semaphore.waiting_, node, guard, deadline, "Semaphore::acquire");
+  if (waited == wait::Waited::handed_but_stopped && !semaphore.waiting_.wake_one())
+    ++semaphore.value_;
+  return wait::handed_or_thrown(waited, node);
 }
 
-}  // namespace detail
+}  // namespace detail::sync
 
-using detail::deadline_after;
-using detail::OnCancel;
-using detail::SyncAccess;
-using detail::Waited;
+using detail::base::deadline_after;
+using detail::sync::SyncAccess;
+using detail::wait::OnCancel;
+using detail::wait::Waited;
 
 // --- Mutex ---
 
@@ -98,13 +102,13 @@ bool Mutex::try_lock_for(const Timeout& timeout) {
 bool Mutex::try_lock() noexcept {
   const std::lock_guard guard(guard_);
   if (owner_ != nullptr) return false;
-  owner_ = detail::WaitNode::caller();
+  owner_ = detail::wait::WaitNode::caller();
   return true;
 }
 
 void Mutex::unlock() {
   const std::lock_guard guard(guard_);
-  if (owner_ != detail::WaitNode::caller())
+  if (owner_ != detail::wait::WaitNode::caller())
     throw RuntimeError("Mutex: the caller has not locked it");
   SyncAccess::hand_over(*this);
 }
@@ -137,7 +141,7 @@ bool Condition::wait_until(std::unique_lock<Mutex>& lock, bool (*predicate)(void
 
 void Condition::notify_one() noexcept {
   const std::lock_guard guard(guard_);
-  detail::notify_one_of(waiting_);
+  detail::sync::notify_one_of(waiting_);
 }
 
 void Condition::notify_all() noexcept {
@@ -201,7 +205,7 @@ void Event::clear() noexcept {
 }
 
 bool Event::wait(const Timeout& timeout) {
-  detail::WaitNode node;
+  detail::wait::WaitNode node;
   std::unique_lock guard(guard_);
   if (set_) return true;
   const Waited waited = wait_in(waiting_, node, guard, deadline_after(timeout), "Event::wait");

@@ -19,7 +19,7 @@
 #include "sys/polling.hpp"
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::wait {
 
 inline constexpr int kOutOfBand = 0x1, kPeek = 0x2, kWaitAll = 0x100, kErrorQueue = 0x2000;
 
@@ -44,7 +44,7 @@ class Pause {
  public:
   /// Returns the end of the next pause, at the latest the deadline.
   Deadline next(Deadline deadline) noexcept {
-    const Deadline end = std::min(deadline, deadline_after(length_));
+    const Deadline end = std::min(deadline, base::deadline_after(length_));
     length_ = std::min(length_ * kGrowth, kLongest);
     return end;
   }
@@ -125,4 +125,4 @@ class Attempts {
   ChangeWatch watch_;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

@@ -2,7 +2,7 @@
 
 #include <thread>
 
-namespace plug::detail {
+namespace plug::detail::wait {
 
 namespace {
 constexpr int kShutBoth = 2;
@@ -83,4 +83,4 @@ Descriptor::Unblocked::~Unblocked() {
   if (--descriptor_.unblocked_ == 0 && descriptor_.blocks_) sys::set_nonblocking(fd_, false);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

@@ -18,7 +18,7 @@
 #include "sys/for_fiber.hpp"
 #include "sys/syscalls.hpp"
 
-namespace plug::detail {
+namespace plug::detail::wait {
 
 /// The callback by which close() wakes one waiter: called at most once, on the closing thread. The
 /// function must neither block nor call back into the Descriptor.
@@ -237,4 +237,4 @@ inline void Descriptor::remove(Waker& waker) noexcept {
     wakers_ = waker.next;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

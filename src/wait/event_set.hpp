@@ -12,7 +12,7 @@
 #include "wait/descriptor.hpp"
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::wait {
 
 /// An epoll(7) descriptor, which is itself waited for like any other descriptor.
 class EventSet {
@@ -42,4 +42,4 @@ class EventSet {
   Descriptor epoll_;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

@@ -38,7 +38,7 @@
 #include "sys/transfer.hpp"
 #include "wait/descriptor.hpp"
 
-namespace plug::detail {
+namespace plug::detail::wait {
 
 /// One operation on a descriptor, with its arguments. The caller owns the buffers.
 struct Op {
@@ -90,7 +90,7 @@ class IoDriver {
 
   /// Performs a receive without flags of up to `size` bytes into memory of `scratch`. A driver
   /// takes that memory once there is data, if it can: many callers may wait at a time.
-  virtual long receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
+  virtual long receive_late(Descriptor& descriptor, base::Scratch& scratch, std::size_t size,
                             Deadline deadline) {
     return move(descriptor, Op::Kind::receive, scratch.take(size), size, 0, deadline);
   }
@@ -225,7 +225,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
 }
 
 /// Performs a receive as transfer() does, into memory of `scratch`, which the driver takes.
-[[gnu::always_inline]] inline long transfer_late(Descriptor& descriptor, Scratch& scratch,
+[[gnu::always_inline]] inline long transfer_late(Descriptor& descriptor, base::Scratch& scratch,
                                                  std::size_t size, Deadline deadline) {
   if (thread_driver != nullptr) [[unlikely]]
     return thread_driver->receive_late(descriptor, scratch, size, deadline);
@@ -261,4 +261,4 @@ using InterruptFunction = std::errc (*)();
 PLUG_FOR_FIBER bool has_interrupt_function() noexcept;
 InterruptFunction exchange_interrupt_function(InterruptFunction function) noexcept;
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

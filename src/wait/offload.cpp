@@ -10,7 +10,7 @@
 #include "base/process_local.hpp"
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::wait {
 
 /// The helper threads of one process and their work. A forked child makes new Helpers, because its
 /// parent's threads, and the locks that they hold, are of no use there.
@@ -48,7 +48,7 @@ class Helpers {
 
   static constinit thread_local Serving serving_;
 
-  const ForkGuard fork_guard_;
+  const base::ForkGuard fork_guard_;
   // Keeps the parent's helpers reachable for leak checkers.
   [[maybe_unused]] Helpers* const parents_;
   std::mutex mutex_;
@@ -157,7 +157,7 @@ long offload(std::shared_ptr<Job> job, Deadline deadline) {
   if (offloaded.error() < 0) return offloaded.error();
   sys::PollEntry entry{event.get(), sys::kIn, 0};
   const long ready = wait_any({&entry, 1}, deadline);
-  return ready > 0 ? 0 : ready == 0 ? kTimedOut : ready;
+  return ready > 0 ? 0 : ready == 0 ? base::kTimedOut : ready;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

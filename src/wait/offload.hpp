@@ -22,7 +22,7 @@
 
 #include "sys/for_fiber.hpp"
 
-namespace plug::detail {
+namespace plug::detail::wait {
 
 inline constexpr int kMostHelpers = 16;
 inline constexpr std::chrono::seconds kHelperIdle{4};
@@ -92,4 +92,4 @@ std::optional<std::invoke_result_t<Call&>> call_offloaded(Call call, Deadline de
   return std::move(job->result);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

@@ -9,7 +9,7 @@
 #include "wait/attempts.hpp"
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::wait {
 
 constinit thread_local IoDriver* thread_driver = nullptr;
 
@@ -33,7 +33,7 @@ class WakeEvent {
     return sys::OwnFd(made < 0 ? -1 : static_cast<int>(made));
   }
   /// Takes back an event of take(); `taker` is of the process that has called take().
-  void give_back(sys::OwnFd event, ForkGuard taker) noexcept {
+  void give_back(sys::OwnFd event, base::ForkGuard taker) noexcept {
     if (event_ >= 0 || taker.is_of_parent() || !close_at_end()) return;
     event_ = event.release();
     fork_guard_ = taker;
@@ -54,7 +54,7 @@ class WakeEvent {
   // (sys/thread_end.hpp).
   int event_ = -1;
   bool asked_ = false;  // to close the descriptor when the thread ends
-  ForkGuard fork_guard_ = ForkGuard::of_first_process();
+  base::ForkGuard fork_guard_ = base::ForkGuard::of_first_process();
 };
 
 constinit thread_local WakeEvent wake_event;
@@ -84,7 +84,7 @@ class CloseListener {
 
   Descriptor& descriptor_;
   sys::OwnFd event_;
-  const ForkGuard fork_guard_;
+  const base::ForkGuard fork_guard_;
   Waker waker_;
   bool listed_;
 };
@@ -99,7 +99,7 @@ long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd,
 
   sys::PollEntry entries[] = {{fd, static_cast<short>(events), 0}, {listed.event(), sys::kIn, 0}};
   for (;;) {
-    const std::int64_t left = remaining(deadline);
+    const std::int64_t left = base::remaining(deadline);
     const long ready = sys::poll(entries, listed.listed() ? 2 : 1, left);
     if (descriptor.closed()) return -EBADF;
     if (ready > 0 && entries[0].revents != 0) return entries[0].revents;
@@ -109,7 +109,7 @@ long wait_ready(Descriptor& descriptor, Descriptor::InFlight& in_flight, int fd,
     } else if (ready < 0) {
       return ready;
     } else if (left == 0) {
-      return kTimedOut;
+      return base::kTimedOut;
     }
   }
 }
@@ -134,14 +134,14 @@ long attempt_until(Descriptor& descriptor, int fd, Op& op, Deadline deadline) no
 /// Waits, after a failed attempt, until the operation may be tried again. Returns as wait_ready().
 long wait_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Attempts& attempts,
                 Deadline deadline) {
-  if (attempts.waited() && remaining(deadline) == 0) return kTimedOut;
+  if (attempts.waited() && base::remaining(deadline) == 0) return base::kTimedOut;
   const int fd = in_flight.fd();
   switch (attempts.next(fd, false)) {
     case Attempts::Next::try_again:
       return 0;
     case Attempts::Next::pause: {
       const long ended = wait_ready(descriptor, in_flight, -1, 0, attempts.pause(deadline));
-      return ended == kTimedOut ? 0 : ended;
+      return ended == base::kTimedOut ? 0 : ended;
     }
     case Attempts::Next::await_change: {
       const long ready =
@@ -176,8 +176,8 @@ long perform_connect(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op
     if (result == -EAGAIN && (waits || was_kept_from_waiting(descriptor, op))) {
       // The queue of the listening Unix socket is full, and no event tells when it has room.
       const long ended = wait_ready(descriptor, in_flight, -1, 0, pause.next(deadline));
-      if (ended < 0 && ended != kTimedOut) return ended;
-      if (remaining(deadline) == 0) return kTimedOut;
+      if (ended < 0 && ended != base::kTimedOut) return ended;
+      if (base::remaining(deadline) == 0) return base::kTimedOut;
       continue;
     }
     if (result != -EINTR) return result;
@@ -200,7 +200,7 @@ long interrupted() {
   if (thread_driver == nullptr && thread_shield == OnCancel::ignore) return 0;
   const InterruptFunction ask = interrupt_function.load(std::memory_order_acquire);
   const auto error = ask == nullptr ? std::errc{} : ask();
-  return error == std::errc{} ? 0 : kStopped - static_cast<long>(error);
+  return error == std::errc{} ? 0 : base::kStopped - static_cast<long>(error);
 }
 
 bool has_interrupt_function() noexcept {
@@ -242,7 +242,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
     if (result == -EINTR) {
       if (const long stop = interrupted(); stop != 0) return stop;
       if (descriptor.closed()) return -EBADF;
-      if (!deadline.is_immediate() && remaining(deadline) == 0) return kTimedOut;
+      if (!deadline.is_immediate() && base::remaining(deadline) == 0) return base::kTimedOut;
       if (!wait_first) continue;
       attempts.interrupted();
     } else {
@@ -257,7 +257,7 @@ long perform_again(Descriptor& descriptor, Descriptor::InFlight& in_flight, Op& 
       }
     }
     const long ready = wait_again(descriptor, in_flight, attempts, deadline);
-    if (ready == kTimedOut && deadline.is_immediate()) {
+    if (ready == base::kTimedOut && deadline.is_immediate()) {
       // A socket that does not listen fails at once; one that does has no connection waiting.
       if (op.kind == Op::Kind::accept && !sys::is_listening(in_flight.fd()))
         return attempt(in_flight.fd(), op);
@@ -271,7 +271,7 @@ long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
   if (thread_driver != nullptr) [[unlikely]]
     return thread_driver->wait_any(entries, deadline);
   for (;;) {
-    const std::int64_t left = remaining(deadline);
+    const std::int64_t left = base::remaining(deadline);
     const long ready = sys::poll(entries.data(), entries.size(), left);
     if (ready == -EINTR) {
       if (const long stop = interrupted(); stop != 0) return stop;
@@ -281,4 +281,4 @@ long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) {
   }
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

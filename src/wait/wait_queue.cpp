@@ -9,14 +9,14 @@
 #include "base/result.hpp"
 #include "sys/process.hpp"
 
-namespace plug::detail {
+namespace plug::detail::wait {
 
 constinit thread_local ThreadFibers thread_fibers;
 
 long WaitNode::sleep_as_thread(Deadline deadline) noexcept {
   while (awake_.exchange(0) == 0) {
-    const std::int64_t left = remaining(deadline);
-    if (left == 0) return kTimedOut;
+    const std::int64_t left = base::remaining(deadline);
+    if (left == 0) return base::kTimedOut;
     interrupted_ = sys::futex_wait(awake_, 0, left) == -EINTR;
     if (interrupted_) break;
   }
@@ -32,33 +32,37 @@ void WaitNode::wake_thread() noexcept {
   sys::futex_wake(word);
 }
 
+}  // namespace plug::detail::wait
+
+namespace plug::detail {
+
 /// Empties the list in a forked child, where the waiters do not exist.
 void WaitQueue::forget_parents() noexcept {
-  if (renew(generation_)) waiters_.clear();
+  if (base::renew(generation_)) waiters_.clear();
 }
 
-void WaitQueue::add(WaitNode& node) noexcept {
+void WaitQueue::add(wait::WaitNode& node) noexcept {
   forget_parents();
   node.listed_ = true;
   waiters_.push_back(node);
 }
 
-bool WaitQueue::remove(WaitNode& node) noexcept {
+bool WaitQueue::remove(wait::WaitNode& node) noexcept {
   if (!node.listed_) return false;
   node.listed_ = false;
   waiters_.remove(node);
   return true;
 }
 
-WaitNode* WaitQueue::take() noexcept {
+wait::WaitNode* WaitQueue::take() noexcept {
   forget_parents();
-  WaitNode* const node = waiters_.first();
+  wait::WaitNode* const node = waiters_.first();
   if (node != nullptr) remove(*node);
   return node;
 }
 
 bool WaitQueue::wake_one() noexcept {
-  WaitNode* const node = take();
+  wait::WaitNode* const node = take();
   if (node == nullptr) return false;
   node->wake();
   return true;
@@ -67,6 +71,10 @@ bool WaitQueue::wake_one() noexcept {
 void WaitQueue::wake_all() noexcept {
   while (wake_one()) continue;
 }
+
+}  // namespace plug::detail
+
+namespace plug::detail::wait {
 
 Waited wait_in(WaitQueue& list, WaitNode& node, std::unique_lock<std::mutex>& guard,
                Deadline deadline, const char* where, OnCancel on_cancel) noexcept {
@@ -88,7 +96,7 @@ Waited wait_in(WaitQueue& list, WaitNode& node, std::unique_lock<std::mutex>& gu
     if (slept == 0 && !handed) continue;
     list.remove(node);
     if (on_cancel != OnCancel::tell && node.parker_ != nullptr) node.parker_->leave_signal();
-    if (slept == 0 || slept == kTimedOut) return handed ? Waited::handed : Waited::timed_out;
+    if (slept == 0 || slept == base::kTimedOut) return handed ? Waited::handed : Waited::timed_out;
     node.stopped_ = slept;
     return handed ? Waited::handed_but_stopped : Waited::stopped;
   }
@@ -97,8 +105,8 @@ Waited wait_in(WaitQueue& list, WaitNode& node, std::unique_lock<std::mutex>& gu
 bool handed_or_thrown(Waited waited, const WaitNode& node) {
   if (waited == Waited::handed || waited == Waited::timed_out) return waited == Waited::handed;
   if (node.thrown_) std::rethrow_exception(node.thrown_);
-  throw_if(error_from(node.stopped_), "waiting");
+  throw_if(base::error_from(node.stopped_), "waiting");
   return false;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

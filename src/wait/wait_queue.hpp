@@ -12,7 +12,7 @@
 #include "sys/for_fiber.hpp"
 #include "wait/parker.hpp"
 
-namespace plug::detail {
+namespace plug::detail::wait {
 
 enum class Waited : std::uint8_t;
 
@@ -39,7 +39,7 @@ class WaitNode : public ListNode<WaitNode> {
   /// Wakes the caller. May be called on any thread while the WaitNode exists.
   void wake() noexcept {
     if (parker_ != nullptr)
-      parker_->wake(*static_cast<FiberCore*>(caller_));
+      parker_->wake(*static_cast<fiber::FiberCore*>(caller_));
     else
       wake_thread();
   }
@@ -57,7 +57,7 @@ class WaitNode : public ListNode<WaitNode> {
   const void* made_by() const noexcept { return caller_; }
 
  private:
-  friend class WaitQueue;
+  friend class detail::WaitQueue;
   friend Waited wait_in(WaitQueue& list, WaitNode& node, std::unique_lock<std::mutex>& guard,
                         Deadline deadline, const char* where, OnCancel on_cancel) noexcept;
   friend bool handed_or_thrown(Waited waited, const WaitNode& node);
@@ -94,4 +94,4 @@ PLUG_FOR_FIBER Waited wait_in(WaitQueue& list, WaitNode& node, std::unique_lock<
 /// Returns true if it was handed over in time. Throws the reason if the wait was stopped.
 PLUG_FOR_FIBER bool handed_or_thrown(Waited waited, const WaitNode& node);
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

@@ -94,6 +94,23 @@ class Tree(unittest.TestCase):
         printed = self.check("--objects", str(self.root / "build"))
         self.assertEqual(printed, "base uses high(), which socket defines\n")
 
+    def test_refuses_symbols_in_the_namespace_of_another_folder(self):
+        source = self.root / "build/src/CMakeFiles/plug.dir/wait/other.cpp"
+        source.parent.mkdir(parents=True)
+        source.write_text(
+            "namespace plug::detail::wait { void right() {} }"
+            "namespace plug::detail::stream { int wrong() { return 0; } }"
+            "namespace plug::detail { int wrong_too() { return 0; } }"
+        )
+        subprocess.run(
+            [os.environ.get("CXX", "g++"), "-c", source, "-o", f"{source}.o"], check=True
+        )
+        self.assertEqual(
+            self.check("--objects", str(self.root / "build")),
+            "wait defines plug::detail::stream::wrong() outside of plug::detail::wait\n"
+            "wait defines plug::detail::wrong_too() outside of plug::detail::wait\n",
+        )
+
     def test_refuses_a_build_without_objects(self):
         self.assertIn("no object files", self.check("--objects", str(self.root)))
 

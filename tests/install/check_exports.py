@@ -33,9 +33,14 @@ def path_of(mangled):
 
 
 def owner(path):
-    """Returns the path that is exported as a unit: a function of plug::detail or plug::detail::sys,
-    or a class."""
-    return path[:4] if path[2:3] == ("sys",) else path[:3]
+    """Returns the path that is exported as a unit: a class, or a function, of plug::detail
+    or of the namespace of a folder."""
+    return path[:4] if in_folder(path) else path[:3]
+
+
+def in_folder(path):
+    """Namespaces have names in lower case, and members; so have functions, without members."""
+    return len(path) > 3 and path[2].islower()
 
 
 def main(headers, library, *others):
@@ -48,11 +53,11 @@ def main(headers, library, *others):
     for kind, name in symbols(library, "--defined-only"):
         path = path_of(name)
         # An instance of a template for a public type is as visible as that type.
-        instance = re.search(r"3sys\d+\w+?IN?S_", name)
+        instance = re.search(r"6detail\d+[a-z_]+\d+\w+?IN?S_", name)
         if instance:
             continue
         if path[:2] == ("plug", "detail"):
-            if owner(path) not in used and (path[2] == "sys" or path[2] not in declared):
+            if owner(path) not in used and (in_folder(path) or path[2] not in declared):
                 wrong.append(name)
         elif path[:1] == ("plug",):
             public += 1

@@ -82,8 +82,8 @@ int protocol_of(const std::string& kind) {
 std::string show(const Case& c) {
   const std::string raw = unhex(c[2]);
   Address address;
-  std::memcpy(detail::AddressAccess::storage(address), raw.data(), raw.size());
-  detail::AddressAccess::set_size(address, raw.size(), protocol_of(c[1]));
+  std::memcpy(detail::address::AddressAccess::storage(address), raw.data(), raw.size());
+  detail::address::AddressAccess::set_size(address, raw.size(), protocol_of(c[1]));
   return to_string(address);
 }
 

@@ -19,7 +19,7 @@
 namespace plug {
 namespace {
 
-constexpr int kMost = detail::kMostHelpers;
+constexpr int kMost = detail::wait::kMostHelpers;
 
 /// Looks up a name in each of `count` offloaded calls, as many at once as there are helper threads.
 /// Returns the number of lookups that timed out.

@@ -367,7 +367,7 @@ TEST_P(Shielding, KeepsACancelForTheNextWaitOutside) {
   run([] {
     auto task = fiber::spawn([] {
       {
-        const detail::Shield shield(detail::OnCancel::keep);
+        const detail::wait::Shield shield(detail::wait::OnCancel::keep);
         EXPECT_THROW(fiber::sleep(60), CancelledError);
         EXPECT_THROW(fiber::sleep(60), CancelledError);
         EXPECT_THROW(fiber::yield(), CancelledError);
@@ -387,7 +387,7 @@ TEST_P(Shielding, KeepsATimeLimitForTheNextWaitOutside) {
     EXPECT_THROW(fiber::timeout(0.01,
                                 [] {
                                   {
-                                    const detail::Shield shield(detail::OnCancel::keep);
+                                    const detail::wait::Shield shield(detail::wait::OnCancel::keep);
                                     EXPECT_THROW(fiber::sleep(60), CancelledError);
                                   }
                                   fiber::sleep(60);
@@ -400,8 +400,8 @@ TEST_P(Shielding, LetsWaitsGoOnDespiteCancels) {
   run([] {
     auto task = fiber::spawn([] {
       {
-        const detail::Shield shield(detail::OnCancel::ignore);
-        const detail::Shield weaker(detail::OnCancel::keep);
+        const detail::wait::Shield shield(detail::wait::OnCancel::ignore);
+        const detail::wait::Shield weaker(detail::wait::OnCancel::keep);
         fiber::sleep(0.002);
         auto [one, other] = socketpair();
         other.settimeout(0.002);
@@ -509,9 +509,9 @@ TEST(AServerGroup, WaitsForItsWorkersWithoutLosingACancel) {
 
 TEST(AServersPause, EndsWithACancelledFiber) {
   fiber::run([] {
-    auto resting = fiber::spawn([] { return detail::AcceptPause::rest(); });
+    auto resting = fiber::spawn([] { return detail::server::AcceptPause::rest(); });
     resting.cancel();
-    EXPECT_EQ(resting.join(kTooLong), detail::kCancelled);
+    EXPECT_EQ(resting.join(kTooLong), detail::base::kCancelled);
   });
 }
 
@@ -519,7 +519,7 @@ TEST(AServersPause, EndsWithWhatTheInterruptHookThrows) {
   const ThrowingHook hook;
   interrupting = true;
   const Signals signals;
-  EXPECT_THROW(static_cast<void>(detail::AcceptPause::rest()), Interrupted);
+  EXPECT_THROW(static_cast<void>(detail::server::AcceptPause::rest()), Interrupted);
 }
 
 TEST(AFiberServer, TellsOfACancelThatComesWithTheEndOfItsHandlers) {

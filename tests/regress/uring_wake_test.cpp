@@ -25,14 +25,14 @@ using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 /// Simulates a small ring in which each submission that should make room reports EAGAIN.
-class FullRings final : public detail::Faults {
+class FullRings final : public detail::fiber::Faults {
  public:
-  FullRings() { detail::faults = this; }
+  FullRings() { detail::fiber::faults = this; }
   FullRings(const FullRings&) = delete;
   FullRings& operator=(const FullRings&) = delete;
-  ~FullRings() { detail::faults = nullptr; }
+  ~FullRings() { detail::fiber::faults = nullptr; }
 
-  detail::Fault next(detail::Op::Kind /*kind*/) noexcept override { return {}; }
+  detail::fiber::Fault next(detail::wait::Op::Kind /*kind*/) noexcept override { return {}; }
   unsigned submissions() const noexcept override { return 4; }
   unsigned completions() const noexcept override { return 256; }
   long submitted(long /*result*/) noexcept override {

@@ -31,11 +31,11 @@ std::int64_t monotonic_nanoseconds() noexcept {
 
 FakeClock::FakeClock() noexcept : begun_(plug::detail::sys::monotonic_nanoseconds()) {
   fake_time = begun_.count();
-  plug::detail::advance_clock = &advance_to;
+  plug::detail::fiber::advance_clock = &advance_to;
 }
 
 FakeClock::~FakeClock() {
-  plug::detail::advance_clock = nullptr;
+  plug::detail::fiber::advance_clock = nullptr;
   fake_time = 0;
 }
 

@@ -317,7 +317,7 @@ TEST(HostPortFields, ReachTheKernelsFormInNetworkOrder) {
   Address found;
   std::error_code error;
   const Address* address =
-      detail::resolve(AddressLike(pair), AF::INET6, Deadline::none(), found, error);
+      detail::resolve::resolve(AddressLike(pair), AF::INET6, Deadline::none(), found, error);
   ASSERT_FALSE(error);
   EXPECT_EQ(std::string_view(address->bytes()).substr(2, 6),
             std::string_view("\0\x50\0\1\x23\x45", 6));

@@ -389,9 +389,9 @@ TEST(ReceivedDescriptors, AreClosedWhenAnAllocationFailsAfterwards) {
 
 TEST(ReceivedDescriptors, AreClosedWhenTheCallFailsAlthoughTheyArrived) {
   /// Simulates a close() during the reception of a message without bytes.
-  struct ClosedMeanwhile : detail::IoDriver {
-    long perform(detail::Descriptor& descriptor, detail::Op& op, Deadline) override {
-      got = detail::attempt(descriptor.fd(), op);
+  struct ClosedMeanwhile : detail::wait::IoDriver {
+    long perform(detail::wait::Descriptor& descriptor, detail::wait::Op& op, Deadline) override {
+      got = detail::wait::attempt(descriptor.fd(), op);
       return -EBADF;
     }
     long wait_any(std::span<sys::PollEntry>, Deadline) override { return -EINVAL; }
@@ -402,9 +402,9 @@ TEST(ReceivedDescriptors, AreClosedWhenTheCallFailsAlthoughTheyArrived) {
   sock.sendmsg({}, {ControlMessage::rights({0, 1})});
   ClosedMeanwhile waiter;
   std::error_code error;
-  detail::set_current_driver(&waiter);
+  detail::wait::set_current_driver(&waiter);
   peer.recvmsg(10, 100, error);
-  detail::set_current_driver(nullptr);
+  detail::wait::set_current_driver(nullptr);
   EXPECT_EQ(waiter.got, 0);
   EXPECT_EQ(error.value(), EBADF);
   EXPECT_EQ(count_descriptors(), before);
@@ -661,13 +661,13 @@ TEST(ControlList, OfAnyBytesIsReadWithinItsBounds) {
 // --- layers and cryptography ---
 
 TEST(Layers, DoNotCarryMessages) {
-  struct Nothing : detail::Layer {
-    long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
-    long send(detail::Descriptor&, BytesView, int, Deadline) override { return 0; }
+  struct Nothing : detail::socket::Layer {
+    long receive(detail::wait::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
+    long send(detail::wait::Descriptor&, BytesView, int, Deadline) override { return 0; }
     std::size_t pending() const noexcept override { return 0; }
   };
   auto [sock, peer] = socketpair();
-  detail::SocketAccess::state(sock)->set_layer(std::make_unique<Nothing>());
+  detail::socket::SocketAccess::state(sock)->set_layer(std::make_unique<Nothing>());
   std::error_code error;
   sock.sendmsg({"x"}, {}, error);
   EXPECT_EQ(error, std::errc::operation_not_supported);
@@ -709,8 +709,8 @@ TEST(SendmsgAfalg, EncryptsAndDecrypts) {
 
 TEST(SendmsgAfalg, SendsOperationVectorAndLengthAsTheKernelReadsThem) {
   /// Records the message instead of sending it.
-  struct Seen : detail::IoDriver {
-    long perform(detail::Descriptor&, detail::Op& op, Deadline) override {
+  struct Seen : detail::wait::IoDriver {
+    long perform(detail::wait::Descriptor&, detail::wait::Op& op, Deadline) override {
       const auto& message = *static_cast<const sys::Message*>(op.data);
       items =
           items_of(std::string(static_cast<const char*>(message.control), message.control_size));
@@ -723,9 +723,9 @@ TEST(SendmsgAfalg, SendsOperationVectorAndLengthAsTheKernelReadsThem) {
   };
   auto [sock, peer] = socketpair();
   Seen seen;
-  detail::set_current_driver(&seen);
+  detail::wait::set_current_driver(&seen);
   sock.sendmsg_afalg(ALG::OP_ENCRYPT, {"x"}, {.iv = "vector", .assoclen = 258, .flags = MSG::MORE});
-  detail::set_current_driver(nullptr);
+  detail::wait::set_current_driver(nullptr);
   EXPECT_THAT(seen.items,
               ElementsAre("279.3.\1\0\0\0"s, "279.2.\6\0\0\0vector"s, "279.4.\2\1\0\0"s));
   EXPECT_EQ(seen.flags, static_cast<int>(MSG::MORE));

@@ -200,14 +200,14 @@ TEST(Close, InAForkedChildLeavesTheParentsCallsAndConnectionAlone) {
 TEST(Close, KeepsTheNumberTakenUntilTheLastOperationHasLeft) {
   Socket sock(AF::INET, SOCK::DGRAM);
   const int fd = sock.detach();
-  detail::Descriptor descriptor(fd);
+  detail::wait::Descriptor descriptor(fd);
   {
-    const detail::Descriptor::InFlight first(descriptor, false);
+    const detail::wait::Descriptor::InFlight first(descriptor, false);
     {
-      const detail::Descriptor::InFlight second(descriptor, false);
+      const detail::wait::Descriptor::InFlight second(descriptor, false);
       EXPECT_EQ(descriptor.close(), 0);
       EXPECT_NE(fcntl(fd, F_GETFD), -1);
-      EXPECT_EQ(detail::Descriptor::InFlight(descriptor, false).fd(), -1);
+      EXPECT_EQ(detail::wait::Descriptor::InFlight(descriptor, false).fd(), -1);
     }
     EXPECT_NE(fcntl(fd, F_GETFD), -1);
   }

@@ -109,11 +109,13 @@ TEST(Deadline, OfWaitAnyGivesZeroWhenItPasses) {
   auto [sock, peer] = socketpair();
   detail::sys::PollEntry entries[] = {{sock.fileno(), detail::sys::kIn, 0},
                                       {peer.fileno(), detail::sys::kIn, 0}};
-  const auto wait = [&] { return detail::wait_any(entries, detail::deadline_after(20'000'000)); };
+  const auto wait = [&] {
+    return detail::wait::wait_any(entries, detail::base::deadline_after(20'000'000));
+  };
   EXPECT_GE(time_of([&] { EXPECT_EQ(wait(), 0); }), milliseconds(20));
-  EXPECT_EQ(detail::wait_any(entries, Deadline::immediate()), 0);
+  EXPECT_EQ(detail::wait::wait_any(entries, Deadline::immediate()), 0);
   sock.sendall("x");
-  EXPECT_EQ(detail::wait_any(entries, Deadline::none()), 1);
+  EXPECT_EQ(detail::wait::wait_any(entries, Deadline::none()), 1);
   EXPECT_EQ(entries[0].revents, 0);
   EXPECT_EQ(entries[1].revents, detail::sys::kIn);
 }

@@ -642,8 +642,8 @@ TEST(TheTableOfWaits, HasEveryNameAndEveryFileOfTheSource) {
     }
   }
   EXPECT_GE(found, 12);
-  for (int kind = 0; kind <= static_cast<int>(detail::Op::Kind::ready); ++kind) {
-    const char* const name = detail::name_of(static_cast<detail::Op::Kind>(kind));
+  for (int kind = 0; kind <= static_cast<int>(detail::wait::Op::Kind::ready); ++kind) {
+    const char* const name = detail::fiber::name_of(static_cast<detail::wait::Op::Kind>(kind));
     EXPECT_TRUE(names.contains(name)) << name;
   }
 }

@@ -46,8 +46,8 @@ using ::testing::StartsWith;
 template <class Layout>
 Address address_of(const Layout& form, int protocol = 0, std::size_t size = sizeof(Layout)) {
   Address address;
-  std::memcpy(detail::AddressAccess::storage(address), &form, size);
-  detail::AddressAccess::set_size(address, size, protocol);
+  std::memcpy(detail::address::AddressAccess::storage(address), &form, size);
+  detail::address::AddressAccess::set_size(address, size, protocol);
   return address;
 }
 
@@ -553,7 +553,7 @@ TEST(FamilyText, OfWhatNoShortFormSaysIsRaw) {
   Address found;
   std::error_code error;
   const Address six =
-      *detail::resolve(AddressLike(flow), AF::INET6, Deadline::none(), found, error);
+      *detail::resolve::resolve(AddressLike(flow), AF::INET6, Deadline::none(), found, error);
   EXPECT_THAT(six.text(), StartsWith("raw:10:"));
   EXPECT_EQ(Address::parse(six.text()), six);
   EXPECT_EQ(Address().text(), "");

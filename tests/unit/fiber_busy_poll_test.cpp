@@ -19,7 +19,7 @@
 namespace plug {
 namespace {
 
-using detail::AdaptiveSpin;
+using detail::fiber::AdaptiveSpin;
 using namespace std::chrono_literals;
 
 // --- the length of the polling ---

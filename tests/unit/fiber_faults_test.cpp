@@ -34,17 +34,19 @@
 namespace plug {
 namespace {
 
-using detail::Fault;
-using detail::Op;
+using detail::fiber::Fault;
+using detail::wait::Op;
 using fiber::Engine;
 
 /// Makes the next operation of a kind meet a fault, once armed.
-class OneFault final : public detail::Faults {
+class OneFault final : public detail::fiber::Faults {
  public:
-  OneFault(Op::Kind kind, Fault fault) : kind_(kind), fault_(fault) { detail::faults = this; }
+  OneFault(Op::Kind kind, Fault fault) : kind_(kind), fault_(fault) {
+    detail::fiber::faults = this;
+  }
   OneFault(const OneFault&) = delete;
   OneFault& operator=(const OneFault&) = delete;
-  ~OneFault() { detail::faults = nullptr; }
+  ~OneFault() { detail::fiber::faults = nullptr; }
 
   Fault next(Op::Kind kind) noexcept override {
     return kind == kind_ && std::exchange(armed_, false) ? fault_ : Fault{};
@@ -490,12 +492,12 @@ TEST_P(OnEngine, AWaitThatIsInterruptedAsksTheHookAndGoesOn) {
 
 // --- rings ---
 
-class SmallRings final : public detail::Faults {
+class SmallRings final : public detail::fiber::Faults {
  public:
-  SmallRings() { detail::faults = this; }
+  SmallRings() { detail::fiber::faults = this; }
   SmallRings(const SmallRings&) = delete;
   SmallRings& operator=(const SmallRings&) = delete;
-  ~SmallRings() { detail::faults = nullptr; }
+  ~SmallRings() { detail::fiber::faults = nullptr; }
 
   Fault next(Op::Kind /*kind*/) noexcept override { return {}; }
   unsigned submissions() const noexcept override { return 4; }

@@ -97,12 +97,12 @@ TEST(Cancelling, AtTheEndHeedsThatSomeBeginThen) {
 }
 
 TEST(Waking, IsNotTakenForATimeoutThatCameBefore) {
-  using detail::FiberScheduler;
+  using detail::fiber::FiberScheduler;
   fiber::run([] {
     FiberScheduler& scheduler = *FiberScheduler::here();
     auto task = fiber::spawn([&] {
       // Both happen before the fiber continues.
-      EXPECT_EQ(scheduler.park(detail::deadline_after(1), "test"),
+      EXPECT_EQ(scheduler.park(detail::base::deadline_after(1), "test"),
                 FiberScheduler::WakeReason::cancel);
       scheduler.wake(scheduler.current());
       EXPECT_EQ(scheduler.park(Deadline::none(), "test"), FiberScheduler::WakeReason::event);
@@ -116,8 +116,8 @@ TEST(Waking, IsNotTakenForATimeoutThatCameBefore) {
 }
 
 TEST(Waking, KeepsTheOrderInWhichAnotherThreadDidIt) {
-  using detail::FiberCore;
-  using detail::FiberScheduler;
+  using detail::fiber::FiberCore;
+  using detail::fiber::FiberScheduler;
   fiber::run([] {
     FiberScheduler& scheduler = *FiberScheduler::here();
     std::string order;

@@ -287,18 +287,18 @@ TEST(AtTheFirstByte, AHandlerBeginsAfterAHookHasWaitedForIt) {
 }
 
 TEST(AtTheFirstByte, AnArrivalIsForgottenWhenItsDescriptorHasBeenClosed) {
-  struct Told : detail::Arrival {
+  struct Told : detail::fiber::Arrival {
     void arrived() noexcept override { ++times; }
     int times = 0;
   };
   in_fiber([] {
-    detail::IoEngine& engine = detail::FiberScheduler::here()->engine();
+    detail::fiber::IoEngine& engine = detail::fiber::FiberScheduler::here()->engine();
     if (!engine.supports_read_events()) return;
     auto [client, server] = tcp_pair();
-    detail::Descriptor descriptor(server.detach());
+    detail::wait::Descriptor descriptor(server.detach());
     Told told;
     {
-      const detail::Descriptor::InFlight in_flight(descriptor, false);
+      const detail::wait::Descriptor::InFlight in_flight(descriptor, false);
       ASSERT_EQ(engine.await_arrival(in_flight, told), 0);
       descriptor.close();
       engine.forget_arrival(in_flight);

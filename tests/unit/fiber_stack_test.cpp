@@ -35,10 +35,10 @@
 namespace plug {
 namespace {
 
-using detail::FiberScheduler;
-using detail::Stack;
-using detail::StackGuard;
-using detail::StackPool;
+using detail::fiber::FiberScheduler;
+using detail::fiber::Stack;
+using detail::fiber::StackGuard;
+using detail::fiber::StackPool;
 using testing::HasSubstr;
 
 // --- the pool ---
@@ -159,7 +159,7 @@ void overflow() {
 void run_with(StackGuard guard, const std::function<void()>& body) {
   const auto scheduler = std::make_shared<FiberScheduler>(
       FiberScheduler::Options{.stack_size = 64 * 1024, .guard = guard});
-  struct Main final : detail::FiberMain {
+  struct Main final : detail::fiber::FiberMain {
     explicit Main(const std::function<void()>& function) : body(function) {}
     void run(std::exception_ptr) noexcept override { body(); }
     void let_go() noexcept override {}

@@ -271,9 +271,9 @@ TEST(Select, WaitsWithoutLimitBeforeAnErrorCodeThatFollowsTheLists) {
 }
 
 /// A layer that has decoded more data than the caller has received.
-struct Decoded final : detail::Layer {
-  long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
-  long send(detail::Descriptor&, BytesView, int, Deadline) override { return 0; }
+struct Decoded final : detail::socket::Layer {
+  long receive(detail::wait::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
+  long send(detail::wait::Descriptor&, BytesView, int, Deadline) override { return 0; }
   std::size_t pending() const noexcept override { return bytes; }
   std::size_t bytes = 1;
 };
@@ -282,7 +282,7 @@ TEST(Select, CountsWhatALayerHasDecodedAsReadable) {
   auto [sock, peer] = socketpair();
   auto decoded = std::make_unique<Decoded>();
   auto& bytes = decoded->bytes;
-  detail::SocketAccess::state(sock)->set_layer(std::move(decoded));
+  detail::socket::SocketAccess::state(sock)->set_layer(std::move(decoded));
   const Selected ready = select({peer, sock}, {}, {sock});
   EXPECT_EQ(ready.readable, std::vector<FileObject>{sock});
   EXPECT_TRUE(ready.exceptional.empty());
@@ -585,22 +585,22 @@ TEST(Epoll, WithAnErrorCodeDoesNotThrow) {
 // --- the driver of waits ---
 
 /// A driver that counts the waits, and waits as the thread's own driver does.
-class Counting final : public detail::IoDriver {
+class Counting final : public detail::wait::IoDriver {
  public:
-  Counting() { detail::set_current_driver(this); }
-  ~Counting() { detail::set_current_driver(nullptr); }
+  Counting() { detail::wait::set_current_driver(this); }
+  ~Counting() { detail::wait::set_current_driver(nullptr); }
 
-  long perform(detail::Descriptor&, detail::Op& op, Deadline deadline) override {
-    if (op.kind != detail::Op::Kind::ready) return -ENOSYS;
+  long perform(detail::wait::Descriptor&, detail::wait::Op& op, Deadline deadline) override {
+    if (op.kind != detail::wait::Op::Kind::ready) return -ENOSYS;
     detail::sys::PollEntry entry{op.file, static_cast<short>(op.flags), 0};
     const long ready = wait_any({&entry, 1}, deadline);
-    return ready > 0 ? entry.revents : ready == 0 ? detail::kTimedOut : ready;
+    return ready > 0 ? entry.revents : ready == 0 ? detail::base::kTimedOut : ready;
   }
   long wait_any(std::span<detail::sys::PollEntry> entries, Deadline deadline) override {
     waited_for.push_back(entries.empty() ? -1 : entries[0].fd);
-    detail::set_current_driver(nullptr);
-    const long ready = detail::wait_any(entries, deadline);
-    detail::set_current_driver(this);
+    detail::wait::set_current_driver(nullptr);
+    const long ready = detail::wait::wait_any(entries, deadline);
+    detail::wait::set_current_driver(this);
     return ready;
   }
   const void* caller() const noexcept override { return this; }

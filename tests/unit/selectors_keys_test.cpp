@@ -307,15 +307,15 @@ TYPED_TEST(SelectorKeys, OwnAnythingWithADescriptorThatMoves) {
   }
 }
 
-struct Decoded final : detail::Layer {
-  long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
-  long send(detail::Descriptor&, BytesView, int, Deadline) override { return 0; }
+struct Decoded final : detail::socket::Layer {
+  long receive(detail::wait::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
+  long send(detail::wait::Descriptor&, BytesView, int, Deadline) override { return 0; }
   std::size_t pending() const noexcept override { return 1; }
 };
 
 TYPED_TEST(SelectorKeys, SeeTheDecodedBytesOfASocketThatTheyOwn) {
   auto [sock, peer] = socketpair();
-  detail::SocketAccess::state(sock)->set_layer(std::make_unique<Decoded>());
+  detail::socket::SocketAccess::state(sock)->set_layer(std::make_unique<Decoded>());
   BaseSelector& selector = this->selector_;
   selector.register_(std::move(sock), EVENT::READ);
   EXPECT_EQ(selector.select().size(), 1u);

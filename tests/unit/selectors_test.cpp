@@ -366,9 +366,9 @@ TYPED_TEST(Selectors, WithAnErrorCodeDoNotThrow) {
   EXPECT_EQ(error, Errc::closed_poller);
 }
 
-struct Decoded final : detail::Layer {
-  long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
-  long send(detail::Descriptor&, BytesView, int, Deadline) override { return 0; }
+struct Decoded final : detail::socket::Layer {
+  long receive(detail::wait::Descriptor&, MutableBytes, int, Deadline) override { return 0; }
+  long send(detail::wait::Descriptor&, BytesView, int, Deadline) override { return 0; }
   std::size_t pending() const noexcept override { return bytes; }
   std::size_t bytes = 1;
 };
@@ -378,7 +378,7 @@ TYPED_TEST(Selectors, CountWhatALayerHasDecodedAsReadable) {
   auto [other, other_peer] = socketpair();
   auto decoded = std::make_unique<Decoded>();
   auto& bytes = decoded->bytes;
-  detail::SocketAccess::state(sock)->set_layer(std::move(decoded));
+  detail::socket::SocketAccess::state(sock)->set_layer(std::move(decoded));
   BaseSelector& selector = this->selector_;
   selector.register_(sock, EVENT::READ);
   selector.register_(other, EVENT::READ);

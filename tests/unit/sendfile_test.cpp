@@ -74,16 +74,17 @@ std::future<std::string> everything(Socket& peer) {
 }
 
 /// A layer that inverts each byte, so that a test notices when the layer is bypassed.
-struct Complement : detail::Layer {
-  long receive(detail::Descriptor&, MutableBytes, int, Deadline) override { return -EINVAL; }
-  long send(detail::Descriptor& descriptor, BytesView data, int flags, Deadline deadline) override {
+struct Complement : detail::socket::Layer {
+  long receive(detail::wait::Descriptor&, MutableBytes, int, Deadline) override { return -EINVAL; }
+  long send(detail::wait::Descriptor& descriptor, BytesView data, int flags,
+            Deadline deadline) override {
     std::string changed(data.data(), std::min<std::size_t>(data.size(), 1000));
     for (char& byte : changed) byte = static_cast<char>(~byte);
-    detail::Op op{.kind = detail::Op::Kind::send,
-                  .flags = flags,
-                  .data = changed.data(),
-                  .size = changed.size()};
-    return detail::perform(descriptor, op, deadline);
+    detail::wait::Op op{.kind = detail::wait::Op::Kind::send,
+                        .flags = flags,
+                        .data = changed.data(),
+                        .size = changed.size()};
+    return detail::wait::perform(descriptor, op, deadline);
   }
   std::size_t pending() const noexcept override { return 0; }
 };
@@ -276,7 +277,8 @@ TEST(SendfileTimeout, EndsTheWaitForAPipeThatStaysEmpty) {
   for (const bool layered : {false, true}) {
     auto [sock, peer] = socketpair();
     sock.settimeout(0.05);
-    if (layered) detail::SocketAccess::state(sock)->set_layer(std::make_unique<Complement>());
+    if (layered)
+      detail::socket::SocketAccess::state(sock)->set_layer(std::make_unique<Complement>());
     const auto [reading, writing] = make_pipe();
     ASSERT_EQ(::write(writing.fileno(), "abc", 3), 3);
     std::error_code error;
@@ -305,7 +307,7 @@ TEST(SendfileClose, WakesACallThatWaitsForItsPeerOrItsPipe) {
 
 TEST(SendfileLayer, TransformsTheBytesOfTheFile) {
   auto [sock, peer] = socketpair();
-  detail::SocketAccess::state(sock)->set_layer(std::make_unique<Complement>());
+  detail::socket::SocketAccess::state(sock)->set_layer(std::make_unique<Complement>());
   std::string content = pattern(200'000);
   const OwnedFd file = file_of(content);
   std::future<std::string> arrived = everything(peer);
@@ -318,23 +320,24 @@ TEST(SendfileLayer, TransformsTheBytesOfTheFile) {
 
 /// Fails the first sendfile(2) or splice(2), or each call of another kind, with errors of the
 /// kernel.
-struct Refusing : detail::IoDriver {
-  long perform(detail::Descriptor& descriptor, detail::Op& op, Deadline deadline) override {
-    const bool moves = op.kind == detail::Op::Kind::send_file;
+struct Refusing : detail::wait::IoDriver {
+  long perform(detail::wait::Descriptor& descriptor, detail::wait::Op& op,
+               Deadline deadline) override {
+    const bool moves = op.kind == detail::wait::Op::Kind::send_file;
     if (moves && !refused) {
       refused = true;
       return -number;
     }
     if (moves) ++moved;
-    detail::set_current_driver(nullptr);
-    const long result = detail::perform(descriptor, op, deadline);
-    detail::set_current_driver(this);
+    detail::wait::set_current_driver(nullptr);
+    const long result = detail::wait::perform(descriptor, op, deadline);
+    detail::wait::set_current_driver(this);
     return result;
   }
   long wait_any(std::span<sys::PollEntry> entries, Deadline deadline) override {
-    detail::set_current_driver(nullptr);
-    const long result = detail::wait_any(entries, deadline);
-    detail::set_current_driver(this);
+    detail::wait::set_current_driver(nullptr);
+    const long result = detail::wait::wait_any(entries, deadline);
+    detail::wait::set_current_driver(this);
     return result;
   }
 
@@ -352,9 +355,9 @@ TEST(SendfileFallback, ReadsAndSendsWhatTheKernelRefusesToMove) {
     std::future<std::string> arrived = everything(peer);
     Refusing waiter;
     waiter.number = number;
-    detail::set_current_driver(&waiter);
+    detail::wait::set_current_driver(&waiter);
     const std::int64_t sent = sock.sendfile(file.fileno(), 1, 250'000);
-    detail::set_current_driver(nullptr);
+    detail::wait::set_current_driver(nullptr);
     EXPECT_EQ(sent, 250'000) << number;
     EXPECT_EQ(waiter.moved, 0);
     EXPECT_EQ(position(file), 250'001);
@@ -369,9 +372,9 @@ TEST(SendfileFallback, IsNotTriedForOtherErrors) {
   Refusing waiter;
   waiter.number = EIO;
   std::error_code error;
-  detail::set_current_driver(&waiter);
+  detail::wait::set_current_driver(&waiter);
   EXPECT_EQ(sock.sendfile(file.fileno(), 0, std::nullopt, error), 0);
-  detail::set_current_driver(nullptr);
+  detail::wait::set_current_driver(nullptr);
   EXPECT_EQ(error.value(), EIO);
   EXPECT_THROW(peer.recv(1, MSG::DONTWAIT), BlockingIOError);
 }

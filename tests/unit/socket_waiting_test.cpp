@@ -381,24 +381,24 @@ TEST(Number, IsWaitedForAgainAfterDup2ReplacedItsFile) {
 
 // --- signals ---
 
-std::atomic<detail::Descriptor*> to_close{nullptr};
+std::atomic<detail::wait::Descriptor*> to_close{nullptr};
 
 TEST(Close, InASignalHandlerIsNotLostOnAnOperation) {
   const int status = run_in_child([] {
     struct sigaction action {};
     action.sa_handler = [](int) {
-      if (detail::Descriptor* const it = to_close.exchange(nullptr)) it->close();
+      if (detail::wait::Descriptor* const it = to_close.exchange(nullptr)) it->close();
     };
     ::sigaction(SIGALRM, &action, nullptr);
     constexpr int kTimes = 6'000;
     int lost = 0;
     for (int i = 0; i < kTimes; ++i) {
-      detail::Descriptor descriptor(::eventfd(0, EFD_CLOEXEC));
+      detail::wait::Descriptor descriptor(::eventfd(0, EFD_CLOEXEC));
       const int number = descriptor.fd();
       to_close = &descriptor;
       const itimerval time{{}, {0, 20 + i % 20}};
       ::setitimer(ITIMER_REAL, &time, nullptr);
-      for (int fd = 0; fd >= 0;) fd = detail::Descriptor::InFlight(descriptor, false).fd();
+      for (int fd = 0; fd >= 0;) fd = detail::wait::Descriptor::InFlight(descriptor, false).fd();
       if (!descriptor.closed() || ::fcntl(number, F_GETFD) >= 0) ++lost;
     }
     return std::min(lost, 100);

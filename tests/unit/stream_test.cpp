@@ -410,15 +410,15 @@ TEST(Reading, FailsWithoutTakingAnythingWhenItWouldBlock) {
 }
 
 /// Makes each call, and throws if the call would have to wait, as an interrupt hook may.
-class Impatient final : public detail::IoDriver {
+class Impatient final : public detail::wait::IoDriver {
  public:
-  Impatient() { detail::set_current_driver(this); }
-  ~Impatient() { detail::set_current_driver(nullptr); }
+  Impatient() { detail::wait::set_current_driver(this); }
+  ~Impatient() { detail::wait::set_current_driver(nullptr); }
 
-  long perform(detail::Descriptor& descriptor, detail::Op& op, Deadline) override {
-    const detail::Descriptor::InFlight in_flight(descriptor, false);
+  long perform(detail::wait::Descriptor& descriptor, detail::wait::Op& op, Deadline) override {
+    const detail::wait::Descriptor::InFlight in_flight(descriptor, false);
     op.flags |= detail::sys::kDontWait;
-    const long result = detail::attempt(in_flight.fd(), op);
+    const long result = detail::wait::attempt(in_flight.fd(), op);
     if (result == -EAGAIN) throw std::runtime_error("interrupted");
     return result;
   }

@@ -20,12 +20,13 @@ class Scheduler;
 
 namespace plug::detail {
 
-void hand_over_fiber(FiberScheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
+void hand_over_fiber(fiber::FiberScheduler& scheduler, const std::shared_ptr<FiberOutcome>& outcome,
                      FiberName&& name);
 
-using AllCores = const std::vector<fiber::Scheduler>&;
+using AllCores = const std::vector<plug::fiber::Scheduler>&;
 using CoreMain = std::function<void(std::size_t core, AllCores all)>;
-void run_on_threads(std::size_t threads, const CoreMain& main, const fiber::RunOptions& options);
+void run_on_threads(std::size_t threads, const CoreMain& main,
+                    const plug::fiber::RunOptions& options);
 /// Returns the number of CPUs that the process may use, by its affinity and by the quota of its
 /// cgroup, rounded up; at least 1.
 std::size_t usable_cores();

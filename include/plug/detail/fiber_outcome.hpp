@@ -34,7 +34,7 @@ concept FiberFunction = std::invocable<F&> || std::invocable<F&, std::stop_token
 template <FiberFunction F>
 decltype(auto) call_in_fiber(F& function) {
   if constexpr (std::invocable<F&, std::stop_token>)
-    return function(fiber::get_stop_token());
+    return function(plug::fiber::get_stop_token());
   else
     return function();
 }
@@ -65,7 +65,7 @@ class FiberOutcome {
   virtual void drop() noexcept = 0;
 
  private:
-  friend struct FiberAccess;
+  friend struct fiber::FiberAccess;
   struct Impl;
 
   long wait(const Timeout& timeout);
@@ -116,15 +116,16 @@ struct FiberName {
 };
 
 /// `group`: the group of which the fiber is a child, or null.
-void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, FiberName&& name, FiberGroup* group);
-void run_fibers(const std::shared_ptr<FiberOutcome>& main, const fiber::RunOptions& options);
+void start_fiber(const std::shared_ptr<FiberOutcome>& outcome, FiberName&& name,
+                 fiber::FiberGroup* group);
+void run_fibers(const std::shared_ptr<FiberOutcome>& main, const plug::fiber::RunOptions& options);
 
 template <FiberFunction F>
-auto spawn_in(FiberGroup* group, FiberName&& name, F function) {
+auto spawn_in(fiber::FiberGroup* group, FiberName&& name, F function) {
   using R = FiberResult<F>;
   std::shared_ptr<FiberValue<R>> outcome = std::make_shared<FiberCall<F, R>>(std::move(function));
   start_fiber(outcome, std::move(name), group);
-  return fiber::Task<R>(std::move(outcome));
+  return plug::fiber::Task<R>(std::move(outcome));
 }
 
 /// A call that a helper thread makes.

@@ -4,24 +4,65 @@
 
 #include <plug/detail/cpp20.hpp>
 
-namespace plug::detail {
+namespace plug::detail::address {
 
 struct AddressAccess;
-struct AncillaryAccess;
-struct BatchAccess;
-class Descriptor;
+
+}  // namespace plug::detail::address
+
+namespace plug::detail::base {
+
+struct TimeoutAccess;
+
+}  // namespace plug::detail::base
+
+namespace plug::detail::fiber {
+
+struct FiberAccess;
 class FiberGroup;
 struct FiberLimit;
-struct FileAccess;
 class FiberScheduler;
+
+}  // namespace plug::detail::fiber
+
+namespace plug::detail::select {
+
+struct FileAccess;
 class SelectorImpl;
+
+}  // namespace plug::detail::select
+
+namespace plug::detail::server {
+
 struct ServerAccess;
 class ServerLoop;
+
+}  // namespace plug::detail::server
+
+namespace plug::detail::socket {
+
+struct AncillaryAccess;
+struct BatchAccess;
 struct SocketAccess;
 class SocketState;
+
+}  // namespace plug::detail::socket
+
+namespace plug::detail::stream {
+
 struct StreamAccess;
+
+}  // namespace plug::detail::stream
+
+namespace plug::detail::sync {
+
 struct SyncAccess;
-struct TimeoutAccess;
+
+}  // namespace plug::detail::sync
+
+namespace plug::detail::wait {
+
+class Descriptor;
 class WaitNode;
 
-}  // namespace plug::detail
+}  // namespace plug::detail::wait

@@ -27,14 +27,14 @@ class TimeLimit {
 
  private:
   const Timeout time_;
-  std::unique_ptr<FiberLimit> limit_;
+  std::unique_ptr<fiber::FiberLimit> limit_;
 };
 
 template <class R>
 using Gathered = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
 
 template <class R>
-Gathered<R> result_of(fiber::Task<R>& task) {
+Gathered<R> result_of(plug::fiber::Task<R>& task) {
   if constexpr (std::is_void_v<R>) {
     task.join();
     return {};

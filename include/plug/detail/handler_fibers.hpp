@@ -33,7 +33,7 @@ class HandlerFibers {
              How how);
   /// Calls `serving` in a fiber. On a plain thread it runs fibers, and returns when the handlers
   /// have ended too.
-  void run(const std::function<void()>& serving, const fiber::RunOptions& options);
+  void run(const std::function<void()>& serving, const plug::fiber::RunOptions& options);
   /// Calls `function` in a new fiber. Destroying the result waits for its end.
   [[nodiscard]] static std::shared_ptr<void> run_in_background(std::function<void()> function);
   /// Closes the connections of the caller's thread on which nothing has arrived yet.

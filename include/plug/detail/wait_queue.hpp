@@ -12,11 +12,11 @@ namespace plug::detail {
 /// A queue of waiters, in order of arrival. Guarded by its owner's mutex.
 class WaitQueue {
  public:
-  void add(WaitNode& node) noexcept;
+  void add(wait::WaitNode& node) noexcept;
   /// Removes the waiter. Returns whether it was in the queue.
-  bool remove(WaitNode& node) noexcept;
+  bool remove(wait::WaitNode& node) noexcept;
   /// Removes and returns the first waiter, for the caller to wake; null if there is none.
-  WaitNode* take() noexcept;
+  wait::WaitNode* take() noexcept;
   /// Removes and wakes the first waiter. Returns whether there was one.
   bool wake_one() noexcept;
   void wake_all() noexcept;
@@ -24,7 +24,7 @@ class WaitQueue {
  private:
   void forget_parents() noexcept;
 
-  IntrusiveList<WaitNode> waiters_;
+  IntrusiveList<wait::WaitNode> waiters_;
   std::uint32_t generation_ = 0;  // the fork generation of the waiters
 };
 

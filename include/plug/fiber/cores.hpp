@@ -49,7 +49,7 @@ namespace plug::fiber {
 /// refer to the same fibers. May outlive the fibers.
 class Scheduler {
  public:
-  explicit Scheduler(std::shared_ptr<detail::FiberScheduler> scheduler) noexcept
+  explicit Scheduler(std::shared_ptr<detail::fiber::FiberScheduler> scheduler) noexcept
       : scheduler_(std::move(scheduler)) {}
   Scheduler(const Scheduler&) noexcept = default;
   Scheduler& operator=(const Scheduler&) noexcept = default;
@@ -78,7 +78,7 @@ class Scheduler {
   friend bool operator==(const Scheduler&, const Scheduler&) noexcept = default;
 
  private:
-  std::shared_ptr<detail::FiberScheduler> scheduler_;
+  std::shared_ptr<detail::fiber::FiberScheduler> scheduler_;
 };
 
 /// Returns the scheduler of the calling thread. Throws RuntimeError outside of a fiber.

@@ -67,7 +67,7 @@ class FileObject {
   }
 
  private:
-  friend struct detail::FileAccess;
+  friend struct detail::select::FileAccess;
   friend class KeyObject;
 
   [[noreturn]] void throw_other_type(std::string_view wanted) const;

@@ -176,7 +176,7 @@ class ReadyKeys {
   }
 
  private:
-  friend class detail::SelectorImpl;
+  friend class detail::select::SelectorImpl;
   ReadyKeys(const Ready* data, std::size_t size) noexcept : data_(data), size_(size) {}
 
   const Ready* data_ = nullptr;
@@ -205,9 +205,9 @@ class SelectorMap {
 
    private:
     friend class SelectorMap;
-    iterator(const detail::SelectorImpl* impl, std::size_t slot) noexcept;
+    iterator(const detail::select::SelectorImpl* impl, std::size_t slot) noexcept;
 
-    const detail::SelectorImpl* impl_ = nullptr;
+    const detail::select::SelectorImpl* impl_ = nullptr;
     std::size_t slot_ = 0;
   };
 
@@ -229,10 +229,10 @@ class SelectorMap {
   [[nodiscard]] const SelectorKey& operator[](const FileObject& object) const { return at(object); }
 
  private:
-  friend class detail::SelectorImpl;
-  explicit SelectorMap(const detail::SelectorImpl& impl) noexcept : impl_(impl) {}
+  friend class detail::select::SelectorImpl;
+  explicit SelectorMap(const detail::select::SelectorImpl& impl) noexcept : impl_(impl) {}
 
-  const detail::SelectorImpl& impl_;
+  const detail::select::SelectorImpl& impl_;
 };
 
 }  // namespace plug

@@ -49,7 +49,7 @@ class ServerAddress {
   operator AddressLike() const { return known_ ? AddressLike(address_) : AddressLike(host_); }
 
  private:
-  friend struct detail::ServerAccess;
+  friend struct detail::server::ServerAccess;
 
   HostPort host_;
   Address address_;
@@ -266,7 +266,7 @@ class BaseServer {
   [[nodiscard]] const ServerAddress& requested_address() const noexcept { return requested_; }
 
  private:
-  friend struct detail::ServerAccess;
+  friend struct detail::server::ServerAccess;
 
   void check_complete(std::string_view call) const;
   void check_shutdown() const;
@@ -279,7 +279,7 @@ class BaseServer {
   void process(Request& request, const Address& client_address);
 
   ServerAddress requested_;
-  std::unique_ptr<detail::ServerLoop> loop_;
+  std::unique_ptr<detail::server::ServerLoop> loop_;
   const std::type_info* complete_as_ = nullptr;
   bool opened_ = false;
   bool ended_ = false;

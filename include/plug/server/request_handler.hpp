@@ -96,7 +96,7 @@ class Request {
   }
 
  private:
-  friend struct detail::ServerAccess;
+  friend struct detail::server::ServerAccess;
 
   Socket connection_;
   Bytes data_;

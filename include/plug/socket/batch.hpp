@@ -82,7 +82,7 @@ class Datagram {
   void set_source(const PacketInfo& info);
 
  private:
-  friend struct detail::BatchAccess;
+  friend struct detail::socket::BatchAccess;
   friend class DatagramBatch;
 
   Datagram() = default;
@@ -123,7 +123,7 @@ class DatagramBatch {
   Datagram& add(BytesView data, const Address& to = {});
 
  private:
-  friend struct detail::BatchAccess;
+  friend struct detail::socket::BatchAccess;
   struct Memory;
 
   std::unique_ptr<Memory> memory_;

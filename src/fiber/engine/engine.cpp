@@ -12,18 +12,18 @@
 
 #include "base/result.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 namespace {
 
-fiber::Engine of_environment() {
-  constexpr std::array<std::pair<std::string_view, fiber::Engine>, 3> kNames{
-      {{"auto", fiber::Engine::auto_},
-       {"epoll", fiber::Engine::epoll},
-       {"uring", fiber::Engine::uring}}};
+plug::fiber::Engine of_environment() {
+  constexpr std::array<std::pair<std::string_view, plug::fiber::Engine>, 3> kNames{
+      {{"auto", plug::fiber::Engine::auto_},
+       {"epoll", plug::fiber::Engine::epoll},
+       {"uring", plug::fiber::Engine::uring}}};
   // NOLINTNEXTLINE(concurrency-mt-unsafe): changing the environment while threads run is an error
   const char* const value = std::getenv("PLUG_ENGINE");
-  if (value == nullptr || *value == '\0') return fiber::Engine::auto_;
+  if (value == nullptr || *value == '\0') return plug::fiber::Engine::auto_;
   for (const auto& [name, engine] : kNames)
     if (name == value) return engine;
   throw ValueError("PLUG_ENGINE: '" + std::string(value) + "' is none of auto, epoll, uring");
@@ -32,15 +32,15 @@ fiber::Engine of_environment() {
 }  // namespace
 
 void throw_engine_error(long failed) {
-  throw_if(error_from(failed), "the engine of fibers");
+  throw_if(base::error_from(failed), "the engine of fibers");
   std::abort();
 }
 
-std::unique_ptr<IoEngine> make_engine(FiberScheduler& scheduler, fiber::Engine asked) {
-  if (asked == fiber::Engine::auto_) asked = of_environment();
-  if (asked == fiber::Engine::uring)
+std::unique_ptr<IoEngine> make_engine(FiberScheduler& scheduler, plug::fiber::Engine asked) {
+  if (asked == plug::fiber::Engine::auto_) asked = of_environment();
+  if (asked == plug::fiber::Engine::uring)
     if (auto engine = make_uring_engine(scheduler)) return engine;
   return make_epoll_engine(scheduler);
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -19,7 +19,7 @@
 
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 class FiberScheduler;
 
@@ -34,7 +34,7 @@ class Arrival {
 };
 
 /// The driver of a thread while the thread runs the scheduler's fibers.
-class IoEngine : public IoDriver {
+class IoEngine : public wait::IoDriver {
  public:
   IoEngine() = default;
   IoEngine(const IoEngine&) = delete;
@@ -49,10 +49,10 @@ class IoEngine : public IoDriver {
   /// also if that happened earlier. No fiber may receive from the descriptor meanwhile. The caller
   /// keeps `number` until the callback or until forget_arrival(), which also works after the
   /// descriptor has been closed. Returns 0 or -errno.
-  virtual long await_arrival(const Descriptor::InFlight& /*number*/, Arrival& /*arrival*/) {
+  virtual long await_arrival(const wait::Descriptor::InFlight& /*number*/, Arrival& /*arrival*/) {
     return -ENOSYS;
   }
-  virtual void forget_arrival(const Descriptor::InFlight& /*number*/) noexcept {}
+  virtual void forget_arrival(const wait::Descriptor::InFlight& /*number*/) noexcept {}
 
   /// Waits for events, at most until the deadline, and wakes the fibers that they concern. Returns
   /// 0 or -errno; -EINTR if a signal came.
@@ -66,7 +66,7 @@ class IoEngine : public IoDriver {
 /// names. Makes an epoll engine if io_uring is not available. Must be called on the thread whose
 /// fibers it is for. Throws OSError if the system has no descriptors or memory left, ValueError if
 /// PLUG_ENGINE has an unknown value.
-std::unique_ptr<IoEngine> make_engine(FiberScheduler& scheduler, fiber::Engine asked);
+std::unique_ptr<IoEngine> make_engine(FiberScheduler& scheduler, plug::fiber::Engine asked);
 
 std::unique_ptr<IoEngine> make_epoll_engine(FiberScheduler& scheduler);
 
@@ -77,4 +77,4 @@ std::unique_ptr<IoEngine> make_epoll_engine(FiberScheduler& scheduler);
 /// the limit on locked memory), or if plug was built without it. Throws OSError on other failures.
 std::unique_ptr<IoEngine> make_uring_engine(FiberScheduler& scheduler);
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -16,7 +16,7 @@
 #include "sys/memory.hpp"
 #include "sys/polling.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 namespace {
 
@@ -172,8 +172,8 @@ bool is_tcp(int fd) noexcept {
 }
 
 /// Returns true if the operation has received less than it asked for.
-bool is_short(const Op& op, long result) noexcept {
-  const bool moves = op.kind == Op::Kind::receive || op.kind == Op::Kind::receive_batch;
+bool is_short(const wait::Op& op, long result) noexcept {
+  const bool moves = op.kind == wait::Op::Kind::receive || op.kind == wait::Op::Kind::receive_batch;
   return moves && result > 0 && static_cast<std::size_t>(result) < op.size;
 }
 
@@ -185,45 +185,45 @@ class EpollEngine final : public EngineBase {
   long open() noexcept;
 
   const char* name() const noexcept override { return "epoll"; }
-  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
-            Deadline deadline) override;
+  long move(wait::Descriptor& descriptor, wait::Op::Kind kind, void* data, std::size_t size,
+            int flags, Deadline deadline) override;
   long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
-  long receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
+  long receive_late(wait::Descriptor& descriptor, base::Scratch& scratch, std::size_t size,
                     Deadline deadline) override;
   bool supports_read_events() const noexcept override { return true; }
-  long await_arrival(const Descriptor::InFlight& number, Arrival& arrival) override;
-  void forget_arrival(const Descriptor::InFlight& number) noexcept override;
+  long await_arrival(const wait::Descriptor::InFlight& number, Arrival& arrival) override;
+  void forget_arrival(const wait::Descriptor::InFlight& number) noexcept override;
   long turn(Deadline deadline) override;
   void wake() noexcept override { sys::eventfd_add(wake_event_); }
 
  private:
-  long watch(Slot& slot, int fd, const Descriptor* owner, std::uint32_t wanted) noexcept;
+  long watch(Slot& slot, int fd, const wait::Descriptor* owner, std::uint32_t wanted) noexcept;
   void check_soon() noexcept;
   void check_numbers() noexcept;
   /// Returns null if the number is not registered for the descriptor.
-  Slot* slot_of(const Descriptor& descriptor, int fd) const noexcept {
+  Slot* slot_of(const wait::Descriptor& descriptor, int fd) const noexcept {
     Slot* const slot = slots_.find(fd);
     const bool its = slot != nullptr && slot->registered && slot->owner == descriptor.identity();
     return its ? slot : nullptr;
   }
 
-  long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
-  long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
-  long connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
-  long wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
-                  Op::Kind kind) override;
-  long wait_change(Descriptor& descriptor, int fd, int events, Deadline deadline,
-                   Op::Kind kind) override;
+  long transfer(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline) override;
+  long accept(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline) override;
+  long connect_once(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline) override;
+  long wait_ready(wait::Descriptor& descriptor, Number number, int events, Deadline deadline,
+                  wait::Op::Kind kind) override;
+  long wait_change(wait::Descriptor& descriptor, int fd, int events, Deadline deadline,
+                   wait::Op::Kind kind) override;
   bool tells_of_changes() const noexcept override { return true; }
-  long wait_event(Descriptor& descriptor, Number number, std::uint32_t wanted, Deadline deadline,
-                  Op::Kind kind);
-  long wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted, Deadline deadline,
-               Op::Kind kind);
-  static void note(Slot& slot, Op::Kind kind, long result, bool is_short) noexcept;
+  long wait_event(wait::Descriptor& descriptor, Number number, std::uint32_t wanted,
+                  Deadline deadline, wait::Op::Kind kind);
+  long wait_in(Slot& slot, wait::Descriptor& descriptor, std::uint32_t wanted, Deadline deadline,
+               wait::Op::Kind kind);
+  static void note(Slot& slot, wait::Op::Kind kind, long result, bool is_short) noexcept;
   template <class Try, class IsShort>
-  long receive(Descriptor& descriptor, int fd, Deadline deadline, Op::Kind kind, Try try_it,
-               IsShort is_short);
-  long send(Descriptor& descriptor, int fd, void* data, std::size_t size, Deadline deadline);
+  long receive(wait::Descriptor& descriptor, int fd, Deadline deadline, wait::Op::Kind kind,
+               Try try_it, IsShort is_short);
+  long send(wait::Descriptor& descriptor, int fd, void* data, std::size_t size, Deadline deadline);
 
   sys::OwnFd epoll_;
   sys::OwnFd wake_event_;
@@ -256,7 +256,7 @@ long EpollEngine::open() noexcept {
 /// case, and otherwise makes epoll repeat the events that are ready. A bare number is registered
 /// for one event, which one of its waiters wants: when nobody waits any more, the number may be
 /// closed, and nothing is left to take back. Returns -EPERM for a file that is always ready.
-long EpollEngine::watch(Slot& slot, int fd, const Descriptor* descriptor,
+long EpollEngine::watch(Slot& slot, int fd, const wait::Descriptor* descriptor,
                         std::uint32_t wanted) noexcept {
   const std::uint64_t owner = descriptor == nullptr ? 0 : descriptor->identity();
   if (slot.registered && owner != 0 && slot.owner == owner) return 0;
@@ -298,7 +298,7 @@ void EpollEngine::check_numbers() noexcept {
   });
 }
 
-long EpollEngine::await_arrival(const Descriptor::InFlight& number, Arrival& arrival) {
+long EpollEngine::await_arrival(const wait::Descriptor::InFlight& number, Arrival& arrival) {
   if (number.fd() < 0) return -EBADF;
   Slot& slot = slots_.at(number.fd());
   // An earlier waiter may have consumed the edge: registering again makes epoll repeat it.
@@ -308,7 +308,7 @@ long EpollEngine::await_arrival(const Descriptor::InFlight& number, Arrival& arr
   return watched;
 }
 
-void EpollEngine::forget_arrival(const Descriptor::InFlight& number) noexcept {
+void EpollEngine::forget_arrival(const wait::Descriptor::InFlight& number) noexcept {
   Slot* const slot = slots_.find(number.fd());
   if (slot != nullptr && slot->owner == number.descriptor().identity()) slot->arrival = nullptr;
 }
@@ -317,7 +317,7 @@ long EpollEngine::turn(Deadline deadline) {
   if (Faults* const source = current_faults()) [[unlikely]]
     if (const long fault = source->turn(); fault < 0) return fault;
   const long count = sys::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
-                                     remaining(deadline));
+                                     base::remaining(deadline));
   if (count < 0) return count;
   // The PendingWait objects are on stacks that have not been touched for long: prefetch them.
   for (long i = 0; i < count; ++i) {
@@ -359,8 +359,8 @@ long EpollEngine::turn(Deadline deadline) {
 
 /// Waits for `wanted` events on a number that was not ready just now. Returns the events, or 0 if
 /// the caller is to try again.
-long EpollEngine::wait_event(Descriptor& descriptor, Number number, std::uint32_t wanted,
-                             Deadline deadline, Op::Kind kind) {
+long EpollEngine::wait_event(wait::Descriptor& descriptor, Number number, std::uint32_t wanted,
+                             Deadline deadline, wait::Op::Kind kind) {
   Slot& slot = slots_.at(number.fd);
   const long watched = watch(slot, number.fd, number.own ? &descriptor : nullptr, wanted);
   if (watched < 0) return watched;
@@ -368,8 +368,8 @@ long EpollEngine::wait_event(Descriptor& descriptor, Number number, std::uint32_
 }
 
 /// Does the same for a number that is registered for its descriptor.
-long EpollEngine::wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t wanted,
-                          Deadline deadline, Op::Kind kind) {
+long EpollEngine::wait_in(Slot& slot, wait::Descriptor& descriptor, std::uint32_t wanted,
+                          Deadline deadline, wait::Op::Kind kind) {
   if (!checks_) [[unlikely]]
     check_soon();
   PendingWait waiting;
@@ -378,8 +378,8 @@ long EpollEngine::wait_in(Slot& slot, Descriptor& descriptor, std::uint32_t want
   return waited < 0 ? waited : waiting.happened;
 }
 
-long EpollEngine::wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
-                             Op::Kind kind) {
+long EpollEngine::wait_ready(wait::Descriptor& descriptor, Number number, int events,
+                             Deadline deadline, wait::Op::Kind kind) {
   sys::PollEntry entry{number.fd, static_cast<short>(events), 0};
   for (;;) {
     const long ready = poll_now({&entry, 1});
@@ -391,14 +391,14 @@ long EpollEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
   }
 }
 
-long EpollEngine::wait_change(Descriptor& descriptor, int fd, int events, Deadline deadline,
-                              Op::Kind kind) {
+long EpollEngine::wait_change(wait::Descriptor& descriptor, int fd, int events, Deadline deadline,
+                              wait::Op::Kind kind) {
   return wait_event(descriptor, {fd, true}, static_cast<std::uint32_t>(events) | kFailed, deadline,
                     kind);
 }
 
 /// Records whether a receive has left data behind.
-void EpollEngine::note(Slot& slot, Op::Kind kind, long result, bool is_short) noexcept {
+void EpollEngine::note(Slot& slot, wait::Op::Kind kind, long result, bool is_short) noexcept {
   if (result == -EAGAIN || (is_short && !slot.stopped && (slot.drains || is_batch(kind))))
     slot.readable = false;
 }
@@ -407,8 +407,8 @@ void EpollEngine::note(Slot& slot, Op::Kind kind, long result, bool is_short) no
 /// is less than was asked for. Inline in each caller: a receive of 64 bytes took 31 instructions
 /// more as a call.
 template <class Try, class IsShort>
-[[gnu::always_inline]] inline long EpollEngine::receive(Descriptor& descriptor, int fd,
-                                                        Deadline deadline, Op::Kind kind,
+[[gnu::always_inline]] inline long EpollEngine::receive(wait::Descriptor& descriptor, int fd,
+                                                        Deadline deadline, wait::Op::Kind kind,
                                                         Try try_it, IsShort is_short) {
   for (bool has_waited = false;; has_waited = true) {
     Slot* const slot = slot_of(descriptor, fd);
@@ -418,7 +418,7 @@ template <class Try, class IsShort>
       if (result == -EINTR) continue;
       if (result != -EAGAIN) return result;
       // The events may not concern this call, again and again.
-      if (has_waited && remaining(deadline) == 0) return kTimedOut;
+      if (has_waited && base::remaining(deadline) == 0) return base::kTimedOut;
     }
     const long waited = slot != nullptr
                             ? wait_in(*slot, descriptor, kReadable, deadline, kind)
@@ -427,7 +427,7 @@ template <class Try, class IsShort>
   }
 }
 
-long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+long EpollEngine::transfer(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline) {
   if (receives(op.kind))
     return receive(
         descriptor, fd, deadline, op.kind, [&] { return try_once(descriptor, fd, op); },
@@ -435,24 +435,24 @@ long EpollEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
   return try_until_done(descriptor, fd, op, deadline);
 }
 
-long EpollEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
-                       int flags, Deadline deadline) {
+long EpollEngine::move(wait::Descriptor& descriptor, wait::Op::Kind kind, void* data,
+                       std::size_t size, int flags, Deadline deadline) {
   if (!is_plain(descriptor, flags, deadline)) [[unlikely]]
-    return IoDriver::move(descriptor, kind, data, size, flags, deadline);
-  const Descriptor::InFlight in_flight(descriptor, false);
+    return wait::IoDriver::move(descriptor, kind, data, size, flags, deadline);
+  const wait::Descriptor::InFlight in_flight(descriptor, false);
   const int fd = in_flight.fd();
   if (fd < 0) return -EBADF;
-  if (kind == Op::Kind::send) return ended(send(descriptor, fd, data, size, deadline));
+  if (kind == wait::Op::Kind::send) return ended(send(descriptor, fd, data, size, deadline));
   return ended(receive(
       descriptor, fd, deadline, kind, [=] { return sys::recv_now(fd, data, size); },
       [=](long got) { return got > 0 && static_cast<std::size_t>(got) < size; }));
 }
 
-long EpollEngine::receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
-                               Deadline deadline) {
+long EpollEngine::receive_late(wait::Descriptor& descriptor, base::Scratch& scratch,
+                               std::size_t size, Deadline deadline) {
   if (!is_plain(descriptor, 0, deadline)) [[unlikely]]
-    return IoDriver::receive_late(descriptor, scratch, size, deadline);
-  const Descriptor::InFlight in_flight(descriptor, false);
+    return wait::IoDriver::receive_late(descriptor, scratch, size, deadline);
+  const wait::Descriptor::InFlight in_flight(descriptor, false);
   const int fd = in_flight.fd();
   if (fd < 0) return -EBADF;
   const auto try_it = [&] {
@@ -460,26 +460,27 @@ long EpollEngine::receive_late(Descriptor& descriptor, Scratch& scratch, std::si
     if (got < 0) scratch.give_back();
     return got;
   };
-  return ended(receive(descriptor, fd, deadline, Op::Kind::receive, try_it,
+  return ended(receive(descriptor, fd, deadline, wait::Op::Kind::receive, try_it,
                        [=](long got) { return got > 0 && static_cast<std::size_t>(got) < size; }));
 }
 
-long EpollEngine::send(Descriptor& descriptor, int fd, void* data, std::size_t size,
+long EpollEngine::send(wait::Descriptor& descriptor, int fd, void* data, std::size_t size,
                        Deadline deadline) {
   const long sent = sys::send_now(fd, data, size);
   if (sent == static_cast<long>(size)) [[likely]]
     return sent;
   if (sent < 0 && sent != -EAGAIN && sent != -EINTR) return sent;
-  Op op{.kind = Op::Kind::send, .data = data, .size = size};
+  wait::Op op{.kind = wait::Op::Kind::send, .data = data, .size = size};
   if (deadline.is_none()) return move_whole(descriptor, fd, op, std::max(sent, 0L));
   return sent > 0 ? sent : transfer(descriptor, fd, op, deadline);
 }
 
-long EpollEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+long EpollEngine::accept(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline) {
   return try_until_done(descriptor, fd, op, deadline);
 }
 
-long EpollEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline /*deadline*/) {
+long EpollEngine::connect_once(wait::Descriptor& descriptor, int fd, wait::Op& op,
+                               Deadline /*deadline*/) {
   return try_once(descriptor, fd, op);
 }
 
@@ -488,7 +489,7 @@ long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
   for (;;) {
     const long ready = poll_now(entries);
     if (ready != 0 && ready != -EINTR) return ready;
-    if (remaining(deadline) == 0) return 0;
+    if (base::remaining(deadline) == 0) return 0;
 
     std::array<PendingWait, 8> few;
     std::vector<PendingWait> many(entries.size() > few.size() ? entries.size() : 0);
@@ -506,7 +507,7 @@ long EpollEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
       waiting[i].list(slot, fiber, wanted);
     }
     const FiberScheduler::WakeReason woken = scheduler_.park(deadline, "select");
-    if (woken == FiberScheduler::WakeReason::cancel) return kCancelled;
+    if (woken == FiberScheduler::WakeReason::cancel) return base::kCancelled;
     if (scheduler_.take_interrupt())
       if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
     long count = 0;
@@ -526,4 +527,4 @@ std::unique_ptr<IoEngine> make_epoll_engine(FiberScheduler& scheduler) {
   return engine;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -11,7 +11,7 @@
 
 #include "wait/io_driver.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 #ifdef PLUG_FAULT_INJECTION
 inline constexpr bool kInjectsFaults = true;
@@ -38,7 +38,7 @@ struct Fault {
 /// to try or to submit.
 class Faults {
  public:
-  virtual Fault next(Op::Kind kind) noexcept = 0;
+  virtual Fault next(wait::Op::Kind kind) noexcept = 0;
   /// Called before each wait for events. Returns 0, or the -errno with which the wait ends instead.
   virtual long turn() noexcept { return 0; }
 
@@ -61,14 +61,14 @@ class Faults {
 inline constinit Faults* faults = nullptr;
 inline Faults* current_faults() noexcept { return kInjectsFaults ? faults : nullptr; }
 
-inline Fault next_fault(Op::Kind kind) noexcept {
+inline Fault next_fault(wait::Op::Kind kind) noexcept {
   Faults* const source = current_faults();
   return source == nullptr ? Fault{} : source->next(kind);
 }
 
 /// Polls the entries without waiting. Returns as sys::poll() does.
 inline long poll_now(std::span<sys::PollEntry> entries) noexcept {
-  const Fault fault = next_fault(Op::Kind::ready);
+  const Fault fault = next_fault(wait::Op::Kind::ready);
   if (fault.is(Fault::Kind::result)) [[unlikely]]
     return fault.value;
   return sys::poll(entries.data(), entries.size(), 0);
@@ -77,10 +77,10 @@ inline long poll_now(std::span<sys::PollEntry> entries) noexcept {
 /// Limits the size of an operation as the fault demands, while this lives.
 class AtMost {
  public:
-  AtMost(Op& op, const Fault& fault) noexcept {
+  AtMost(wait::Op& op, const Fault& fault) noexcept {
     if (!fault.is(Fault::Kind::at_most)) return;
     const bool has_message =
-        op.kind == Op::Kind::receive_message || op.kind == Op::Kind::send_message;
+        op.kind == wait::Op::Kind::receive_message || op.kind == wait::Op::Kind::send_message;
     message_ = has_message ? static_cast<sys::Message*>(op.data) : nullptr;
     limited_ = has_message ? &message_->pieces->size : &op.size;
     size_ = *limited_;
@@ -103,4 +103,4 @@ class AtMost {
   std::size_t pieces_ = 0;
 };
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber

@@ -22,7 +22,7 @@
 #include "sys/polling.hpp"
 #include "sys/sanitizers.hpp"
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 namespace {
 
@@ -66,17 +66,17 @@ std::uint64_t user_data(const Completion& completion, std::size_t tag = 0) noexc
 }
 
 /// Tells sanitizers that the kernel is about to perform an operation.
-void tell_begun(int fd, const Op& op) noexcept {
-  if (op.kind == Op::Kind::connect) sys::tell_connecting(fd);
+void tell_begun(int fd, const wait::Op& op) noexcept {
+  if (op.kind == wait::Op::Kind::connect) sys::tell_connecting(fd);
   if (has_flags(op.kind) && !receives(op.kind)) sys::tell_sending(fd);
 }
 
 /// Tells sanitizers that the kernel has performed an operation.
-void tell_ended(int fd, const Op& op, long result) noexcept {
+void tell_ended(int fd, const wait::Op& op, long result) noexcept {
   if (!has_flags(op.kind) || result < 0) return;
   if (receives(op.kind)) sys::tell_received(fd);
   const bool has_message =
-      op.kind == Op::Kind::receive_message || op.kind == Op::Kind::send_message;
+      op.kind == wait::Op::Kind::receive_message || op.kind == wait::Op::Kind::send_message;
   sys::IoVec whole{op.data, op.size};
   const auto* const message = static_cast<const sys::Message*>(op.data);
   auto left = static_cast<std::size_t>(result);
@@ -146,9 +146,9 @@ class UringEngine final : public EngineBase {
 
   const char* name() const noexcept override { return "uring"; }
   long wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) override;
-  long move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size, int flags,
-            Deadline deadline) override;
-  long receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
+  long move(wait::Descriptor& descriptor, wait::Op::Kind kind, void* data, std::size_t size,
+            int flags, Deadline deadline) override;
+  long receive_late(wait::Descriptor& descriptor, base::Scratch& scratch, std::size_t size,
                     Deadline deadline) override;
   long turn(Deadline deadline) override;
   void wake() noexcept override { sys::eventfd_add(wake_event_); }
@@ -161,17 +161,17 @@ class UringEngine final : public EngineBase {
   void take(const io_uring_cqe& end) noexcept;
 
   template <class Prepare>
-  long submit(Descriptor& descriptor, int fd, Op& op, Deadline deadline, const char* where,
-              Prepare prepare);
+  long submit(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline,
+              const char* where, Prepare prepare);
   void ask_to_end(Completion& completion) noexcept;
-  long wait_for_end(Completion& completion, Descriptor* descriptor, Deadline deadline,
+  long wait_for_end(Completion& completion, wait::Descriptor* descriptor, Deadline deadline,
                     const char* where) noexcept;
 
-  long transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
-  long accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
-  long connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) override;
-  long wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
-                  Op::Kind kind) override;
+  long transfer(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline) override;
+  long accept(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline) override;
+  long connect_once(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline) override;
+  long wait_ready(wait::Descriptor& descriptor, Number number, int events, Deadline deadline,
+                  wait::Op::Kind kind) override;
 
   Ring ring_;
   sys::OwnFd wake_event_;
@@ -258,7 +258,7 @@ long UringEngine::enter(Deadline deadline) noexcept {
   if (wait) {
     // The kernel adds the current time to this value without an overflow check.
     const std::int64_t left =
-        deadline.is_none() ? kLongest : std::min(remaining(deadline), kLongest);
+        deadline.is_none() ? kLongest : std::min(base::remaining(deadline), kLongest);
     __kernel_timespec limit{left / kSecond, left % kSecond};
     io_uring_cqe* first = nullptr;
     entered = ::io_uring_submit_and_wait_timeout(ring_.get(), &first, 1, &limit, nullptr);
@@ -271,7 +271,7 @@ long UringEngine::enter(Deadline deadline) noexcept {
   if (entered < 0) return entered;
   // If the same call has submitted something it does not report a signal, and only returns early.
   const bool early = wait && ::io_uring_cq_ready(ring_.get()) == 0 &&
-                     ::io_uring_sq_ready(ring_.get()) == 0 && remaining(deadline) != 0;
+                     ::io_uring_sq_ready(ring_.get()) == 0 && base::remaining(deadline) != 0;
   return early ? -EINTR : 0;
 }
 
@@ -311,8 +311,8 @@ void UringEngine::ask_to_end(Completion& completion) noexcept {
 
 /// Blocks until no operation is in progress any more. Returns 0, or the reason for cancelling them:
 /// kTimedOut, kCancelled, -EBADF (closed), -EINTR (a signal).
-long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, Deadline deadline,
-                               const char* where) noexcept {
+long UringEngine::wait_for_end(Completion& completion, wait::Descriptor* descriptor,
+                               Deadline deadline, const char* where) noexcept {
   std::optional<CloseListener> closing;
   if (descriptor != nullptr) closing.emplace(*descriptor, completion.fiber);
   long reason = 0;
@@ -325,13 +325,13 @@ long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, D
       ask_to_end(completion);
       asked = true;
     }
-    const Deadline until = asked ? deadline_after(kAskAgain) : deadline;
-    switch (scheduler_.park(until, where, asked ? OnCancel::ignore : OnCancel::keep)) {
+    const Deadline until = asked ? base::deadline_after(kAskAgain) : deadline;
+    switch (scheduler_.park(until, where, asked ? wait::OnCancel::ignore : wait::OnCancel::keep)) {
       case FiberScheduler::WakeReason::cancel:
-        reason = kCancelled;
+        reason = base::kCancelled;
         break;
       case FiberScheduler::WakeReason::deadline:
-        if (!asked) reason = kTimedOut;
+        if (!asked) reason = base::kTimedOut;
         asked = false;
         break;
       case FiberScheduler::WakeReason::event:
@@ -344,7 +344,7 @@ long UringEngine::wait_for_end(Completion& completion, Descriptor* descriptor, D
 
 /// Submits an operation and waits for it. Returns -EINTR if it must be submitted again.
 template <class Prepare>
-long UringEngine::submit(Descriptor& descriptor, int fd, Op& op, Deadline deadline,
+long UringEngine::submit(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline,
                          const char* where, Prepare prepare) {
   Completion completion{.fiber = scheduler_.current(), .pending = 1, .fault = next_fault(op.kind)};
   const AtMost limit(op, completion.fault);
@@ -364,11 +364,11 @@ long UringEngine::submit(Descriptor& descriptor, int fd, Op& op, Deadline deadli
   // delivers the cancellation. The shutdown by close() looks like the end of the stream, or like an
   // error.
   const bool ended = result != -ECANCELED && result != -EINTR;
-  bool done = result > 0 || (result == 0 && (op.kind == Op::Kind::accept || !closed));
+  bool done = result > 0 || (result == 0 && (op.kind == wait::Op::Kind::accept || !closed));
   // Dropping readiness loses nothing, and a descriptor may stay ready while no call succeeds.
-  if (op.kind == Op::Kind::ready && (closed || reason != 0)) done = false;
+  if (op.kind == wait::Op::Kind::ready && (closed || reason != 0)) done = false;
   if (done || (ended && !closed && result < 0)) return result;
-  if (reason == kCancelled) return kCancelled;
+  if (reason == base::kCancelled) return base::kCancelled;
   if (closed) return -EBADF;
   if (reason == -EINTR) {
     if (!scheduler_.take_interrupt()) return -EINTR;
@@ -378,7 +378,7 @@ long UringEngine::submit(Descriptor& descriptor, int fd, Op& op, Deadline deadli
   return reason == 0 ? result : reason;
 }
 
-long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+long UringEngine::transfer(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline) {
   // The kernel is to wait, for any amount of data.
   op.flags &= ~(sys::kDontWait | MSG_WAITALL);
   const bool reads = receives(op.kind);
@@ -386,25 +386,26 @@ long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
   if (is_batch(op.kind)) return try_until_done(descriptor, fd, op, deadline);
   // If a Unix receiver has no room, the kernel retries with buffers that it has consumed already,
   // and sends an empty datagram.
-  if (op.kind == Op::Kind::send_to || (op.kind == Op::Kind::send_message && !is_stream(fd)))
+  if (op.kind == wait::Op::Kind::send_to ||
+      (op.kind == wait::Op::Kind::send_message && !is_stream(fd)))
     return try_until_done(descriptor, fd, op, deadline);
-  for (std::optional<Attempts> attempts;;) {
+  for (std::optional<wait::Attempts> attempts;;) {
     sys::IoVec piece{op.data, op.size};
     sys::Message around{.address = op.address,
                         .address_size = static_cast<std::uint32_t>(op.address_size),
                         .pieces = &piece,
                         .count = 1};
     const bool has_message =
-        op.kind == Op::Kind::receive_message || op.kind == Op::Kind::send_message;
+        op.kind == wait::Op::Kind::receive_message || op.kind == wait::Op::Kind::send_message;
     auto* const message =
         reinterpret_cast<msghdr*>(has_message ? static_cast<sys::Message*>(op.data) : &around);
     const long result =
         submit(descriptor, fd, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
           piece.size = op.size;
           const std::size_t size = std::min(op.size, kMostBytes);
-          if (op.kind == Op::Kind::receive)
+          if (op.kind == wait::Op::Kind::receive)
             ::io_uring_prep_recv(&submission, fd, op.data, size, op.flags);
-          else if (op.kind == Op::Kind::send)
+          else if (op.kind == wait::Op::Kind::send)
             ::io_uring_prep_send(&submission, fd, op.data, size, op.flags | MSG_NOSIGNAL);
           else if (reads)
             ::io_uring_prep_recvmsg(&submission, fd, message, static_cast<unsigned>(op.flags));
@@ -423,13 +424,14 @@ long UringEngine::transfer(Descriptor& descriptor, int fd, Op& op, Deadline dead
     // The kernel adds MSG_NOSIGNAL by itself here, and the socket refuses it.
     if ((result == -EINVAL || result == -EOPNOTSUPP) && !reads && sys::refuses_nosignal(fd))
       return try_until_done(descriptor, fd, op, deadline);
-    if (op.kind == Op::Kind::receive_from && result >= 0) op.address_size = around.address_size;
+    if (op.kind == wait::Op::Kind::receive_from && result >= 0)
+      op.address_size = around.address_size;
     return result;
   }
 }
 
-long UringEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
-  for (std::optional<Attempts> attempts;;) {
+long UringEngine::accept(wait::Descriptor& descriptor, int fd, wait::Op& op, Deadline deadline) {
+  for (std::optional<wait::Attempts> attempts;;) {
     auto size = static_cast<socklen_t>(op.address_size);
     const long result =
         submit(descriptor, fd, op, deadline, name_of(op.kind), [&](io_uring_sqe& submission) {
@@ -450,7 +452,8 @@ long UringEngine::accept(Descriptor& descriptor, int fd, Op& op, Deadline deadli
 
 /// Begins to connect. Uses the plain system call if there is a timeout, so that the socket is left
 /// as that call leaves it, and for a Unix socket, which connects at once or has no room.
-long UringEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline deadline) {
+long UringEngine::connect_once(wait::Descriptor& descriptor, int fd, wait::Op& op,
+                               Deadline deadline) {
   const auto* const address = static_cast<const sockaddr*>(op.address);
   if (!deadline.is_none() || op.address_size < sizeof address->sa_family ||
       address->sa_family == AF_UNIX)
@@ -463,9 +466,9 @@ long UringEngine::connect_once(Descriptor& descriptor, int fd, Op& op, Deadline 
   return result == -EINTR || result == -EAGAIN ? -EINPROGRESS : result;
 }
 
-long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, Deadline deadline,
-                             Op::Kind kind) {
-  Op op{.kind = Op::Kind::ready};
+long UringEngine::wait_ready(wait::Descriptor& descriptor, Number number, int events,
+                             Deadline deadline, wait::Op::Kind kind) {
+  wait::Op op{.kind = wait::Op::Kind::ready};
   for (;;) {
     const long result =
         submit(descriptor, number.fd, op, deadline, name_of(kind), [&](io_uring_sqe& submission) {
@@ -481,28 +484,29 @@ long UringEngine::wait_ready(Descriptor& descriptor, Number number, int events, 
   }
 }
 
-long UringEngine::move(Descriptor& descriptor, Op::Kind kind, void* data, std::size_t size,
-                       int flags, Deadline deadline) {
+long UringEngine::move(wait::Descriptor& descriptor, wait::Op::Kind kind, void* data,
+                       std::size_t size, int flags, Deadline deadline) {
   if (!is_plain(descriptor, flags, deadline))
-    return IoDriver::move(descriptor, kind, data, size, flags, deadline);
-  const Descriptor::InFlight in_flight(descriptor, false);
+    return wait::IoDriver::move(descriptor, kind, data, size, flags, deadline);
+  const wait::Descriptor::InFlight in_flight(descriptor, false);
   const int fd = in_flight.fd();
   if (fd < 0) return -EBADF;
-  Op op{.kind = kind, .data = data, .size = size};
-  const bool whole = kind == Op::Kind::send && deadline.is_none();
+  wait::Op op{.kind = kind, .data = data, .size = size};
+  const bool whole = kind == wait::Op::Kind::send && deadline.is_none();
   return ended(whole ? move_whole(descriptor, fd, op) : transfer(descriptor, fd, op, deadline));
 }
 
-long UringEngine::receive_late(Descriptor& descriptor, Scratch& scratch, std::size_t size,
-                               Deadline deadline) {
+long UringEngine::receive_late(wait::Descriptor& descriptor, base::Scratch& scratch,
+                               std::size_t size, Deadline deadline) {
   const bool late = size > kMostLent && is_plain(descriptor, 0, deadline);
   // After two reports of data without any data, the kernel gets the memory and waits.
   for (int attempts = 0; late && attempts < 2; ++attempts) {
-    const Descriptor::InFlight in_flight(descriptor, false);
+    const wait::Descriptor::InFlight in_flight(descriptor, false);
     const int fd = in_flight.fd();
     if (fd < 0) return -EBADF;
-    const long ready = wait_ready(descriptor, {fd, true}, sys::kIn, deadline, Op::Kind::receive);
-    if (ready == kCancelled) scheduler_.take_cancel();
+    const long ready =
+        wait_ready(descriptor, {fd, true}, sys::kIn, deadline, wait::Op::Kind::receive);
+    if (ready == base::kCancelled) scheduler_.take_cancel();
     if (ready < 0) return ready;
     long got = -EINTR;
     while (got == -EINTR) got = sys::recv_now(fd, scratch.take(size), size);
@@ -510,14 +514,14 @@ long UringEngine::receive_late(Descriptor& descriptor, Scratch& scratch, std::si
     if (got != -EAGAIN) return got;
     scratch.give_back();
   }
-  return IoDriver::receive_late(descriptor, scratch, size, deadline);
+  return wait::IoDriver::receive_late(descriptor, scratch, size, deadline);
 }
 
 long UringEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadline) {
   for (;;) {
     const long ready = poll_now(entries);
     if (ready != 0 && ready != -EINTR) return ready;
-    if (remaining(deadline) == 0) return 0;
+    if (base::remaining(deadline) == 0) return 0;
 
     Completion completion{.fiber = scheduler_.current(), .several = true, .count = 0};
     for (const sys::PollEntry& waited : entries) {
@@ -528,9 +532,9 @@ long UringEngine::wait_for_any(std::span<sys::PollEntry> entries, Deadline deadl
       ++completion.pending;
     }
     const long reason = wait_for_end(completion, nullptr, deadline, "select");
-    if (reason == kCancelled) {
+    if (reason == base::kCancelled) {
       scheduler_.take_cancel();
-      return kCancelled;
+      return base::kCancelled;
     }
     if (reason == -EINTR && scheduler_.take_interrupt())
       if (const long stop = scheduler_.ask_hook(); stop != 0) return stop;
@@ -551,14 +555,14 @@ std::unique_ptr<IoEngine> make_uring_engine(FiberScheduler& scheduler) {
   return engine;
 }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber
 
 #else
 
-namespace plug::detail {
+namespace plug::detail::fiber {
 
 std::unique_ptr<IoEngine> make_uring_engine(FiberScheduler& /*scheduler*/) { return nullptr; }
 
-}  // namespace plug::detail
+}  // namespace plug::detail::fiber
 
 #endif

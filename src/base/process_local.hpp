@@ -1,6 +1,6 @@
 #pragma once
 
-// What belongs to one process and must not be used by its forked children.
+// Guards objects of one process, which its forked children must not use.
 
 #include <cstdint>
 #include <utility>

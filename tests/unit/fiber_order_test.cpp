@@ -28,7 +28,7 @@ namespace {
 
 using std::chrono::microseconds;
 
-// What does not happen within this many seconds is lost.
+// An event that takes longer than this many seconds is lost.
 constexpr int kLost = 30;
 
 #ifdef PLUG_SANITIZED

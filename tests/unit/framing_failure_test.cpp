@@ -62,7 +62,7 @@ void expect_incomplete(Call call, const Bytes& partial, std::optional<std::uint6
   }
 }
 
-/// What a Drip does to send the bytes of a text one by one, over and over.
+/// Returns the work of a Drip: each call sends the next byte of the text, over and over.
 auto bytes_of(std::string text, Socket& sock) {
   return [&sock, text = std::move(text), at = std::size_t{0}]() mutable {
     std::error_code ignored;

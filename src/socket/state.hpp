@@ -145,7 +145,7 @@ std::size_t send_rest(SocketState& state, BytesView data, std::size_t sent, int 
 inline std::size_t send_all(SocketState& state, BytesView data, int flags, Deadline deadline,
                             std::error_code& error) {
   const std::size_t sent = send_some(state, data, flags, deadline, error);
-  if (error || sent == data.size()) [[likely]]
+  if (sent == data.size() || error) [[likely]]
     return sent;
   return send_rest(state, data, sent, flags, deadline, error);
 }

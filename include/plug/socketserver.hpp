@@ -20,8 +20,8 @@
 // server/group.hpp has groups of servers on one address. fiber/server.hpp has servers that handle
 // each request in a fiber.
 //
-// Hooks. Each step is a virtual function that a subclass may override, as in Python. Only Python's
-// hook get_request() is try_get_request() here:
+// Hooks. Each step is a virtual function that a subclass may override, as in Python. One hook has
+// another name: a subclass overrides try_get_request() instead of get_request().
 //
 //   opening   server_bind, server_activate
 //   serving   try_get_request, verify_request, process_request -> finish_request,
@@ -30,8 +30,9 @@
 //   closing   server_close
 //
 // Subclasses. Virtual hooks must not run before the subclass is constructed or after it is
-// destroyed. Therefore wrap your class T in Server<T>. It opens the server once T is constructed.
-// It closes the server, joins its threads and reaps its children before any part of T is destroyed:
+// destroyed. Therefore wrap your class T in Server<T>, which opens the server once T is
+// constructed. Before any part of T is destroyed, Server<T> closes the server, joins its threads
+// and reaps its children:
 //
 //   class Counting : public ThreadingTCPServer {
 //    public:
@@ -48,8 +49,9 @@
 //
 //   TCPServer server({"::1", 8000}, handler<Echo>, {.request_queue_size = 5});
 //
-// The family is that of a numeric host. A server also takes a socket that is bound already:
-// TCPServer server(std::move(listener), handler<Echo>).
+// Address. The family of a TCP or UDP server is AF::INET6 for a numeric IPv6 host, otherwise
+// AF::INET, also for names (see BaseServer::address_family). Instead of an address, a server also
+// takes a socket that is bound already: TCPServer server(std::move(listener), handler<Echo>).
 //
 // Errors. If handling a request throws, the server calls handle_error() and continues, even if the
 // exception is not a std::exception. Only BaseException (error.hpp), such as CancelledError, and

@@ -13,7 +13,8 @@ namespace plug::detail {
 
 /// Handles a request in a child process. Returns the child's process ID.
 [[nodiscard]] int fork_request(BaseServer& server, Request& request, const Address& client_address);
-/// Reaps children that have ended. Waits until fewer than `most` are left or, if `blocking`, none.
+/// Reaps the `children` that have ended (sys::reap()) and removes them. Blocks until fewer than
+/// `most` are left or, if `blocking`, none.
 void collect_children(BaseServer& server, std::vector<int>& children, std::size_t most,
                       bool blocking);
 

@@ -16,8 +16,8 @@
 //    them, and return only when the handlers have ended too. shutdown() returns earlier, when the
 //    server takes no more requests. If a fiber calls them, the handlers are fibers of its thread,
 //    and the calls return as those of a ThreadingMixIn do.
-//  - A handler that blocks in a call outside plug (sleep_for, reading a file) blocks all others. So
-//    does a hook.
+//  - A handler or hook that blocks in a call outside plug (sleep_for, reading a file) blocks all
+//    handlers. fiber::offload() runs such a call in a helper thread.
 //  - Where a threading server would shut down a handler's connection, this server cancels the
 //    handler: the call in which it waits, or the next one that would wait, throws CancelledError.
 //    Its finish() is called, and may send remaining data for one more second.
@@ -44,13 +44,13 @@
 
 namespace plug {
 
-/// The options of FiberTCPServer and its like, the first four of FiberMixIn. BaseServerOptions
-/// describes the others.
+/// The options of FiberTCPServer and the other fiber servers. FiberMixIn describes the first four,
+/// BaseServer the others.
 struct FiberServerOptions {
   Option<bool> daemon_threads{};
   Option<bool> block_on_close{};
   Option<bool> defer_until_readable{};
-  Option<fiber::RunOptions> run_options{};  ///< fiber::RunOptions{.stack_size = 65536}
+  Option<fiber::RunOptions> run_options{};  ///< such as fiber::RunOptions{.stack_size = 65536}
   // Those of BaseServerOptions:
   Option<Timeout> timeout{};
   Option<AF> address_family{};
@@ -101,9 +101,9 @@ class FiberMixIn : public Base {
   /// arrives. Until then the connection needs a few hundred bytes, instead of a fiber and a stack
   /// of some kilobytes. Do not use if the handler sends first: its clients would wait forever.
   ///
-  /// Until then the request has passed process_request() and counts for the limits. The connection
-  /// is closed by shutdown_request(), without a handler, if the client is silent for longer than
-  /// the connection's timeout, if its lifetime is over, or if serving ends.
+  /// Meanwhile the request has already passed process_request() and counts for the limits. If the
+  /// client is silent for longer than the connection's timeout, if the connection's lifetime is
+  /// over, or if serving ends, shutdown_request() closes the connection without a handler.
   ///
   /// handle_request() waits for the first client that sends, and calls handle_timeout() if none
   /// does in time. Silent connections are kept for the next call, or until server_close().
@@ -138,7 +138,7 @@ class FiberMixIn : public Base {
   }
 
  protected:
-  /// Assigns the options that are given to the attributes.
+  /// Assigns each given option to its attribute.
   void set_attributes(const FiberServerOptions& options) {
     detail::assign_options(*this, options);
     options.daemon_threads.assign_to(daemon_threads);

@@ -26,11 +26,11 @@
 
 namespace plug {
 
-/// The place of a server: a {host, port} pair, which server_bind() resolves, any other address, or
-/// a socket that has been bound already. Owns its value, unlike an AddressLike.
+/// The address argument of a server: a {host, port} pair, whose host server_bind() looks up; any
+/// other address; or a socket that is bound already. Owns its value, unlike an AddressLike.
 class ServerAddress {
  public:
-  /// Throws as HostPort's constructor does.
+  /// Throws OverflowError or ValueError, as HostPort's constructor does.
   ServerAddress(std::string_view host, int port, std::uint32_t flowinfo = 0,
                 std::uint32_t scope_id = 0)
       : host_(host, port, flowinfo, scope_id) {}
@@ -40,7 +40,8 @@ class ServerAddress {
   template <detail::ConvertsToAddress T>
   ServerAddress(const T& address) : ServerAddress(static_cast<Address>(address)) {}
   /// Takes a socket that is bound, for example one that the program inherited, or the result of
-  /// create_server(). Copies of this object refer to the same socket; the first server takes it.
+  /// create_server(). Copies of this object refer to the same socket. The first server that is
+  /// constructed with one of them owns the socket; a second one throws ValueError.
   template <std::same_as<Socket> T>
   ServerAddress(T listener)
       : host_("", 0), listener_(std::make_shared<Socket>(std::move(listener))) {}
@@ -71,11 +72,11 @@ class BaseServer {
 
   // --- attributes ---
 
-  /// The timeout of handle_request(). serve_forever() ignores it.
+  /// The timeout of handle_request(); none by default. serve_forever() ignores it.
   Timeout timeout;
-  /// By default the family of the constructor's address: AF::INET6 for a numeric IPv6 host,
-  /// AF::INET for names and IPv4, AF::UNIX for Unix servers, or the family of a socket that was
-  /// given.
+  /// The address family of the socket. By default that of the constructor's address: AF::INET6 for
+  /// a numeric IPv6 host, AF::INET for names and IPv4, AF::UNIX for Unix servers; or that of the
+  /// socket that the constructor was given. To serve an IPv6 host by name, set AF::INET6.
   AF address_family = AF::INET;
   SOCK socket_type = SOCK::STREAM;
   /// The backlog of listen(): how many clients may wait to be accepted. The system limits it to
@@ -98,10 +99,10 @@ class BaseServer {
   Socket socket;
   HandlerFactory RequestHandlerClass;
 
-  // --- attributes beyond Python's; for connections, not for datagrams ---
+  // --- attributes that Python does not have; for connections, not for datagrams ---
 
   /// The maximum number of connections at a time; 0 means no limit. At the limit the server accepts
-  /// no more until one has ended: clients wait in the queue.
+  /// no more until one has ended: clients wait in the listen queue.
   int max_connections = 0;
   /// The maximum number of connections from one host; 0 means no limit. The server closes further
   /// connections at once, before verify_request().
@@ -112,39 +113,39 @@ class BaseServer {
   /// interface.
   int ipv4_prefix_length = 32;
   int ipv6_prefix_length = 64;
-  /// The timeout of each call on a connection. If the client is silent for longer, the call of the
-  /// handler throws TimeoutError.
+  /// The timeout of each call on a connection; none by default. If the client is silent for longer,
+  /// the handler's call throws TimeoutError.
   Timeout connection_timeout;
-  /// The maximum duration of a connection, however busy it is. When it has passed, the call in
-  /// progress throws TimeoutError. The next call closes the connection and fails with EBADF, as
-  /// later ones do.
+  /// The maximum duration of a connection, however busy it is; no limit by default. When it has
+  /// passed, the call in progress throws TimeoutError. The next call closes the connection and
+  /// fails with EBADF, as later ones do.
   Timeout connection_lifetime;
 
   // --- serving ---
 
-  /// Handles requests until shutdown(). Calls service_actions() after each request and at least
-  /// every `poll_interval`. shutdown() does not wait for that interval.
+  /// Handles requests until shutdown() or stop_serving() is called. Calls service_actions() after
+  /// each request, and at least every `poll_interval` (a number is in seconds). shutdown() does not
+  /// wait for that interval.
   ///
   /// Throws ValueError if there is no file descriptor; OSError EBADF if server_close() is called
-  /// meanwhile; RuntimeError if a subclass is not in a Server<>. Exceptions of these hooks
-  /// propagate: try_get_request() (except OSError), verify_request(), handle_error(),
+  /// meanwhile; RuntimeError if a subclass is not wrapped in Server<>. Exceptions of these
+  /// hooks propagate: try_get_request() (except OSError), verify_request(), handle_error(),
   /// handle_exhaustion(), service_actions(), and shutdown_request() of a request that was rejected
   /// or has failed.
   void serve_forever(Timeout poll_interval = 0.5);
 
-  /// Serves as serve_forever() does, until SIGINT, SIGTERM, or instead one of `options.signals`
-  /// arrives, or shutdown() or stop_serving() is called. Returns the signal's number, or 0.
+  /// Serves as serve_forever() does, until one of `options.signals` (by default SIGINT and SIGTERM)
+  /// arrives, or until shutdown() or stop_serving() is called. Returns the signal's number, or 0.
+  /// Not in Python.
   ///
   ///   server.serve_until_signal({.drain = 10s});
-  ///
-  /// Beyond Python.
   ///
   /// Stopping. A stream server closes its listening socket, so that clients are refused from then
   /// on. A server that handles requests one at a time first finishes the current one, while clients
   /// wait in the queue. Requests that are being handled, or wait in a pool's queue, may continue
   /// for `options.drain`, by default not at all. A datagram server keeps its socket open for their
-  /// replies. A second signal ends this drain time at once. When it is over, the server shuts down
-  /// the remaining connections, so that calls on them fail or return the end of the stream. It
+  /// replies. A second signal ends this drain time at once. At its end the server shuts down the
+  /// remaining connections, so that calls on them fail or return the end of the stream. It
   /// closes queued requests unhandled, and sends SIGTERM to child processes. From then on signals
   /// have their previous effect again, so that another one may end the program. This call does not
   /// wait for handlers that still do not return; server_close(), which the destructor calls, does.
@@ -165,10 +166,11 @@ class BaseServer {
   /// stream server has been bound and activated again. Throws as serve_forever() does.
   void handle_request();
 
-  /// Ends serve_forever(), and returns when it has ended: at once if it waits, else after the
-  /// current request. For serve_until_signal() that includes the drain time, so a handler should
-  /// call stop_serving() instead. If the server is not serving, returns at once, and the next call
-  /// that serves ends at once (Python's shutdown() blocks until a serve_forever() has ended).
+  /// Ends serve_forever(), and blocks until it has returned: at once if it waits for a request,
+  /// otherwise after the current request. serve_until_signal() returns only when no handler runs
+  /// any more or the drain time is over, so a handler should call stop_serving() instead. If the
+  /// server is not serving, shutdown() returns at once, and the next call that serves ends at once
+  /// (Python's shutdown() then blocks until a serve_forever() has ended).
   ///
   /// Throws RuntimeError in the thread of serve_forever(), where it would deadlock, and in a forked
   /// child.
@@ -193,7 +195,7 @@ class BaseServer {
   virtual void server_close() {}
 
   /// Returns the next request and its client's address if one is waiting; nullopt if there is none.
-  /// Must not wait. If it throws an OSError, the server goes on without a request. Beyond Python,
+  /// Must not wait. If it throws an OSError, the server goes on without a request. Not in Python,
   /// whose servers override get_request().
   virtual std::optional<std::pair<Request, Address>> try_get_request() = 0;
   /// Returns what try_get_request() returns; throws BlockingIOError (EAGAIN) if there is no
@@ -203,9 +205,9 @@ class BaseServer {
   virtual bool verify_request(Request& request, const Address& client_address);
   /// Calls finish_request() and shutdown_request() in this thread. The mixins override it.
   virtual void process_request(Request& request, const Address& client_address);
-  /// Calls the handler, RequestHandlerClass.
+  /// Calls RequestHandlerClass, which handles the request.
   virtual void finish_request(Request& request, const Address& client_address);
-  /// Ends a request: calls close_request().
+  /// Ends a request. The default calls close_request(), whose default does nothing.
   virtual void shutdown_request(Request& request);
   virtual void close_request(Request& request);
 
@@ -221,7 +223,7 @@ class BaseServer {
   /// Called if accepting fails for lack of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM,
   /// for epoll ENOSPC), once until accepting succeeds again. After each failure the server stops
   /// accepting for 50 ms, while clients wait in the queue. The default prints one line to standard
-  /// error. Beyond Python, whose servers retry in a busy loop.
+  /// error. Not in Python, whose servers retry in a busy loop.
   virtual void handle_exhaustion(const OSError& error);
 
  protected:
@@ -239,15 +241,15 @@ class BaseServer {
   void complete(bool bind_and_activate);
 
   /// Calls server_close(), ignoring its errors. Then shuts down the connections that are still
-  /// being handled, and calls wait_for_handlers(). Each such class must call this first in its
-  /// destructor. Further calls do nothing.
+  /// being handled, and calls wait_for_handlers(). Each class that calls complete() must call this
+  /// first in its destructor. Further calls do nothing.
   void end() noexcept;
 
   /// Blocks until no handler uses this server any more.
   virtual void wait_for_handlers() noexcept {}
 
-  /// Calls `serving`, the loop that takes requests, once, where the handlers can run. Here that is
-  /// the calling thread.
+  /// Calls `serving`, the loop that takes requests, exactly once, in a place where handlers can
+  /// run. The default calls it in the calling thread; FiberMixIn calls it in a fiber.
   virtual void run_serving(const std::function<void()>& serving);
 
   /// Runs `function`, which must not throw, concurrently with serving: in a thread that blocks

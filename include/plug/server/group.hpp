@@ -1,6 +1,6 @@
 #pragma once
 
-// Groups of servers on one address. Beyond Python's socketserver.
+// Groups of servers on one address. Not in Python.
 //
 //   ServerGroup<ThreadingTCPServer> servers(4, {"127.0.0.1", 8000}, handler<Echo>);
 //   servers.serve_until_signal({.drain = 10s});
@@ -101,8 +101,9 @@ class ServerGroup final : public BaseServerGroup {
  public:
   /// Creates the workers, each as T(address, handler, false, more...). Binds and activates them
   /// unless bind_and_activate is false. Zero means one worker for each CPU that the process may
-  /// use, by its affinity and by the quota of its cgroup, rounded up. Throws ValueError if
-  /// `workers` is negative. If T or a hook throws, closes all workers and throws that.
+  /// use: as many as its affinity allows or, if less, the CPU quota of its cgroup, rounded up.
+  /// Throws ValueError if `workers` is negative. If T or a hook throws, closes all workers and
+  /// throws that.
   template <class... More>
   requires std::is_constructible_v < Server<T>, ServerAddress, HandlerFactory,
   bool, const More&... >

@@ -7,11 +7,11 @@
 //   server.serve_until_signal({.drain = 10s});
 //
 // Each kind of server has an aggregate: BaseServerOptions here, ThreadingOptions,
-// ThreadPoolOptions, ForkingOptions and FiberServerOptions beside their servers. The constructor
-// assigns the options that are given to the attributes of the same names, which BaseServer and the
-// server describe, before it binds. An option that is not given leaves its attribute as it is. C++
-// requires the order in which an aggregate declares its members: first those of the kind of server,
-// then those of BaseServerOptions.
+// ThreadPoolOptions, ForkingOptions and FiberServerOptions beside their servers. Before it binds,
+// the constructor assigns each given option to the attribute of the same name, which the server
+// class or BaseServer describes. An option that is not given leaves its attribute as it is. C++
+// requires the options in the order in which the aggregate declares them: first those of the kind
+// of server, then those of BaseServerOptions.
 
 #include <plug/constants.hpp>
 #include <plug/detail/server_options.hpp>
@@ -51,10 +51,10 @@ class Option {
   bool given_ = false;
 };
 
-/// The options of servers that handle one request at a time.
+/// The options of servers that handle one request at a time. BaseServer describes the attributes.
 struct BaseServerOptions {
   Option<Timeout> timeout{};
-  /// For a socket that the server creates. By default that of the address.
+  /// Applies to a socket that the server creates. By default the family of the address.
   Option<AF> address_family{};
   Option<SOCK> socket_type{};
   Option<int> request_queue_size{};
@@ -77,7 +77,7 @@ struct UntilSignalOptions {
   /// How long requests that are being handled, or wait in a pool's queue, may continue: zero ends
   /// them at once, std::nullopt sets no limit.
   Timeout drain = 0;
-  /// As serve_forever() has it.
+  /// The poll_interval of serve_forever().
   Timeout poll_interval = 0.5;
   /// The signals that end serving: by default SIGINT and SIGTERM.
   std::vector<int> signals = {2, 15};

@@ -22,8 +22,8 @@ enum class FullQueue {
   close_oldest  ///< closes the request that has waited longest, and queues this one
 };
 
-/// The options of ThreadPoolTCPServer and its like, the first three of ThreadPoolMixIn.
-/// BaseServerOptions describes the others.
+/// The options of ThreadPoolTCPServer and the other pool servers. ThreadPoolMixIn describes the
+/// first three, BaseServer the others.
 struct ThreadPoolOptions {
   Option<int> max_workers{};
   Option<int> max_queue{};
@@ -46,7 +46,7 @@ struct ThreadPoolOptions {
 };
 
 /// Handles requests in a bounded number of threads: ThreadPoolMixIn<TCPServer>. Otherwise like
-/// ThreadingMixIn. Beyond Python.
+/// ThreadingMixIn. Not in Python.
 template <class Base>
 class ThreadPoolMixIn : public Base {
  public:
@@ -68,11 +68,12 @@ class ThreadPoolMixIn : public Base {
   ~ThreadPoolMixIn() override { this->end(); }
 
   int max_workers = 16;  ///< the maximum number of threads, at least 1; started on demand
-  int max_queue = 64;    ///< the maximum number of requests that wait for a worker
+  int max_queue = 64;    ///< the maximum number of requests that wait for a thread
   FullQueue when_full = FullQueue::wait;
 
-  /// Passes the request to a worker or to the queue. Throws RuntimeError if there is no worker and
-  /// none can be started. shutdown() ends a wait for room and closes the request.
+  /// Passes the request to a worker thread, or adds it to the queue. If the queue is full, does
+  /// what `when_full` says; shutdown() ends a wait for room and closes the request. Throws
+  /// RuntimeError if there is no worker and none can be started.
   void process_request(Request& request, const Address& client_address) override {
     pool_.submit(*this,
                  [](BaseServer& server, Request& theirs, const Address& from) {
@@ -81,7 +82,7 @@ class ThreadPoolMixIn : public Base {
                  request, client_address, {max_workers, max_queue, when_full});
   }
 
-  /// Runs in a worker for each request, as in ThreadingMixIn.
+  /// Runs in a worker thread for each request, as in ThreadingMixIn.
   virtual void process_request_thread(Request& request, const Address& client_address) {
     this->process_apart(request, client_address);
   }
@@ -94,7 +95,7 @@ class ThreadPoolMixIn : public Base {
   }
 
  protected:
-  /// Assigns the options that are given to the attributes.
+  /// Assigns each given option to its attribute.
   void set_attributes(const ThreadPoolOptions& options) {
     detail::assign_options(*this, options);
     options.max_workers.assign_to(max_workers);

@@ -16,8 +16,8 @@
 
 namespace plug {
 
-/// The options of ForkingTCPServer and its like, the first two of ForkingMixIn. BaseServerOptions
-/// describes the others.
+/// The options of ForkingTCPServer and the other forking servers. ForkingMixIn describes the first
+/// two, BaseServer the others.
 struct ForkingOptions {
   Option<int> max_children{};
   Option<bool> block_on_close{};
@@ -74,9 +74,9 @@ class ForkingMixIn : public Base {
   /// The process IDs of the children that have not been reaped.
   std::vector<int> active_children;
 
-  /// Reaps children of this server that have ended, and no other processes. Blocks while there are
-  /// max_children and, if `blocking`, until all have ended. shutdown() also ends the wait for
-  /// max_children.
+  /// Reaps (waitpid(2)) the children of this server that have ended, and no other processes. Blocks
+  /// until fewer than max_children are left, or, if `blocking`, none. shutdown() ends the former
+  /// wait.
   void collect_children(bool blocking = false) {
     const auto most = static_cast<std::size_t>(max_children > 1 ? max_children : 1);
     detail::collect_children(*this, active_children, most, blocking);
@@ -105,7 +105,7 @@ class ForkingMixIn : public Base {
   }
 
  protected:
-  /// Assigns the options that are given to the attributes.
+  /// Assigns each given option to its attribute.
   void set_attributes(const ForkingOptions& options) {
     detail::assign_options(*this, options);
     options.max_children.assign_to(max_children);

@@ -15,8 +15,8 @@
 // so all three may use the members of a subclass. An exception in a handler ends its request, not
 // the server (BaseServer::handle_error()).
 //
-// The server, the datagram's socket and the timeout are functions, so that a handler may have local
-// variables of these names (-Wshadow).
+// server(), the socket() of a datagram handler and the timeout are member functions and not, as in
+// Python, attributes, so that local variables of these names do not warn under -Wshadow.
 //
 // Threads. Each handler object is used by one thread. The program must synchronize access to
 // objects that handlers share, such as the server.
@@ -117,8 +117,9 @@ class BaseRequestHandler {
   BaseRequestHandler& operator=(const BaseRequestHandler&) = delete;
   virtual ~BaseRequestHandler() = default;
 
-  /// Does the work of a Python handler's constructor: takes the request while it runs, and calls
-  /// setup(), handle() and finish(). For handlers whose constructors need arguments:
+  /// Does the work of a Python handler's constructor: calls setup(), handle() and finish(). Moves
+  /// `given` into `request` before, and back afterwards. For handlers whose constructors need
+  /// arguments:
   ///
   ///   TCPServer server(address, [&](auto&... request) { Greeter(text).run(request...); });
   void run(Request& given, const Address& from, BaseServer& by);
@@ -173,7 +174,7 @@ class StreamRequestHandler : public BaseRequestHandler {
   /// that, and closes both files without waiting again.
   void finish() override;
 
-  int rbufsize = -1;  ///< the buffering of rfile, as FileOptions::buffering
+  int rbufsize = -1;  ///< the buffering of rfile in bytes, as FileOptions::buffering
   /// The buffering of wfile, as FileOptions::buffering, except for zero (no buffer): each write()
   /// then sends all of its data, as sendall() does.
   int wbufsize = 0;
@@ -199,7 +200,7 @@ class BytesIO {
 
   explicit BytesIO(Bytes initial = {}) noexcept : bytes_(std::move(initial)) {}
 
-  /// Reads up to `size` bytes from the position on; all of them if negative.
+  /// Reads up to `size` bytes from the position on; all that remain if `size` is negative.
   Bytes read(std::ptrdiff_t size = -1);
   /// Reads one line with its newline, which the last line may lack. Returns an empty value at the
   /// end. At most `size` bytes if size >= 0.

@@ -1,6 +1,6 @@
 #pragma once
 
-// Server<T>, for server classes of your own.
+// Server<T>, which opens and closes a server of your class T.
 
 #include <plug/detail/server_arguments.hpp>
 #include <plug/server/base.hpp>
@@ -14,7 +14,7 @@
 namespace plug {
 
 /// Opens a server of your class T once T is constructed, and closes it before any part of T is
-/// destroyed (see the top of this file). Its constructor arguments are those of T:
+/// destroyed (see "Subclasses" in plug/socketserver.hpp). Its constructor arguments are those of T:
 ///
 ///   Server<T> server(address, handler);                 T(address, handler, false)
 ///   Server<T> server(address, handler, false);          the same, but not opened
@@ -22,8 +22,9 @@ namespace plug {
 ///   Server<T> server(address, handler, options);        T(address, handler, false), with options
 ///   Server<T> server(anything...);                      T(anything...)
 ///
-/// T passes the false on to its base. If T has no such parameter, it passes false to its base
-/// itself. Exceptions of T and its hooks propagate. Throws RuntimeError if T has opened itself.
+/// T must pass this false on to its base class, or, if its constructor has no such parameter, pass
+/// false itself. Exceptions of T and its hooks propagate. Throws RuntimeError if T opened the
+/// server itself.
 template <std::derived_from<BaseServer> T>
 class Server final : public T {
  public:

@@ -15,8 +15,8 @@
 
 namespace plug {
 
-/// The options of ThreadingTCPServer and its like, the first two of ThreadingMixIn.
-/// BaseServerOptions describes the others.
+/// The options of ThreadingTCPServer and the other threading servers. ThreadingMixIn describes the
+/// first two, BaseServer the others.
 struct ThreadingOptions {
   Option<bool> daemon_threads{};
   Option<bool> block_on_close{};
@@ -96,7 +96,7 @@ class ThreadingMixIn : public Base {
   }
 
  protected:
-  /// Assigns the options that are given to the attributes.
+  /// Assigns each given option to its attribute.
   void set_attributes(const ThreadingOptions& options) {
     detail::assign_options(*this, options);
     options.daemon_threads.assign_to(daemon_threads);

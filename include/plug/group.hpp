@@ -84,8 +84,8 @@ class TaskGroup {
 
   /// Blocks until all children have ended, including those that are added meanwhile. Then throws
   /// the exception of the first child that failed, or CancelledError if the caller was cancelled.
-  /// Throws RuntimeError if a child calls it. Afterwards the group is as new. For a time limit,
-  /// call it in timeout().
+  /// Throws RuntimeError if a child calls it. Afterwards the group can be used again. For a time
+  /// limit, call it in timeout().
   void wait();
 
   /// Cancels each child once, and those that will be added before wait() returns.
@@ -163,8 +163,8 @@ std::tuple<detail::Gathered<detail::FiberResult<F>>...> gather(F... functions) {
       tasks);
 }
 
-/// The same for a number of functions that is known at run time. Returns a vector of their results,
-/// or nothing if they return void.
+/// Like gather() above, for a vector of functions. Returns a vector of their results, or nothing if
+/// they return void.
 template <detail::FiberFunction F>
 auto gather(std::vector<F> functions) {
   using R = detail::FiberResult<F>;
@@ -183,8 +183,8 @@ auto gather(std::vector<F> functions) {
   }
 }
 
-/// The same with a timeout: when it expires, all are cancelled and waited for, and TimeoutError is
-/// thrown.
+/// Like gather() without a timeout, but when `time` expires, cancels all functions, waits for them
+/// and throws TimeoutError.
 template <detail::FiberFunction... F>
 auto gather(const Timeout& time, F... functions) {
   return timeout(time, [&] { return gather(std::move(functions)...); });

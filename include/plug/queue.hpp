@@ -104,12 +104,12 @@ class Queue {
     }
   }
 
-  /// Shuts the queue down. From now on put() throws ShutDown, also where it waits, and get() does
-  /// so once the queue is empty. If `immediate`, discards the items, so that get() throws at once.
-  /// May be called again.
+  /// Shuts the queue down. From now on put() throws ShutDown, also in calls that wait, and so does
+  /// get() once the queue is empty. If `immediate`, discards the items, so that get() throws at
+  /// once. May be called again.
   void shutdown(bool immediate = false) noexcept { core_.shutdown(immediate); }
 
-  /// Returns a snapshot: other fibers and threads may have changed the queue since.
+  /// Returns the number of items. Other fibers and threads may change it at any time.
   [[nodiscard]] std::size_t qsize() const noexcept { return core_.size(); }
   [[nodiscard]] bool empty() const noexcept { return qsize() == 0; }
   [[nodiscard]] bool full() const noexcept { return core_.full(); }

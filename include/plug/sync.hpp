@@ -40,7 +40,7 @@
 namespace plug {
 
 /// A mutex for fibers and threads. std::scoped_lock and std::unique_lock take it, the latter also
-/// with a timeout. The holder may wait for other things.
+/// with a timeout. Unlike with a std::mutex, a fiber that holds it may wait for other things.
 /// Python: threading.Lock, but only the holder may release it.
 class Mutex {
  public:
@@ -70,19 +70,18 @@ class Mutex {
   const void* owner_ = nullptr;
 };
 
-/// A condition variable. A Mutex guards the condition; all that wait at the same time must use the
-/// same Mutex.
-/// Python: threading.Condition.
+/// A condition variable. A Mutex guards the condition; all waiters of one Condition must use the
+/// same Mutex. Python: threading.Condition.
 class Condition {
  public:
   Condition() noexcept = default;
   Condition(const Condition&) = delete;
   Condition& operator=(const Condition&) = delete;
 
-  /// Unlocks the mutex, blocks until it is notified, and locks the mutex again, also before it
-  /// throws CancelledError. Returns true if notified, false after the timeout, which does not
-  /// include the locking. If the caller is cancelled at the moment of a notification, the next
-  /// waiter gets that. Throws CancelledError; RuntimeError if the caller does not hold the lock.
+  /// Unlocks the mutex, blocks until notified, and locks the mutex again, also before it throws
+  /// CancelledError. Returns true if notified, false after the timeout; locking again may take
+  /// longer. If the caller is cancelled at the moment of a notification, the next waiter gets the
+  /// notification. Throws CancelledError; RuntimeError if the caller does not hold the lock.
   bool wait(std::unique_lock<Mutex>& lock, const Timeout& timeout = std::nullopt);
 
   /// Blocks until predicate() is true. Calls predicate() with the lock held, first at once and then
@@ -122,7 +121,7 @@ class Semaphore {
 
   /// Decrements the count, blocking while it is zero. Returns true. Throws CancelledError.
   bool acquire();
-  /// Returns false, and leaves the count as it is, if that is zero until the timeout expires.
+  /// Like acquire(), but returns false after the timeout and then leaves the count unchanged.
   [[nodiscard]] bool acquire(const Timeout& timeout);
 
   /// Decrements the count unless it is zero, and returns whether it did. Never blocks.

@@ -55,12 +55,13 @@ class Scheduler {
   Scheduler& operator=(const Scheduler&) noexcept = default;
   ~Scheduler() = default;
 
-  /// Starts a fiber in that thread, from any thread, and moves `function` there. Functions from the
-  /// same thread start in the order of their spawn(). list() and reports show the name.
+  /// Starts a fiber in the scheduler's thread and moves `function` there. May be called from any
+  /// thread. Functions that one thread spawns start in the order of the calls. list() and stall
+  /// reports show the name.
   ///
-  /// Throws RuntimeError if the main fiber there has ended; std::bad_alloc. If the main fiber ends
-  /// before the new fiber has started, Task::join() throws RuntimeError; if there is no memory for
-  /// the new fiber, std::bad_alloc. In each case the function is destroyed, which closes a
+  /// Throws RuntimeError if that thread's main fiber has ended; std::bad_alloc. If the main fiber
+  /// ends before the new fiber has started, Task::join() throws RuntimeError; if there is no memory
+  /// for the new fiber, std::bad_alloc. In each case the function is destroyed, which closes a
   /// connection in it.
   template <detail::FiberFunction F>
   auto spawn(std::string_view name, F function) const {
@@ -113,8 +114,8 @@ void run_on_threads(std::size_t threads, F main, const RunOptions& options = {})
       options);
 }
 
-/// Does the same with one thread for each CPU that the process may use, by its affinity and by the
-/// quota of its cgroup, rounded up.
+/// Like run_on_threads(), with one thread for each CPU that the process may use: as many as its
+/// affinity allows or, if less, the CPU quota of its cgroup, rounded up.
 template <CoreFunction F>
 void run_per_core(F main, const RunOptions& options = {}) {
   run_on_threads(detail::usable_cores(), std::move(main), options);

@@ -27,8 +27,8 @@
 // fiber, and throws RuntimeError otherwise. Objects on the stacks of the other fibers are not
 // destroyed in the child.
 //
-// Building. Link with plug::fiber. It adds -fstack-clash-protection, with which code that runs in
-// fibers should be compiled (see RunOptions::stack_size).
+// Building. Link with plug::fiber. It compiles your code with -fstack-clash-protection, which all
+// code that runs in fibers should be compiled with (see RunOptions::stack_size).
 
 #include <plug/detail/fiber_outcome.hpp>
 #include <plug/error.hpp>
@@ -55,10 +55,11 @@ namespace plug::fiber {
 
 /// The kernel interface that reports events to fibers.
 enum class Engine : std::uint8_t {
-  auto_,  ///< chosen by the environment variable PLUG_ENGINE: auto, epoll or uring; auto is epoll
+  auto_,  ///< PLUG_ENGINE in the environment chooses: auto, epoll or uring; none is auto, which is
+          ///< epoll
   epoll,  ///< epoll(7)
-  uring   ///< io_uring(7): the more fibers wait, the fewer system calls. Needs Linux 6.1. Fibers
-          ///< use epoll instead if the kernel or a sandbox refuses io_uring, or if plug was built
+  uring   ///< io_uring(7): the more fibers wait, the fewer system calls. Needs Linux 6.1. Falls
+          ///< back to epoll if the kernel or a sandbox refuses io_uring, or if plug was built
           ///< without liburing; see engine().
 };
 
@@ -69,10 +70,10 @@ struct RunOptions {
   ///
   /// The guard below each stack is 64 KiB. A larger stack frame may step over it and write into
   /// another stack, unless it was compiled with -fstack-clash-protection. The library is compiled
-  /// so; the CMake target plug::fiber and `pkg-config --cflags plug-fiber` pass the option to
-  /// users. Before Linux 6.13 only the first 8,192 stacks of a process have guard pages. On the
-  /// others, an overflow is detected only when the fiber waits or ends, and only if it is of 64 KiB
-  /// at most.
+  /// with that option; the CMake target plug::fiber and `pkg-config --cflags plug-fiber` pass the
+  /// option to users. Before Linux 6.13 only the first 8,192 stacks of a process have guard pages.
+  /// On the others, an overflow is detected only when the fiber waits or ends, and only if it is of
+  /// 64 KiB at most.
   std::size_t stack_size = 256 * 1024;
   Engine engine = Engine::auto_;
   /// For tests: fibers that are ready run in a random order with this seed, instead of in the order
@@ -101,10 +102,11 @@ struct RunOptions {
 /// end of the main fiber. The request is visible at once, even from another thread, and permanent.
 /// A timeout of plug/group.hpp does not request a stop.
 ///
-/// The fiber or thread that cancels runs the std::stop_callback, before the cancelled fiber gets
-/// CancelledError. At the end of the main fiber, the main fiber runs it. The callback may wait.
-/// Meanwhile, destroying the std::stop_callback in another fiber of the same thread does not wait
-/// for it. In another thread that blocks the thread until the callback has returned.
+/// A std::stop_callback runs in the fiber or thread that cancels, before the cancelled fiber gets
+/// CancelledError; at the end of the main fiber, it runs in the main fiber. The callback may wait.
+/// If another fiber of that thread destroys the std::stop_callback meanwhile, its destructor
+/// returns at once. In another thread, the destructor blocks the thread until the callback has
+/// returned.
 ///
 /// Throws RuntimeError outside of a fiber; std::bad_alloc.
 [[nodiscard]] std::stop_token get_stop_token();
@@ -122,9 +124,9 @@ class Task {
   ~Task() = default;
 
   /// Blocks until the fiber has ended, for `timeout` at most, and moves the result out. Throws the
-  /// fiber's exception (CancelledError if it was cancelled); TimeoutError if the time is over, and
-  /// the fiber goes on; CancelledError if the caller is cancelled; RuntimeError in the fiber
-  /// itself, and if any Task of the fiber has returned or thrown its result before.
+  /// fiber's exception (CancelledError if it was cancelled); TimeoutError after the timeout, when
+  /// the fiber continues to run; CancelledError if the caller is cancelled; RuntimeError in the
+  /// fiber itself, and if an earlier join(), of any copy, has returned or thrown the result.
   R join(const Timeout& timeout = std::nullopt) {
     outcome_->join(timeout);
     return outcome_->take();
@@ -162,10 +164,10 @@ auto run(F main, const RunOptions& options = {}) {
   return outcome->take();
 }
 
-/// Starts a fiber in the same thread, and returns its Task. It first runs when the calling fiber
-/// waits, yields or ends. list() and reports show the name (see Task::name()). A function that can
-/// be called with a std::stop_token gets get_stop_token(). Throws RuntimeError outside of a fiber;
-/// std::bad_alloc.
+/// Starts a fiber in the same thread, and returns its Task. The new fiber first runs when the
+/// calling fiber waits, yields or ends. list() and reports show the name (see Task::name()). A
+/// function that can be called with a std::stop_token gets get_stop_token(). Throws RuntimeError
+/// outside of a fiber; std::bad_alloc.
 template <detail::FiberFunction F>
 auto spawn(std::string_view name, F function) {
   return detail::spawn_in(nullptr, {"fiber::spawn", std::string(name)}, std::move(function));
@@ -182,7 +184,8 @@ auto spawn(F function) {
 /// std::this_thread::yield().
 void yield();
 
-/// Waits for `time`, on a plain thread too; forever if that is std::nullopt. Throws CancelledError.
+/// Suspends the fiber, or blocks a plain thread, for `time`; forever if it is std::nullopt. Throws
+/// CancelledError.
 void sleep(const Timeout& time);
 
 /// Calls a function that blocks, such as one that reads files, in a helper thread while the fiber

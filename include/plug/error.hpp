@@ -2,9 +2,9 @@
 
 // Exceptions and error codes, typed as in Python.
 //
-// Calls have two forms. The plain form throws one of the classes below. The form with a trailing
-// std::error_code& does not throw for a failed operation: it stores an error of one of these
-// categories, or clears the error code on success.
+// Calls have two forms. The plain form throws one of the classes below. The form with a
+// std::error_code& does not throw if the operation fails. It stores an error of one of these
+// categories, or clears the error code on success:
 //
 //   std::system_category()   the system's error number (errno)
 //   std::generic_category()  the std::errc with which the interrupt hook ended the call

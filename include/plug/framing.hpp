@@ -148,7 +148,7 @@ class LimitOverrunError : public ValueError {
 
 class Framer {
  public:
-  /// The default of the maximum message size in bytes.
+  /// The default limit: the maximum size of a received message, in bytes.
   static constexpr std::size_t kDefaultLimit = 1 << 20;
 
   /// Throws ValueError for an invalid framing: a width other than 1, 2, 4 or 8, no delimiter, an
@@ -160,6 +160,7 @@ class Framer {
   Framer& operator=(Framer&&) noexcept;
   ~Framer();
 
+  /// Return or set the maximum size of a received message, in bytes.
   [[nodiscard]] std::size_t limit() const noexcept;
   void set_limit(std::size_t limit) noexcept;
 

@@ -15,8 +15,8 @@
 // A plain number has Python's unit, which is seconds in select() and in Epoll, and milliseconds in
 // Poll.
 //
-// Forms. Parameters that have a default may be left out before the std::error_code& as well, from
-// the last one on: select({sock}, error), poll.poll(error).
+// Forms. In the form with a std::error_code&, parameters that have a default may be left out too,
+// the last ones first: select({sock}, error), poll.poll(error).
 //
 // Python: https://docs.python.org/3/library/select.html
 

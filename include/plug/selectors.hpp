@@ -8,8 +8,7 @@
 //   for (;;) {
 //     for (auto& [key, mask] : selector.select()) {
 //       if (key.fileobj.is(server))
-//         selector.register_(server.accept().first, EVENT::READ, Session{...});  // keeps the
-//         Socket
+//         selector.register_(server.accept().first, EVENT::READ, Session{...});
 //       else if (mask & EVENT::READ)
 //         key.data.get<Session>().read_from(key.fileobj.get<Socket>());
 //     }

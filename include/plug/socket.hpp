@@ -7,16 +7,16 @@
 //   conn.settimeout(2.5);
 //   for (Bytes data = conn.recv(4096); !data.empty(); data = conn.recv(4096)) conn.sendall(data);
 //
-// Almost every call that performs I/O has two forms. The plain form throws (see error.hpp):
-// recv(4096). The other takes a std::error_code&, recv(4096, error), and does not throw for a
-// failed operation. It stores the error, and returns what it has done so far: a count, an empty
-// value, or a closed socket. Flags come last in both forms.
+// Every call that performs I/O has two forms, except connect_ex(), which returns its error. The
+// plain form, recv(4096), throws (see error.hpp). The other form, recv(4096, error), takes a
+// std::error_code& and does not throw if the operation fails: it stores the error and returns the
+// result so far, which is a count, an empty value or a closed socket. Flags come last in both.
 //
-// Timeouts. Without a timeout, a call blocks. With a timeout, a call takes at most that long, even
-// if it needs several system calls (sendall() has one deadline for all of its data), and then
-// throws TimeoutError; only sendfile() applies it to each wait. With a timeout of zero, a call does
-// not block and throws BlockingIOError instead, except that it looks up a host name, as in Python.
-// Inside a fiber, a blocking call suspends only that fiber. A signal does not end a call:
+// Timeouts. Without a timeout, a call blocks. With a timeout, a call takes at most that long and
+// then throws TimeoutError, even if it needs several system calls: sendall() has one deadline for
+// all of its data. Only sendfile() applies the timeout to each wait. With a timeout of zero, a call
+// that would block throws BlockingIOError, but the lookup of a host name still blocks, as in
+// Python. Inside a fiber, a blocking call suspends only that fiber. A signal does not end a call:
 // the call continues with the remaining time (PEP 475, set_interrupt_hook()). SIGPIPE is never
 // raised; sending to a closed peer throws BrokenPipeError.
 //
@@ -102,7 +102,8 @@ class Socket {
 
   // --- naming and connecting ---
 
-  /// Binds the socket to a local address. Throws OSError naming the address.
+  /// Binds the socket to a local address. Looks up a host name within the timeout, as connect()
+  /// does. Throws OSError naming the address, gaierror if the name is not found.
   void bind(const AddressLike& address);
   void bind(const AddressLike& address, std::error_code& error);
 
@@ -118,8 +119,8 @@ class Socket {
 
   /// Connects within the timeout, which includes the lookup of a host name. Throws OSError naming
   /// the address, gaierror if the name is not found. With a timeout of zero, the lookup has no
-  /// limit; then throws BlockingIOError: EINPROGRESS, or EAGAIN if the queue of a Unix listener is
-  /// full.
+  /// limit. If the connection is not made at once, throws BlockingIOError: EINPROGRESS, or EAGAIN
+  /// if the queue of a Unix listener is full.
   void connect(const AddressLike& address);
   void connect(const AddressLike& address, std::error_code& error);
 
@@ -152,8 +153,8 @@ class Socket {
   Bytes recv(ByteCount size, MSG flags = MSG{});
   Bytes recv(ByteCount size, std::error_code& error, MSG flags = MSG{});
 
-  /// Receives into the caller's memory, as much as it holds at most. Returns the number of bytes; 0
-  /// at the end of the stream, and at once if the buffer is empty.
+  /// Like recv(), but receives into the caller's memory, at most as much as it holds. Returns the
+  /// number of bytes: 0 at the end of the stream, and at once if the buffer is empty.
   std::size_t recv_into(MutableBytes buffer, MSG flags = MSG{});
   std::size_t recv_into(MutableBytes buffer, std::error_code& error, MSG flags = MSG{});
 
@@ -193,7 +194,8 @@ class Socket {
   std::size_t sendall(BytesView data, MSG flags = MSG{});
   std::size_t sendall(BytesView data, std::error_code& error, MSG flags = MSG{});
 
-  /// Sends one datagram to an address and returns the number of bytes sent.
+  /// Sends one datagram to an address and returns the number of bytes sent. Looks up a host name
+  /// within the timeout, as connect() does.
   std::size_t sendto(BytesView data, const AddressLike& address, MSG flags = MSG{});
   std::size_t sendto(BytesView data, const AddressLike& address, std::error_code& error,
                      MSG flags = MSG{});
@@ -243,10 +245,9 @@ class Socket {
   Address getpeername(std::error_code& error) const;
 
   /// Sets an option to an integer, to bytes, or, with nullopt, to no value: setsockopt(2) then gets
-  /// a null pointer and `length`.
-  /// Throws OverflowError if an integer does not fit a C int. SO::RCVTIMEO, SO::SNDTIMEO and
-  /// SO::RCVLOWAT take effect in fibers, too: on this socket, and on sockets that are accepted or
-  /// duplicated from it afterwards.
+  /// a null pointer and `length`. Throws OSError; OverflowError if an integer does not fit a C int.
+  /// SO::RCVTIMEO, SO::SNDTIMEO and SO::RCVLOWAT also take effect in fibers: on this socket, and on
+  /// sockets that are accepted or duplicated from it afterwards.
   template <std::integral T>
   void setsockopt(OptionLevel level, OptionName name, T value) {
     using Widest = std::conditional_t<std::is_signed_v<T>, long long, unsigned long long>;
@@ -267,7 +268,8 @@ class Socket {
 
   // --- waiting ---
 
-  /// Sets the timeout of each call. Any timeout except none puts the descriptor itself into
+  /// Sets the timeout of each call from now on: seconds as a number, a std::chrono duration, a
+  /// Deadline, or std::nullopt for none. Any timeout except none puts the descriptor itself into
   /// non-blocking mode, which it shares with its duplicates.
   void settimeout(Timeout timeout);
   void settimeout(Timeout timeout, std::error_code& error);

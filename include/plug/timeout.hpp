@@ -35,18 +35,18 @@ class Deadline {
 
   /// Returns the deadline that never comes.
   static constexpr Deadline none() noexcept { return Deadline(kNone); }
-  /// Returns the deadline that is always over: a call that has it does not wait at all, and its
-  /// error is BlockingIOError instead of TimeoutError, as with a timeout of zero.
+  /// Returns the deadline that has always passed: a call with this deadline does not wait, and
+  /// throws BlockingIOError instead of TimeoutError, as with a timeout of zero.
   static constexpr Deadline immediate() noexcept { return Deadline(kImmediate); }
   /// Returns the end of a timeout that begins now: none() without a timeout, immediate() for zero.
   static Deadline after(Timeout timeout) noexcept;
-  /// Returns the deadline at a time. One that is over is no error.
+  /// Returns the deadline at `time`, which may be in the past.
   static constexpr Deadline at(Clock::time_point time) noexcept { return Deadline(time); }
 
   constexpr bool is_none() const noexcept { return time_ == kNone; }
   constexpr bool is_immediate() const noexcept { return time_ == kImmediate; }
 
-  /// Returns true if the time is over.
+  /// Returns true if the deadline has passed.
   bool passed() const noexcept;
   /// Returns the time that is left: none without a limit, zero if the deadline has passed.
   Timeout remaining() const noexcept;
@@ -71,7 +71,7 @@ class Deadline {
 /// duration.
 ///
 /// Converts from any number, in seconds, from any std::chrono::duration, from std::nullopt, and
-/// from a Deadline, which then limits each call that has this timeout. Stored in nanoseconds,
+/// from a Deadline, which then limits all calls that have this timeout. Stored in nanoseconds,
 /// rounded up, so that a positive value never becomes zero. Throws ValueError if negative or NaN,
 /// OverflowError if too large. Python: the argument of socket.settimeout().
 class Timeout {
@@ -174,7 +174,7 @@ class Timeout {
 std::string to_string(const Timeout& timeout);
 std::ostream& operator<<(std::ostream& out, const Timeout& timeout);
 
-/// Return or set the timeout of new sockets; at first none. Process-wide and thread-safe. Python:
+/// Return or set the timeout of new sockets; initially none. Process-wide and thread-safe. Python:
 /// socket.getdefaulttimeout(), socket.setdefaulttimeout().
 Timeout getdefaulttimeout() noexcept;
 void setdefaulttimeout(Timeout timeout) noexcept;
@@ -186,7 +186,7 @@ void setdefaulttimeout(Timeout timeout) noexcept;
 /// std::generic_category(). It may also throw; the exception leaves the call, in both of its forms.
 /// An error or exception ends the whole call: create_connection() tries no other address.
 ///
-/// set_interrupt_hook() sets the hook of the process and returns the previous one. At first there
+/// set_interrupt_hook() sets the hook of the process and returns the previous one. Initially there
 /// is no hook (null).
 using InterruptHook = std::errc (*)();
 InterruptHook set_interrupt_hook(InterruptHook hook) noexcept;

@@ -33,8 +33,9 @@ struct ConnectOptions {
   std::optional<HostPort> source{};
   /// If true, throws an ExceptionGroup with the errors of all attempts instead of the last error.
   bool all_errors = false;
-  /// If none, an attempt starts when the previous one has failed; otherwise also after this delay.
-  /// The first connection made is returned; the other attempts are abandoned.
+  /// If none, an attempt starts when the previous one has failed; otherwise also once this delay
+  /// has passed since the start of the previous one. The first connection made is returned; the
+  /// other attempts are abandoned.
   Timeout happy_eyeballs_delay = std::nullopt;
   /// If above zero, the addresses alternate by family, starting with that many of the first family.
   /// Default: 1 with happy_eyeballs_delay, otherwise 0. A negative value is a ValueError.
@@ -60,7 +61,7 @@ struct ConnectOptions {
 [[nodiscard]] Socket create_connection(const HostPort& address, const ConnectOptions& options,
                                        std::error_code& error);
 
-/// Returns whether a TCP socket can serve both IPv4 and IPv6, by creating one. Python:
+/// Returns true if a TCP socket can serve both IPv4 and IPv6. Creates one to find out. Python:
 /// socket.has_dualstack_ipv6().
 bool has_dualstack_ipv6();
 

@@ -21,7 +21,8 @@ constexpr Deadline deadline_at(std::int64_t nanoseconds) noexcept {
 inline constexpr Deadline kNever =
     Deadline::at(Deadline::none().time() - std::chrono::nanoseconds(1));
 
-/// Returns the deadline of a call that begins now, from the number of its timeout.
+/// Turns a timeout into a deadline: returns the deadline of a call that begins now. `timeout` is
+/// the number of a Timeout (TimeoutAccess::number()).
 inline Deadline deadline_after(std::int64_t timeout) noexcept {
   if (timeout <= 0) {
     if (timeout == -1) return Deadline::none();

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kStacksOfSlab = 64;
 constexpr std::size_t kWarmStacks = 256;
-// Large frames may lie between two places that a growing stack touches.
+// A frame that is compiled without -fstack-clash-protection may step over a smaller guard.
 constexpr std::size_t kGuardSize = 64 * 1024;
 // Each guard takes two mappings of the process.
 constexpr std::size_t kMostMappedGuards = 8192;
@@ -32,7 +32,8 @@ std::atomic<std::size_t> mapped_guards{0};
 
 /// One mapping: for each stack its guard, and above that its memory.
 struct StackPool::Slab {
-  /// Sets `first` to a guard that works, so that later slabs need not search again.
+  /// Maps the memory and its guards. `first` is the first kind of guard to try; sets it to a kind
+  /// that the system provides, so that later slabs need not try the others again.
   Slab(std::size_t stack_size, std::size_t guard_size, StackGuard& first)
       : stride(stack_size + guard_size), guard(guard_size) {
     map();

@@ -1,6 +1,6 @@
 #pragma once
 
-// The stacks of fibers.
+// The stacks of fibers: how they are allocated and guarded (docs/adr/0008-stack-guards.md).
 
 #include <cstddef>
 #include <cstdint>
@@ -11,9 +11,10 @@ namespace plug::detail::fiber {
 
 /// Protects the memory below a stack from an overflow of the stack.
 enum class StackGuard : std::uint8_t {
-  mark,     ///< inaccessible pages that cost nothing; Linux 6.13
-  mapping,  ///< inaccessible pages, of which a process can have some thousand
-  canary,   ///< unused pages; the scheduler checks now and then that they are untouched
+  mark,     ///< inaccessible pages by MADV_GUARD_INSTALL (Linux 6.13), in any number
+  mapping,  ///< inaccessible pages by mprotect(2); a process can have some thousand such guards
+  canary,   ///< accessible pages; when the fiber waits or ends, the scheduler checks that the
+            ///< bytes next to the stack are still zero
 };
 
 /// A stack, which grows down from top(). Its guard lies below its memory.

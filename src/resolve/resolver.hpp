@@ -43,8 +43,8 @@ std::vector<AddrInfo> look_up(const sys::AddressQuery& query, Deadline deadline,
 /// numbers without the resolver and looks up names until the deadline; "" means every interface.
 Address resolve_host(std::string_view host, AF family, Deadline deadline, std::error_code& error);
 
-/// Returns the address that `like` means for a socket of `family`. Looks up a host until the
-/// deadline. The result may point into `like` or to `found`.
+/// Returns the address that `like` means for a socket of `family`: looks up a host name in that
+/// family, until the deadline. The result may point into `like` or to `found`.
 const Address* resolve(const AddressLike& like, AF family, Deadline deadline, Address& found,
                        std::error_code& error);
 

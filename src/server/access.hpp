@@ -14,7 +14,8 @@ namespace plug::detail::server {
 struct ServerAccess {
   /// Returns the socket that the address holds, or null.
   static Socket* listener(const ServerAddress& address) noexcept { return address.listener_.get(); }
-  /// Returns AF::INET6 for an IPv6 address or a numeric IPv6 host, otherwise AF::INET.
+  /// Decides the family of a TCP or UDP server: AF::INET6 for an IPv6 address or a numeric IPv6
+  /// host, otherwise AF::INET.
   static AF inet_family(const ServerAddress& address) noexcept {
     // Only numeric IPv6 hosts contain a colon.
     const bool ipv6 = address.known_ ? address.address_.family() == AF::INET6

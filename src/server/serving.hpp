@@ -9,7 +9,8 @@
 
 namespace plug::detail::server {
 
-/// The threads and fibers in serve_forever(), and the request to stop. Thread-safe.
+/// The threads and fibers in serve_forever(), and the request to stop. Thread-safe. Owns the
+/// server's eventfds for these: they close with the BaseServer, not in server_close().
 class ServingState {
  public:
   /// Throws OSError if the system has no descriptor left for the events.
@@ -49,8 +50,8 @@ class ServingState {
   void adopt();
 
  private:
-  sys::OwnFd stop_wanted_;
-  sys::OwnFd ended_;
+  sys::OwnFd stop_wanted_;  // eventfd
+  sys::OwnFd ended_;        // eventfd, readable once the last serve_forever() has ended
   std::atomic<bool> stop_{false};
   std::atomic<bool> serving_{false};
   std::mutex mutex_;

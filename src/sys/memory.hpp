@@ -18,9 +18,9 @@ PLUG_FOR_FIBER void unmap(void* memory, std::size_t size) noexcept;
 
 // Two ways to make pages inaccessible.
 
-/// By a mark (MADV_GUARD_INSTALL), in any number; -EINVAL before Linux 6.13.
+/// By a mark (MADV_GUARD_INSTALL), in any number. Returns -EINVAL before Linux 6.13.
 PLUG_FOR_FIBER Result guard_by_mark(void* memory, std::size_t size) noexcept;
-/// By a separate mapping, of which a process may have 65,530.
+/// By mprotect(2), which makes a mapping for the guard. A process may have 65,530 mappings.
 PLUG_FOR_FIBER Result guard_by_mapping(void* memory, std::size_t size) noexcept;
 
 /// Returns the number of bytes at the beginning that have never been touched, in whole pages.

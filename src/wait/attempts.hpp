@@ -1,9 +1,10 @@
 #pragma once
 
-// Decides how an operation waits after a failed attempt (EAGAIN). It is not always enough to wait
-// until poll(2) reports the descriptor ready: poll(2) does so if the error queue holds something
-// that nobody reads, and for a Unix datagram socket even if the receiver has no room. Each such
-// wait would return at once.
+// Decides how an operation waits after an attempt has failed with EAGAIN. perform_again()
+// (thread_driver.cpp) and EngineBase (fiber/engine/engine_base.cpp) make the attempts and the
+// waits. It is not always enough to wait until poll(2) reports the descriptor ready: poll(2) does
+// so if the error queue holds something that nobody reads, and for a Unix datagram socket even if
+// the receiver has no room. Each such wait would return at once.
 //
 // An operation that fails again waits for the next change of the descriptor instead of its present
 // state. If a send fails although its wait has reported room, no event tells when there is room:

@@ -45,6 +45,9 @@ void Descriptor::leave_closed(std::uint64_t use) noexcept {
   if (fd >= 0) sys::close(fd);
 }
 
+/// Wakes the operations in flight in two ways. An untimed one is blocked in the kernel (recv(2))
+/// and wakes only from a shutdown of the connection. A timed one, and one of a fiber, has
+/// registered a Waker.
 long Descriptor::close() noexcept {
   const int fd = fd_.exchange(-1);
   if (fd < 0) return 0;

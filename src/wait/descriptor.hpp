@@ -3,8 +3,9 @@
 // A file descriptor that several threads use and any of them may close.
 //
 // Every operation holds an InFlight while it uses the number. close() marks the descriptor closed
-// and wakes all waiters. The last InFlight closes the number, so that no operation ever runs on a
-// number that has been reused.
+// and wakes all waiters: a thread in recv(2) by shutting the connection down, one in poll(2) and a
+// fiber through their Wakers. The last InFlight closes the number, so that no operation ever runs
+// on a number that has been reused (docs/adr/0002-close-wakes-waiting-calls.md).
 //
 // One atomic word holds all counts:
 //   bits 0..23   operations in flight

@@ -1,4 +1,4 @@
-// The waits of a plain thread: the system call, and poll(2) if it would block.
+// Operations of a plain thread: the system call and, after EAGAIN, poll(2) and another attempt.
 
 #include <atomic>
 #include <cerrno>

@@ -1,4 +1,4 @@
-// Chooses the engine.
+// Chooses the engine, and falls back from io_uring to epoll.
 
 #include "fiber/engine/engine.hpp"
 

@@ -62,10 +62,10 @@ class IoEngine : public wait::IoDriver {
   virtual void wake() noexcept = 0;
 };
 
-/// Makes the engine that is asked for; for `auto`, the one that the environment (PLUG_ENGINE)
-/// names. Makes an epoll engine if io_uring is not available. Must be called on the thread whose
-/// fibers it is for. Throws OSError if the system has no descriptors or memory left, ValueError if
-/// PLUG_ENGINE has an unknown value.
+/// Makes the requested engine; for `auto`, the one that the environment (PLUG_ENGINE) names. Falls
+/// back to epoll if io_uring is not available (see make_uring_engine()). Must be called on the
+/// thread whose fibers it is for. Throws OSError if the system has no descriptors or memory left,
+/// ValueError if PLUG_ENGINE has an unknown value.
 std::unique_ptr<IoEngine> make_engine(FiberScheduler& scheduler, plug::fiber::Engine asked);
 
 std::unique_ptr<IoEngine> make_epoll_engine(FiberScheduler& scheduler);

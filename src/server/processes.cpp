@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::int64_t kLookAgain = 5'000'000;  // nanoseconds
 
+/// Reaps the children that have ended, and removes them from `children` and from the loop.
 void reap(ServerLoop& loop, std::vector<int>& children) {
   const auto ended = [&loop](int child) {
     const long reaped = sys::reap(child);

@@ -19,7 +19,7 @@ int process_number() noexcept;
 Result fork() noexcept;
 /// Ends the process at once: it flushes nothing and runs no destructor.
 [[noreturn]] void exit_now(int status) noexcept;
-/// Reaps a child that has ended and returns its number; 0 while it runs.
+/// Reaps a child that has ended (waitpid(2)) and returns its number; 0 while it runs.
 Result reap(int child) noexcept;
 /// Also sets `code`: the child's exit status, or the negated number of the signal that ended it.
 PLUG_FOR_FIBER Result reap(int child, int& code) noexcept;

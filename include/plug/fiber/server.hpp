@@ -45,7 +45,7 @@
 namespace plug {
 
 /// The options of FiberTCPServer and the other fiber servers. FiberMixIn describes the first four,
-/// BaseServer the others.
+/// BaseServer and BaseServerOptions the others.
 struct FiberServerOptions {
   Option<bool> daemon_threads{};
   Option<bool> block_on_close{};

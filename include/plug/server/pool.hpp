@@ -23,7 +23,7 @@ enum class FullQueue {
 };
 
 /// The options of ThreadPoolTCPServer and the other pool servers. ThreadPoolMixIn describes the
-/// first three, BaseServer the others.
+/// first three, BaseServer and BaseServerOptions the others.
 struct ThreadPoolOptions {
   Option<int> max_workers{};
   Option<int> max_queue{};

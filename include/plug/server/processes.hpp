@@ -17,7 +17,7 @@
 namespace plug {
 
 /// The options of ForkingTCPServer and the other forking servers. ForkingMixIn describes the first
-/// two, BaseServer the others.
+/// two, BaseServer and BaseServerOptions the others.
 struct ForkingOptions {
   Option<int> max_children{};
   Option<bool> block_on_close{};

@@ -16,7 +16,7 @@
 namespace plug {
 
 /// The options of ThreadingTCPServer and the other threading servers. ThreadingMixIn describes the
-/// first two, BaseServer the others.
+/// first two, BaseServer and BaseServerOptions the others.
 struct ThreadingOptions {
   Option<bool> daemon_threads{};
   Option<bool> block_on_close{};

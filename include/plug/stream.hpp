@@ -55,7 +55,8 @@ namespace plug {
 /// Options of Socket::makefile(), which throws ValueError for an invalid one.
 struct FileOptions {
   /// The buffer size of each direction, in bytes. Negative: 8192. Zero (binary only): no buffer;
-  /// each read is one receive and each write one send, which may be partial. Text has at least 64.
+  /// each read is one receive and each write one send, which may be partial. A text file has at
+  /// least 64.
   int buffering = -1;
   /// Text only. Python's name of any encoding that the C library has ("utf-8", "latin_1",
   /// "euc_jp"), with Python's characters and Python's errors; docs/encodings.md lists the

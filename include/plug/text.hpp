@@ -10,7 +10,7 @@
 // its bytes and the argument does not change. Bytes itself, a std::string, has startswith, endswith
 // and find as starts_with(), ends_with() and find().
 //
-// Thread safety: these functions share nothing.
+// All functions are thread-safe.
 //
 // Python: https://docs.python.org/3/library/stdtypes.html#bytes-and-bytearray-operations
 

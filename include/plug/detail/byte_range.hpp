@@ -32,7 +32,8 @@ template <class R>
 concept WritableByteRange =
     ByteRange<R> && !std::is_const_v<std::remove_pointer_t<decltype(std::declval<R&>().data())>>;
 
-/// std::span<Byte>, or a class like it. Found by its members, because <span> is dear to include.
+/// std::span<Byte>, or a class like it. Found by its members, because <span> is expensive to
+/// include.
 template <class S, class Byte>
 concept SpanOf = std::same_as<typename S::element_type, Byte> &&
                      S::extent == static_cast<std::size_t>(-1) &&

@@ -55,8 +55,8 @@ namespace plug::fiber {
 
 /// The kernel interface that reports events to fibers.
 enum class Engine : std::uint8_t {
-  auto_,  ///< PLUG_ENGINE in the environment chooses: auto, epoll or uring; none is auto, which is
-          ///< epoll
+  auto_,  ///< chosen by the environment variable PLUG_ENGINE (auto, epoll or uring); epoll if the
+          ///< variable is auto, empty or not set
   epoll,  ///< epoll(7)
   uring   ///< io_uring(7): the more fibers wait, the fewer system calls. Needs Linux 6.1. Falls
           ///< back to epoll if the kernel or a sandbox refuses io_uring, or if plug was built
@@ -124,8 +124,8 @@ class Task {
   ~Task() = default;
 
   /// Blocks until the fiber has ended, for `timeout` at most, and moves the result out. Throws the
-  /// fiber's exception (CancelledError if it was cancelled); TimeoutError after the timeout, when
-  /// the fiber continues to run; CancelledError if the caller is cancelled; RuntimeError in the
+  /// fiber's exception (CancelledError if it was cancelled); TimeoutError after the timeout, which
+  /// does not end the fiber; CancelledError if the caller is cancelled; RuntimeError in the
   /// fiber itself, and if an earlier join(), of any copy, has returned or thrown the result.
   R join(const Timeout& timeout = std::nullopt) {
     outcome_->join(timeout);
@@ -211,7 +211,7 @@ auto offload(F function) {
 /// child.
 ///
 /// Throws ValueError unless pid > 0; ChildProcessError if it is not a child of this process or has
-/// been reaped; TimeoutError or CancelledError, and the child goes on.
+/// been reaped; TimeoutError or CancelledError, neither of which ends the child.
 /// Python: subprocess.Popen.wait(); waitpid(2), pidfd_open(2).
 int wait_process(int pid, const Timeout& timeout = std::nullopt);
 /// Stores EINVAL if pid is not above zero.

@@ -31,7 +31,7 @@ class FileObject {
   template <detail::HasFileno T>
   FileObject(T& object) noexcept : object_(std::addressof(object)), kind_(&detail::kFileKind<T>) {}
 
-  /// Refuses an object that ends at once.
+  /// Does not compile for a temporary object, which would end before the wait.
   template <detail::HasFileno T>
   FileObject(const T&& object) = delete;
 

@@ -130,9 +130,10 @@ struct Ready {
 
 /// The result of select(): a list that the selector owns, valid until the next select() or close().
 /// Registering, modifying and unregistering are allowed during an iteration. The iteration skips
-/// keys that have been unregistered. The current key remains valid then, but without its data, and
-/// names an object that the selector owned by its number; a reference to the current element
-/// (auto&) has no events any more, while a copy (auto) keeps them.
+/// keys that have been unregistered. If the current key is unregistered, it stays valid, but
+/// without its data; if the selector owned its object, the key has only the descriptor's number
+/// left. A reference to the current element (auto&) then has no events, while a copy (auto) keeps
+/// them.
 class ReadyKeys {
  public:
   class iterator {

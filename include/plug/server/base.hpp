@@ -107,10 +107,10 @@ class BaseServer {
   /// The maximum number of connections from one host; 0 means no limit. The server closes further
   /// connections at once, before verify_request().
   int max_connections_per_address = 0;
-  /// How many leading bits of an address identify a host for that limit; negative means all. An
-  /// IPv6 host usually has a /64 network, and any number of addresses in it. An IPv4-mapped IPv6
-  /// address (::ffff:192.0.2.1) counts as IPv4. Link-local addresses count in full, with their
-  /// interface.
+  /// How many leading bits of an address identify a host for max_connections_per_address; negative
+  /// means all. An IPv6 host usually has a /64 network, and any number of addresses in it. An
+  /// IPv4-mapped IPv6 address (::ffff:192.0.2.1) counts as IPv4. Link-local addresses count in
+  /// full, with their interface.
   int ipv4_prefix_length = 32;
   int ipv6_prefix_length = 64;
   /// The timeout of each call on a connection; none by default. If the client is silent for longer,
@@ -221,9 +221,9 @@ class BaseServer {
   virtual void handle_error(Request& request, const Address& client_address);
 
   /// Called if accepting fails for lack of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM,
-  /// for epoll ENOSPC), once until accepting succeeds again. After each failure the server stops
-  /// accepting for 50 ms, while clients wait in the queue. The default prints one line to standard
-  /// error. Not in Python, whose servers retry in a busy loop.
+  /// for epoll ENOSPC), and again only after accepting has succeeded. After each failure the server
+  /// stops accepting for 50 ms, while clients wait in the queue. The default prints one line to
+  /// standard error. Not in Python, whose servers retry in a busy loop.
   virtual void handle_exhaustion(const OSError& error);
 
  protected:

@@ -75,8 +75,8 @@ class ForkingMixIn : public Base {
   std::vector<int> active_children;
 
   /// Reaps (waitpid(2)) the children of this server that have ended, and no other processes. Blocks
-  /// until fewer than max_children are left, or, if `blocking`, none. shutdown() ends the former
-  /// wait.
+  /// until fewer than max_children are left, or, if `blocking`, none. shutdown() ends the wait
+  /// for max_children.
   void collect_children(bool blocking = false) {
     const auto most = static_cast<std::size_t>(max_children > 1 ? max_children : 1);
     detail::collect_children(*this, active_children, most, blocking);

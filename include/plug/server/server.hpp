@@ -22,9 +22,9 @@ namespace plug {
 ///   Server<T> server(address, handler, options);        T(address, handler, false), with options
 ///   Server<T> server(anything...);                      T(anything...)
 ///
-/// T must pass this false on to its base class, or, if its constructor has no such parameter, pass
-/// false itself. Exceptions of T and its hooks propagate. Throws RuntimeError if T opened the
-/// server itself.
+/// T must pass this false on to its base class. A T without such a parameter must pass the literal
+/// false to its base class. Exceptions of T and its hooks propagate. Throws RuntimeError if T
+/// opened the server itself.
 template <std::derived_from<BaseServer> T>
 class Server final : public T {
  public:

@@ -1,3 +1,6 @@
+// The typed addresses: their checks, conversions and text. resolve::resolve() and
+// server::ServerAccess::inet_family() decide in which family a {host, port} pair is used.
+
 #include <plug/error.hpp>
 #include <plug/family/addresses.hpp>
 #include <plug/resolve.hpp>

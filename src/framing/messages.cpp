@@ -1,3 +1,5 @@
+// Receives and drops the messages of a Framer, and applies its limit.
+
 #include <plug/error.hpp>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The workers of ThreadPoolMixIn.
+// The worker threads of ThreadPoolMixIn: each takes requests from the queue and handles them.
 
 #include <plug/error.hpp>
 #include <plug/socketserver.hpp>

@@ -693,8 +693,8 @@ TEST_P(HandlersWithStopCallbacks, MayEndEachOther) {
     FiberTCPServer server(kAnyPort, [&](Request& request, const Address&, BaseServer&) {
       const std::stop_callback telling(fiber::get_stop_token(), [&] {
         if (++told > 1) return;
-        // A handler does not wait for this callback, because both run in one thread. What the
-        // lambda has captured is destroyed with the handler, so the callback keeps its own
+        // A handler does not wait for this callback, because both run in one thread. The
+        // lambda's captures are destroyed with the handler, so the callback keeps its own
         // reference.
         std::vector<Socket*>& left = handled;
         // Its own connection first: this handler was the last to start.

@@ -1,5 +1,5 @@
-// Tests random programs of fibers, each generated from a number. Whatever the fibers do to each
-// other, they end, and nothing that they hold is lost.
+// Tests random programs of fibers, each generated from a number. The fibers end, regardless of
+// their effects on each other, and nothing that they hold is lost.
 //
 // PLUG_PROGRAMS sets the number of programs (few by default), PLUG_SEED the first one.
 

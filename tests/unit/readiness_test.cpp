@@ -1,4 +1,4 @@
-// Tests calls whose wait is told too early that it is over. Whatever poll(2) reports meanwhile,
+// Tests calls whose wait is told too early that it is over. Regardless of poll(2)'s reports,
 // each call ends when its timeout expires, neither earlier nor much later, and sleeps until then.
 // Covers every call, with every wrong report about its socket, on a plain thread and on each
 // engine.
